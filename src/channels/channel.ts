@@ -1,0 +1,272 @@
+/**
+ * Framed messages between two parties, in order, counted. The same framing runs over every wire: 16 bytes of header
+ * (payload length, phase, step, sequence number of the direction), then the payload.
+ *
+ * A receiver says which frame it expects before memory is taken for it; anything else ends the channel.
+ */
+
+export type Phase = "control" | "setup" | "offline" | "online";
+const PHASES: readonly Phase[] = ["control", "setup", "offline", "online"];
+export const HEADER_BYTES = 16;
+const JSON_LIMIT = 1 << 16;
+const MAX_PAYLOAD = 2 ** 31;
+
+/** Frames and their bytes, headers included. */
+export interface Traffic {
+  bytes: number;
+  frames: number;
+}
+export type TrafficByPhase = Readonly<Record<Phase, Readonly<Traffic>>>;
+
+/** The peer is lost, silent, or speaks out of turn. One line; never a payload. */
+export class ChannelError extends Error {
+  override readonly name = "ChannelError";
+}
+
+/** What moves bytes. `write` resolves when the bytes have left this process or its buffers. */
+export interface Wire {
+  write(parts: readonly Uint8Array[]): Promise<void>;
+  /** Stops and restarts the flow of chunks into the channel. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+export interface ChannelOptions {
+  /** Who is at the other end, for messages. */
+  readonly peer: string;
+  /** Silence, in milliseconds, after which a waiting receiver gives the peer up. */
+  readonly deadlineMs: number;
+}
+
+interface Expectation {
+  readonly phase: Phase;
+  readonly step: number;
+  /** Exact length, or the most that is taken. */
+  readonly length: number;
+  readonly exact: boolean;
+  readonly resolve: (payload: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function emptyTraffic(): Record<Phase, Traffic> {
+  const none = () => ({ bytes: 0, frames: 0 });
+  return { control: none(), setup: none(), offline: none(), online: none() };
+}
+
+/** One end of a connection. Not for concurrent receivers: a party reads its messages in program order. */
+export class Channel {
+  readonly sent: TrafficByPhase = emptyTraffic();
+  readonly received: TrafficByPhase = emptyTraffic();
+  private readonly wire: Wire;
+  private readonly options: ChannelOptions;
+  private readonly pending: Uint8Array[] = [];
+  private readonly header = new Uint8Array(HEADER_BYTES);
+  private headerFilled = 0;
+  private payload: Uint8Array | null = null;
+  private payloadFilled = 0;
+  private sentSequence = 0;
+  private receivedSequence = 0;
+  private expected: Expectation | null = null;
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private failure: Error | null = null;
+  private gone = false;
+  private flights = 0;
+  private lastFlight = -1;
+
+  constructor(wire: Wire, options: ChannelOptions) {
+    this.wire = wire;
+    this.options = options;
+  }
+
+  /** One-way latencies of the online phase so far: frames of both directions with one step number are one flight. */
+  get onlineFlights(): number {
+    return this.flights;
+  }
+
+  /**
+   * Sends one frame; `parts` follow each other without being joined and must stay as they are until the promise resolves.
+   * @throws ChannelError when the channel is closed.
+   */
+  async send(phase: Phase, step: number, parts: readonly Uint8Array[]): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length >= MAX_PAYLOAD) throw new ChannelError(`a message of ${length} bytes is too long: use a shorter text`);
+    const header = new Uint8Array(HEADER_BYTES);
+    const view = new DataView(header.buffer);
+    view.setUint32(0, length, true);
+    view.setUint8(4, PHASES.indexOf(phase));
+    view.setUint32(8, step, true);
+    view.setUint32(12, this.sentSequence++, true);
+    this.count(this.sent[phase], phase, step, length);
+    await this.wire.write([header, ...parts]);
+  }
+
+  /**
+   * The next frame, which must be of this phase and step and have exactly `length` payload bytes.
+   * @throws ChannelError when it is another, when the peer closes, or when it is silent beyond the deadline.
+   */
+  receive(phase: Phase, step: number, length: number): Promise<Uint8Array> {
+    return this.expect(phase, step, length, true);
+  }
+
+  async sendJson(step: number, value: unknown): Promise<void> {
+    await this.send("control", step, [new TextEncoder().encode(JSON.stringify(value))]);
+  }
+
+  /** A control message of at most `limit` bytes. @throws ChannelError also when it is not JSON. */
+  async receiveJson(step: number, limit = JSON_LIMIT): Promise<unknown> {
+    const payload = await this.expect("control", step, limit, false);
+    try {
+      return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+    } catch {
+      throw this.fail(`the ${this.options.peer} sent a control message that is not JSON: is it this program?`);
+    }
+  }
+
+  /** Ends the connection: whoever waits gets `reason`. */
+  close(reason?: Error): void {
+    this.end(reason ?? new ChannelError(`the connection to the ${this.options.peer} is closed`));
+  }
+
+  /** For wires: bytes that came. */
+  feed(chunk: Uint8Array): void {
+    if (this.failure !== null) return;
+    this.pending.push(chunk);
+    this.timer?.refresh();
+    this.advance();
+  }
+
+  /** For wires: the peer closed or broke off. */
+  disconnected(): void {
+    this.gone = true;
+    // What came before is still read.
+    if (this.pending.length === 0) this.starved();
+  }
+
+  private starved(): void {
+    if (this.gone) this.fail(`the ${this.options.peer} closed the connection: see its messages`);
+  }
+
+  private expect(phase: Phase, step: number, length: number, exact: boolean): Promise<Uint8Array> {
+    if (this.failure !== null) return Promise.reject(this.failure);
+    if (this.expected !== null) return Promise.reject(new ChannelError("two receivers on one channel"));
+    return new Promise((resolve, reject) => {
+      this.expected = { phase, step, length, exact, resolve, reject };
+      this.timer = setTimeout(() => this.late(), this.options.deadlineMs);
+      this.wire.resume();
+      this.advance();
+    });
+  }
+
+  private late(): void {
+    this.fail(
+      `no answer from the ${this.options.peer} within ${this.options.deadlineMs / 1000} s: is it running? raise --deadline if it is slow`,
+    );
+  }
+
+  /** Moves pending bytes into the frame being read, as far as a receiver waits for it. */
+  private advance(): void {
+    while (this.failure === null) {
+      if (this.headerFilled < HEADER_BYTES) {
+        this.headerFilled += this.take(this.header, this.headerFilled);
+        if (this.headerFilled < HEADER_BYTES) return this.starved();
+      }
+      if (this.expected === null) return this.wire.pause();
+      if (this.payload === null && !this.open(this.expected)) return;
+      const payload = this.payload!;
+      this.payloadFilled += this.take(payload, this.payloadFilled);
+      if (this.payloadFilled < payload.length) return this.starved();
+      this.deliver(payload);
+    }
+  }
+
+  /** Checks the header against what is expected, and only then takes memory. */
+  private open(expected: Expectation): boolean {
+    const view = new DataView(this.header.buffer);
+    const length = view.getUint32(0, true);
+    const phase = PHASES[view.getUint8(4)];
+    const [step, sequence] = [view.getUint32(8, true), view.getUint32(12, true)];
+    const fits = expected.exact ? length === expected.length : length <= expected.length;
+    const refusal = phase === "control" && expected.phase !== "control" && length <= JSON_LIMIT;
+    if (refusal && sequence === this.receivedSequence) {
+      // The peer gave up in the middle and says why.
+      this.expected = {
+        ...expected,
+        phase: "control",
+        step: 0,
+        length,
+        exact: true,
+        resolve: (p) => this.refused(p, expected),
+      };
+    } else if (phase !== expected.phase || step !== expected.step || sequence !== this.receivedSequence || !fits) {
+      this.fail(`the ${this.options.peer} sent another message than the protocol has here: are both the same release?`);
+      return false;
+    }
+    this.receivedSequence++;
+    this.payload = new Uint8Array(length);
+    this.payloadFilled = 0;
+    this.count(this.received[phase!], phase!, step, length);
+    return true;
+  }
+
+  private refused(payload: Uint8Array, expected: Expectation): void {
+    let words = "no reason given";
+    try {
+      const message = JSON.parse(new TextDecoder().decode(payload)) as { error?: unknown };
+      if (typeof message.error === "string") words = message.error.slice(0, 500).replace(/[^\x20-\x7e]/g, " ");
+    } catch {
+      // Not JSON: the peer's reason stays unknown.
+    }
+    expected.reject(this.fail(`the ${this.options.peer} gave up: ${words}`));
+  }
+
+  private deliver(payload: Uint8Array): void {
+    const { resolve } = this.expected!;
+    this.expected = null;
+    this.payload = null;
+    this.headerFilled = 0;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    resolve(payload);
+  }
+
+  /** Copies from the pending chunks into `target` from `at`; returns how many bytes. */
+  private take(target: Uint8Array, at: number): number {
+    let copied = 0;
+    while (at + copied < target.length && this.pending.length > 0) {
+      const chunk = this.pending[0];
+      const count = Math.min(chunk.length, target.length - at - copied);
+      target.set(chunk.subarray(0, count), at + copied);
+      copied += count;
+      if (count === chunk.length) this.pending.shift();
+      else this.pending[0] = chunk.subarray(count);
+    }
+    return copied;
+  }
+
+  private count(traffic: Traffic, phase: Phase, step: number, length: number): void {
+    traffic.bytes += HEADER_BYTES + length;
+    traffic.frames++;
+    if (phase === "online" && step !== this.lastFlight) {
+      this.lastFlight = step;
+      this.flights++;
+    }
+  }
+
+  private fail(message: string): Error {
+    return this.end(new ChannelError(message));
+  }
+
+  private end(reason: Error): Error {
+    if (this.failure !== null) return this.failure;
+    this.failure = reason;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.pending.length = 0;
+    this.wire.close();
+    const waiting = this.expected;
+    this.expected = null;
+    waiting?.reject(reason);
+    return reason;
+  }
+}

@@ -1,0 +1,23 @@
+import { Channel, type ChannelOptions, type Wire } from "./channel.ts";
+
+/** Two ends in one process, with the framing and the counts of a network. */
+export function memoryPair(deadlineMs = 60_000): [Channel, Channel] {
+  const ends: Channel[] = [];
+  const end = (peer: number): Wire => ({
+    async write(parts) {
+      // Copies: what a network would have taken, the sender may overwrite afterwards.
+      for (const part of parts) {
+        const copy = part.slice();
+        queueMicrotask(() => ends[peer].feed(copy));
+      }
+    },
+    pause() {},
+    resume() {},
+    close() {
+      queueMicrotask(() => ends[peer].disconnected());
+    },
+  });
+  const options = (peer: string): ChannelOptions => ({ peer, deadlineMs });
+  ends.push(new Channel(end(1), options("peer")), new Channel(end(0), options("peer")));
+  return [ends[0], ends[1]];
+}

@@ -1,0 +1,67 @@
+/** Addresses, listeners and connections as the commands use them. */
+import type { Channel } from "../channels/channel.ts";
+import { connectTcp, listenTcp } from "../channels/tcp.ts";
+import { UsageError } from "./terminal.ts";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface NetworkOptions {
+  /** Seconds without a byte after which the peer counts as lost. */
+  readonly deadline: string;
+  readonly plaintext?: boolean;
+}
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+/** "host:port" or ":port" or "port". @throws UsageError */
+export function parseAddress(text: string): Address {
+  const match = /^(?:(.*):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) throw new UsageError(`"${text}" is no address: write host:port`);
+  const host = (match[1] ?? "").replace(/^\[(.*)\]$/, "$1");
+  return { host: host === "" ? "127.0.0.1" : host, port };
+}
+
+/** @throws UsageError for a network that others can read, unless the caller said that it is safe. */
+export function checkPlaintext(address: Address, options: NetworkOptions): void {
+  if (LOOPBACK.has(address.host) || options.plaintext) return;
+  throw new UsageError(
+    `${address.host} is not this machine and the channel is not encrypted: use a tunnel and its loopback end, or --plaintext`,
+  );
+}
+
+export function deadlineMs(options: NetworkOptions): number {
+  const seconds = Number(options.deadline);
+  if (!(seconds > 0 && seconds <= 86_400)) throw new UsageError("--deadline takes seconds, from 1 to 86400");
+  return seconds * 1000;
+}
+
+export async function connect(peer: "server" | "dealer", text: string, options: NetworkOptions): Promise<Channel> {
+  const address = parseAddress(text);
+  checkPlaintext(address, options);
+  return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer });
+}
+
+export interface Listener {
+  readonly address: Address;
+  close(): Promise<void>;
+}
+
+/** Listens; every connection is served on its own, and its failure ends only itself. */
+export async function listen(
+  text: string,
+  peer: "client" | "peer",
+  options: NetworkOptions,
+  serve: (channel: Channel) => Promise<void>,
+  failed: (error: Error) => void,
+): Promise<Listener> {
+  const address = parseAddress(text);
+  checkPlaintext(address, options);
+  const onChannel = (channel: Channel) => {
+    serve(channel).catch((error: unknown) => failed(error instanceof Error ? error : new Error("the session failed")));
+  };
+  return listenTcp(address.host, address.port, onChannel, { deadlineMs: deadlineMs(options), peer });
+}

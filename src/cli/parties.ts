@@ -1,0 +1,221 @@
+/** `serve`, `deal`, `infer`, `prepare`: the three parties, each as a process. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { Client, type Inference } from "../parties/client.ts";
+import { DealerService } from "../parties/dealer.ts";
+import { fromHex } from "../parties/messages.ts";
+import { ServerService } from "../parties/server.ts";
+import { MaterialStore } from "../parties/store.ts";
+import { hex } from "../parties/weights.ts";
+import { bucketFor } from "../program/lengths.ts";
+import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { randomKey } from "../ring/prg.ts";
+import { Ring } from "../ring/ring.ts";
+import { floatMatmul } from "./float.ts";
+import { connect, type Listener, listen, type NetworkOptions } from "./network.ts";
+import { type ModelOptions, overridesOf } from "./options.ts";
+import { openSource, type Source } from "./source.ts";
+import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
+
+interface Common extends NetworkOptions {
+  readonly json?: boolean;
+}
+
+export interface ServeOptions extends Common, ModelOptions {
+  readonly listen: string;
+  readonly dealer: string;
+  readonly store?: string;
+  readonly warm?: string;
+}
+
+/** Serves a model until it is stopped. */
+export async function serve(name: string, options: ServeOptions): Promise<void> {
+  const ring = await Ring.create();
+  const progress = new Progress(options.json ?? false);
+  const matmul = await floatMatmul();
+  const source = await openSource(name, {
+    overrides: overridesOf(options),
+    calibration: options.calibrate,
+    length: options.warm === undefined ? undefined : Number(options.warm),
+    matmul,
+    progress: progress.of("calibrating"),
+  });
+  const { id, key } = await identity(source, options.store);
+  const log = options.json ? undefined : note;
+  const service = new ServerService(
+    ring,
+    {
+      model: { id, spec: source.spec, plan: source.plan },
+      modelKey: key,
+      weights: source.weights,
+      tokenizer: source.tokenizerFiles,
+    },
+    {
+      connectDealer: () => connect("dealer", options.dealer, options),
+      store: options.store === undefined ? undefined : new MaterialStore(options.store),
+      log,
+    },
+  );
+  if (options.warm !== undefined) await service.warm(Number(options.warm));
+  const listener = await listen(options.listen, "client", options, (c) => service.serve(c), failed);
+  announce(listener, options, `serving ${name} (embedding ${source.spec.embedding})`);
+}
+
+export async function deal(options: Common & { listen: string }): Promise<void> {
+  const service = new DealerService(await Ring.create(), { log: options.json ? undefined : note });
+  const listener = await listen(options.listen, "peer", options, (c) => service.serve(c), failed);
+  announce(listener, options, "dealing");
+}
+
+function failed(error: Error): void {
+  note(`mpcformer: a session ended: ${error.message}`);
+}
+
+function announce(listener: Listener, options: Common, what: string): void {
+  const { host, port } = listener.address;
+  if (options.json) printJson({ listening: { host, port } });
+  else print(`${what} on ${host}:${port}, until Ctrl+C`);
+  const stop = () => {
+    listener.close().finally(() => process.exit(0));
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+}
+
+const identityFile = v.object({ model: v.string(), id: v.string(), key: v.string() });
+
+/**
+ * The model's public name and the key of R. They live as long as the process; with a store, as long as the model does not
+ * change, because prepared material depends on R.
+ */
+async function identity(source: Source, store: string | undefined): Promise<{ id: string; key: Uint8Array }> {
+  const fresh = { id: hex(randomKey()), key: randomKey() };
+  if (store === undefined) return fresh;
+  const model = createHash("sha256").update(source.fingerprint).digest("hex");
+  const path = join(store, "identity.json");
+  await mkdir(store, { recursive: true, mode: 0o700 });
+  try {
+    const known = v.parse(identityFile, JSON.parse(await readFile(path, "utf8")));
+    if (known.model === model) return { id: known.id, key: fromHex(known.key) };
+  } catch {
+    // None yet, or not readable: a new one makes all older material useless, never unsafe.
+  }
+  await writeFile(path, JSON.stringify({ model, id: fresh.id, key: hex(fresh.key) }), { mode: 0o600 });
+  return fresh;
+}
+
+export interface InferOptions extends Common {
+  readonly server: string;
+  readonly dealer: string;
+  readonly file?: string;
+  readonly pair?: string;
+  readonly ids?: string;
+  readonly store?: string;
+}
+
+/** One answer as people and machines read it. */
+export interface Answer extends Inference {
+  readonly label?: string;
+  readonly index?: number;
+  readonly scores?: readonly number[];
+  readonly value?: number;
+}
+
+/** Logits as label and probabilities, or as the value of a regression. */
+export function answer(spec: ModelSpec, run: Inference): Answer {
+  if (spec.problem === "regression") return { ...run, value: run.logits[0] };
+  const top = Math.max(...run.logits);
+  const powers = run.logits.map((x) => Math.exp(x - top));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  const index = run.logits.indexOf(top);
+  return { label: spec.labelNames[index] ?? String(index), index, scores: powers.map((p) => p / sum), ...run };
+}
+
+export async function openClient(
+  options: Common & { server: string; dealer: string; store?: string },
+  progress: Progress,
+): Promise<Client> {
+  const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
+  return Client.connect(await Ring.create(), await connect("server", options.server, options), {
+    connectDealer: () => connect("dealer", options.dealer, options),
+    store: options.store === undefined ? undefined : new MaterialStore(options.store),
+    progress: (phase, done, total) => bars[phase](done, total),
+  });
+}
+
+/** Asks one private question. */
+export async function infer(text: string | undefined, options: InferOptions): Promise<void> {
+  const progress = new Progress(options.json ?? false);
+  const given = options.ids === undefined ? await textOf(text, options) : null;
+  const client = await openClient(options, progress);
+  try {
+    const tokens = given === null ? await idsOf(options.ids!) : client.encode(given, options.pair);
+    const run = given === null ? await client.inferAt(tokens, tokens.ids.length) : await client.infer(tokens);
+    const result = answer(client.spec, run);
+    progress.stop();
+    if (options.json) printJson(result);
+    else printAnswer(result, client.spec);
+  } finally {
+    progress.stop();
+    await client.close();
+  }
+}
+
+async function textOf(text: string | undefined, options: InferOptions): Promise<string> {
+  if ((text === undefined) === (options.file === undefined)) throw new UsageError("give a text, or --file F");
+  if (text !== undefined) return text;
+  try {
+    return (await readFile(options.file!, "utf8")).trim();
+  } catch {
+    throw new UsageError(`cannot read ${options.file}: give the path of a text file`);
+  }
+}
+
+async function idsOf(path: string): Promise<TokenizedText> {
+  return JSON.parse(await readFile(path, "utf8")) as TokenizedText;
+}
+
+export function printAnswer(result: Answer, spec: ModelSpec): void {
+  if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
+  else {
+    print(`label: ${result.label}`);
+    print(`scores: ${result.scores!.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
+  }
+  const { online, offline } = result.bytes;
+  print(`time: ${result.seconds.online.toFixed(2)} s online, ${result.seconds.offline.toFixed(2)} s offline before it`);
+  print(
+    `online: ${result.flights} flights, ${formatBytes(online.client_to_server)} to the server, ${formatBytes(online.server_to_client)} back`,
+  );
+  print(
+    `offline: ${formatBytes(offline.dealer_to_server)} dealer to server, ${formatBytes(offline.client_to_server)} client to server, nothing to the client`,
+  );
+}
+
+export interface PrepareOptions extends Common {
+  readonly server: string;
+  readonly dealer: string;
+  readonly store: string;
+  readonly tokens: string;
+  readonly count: string;
+}
+
+/** Makes material ahead of time for texts of up to so many tokens. */
+export async function prepare(options: PrepareOptions): Promise<void> {
+  const progress = new Progress(options.json ?? false);
+  const count = Number(options.count);
+  if (!(Number.isInteger(count) && count > 0)) throw new UsageError("--count takes a number from 1");
+  const client = await openClient(options, progress);
+  try {
+    const length = bucketFor(Number(options.tokens), client.limit);
+    for (let i = 0; i < count; i++) await client.prepare(length);
+    const stock = await client.prepared(length);
+    progress.stop();
+    if (options.json) printJson({ length, prepared: stock });
+    else print(`prepared: ${stock} texts of up to ${length} tokens`);
+  } finally {
+    progress.stop();
+    await client.close();
+  }
+}

@@ -1,0 +1,92 @@
+/** Server and dealer as processes of their own on this machine, for the commands that need all three parties. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { UsageError } from "./terminal.ts";
+
+const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
+
+export interface Running {
+  readonly address: string;
+  stop(): void;
+}
+
+/**
+ * Starts `mpcformer …args --json` and waits until it says where it listens. The process ends with this one.
+ * @throws UsageError with the process's own last line when it ends before it listens.
+ */
+export async function start(args: readonly string[]): Promise<Running> {
+  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  const stop = () => child.kill("SIGTERM");
+  process.once("exit", stop);
+  const address = await listening(child);
+  return {
+    address,
+    stop: () => {
+      process.removeListener("exit", stop);
+      stop();
+    },
+  };
+}
+
+function listening(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let last = "";
+    child.stderr!.on("data", (chunk: Buffer) => {
+      last = chunk.toString().trim().split("\n").at(-1) ?? last;
+    });
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const message = JSON.parse(line) as { listening?: { host: string; port: number } };
+      if (message.listening) resolve(`${message.listening.host}:${message.listening.port}`);
+    });
+    child.on("error", reject);
+    child.on("exit", () => reject(new UsageError(last.replace(/^mpcformer: /, "") || "a party could not be started")));
+  });
+}
+
+export interface Parties {
+  readonly server: string;
+  readonly dealer: string;
+  stop(): void;
+}
+
+/** A dealer, and a server that deals with it. */
+export async function startParties(serveArgs: readonly string[]): Promise<Parties> {
+  const dealer = await start(["deal", "--listen", "127.0.0.1:0"]);
+  try {
+    const server = await start(["serve", ...serveArgs, "--listen", "127.0.0.1:0", "--dealer", dealer.address]);
+    return {
+      server: server.address,
+      dealer: dealer.address,
+      stop: () => {
+        server.stop();
+        dealer.stop();
+      },
+    };
+  } catch (error) {
+    dealer.stop();
+    throw error;
+  }
+}
+
+/** Runs one command of this program to its end and returns its JSON. @throws UsageError with its error line. */
+export async function runJson(args: readonly string[]): Promise<unknown> {
+  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  let [out, err] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => {
+    out += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
+  if (code !== 0)
+    throw new UsageError(
+      err
+        .trim()
+        .split("\n")
+        .at(-1)
+        ?.replace(/^mpcformer: /, "") || "a party failed",
+    );
+  return JSON.parse(out);
+}

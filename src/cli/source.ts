@@ -1,0 +1,121 @@
+/** From what a user names (a folder, `demo`, or a well-known shape) to a model that can be served. */
+
+import { createHash } from "node:crypto";
+import { access, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+import { calibrate } from "../models/calibrate.ts";
+import { catalogNames, randomModel, randomText } from "../models/catalog.ts";
+import { loadModel } from "../models/checkpoint.ts";
+import type { SpecOverrides } from "../models/config.ts";
+import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../models/tokenizer.ts";
+import { planSchema } from "../parties/messages.ts";
+import type { Matmul } from "../program/float.ts";
+import type { Plan } from "../program/plan.ts";
+import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { readTexts } from "./data.ts";
+import { UsageError } from "./terminal.ts";
+
+/** The plan's file in a model folder. */
+export const PLAN_FILE = "mpcformer.json";
+const RANDOM_SEED = 1;
+const RANDOM_TEXTS = 3;
+
+export interface Source {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly plan: Plan;
+  readonly weights: Weights;
+  readonly tokenizer: TextTokenizer | null;
+  readonly tokenizerFiles: TokenizerFiles;
+  /** Changes when weights, shape or plan change. */
+  readonly fingerprint: string;
+}
+
+export interface SourceOptions {
+  readonly overrides: SpecOverrides;
+  /** Texts to calibrate on, one a line; instead of the plan in the folder or the texts that ship. */
+  readonly calibration?: string;
+  /** Length of the random texts on which a named shape is calibrated. */
+  readonly length?: number;
+  readonly matmul?: Matmul;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+const planFile = v.object({ gelu: v.string(), softmax: v.string(), plan: planSchema });
+
+/** Folders that ship with the package. */
+export function asset(...parts: string[]): string {
+  return fileURLToPath(new URL(join("../../assets", ...parts), import.meta.url));
+}
+
+/** @throws an Error of one line for whatever does not exist or cannot be read. */
+export async function openSource(name: string, options: SourceOptions): Promise<Source> {
+  if ((catalogNames as readonly string[]).includes(name)) return randomSource(name, options);
+  const folder = name === "demo" ? asset("demo") : name;
+  if (!(await exists(folder))) {
+    throw new UsageError(`no such model: give a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`);
+  }
+  const { spec, weights, tokenizer } = await loadModel(folder, options.overrides);
+  const tokenizerFiles: Record<string, string> = {};
+  for (const file of TOKENIZER_FILES) {
+    if (await exists(join(folder, file))) tokenizerFiles[file] = await readFile(join(folder, file), "utf8");
+  }
+  const plan = (await readPlan(folder, spec, options)) ?? (await calibrated(spec, weights, tokenizer, options));
+  return { name, spec, plan, weights, tokenizer, tokenizerFiles, fingerprint: await digestOf(folder, spec, plan) };
+}
+
+/** Writes the plan beside the model. */
+export function planJson(spec: ModelSpec, plan: Plan): string {
+  return `${JSON.stringify({ gelu: spec.gelu, softmax: spec.softmax, plan })}\n`;
+}
+
+function randomSource(name: string, options: SourceOptions): Source {
+  const { spec, weights } = randomModel(name, RANDOM_SEED, options.overrides);
+  const length = options.length ?? 128;
+  const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) => randomText(spec, length, RANDOM_SEED + i));
+  const plan = calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
+  return { name, spec, plan, weights, tokenizer: null, tokenizerFiles: {}, fingerprint: `${name}:${RANDOM_SEED}` };
+}
+
+/** The folder's plan, if it was made for these approximations. */
+async function readPlan(folder: string, spec: ModelSpec, options: SourceOptions): Promise<Plan | null> {
+  const path = join(folder, PLAN_FILE);
+  if (options.calibration !== undefined || !(await exists(path))) return null;
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(path, "utf8"));
+  } catch {
+    throw new UsageError(`${PLAN_FILE} of the model is not JSON: run "mpcformer calibrate" again`);
+  }
+  const parsed = v.safeParse(planFile, json);
+  if (!parsed.success) throw new UsageError(`${PLAN_FILE} of the model is not a plan: run "mpcformer calibrate" again`);
+  const { gelu, softmax, plan } = parsed.output;
+  return gelu === spec.gelu && softmax === spec.softmax ? plan : null;
+}
+
+async function calibrated(
+  spec: ModelSpec,
+  weights: Weights,
+  tokenizer: TextTokenizer,
+  options: SourceOptions,
+): Promise<Plan> {
+  const lines = await readTexts(options.calibration ?? asset("calibration.txt"));
+  const texts: TokenizedText[] = lines.map((line) => tokenizer.encode(line, undefined, { truncate: true }));
+  return calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
+}
+
+async function digestOf(folder: string, spec: ModelSpec, plan: Plan): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([spec, plan]));
+  const file = join(folder, "model.safetensors");
+  if (await exists(file)) hash.update(await readFile(file));
+  return hash.digest("hex");
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,81 @@
+/** Calibration: from texts to the plan that all parties compile with. */
+import { Compiler } from "../program/compile.ts";
+import { FloatOps, type Matmul } from "../program/float.ts";
+import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";
+import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { PlanError, type Program, type WeightRef } from "../program/steps.ts";
+import { classifier } from "./bert.ts";
+
+/** The narrow kernels take signed weights up to this magnitude. */
+const NARROW_LIMIT = 32_767;
+
+export interface CalibrateOptions {
+  readonly matmul?: Matmul;
+  readonly margin?: number;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/**
+ * Runs every text in floats, remembers the smallest and largest value of every operation, and picks for each layer as
+ * many weight bits as its largest weight leaves room for.
+ *
+ * @throws PlanError when there is no text, or a value is not finite.
+ */
+export function calibrate(
+  spec: ModelSpec,
+  weights: Weights,
+  texts: readonly TokenizedText[],
+  options: CalibrateOptions = {},
+): Plan {
+  if (texts.length === 0) throw new PlanError("calibration needs at least one text");
+  const ranges: Record<string, Range> = {};
+  const observer = {
+    observe(op: number, what: string, lo: number, hi: number) {
+      if (!Number.isFinite(lo) || !Number.isFinite(hi)) {
+        throw new PlanError(`operation ${op} gave a value that is not finite: check the model's weights`);
+      }
+      const key = `${op}.${what}`;
+      const seen = ranges[key];
+      ranges[key] = seen ? [Math.min(seen[0], lo), Math.max(seen[1], hi)] : [lo, hi];
+    },
+  };
+  texts.forEach((text, i) => {
+    classifier(new FloatOps(weights, text, text.ids.length, { matmul: options.matmul, observer }), spec);
+    options.progress?.(i + 1, texts.length);
+  });
+  const draft: Plan = { ranges, exponents: {}, margin: options.margin ?? DEFAULT_MARGIN };
+  return { ...draft, exponents: exponents(spec, weights, draft) };
+}
+
+/** The program of a model for one padded length. @throws PlanError when the plan does not fit. */
+export function compile(spec: ModelSpec, plan: Plan, length: number): Program {
+  const compiler = new Compiler(spec, plan, length);
+  return compiler.finish(classifier(compiler, spec));
+}
+
+/** By layer: the most bits after the point, up to 12, at which every weight still fits the narrow kernel. */
+function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<string, number> {
+  const chosen: Record<string, number> = {};
+  for (const step of compile(spec, draft, 8).steps) {
+    if (step.kind !== "linear") continue;
+    const largest = Math.max(...step.terms.map((t) => largestWeight(t.weight, weights)), 2 ** -20);
+    const exponent = Math.min(DEFAULT_EXPONENT, Math.floor(Math.log2(NARROW_LIMIT / largest)));
+    if (exponent < 4)
+      throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
+    if (exponent < DEFAULT_EXPONENT) chosen[step.label] = exponent;
+  }
+  return chosen;
+}
+
+function largestWeight(ref: WeightRef, weights: Weights): number {
+  if (ref.kind !== "dense" && ref.kind !== "table") return 0;
+  const { data, shape } = weights.get(ref.kind === "dense" ? `${ref.name}.weight` : ref.name);
+  const gain = ref.kind === "dense" && ref.gain !== null ? weights.get(`${ref.gain}.weight`).data : null;
+  const width = shape[1];
+  let largest = 0;
+  for (let i = 0; i < data.length; i++) {
+    const w = Math.abs(data[i] * (gain === null ? 1 : gain[i % width]));
+    if (w > largest) largest = w;
+  }
+  return largest;
+}

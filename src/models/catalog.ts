@@ -1,0 +1,159 @@
+/** The well-known shapes with random weights: for benchmarks and tests, where the numbers matter but the answers do not. */
+
+import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
+import { type SpecOverrides, withOverrides } from "./config.ts";
+import { elementCount, requiredWeights } from "./weights.ts";
+
+/** [layers, hidden, heads, intermediate] of each. */
+const SHAPES = {
+  "bert-tiny": [2, 128, 2, 512],
+  "bert-mini": [4, 256, 4, 1024],
+  "bert-base": [12, 768, 12, 3072],
+  "bert-large": [24, 1024, 16, 4096],
+  "roberta-base": [12, 768, 12, 3072],
+} as const;
+
+/** A shape's name. */
+export type CatalogName = keyof typeof SHAPES;
+
+/** The names of all shapes, smallest first. */
+export const catalogNames = Object.keys(SHAPES) as readonly CatalogName[];
+
+/** The spec of a named shape, with two labels. @throws an Error that lists the known names. */
+export function catalogSpec(name: string, overrides: SpecOverrides = {}): ModelSpec {
+  if (!Object.hasOwn(SHAPES, name)) throw new Error(`unknown shape: use one of ${catalogNames.join(", ")}`);
+  const [layers, hidden, heads, intermediate] = SHAPES[name as CatalogName];
+  const roberta = name.startsWith("roberta");
+  const spec: ModelSpec = {
+    architecture: roberta ? "roberta" : "bert",
+    layers,
+    hidden,
+    heads,
+    intermediate,
+    vocabulary: roberta ? 50_265 : 30_522,
+    positions: roberta ? 514 : 512,
+    types: roberta ? 1 : 2,
+    labels: 2,
+    epsilon: roberta ? 1e-5 : 1e-12,
+    positionOffset: roberta ? 2 : 0,
+    problem: "classification",
+    labelNames: ["LABEL_0", "LABEL_1"],
+    gelu: "exact",
+    softmax: "exact",
+    embedding: "public",
+  };
+  return withOverrides(spec, overrides);
+}
+
+/** A named shape with random weights, the same for the same seed; each tensor is made when it is first asked for. */
+export function randomModel(
+  name: string,
+  seed: number,
+  overrides: SpecOverrides = {},
+): { readonly spec: ModelSpec; readonly weights: Weights } {
+  const spec = catalogSpec(name, overrides);
+  return { spec, weights: randomWeights(spec, seed) };
+}
+
+/** Random weights for any spec, scaled so that activations stay as large as a trained model's. */
+export function randomWeights(spec: ModelSpec, seed: number): Weights {
+  const shapes = requiredWeights(spec);
+  const made = new Map<string, NamedTensor>();
+  return {
+    get(name) {
+      const shape = shapes.get(name);
+      if (shape === undefined) throw new Error(`the random model has no tensor ${name}: ask for one of its own`);
+      const tensor = made.get(name) ?? { shape, data: randomTensor(name, shape, seed) };
+      made.set(name, tensor);
+      return tensor;
+    },
+  };
+}
+
+/** Random token ids of a text of this length, for a benchmark. */
+export function randomText(spec: ModelSpec, length: number, seed: number): TokenizedText {
+  const next = generator("text", seed);
+  const ids = Array.from({ length }, () => (next() >>> 0) % spec.vocabulary);
+  return { ids, types: ids.map(() => 0) };
+}
+
+/** Dense layers: Xavier, N(0, 2 / (inputs + outputs)). Tables and biases: N(0, 0.02²), words twice that. Gains: 1 ± 0.05. */
+function randomTensor(name: string, shape: readonly number[], seed: number): Float32Array {
+  const gain = shape.length === 1 && name.endsWith("norm.weight");
+  const table = name.startsWith("embeddings.") && shape.length === 2;
+  if (gain) return normals(name, shape, seed, 1, 0.05);
+  if (table) return normals(name, shape, seed, 0, name.endsWith("word") ? 0.04 : 0.02);
+  return normals(name, shape, seed, 0, shape.length === 1 ? 0.02 : Math.sqrt(2 / (shape[0] + shape[1])));
+}
+
+function normals(name: string, shape: readonly number[], seed: number, mean: number, deviation: number): Float32Array {
+  const next = generator(name, seed);
+  const scaled = quantiles().map((value) => mean + deviation * value);
+  const out = new Float32Array(elementCount(shape));
+  for (let i = 0; i + 1 < out.length; i += 2) {
+    const bits = next();
+    out[i] = scaled[bits & 0xffff];
+    out[i + 1] = scaled[bits >>> 16];
+  }
+  if (out.length % 2 === 1) out[out.length - 1] = scaled[next() & 0xffff];
+  return out;
+}
+
+/** 32-bit words, xoshiro128** (Blackman and Vigna), seeded from a name and a number. Not for secrets. */
+function generator(name: string, seed: number): () => number {
+  let hash = 0x811c9dc5;
+  for (const letter of `${seed}/${name}`) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
+  let [a, b, c, d] = [hash, hash ^ 0x9e3779b9, Math.imul(hash, 0x85ebca6b), 0x6a09e667];
+  const next = (): number => {
+    const scrambled = Math.imul(b, 5);
+    const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9);
+    const shifted = b << 9;
+    c ^= a;
+    d ^= b;
+    b ^= c;
+    a ^= d;
+    c ^= shifted;
+    d = (d << 11) | (d >>> 21);
+    return result;
+  };
+  for (let i = 0; i < 16; i++) next();
+  return next;
+}
+
+let table: Float32Array | undefined;
+
+/** The normal distribution's quantiles at (i + 1/2) / 65,536: a random 16-bit index gives a normal number, fast. */
+function quantiles(): Float32Array {
+  if (table !== undefined) return table;
+  table = new Float32Array(65_536);
+  let x = 0;
+  for (let i = 0; i < 32_768; i++) {
+    const p = (i + 0.5) / 65_536; // the upper half's probability beyond 1/2: ∫_0^x φ = p
+    x = solveQuantile(p, x);
+    table[32_768 + i] = x;
+    table[32_767 - i] = -x;
+  }
+  return table;
+}
+
+/** Newton's method for ∫_0^x φ = p from a start just below. */
+function solveQuantile(p: number, start: number): number {
+  let x = start;
+  for (let i = 0; i < 50; i++) {
+    const step = (p - halfNormal(x)) * Math.sqrt(2 * Math.PI) * Math.exp((x * x) / 2);
+    x += step;
+    if (Math.abs(step) < 1e-9) break;
+  }
+  return x;
+}
+
+/** ∫_0^x φ by its series in odd powers, all terms positive. */
+function halfNormal(x: number): number {
+  let term = x;
+  let sum = x;
+  for (let n = 1; term > 1e-14 * sum; n++) {
+    term *= (x * x) / (2 * n + 1);
+    sum += term;
+  }
+  return (sum * Math.exp(-(x * x) / 2)) / Math.sqrt(2 * Math.PI);
+}

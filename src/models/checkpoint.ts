@@ -1,0 +1,143 @@
+/** Model folders as Hugging Face lays them out: config.json, model.safetensors (or its shards), the tokenizer's files. */
+
+import { mkdir, open, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import { configJson, type SpecOverrides, specOf } from "./config.ts";
+import { hasFile, readText, withFile } from "./files.ts";
+import { check, parseJson } from "./json.ts";
+import { checkpointNames, isHead } from "./names.ts";
+import { readHeader, readTensor, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
+import { requiredWeights, weightsOf } from "./weights.ts";
+
+/** A model ready to run: its public shape, the server's weights, and how texts become tokens. */
+export interface Model {
+  readonly spec: ModelSpec;
+  readonly weights: Weights;
+  readonly tokenizer: TextTokenizer;
+}
+
+export interface SaveOptions {
+  /** The type of the saved weights; F32 unless told. */
+  readonly dtype?: "F32" | "F16";
+}
+
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+const indexSchema = v.looseObject({
+  weight_map: v.record(
+    v.string(),
+    v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.safetensors$/, "must be a file beside the index")),
+  ),
+});
+
+/**
+ * Reads a folder: the spec (with the caller's overrides), the weights as floats, the tokenizer.
+ * @throws an Error of one line that names the file or tensor and says what to do.
+ */
+export async function loadModel(folder: string, overrides: SpecOverrides = {}): Promise<Model> {
+  const spec = await loadSpec(folder, overrides);
+  const tokenizer = await loadTokenizer(folder, spec);
+  return { spec, weights: await loadWeights(folder, spec), tokenizer };
+}
+
+/** Reads the public shape alone. */
+export async function loadSpec(folder: string, overrides: SpecOverrides = {}): Promise<ModelSpec> {
+  const text = await readText(folder, "config.json", 2 ** 20);
+  if (text === undefined) throw new Error("the folder has no config.json: give the folder of a model");
+  return specOf(text, overrides);
+}
+
+/** Reads the tokenizer alone: all that a client needs beside the public shape. */
+export async function loadTokenizer(folder: string, spec: ModelSpec): Promise<TextTokenizer> {
+  const files: Partial<Record<(typeof TOKENIZER_FILES)[number], string>> = {};
+  for (const name of TOKENIZER_FILES) files[name] = await readText(folder, name);
+  return new TextTokenizer(files, spec);
+}
+
+/**
+ * Writes an ordinary Hugging Face folder that `loadModel` and transformers read. Existing files of these names are replaced,
+ * the weights only once they are complete.
+ */
+export async function saveModel(folder: string, model: Model, options: SaveOptions = {}): Promise<void> {
+  const { spec, weights, tokenizer } = model;
+  await mkdir(folder, { recursive: true });
+  const tensors: TensorToWrite[] = [...requiredWeights(spec)].map(([name, shape]) => ({
+    name: checkpointNames(name, spec.architecture)[0],
+    shape,
+    data: () => weights.get(name).data,
+  }));
+  const partial = join(folder, `${SINGLE}.partial`);
+  const file = await open(partial, "w");
+  try {
+    await writeSafetensors(tensors, options.dtype ?? "F32", (bytes) => file.writeFile(bytes));
+  } finally {
+    await file.close();
+  }
+  await rename(partial, join(folder, SINGLE));
+  await writeFile(join(folder, "config.json"), configJson(spec));
+  await saveTokenizer(folder, tokenizer.files);
+}
+
+async function saveTokenizer(folder: string, files: TokenizerFiles): Promise<void> {
+  for (const name of TOKENIZER_FILES) {
+    const text = files[name];
+    if (text !== undefined) await writeFile(join(folder, name), text);
+  }
+}
+
+async function loadWeights(folder: string, spec: ModelSpec): Promise<Weights> {
+  const wanted = new Map(requiredWeights(spec));
+  const found = new Map<string, NamedTensor>();
+  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, spec, wanted, found);
+  const missing = [...wanted.keys()].filter((name) => !found.has(name));
+  if (missing.length > 0) throw missingTensors(missing, spec);
+  return weightsOf(found);
+}
+
+/** Reads the wanted tensors that this file holds, under whichever of their names. */
+async function readFileTensors(
+  folder: string,
+  file: string,
+  spec: ModelSpec,
+  wanted: ReadonlyMap<string, readonly number[]>,
+  found: Map<string, NamedTensor>,
+): Promise<void> {
+  await withFile(folder, file, async (source) => {
+    const entries = await readHeader(source, file);
+    for (const [name, shape] of wanted) {
+      const entry = checkpointNames(name, spec.architecture).flatMap((theirs) => entries.get(theirs) ?? [])[0];
+      if (entry === undefined) continue;
+      if (found.has(name)) throw new Error(`tensor ${entry.name} is in two files: remove one of them`);
+      if (entry.shape.length !== shape.length || entry.shape.some((size, i) => size !== shape[i])) {
+        throw new Error(
+          `tensor ${entry.name} has shape [${entry.shape}], config.json asks for [${shape}]: correct one`,
+        );
+      }
+      found.set(name, await readTensor(source, entry));
+    }
+  });
+}
+
+async function weightFiles(folder: string): Promise<readonly string[]> {
+  if (await hasFile(folder, SINGLE)) return [SINGLE];
+  const index = await readText(folder, INDEX);
+  if (index !== undefined)
+    return [...new Set(Object.values(check(indexSchema, parseJson(index, INDEX), INDEX).weight_map))];
+  if ((await hasFile(folder, "pytorch_model.bin")) || (await hasFile(folder, "pytorch_model.bin.index.json"))) {
+    throw new Error("the folder has only pytorch_model.bin, which can run code: save it with safe_serialization=True");
+  }
+  throw new Error(`the folder has no ${SINGLE}: give the folder of a complete model`);
+}
+
+function missingTensors(missing: readonly string[], spec: ModelSpec): Error {
+  const name = checkpointNames(missing[0], spec.architecture)[0];
+  if (missing.every(isHead)) {
+    return new Error(
+      `the model has no classifier (${name} is missing): fine-tune it for sequence classification first`,
+    );
+  }
+  return new Error(`the weights lack ${name} and ${missing.length - 1} more tensors: check the file and config.json`);
+}

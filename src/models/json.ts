@@ -1,0 +1,34 @@
+/** JSON files from others: parsed and checked with messages of one line that never repeat what the file says. */
+
+import * as v from "valibot";
+
+/** The parsed text. @throws an Error that names the file when it is not JSON. */
+export function parseJson(text: string, label: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${label} is not valid JSON: copy the file again`);
+  }
+}
+
+/** The value as the schema gives it. @throws an Error that names the file, the field and what it must be. */
+export function check<S extends v.GenericSchema>(schema: S, value: unknown, label: string): v.InferOutput<S> {
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const unknownField = issue.expected === "never";
+  const path = (issue.path ?? []).slice(0, unknownField ? -1 : undefined).map((step) => String(step.key));
+  const where = path
+    .join(".")
+    .replace(/[^\x21-\x7e]/g, "?")
+    .slice(0, 200);
+  throw new Error(
+    `${label}: ${where}${where === "" ? "" : ": "}${unknownField ? "remove the unknown field" : messageOf(issue)}`,
+  );
+}
+
+/** Valibot's own messages end in "but received <value>": the value stays unsaid. */
+function messageOf(issue: v.BaseIssue<unknown>): string {
+  if (/^Invalid key/.test(issue.message)) return "the field is missing";
+  return issue.message.replace(/ but received [\s\S]*$/, "").replace(/^Invalid ([a-z ]+): Expected /i, "expected ");
+}

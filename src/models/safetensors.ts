@@ -1,0 +1,220 @@
+/**
+ * The safetensors format, strictly. A model file comes from someone else: nothing in it is believed before it is checked,
+ * and no message repeats its content beyond a tensor's (printable) name.
+ *
+ * File: 8 bytes little-endian header length, the header (JSON: name -> {dtype, shape, data_offsets}, and `__metadata__`),
+ * then the tensors' bytes, without gaps or overlap. https://github.com/huggingface/safetensors
+ */
+
+import * as v from "valibot";
+import type { NamedTensor } from "../program/spec.ts";
+import { bfloat16ToFloat, floatToHalf, halfToFloat } from "./half.ts";
+import { check, parseJson } from "./json.ts";
+import { elementCount } from "./weights.ts";
+
+/** Random access to a file's bytes. */
+export interface ByteSource {
+  readonly size: number;
+  /** Fills `into` from `offset` on. @throws when the file ends before. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+}
+
+export type FloatDtype = "F32" | "F16" | "BF16";
+
+/** Where a tensor lies in the file. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: FloatDtype | "I64";
+  readonly shape: readonly number[];
+  /** Byte offsets from the file's start. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+const BYTES = { F32: 4, F16: 2, BF16: 2, I64: 8 } as const;
+const HEADER_LIMIT = 16 * 2 ** 20;
+const TENSOR_LIMIT = 100_000;
+const PRINTABLE = /^[\x21-\x7e]{1,256}$/;
+
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const headerSchema = v.record(
+  v.string(),
+  v.strictObject({
+    dtype: v.picklist(["F32", "F16", "BF16", "I64"], "dtype must be F32, F16, BF16 or I64: convert the file"),
+    shape: v.pipe(v.array(size), v.maxLength(8)),
+    data_offsets: v.strictTuple([size, size]),
+  }),
+);
+const metadataSchema = v.optional(v.record(v.string(), v.string()), {});
+
+/** The bytes of a file in memory. */
+export function bytesSource(bytes: Uint8Array): ByteSource {
+  return {
+    size: bytes.length,
+    async read(offset, into) {
+      if (offset + into.length > bytes.length) throw new Error("the file ends too early: copy it again");
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+  };
+}
+
+/**
+ * The tensors of a file, every entry checked. `label` names the file in messages.
+ * @throws an Error of one line on anything the format does not allow.
+ */
+export async function readHeader(source: ByteSource, label: string): Promise<ReadonlyMap<string, TensorEntry>> {
+  const text = await headerText(source, label);
+  const json = parseJson(text, `${label} header`);
+  if (repeatsKey(text)) throw malformed(label, "its header names something twice");
+  if (typeof json !== "object" || json === null || Array.isArray(json))
+    throw malformed(label, "its header is no object");
+  const { __metadata__: metadata, ...tensors } = json as Record<string, unknown>;
+  check(metadataSchema, metadata, `${label} metadata`);
+  const names = Object.keys(tensors);
+  if (names.length > TENSOR_LIMIT) throw malformed(label, `it has more than ${TENSOR_LIMIT} tensors`);
+  if (!names.every((name) => PRINTABLE.test(name)))
+    throw malformed(label, "a tensor's name is not 1 to 256 ASCII letters");
+  const start = 8 + new TextEncoder().encode(text).length;
+  const parsed = check(headerSchema, Object.fromEntries(Object.entries(tensors)), `${label} header`);
+  const entries = Object.entries(parsed).map(
+    ([
+      name,
+      {
+        dtype,
+        shape,
+        data_offsets: [begin, end],
+      },
+    ]) => {
+      return { name, dtype, shape, begin: start + begin, end: start + end };
+    },
+  );
+  checkLayout(entries, start, source.size, label);
+  return new Map(entries.map((entry) => [entry.name, entry]));
+}
+
+/**
+ * One tensor as 32-bit floats, read straight into its place.
+ * @throws an Error that names the tensor when it is not of floats or a value is not finite.
+ */
+export async function readTensor(source: ByteSource, entry: TensorEntry): Promise<NamedTensor> {
+  if (entry.dtype === "I64")
+    throw new Error(`tensor ${entry.name} holds integers where weights are needed: convert it`);
+  const count = elementCount(entry.shape);
+  let data: Float32Array;
+  if (entry.dtype === "F32") {
+    data = new Float32Array(count);
+    await source.read(entry.begin, new Uint8Array(data.buffer));
+  } else {
+    const packed = new Uint16Array(count);
+    await source.read(entry.begin, new Uint8Array(packed.buffer));
+    data = entry.dtype === "F16" ? halfToFloat(packed) : bfloat16ToFloat(packed);
+  }
+  if (!allFinite(data)) throw new Error(`tensor ${entry.name} has a value that is not finite: repair the checkpoint`);
+  return { shape: entry.shape, data };
+}
+
+/** A tensor to write: `data` is asked for when its turn comes, so a file larger than memory can be written. */
+export interface TensorToWrite {
+  readonly name: string;
+  readonly shape: readonly number[];
+  data(): Float32Array;
+}
+
+/**
+ * Writes a file through `write`, header first, one call a tensor.
+ * @throws an Error that names the tensor when its length differs from its shape or a value does not fit the dtype.
+ */
+export async function writeSafetensors(
+  tensors: readonly TensorToWrite[],
+  dtype: "F32" | "F16",
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
+  let offset = 0;
+  for (const { name, shape } of tensors) {
+    const end = offset + elementCount(shape) * BYTES[dtype];
+    header[name] = { dtype, shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const json = JSON.stringify(header);
+  const text = new TextEncoder().encode(json + " ".repeat((8 - (json.length % 8)) % 8));
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
+  await write(length);
+  await write(text);
+  for (const tensor of tensors) await write(encode(tensor, dtype));
+}
+
+function encode(tensor: TensorToWrite, dtype: "F32" | "F16"): Uint8Array {
+  const data = tensor.data();
+  if (data.length !== elementCount(tensor.shape)) throw new Error(`tensor ${tensor.name} does not fill its shape`);
+  if (dtype === "F32") {
+    if (!allFinite(data)) throw new Error(`tensor ${tensor.name} has a value that is not finite: it cannot be saved`);
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+  const packed = floatToHalf(data);
+  if (packed === undefined) throw new Error(`tensor ${tensor.name} has a value beyond F16: save it as F32`);
+  return new Uint8Array(packed.buffer);
+}
+
+async function headerText(source: ByteSource, label: string): Promise<string> {
+  if (source.size < 10) throw malformed(label, "it is too short");
+  const prefix = new Uint8Array(8);
+  await source.read(0, prefix);
+  const length = new DataView(prefix.buffer).getBigUint64(0, true);
+  if (length > HEADER_LIMIT) throw malformed(label, `its header is longer than ${HEADER_LIMIT} bytes`);
+  if (length < 2 || Number(length) + 8 > source.size) throw malformed(label, "its header does not fit into the file");
+  const bytes = new Uint8Array(Number(length));
+  await source.read(8, bytes);
+  if (bytes[0] !== 0x7b) throw malformed(label, "its header does not begin with {");
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw malformed(label, "its header is not UTF-8");
+  }
+}
+
+/** Every entry as long as its shape says, and all of them together cover the rest of the file exactly. */
+function checkLayout(entries: readonly TensorEntry[], start: number, fileSize: number, label: string): void {
+  let next = start;
+  const order = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end);
+  for (const { name, dtype, shape, begin, end } of order) {
+    const bytes = elementCount(shape) * BYTES[dtype];
+    if (end - begin !== bytes || !Number.isSafeInteger(bytes)) {
+      throw malformed(label, `tensor ${name} has another length than its shape`);
+    }
+    if (end > fileSize) throw malformed(label, `tensor ${name} lies beyond the end of the file`);
+    if (begin !== next) throw malformed(label, `tensor ${name} leaves a gap or overlaps another`);
+    next = end;
+  }
+  if (next !== fileSize) throw malformed(label, "it has bytes that belong to no tensor");
+}
+
+/** Whether an object in this (valid) JSON text has a key twice: `JSON.parse` would silently keep the last. */
+function repeatsKey(json: string): boolean {
+  const open: Set<string>[] = [];
+  for (let i = 0; i < json.length; i++) {
+    const letter = json[i];
+    if (letter === "{") open.push(new Set());
+    else if (letter === "}") open.pop();
+    if (letter !== '"') continue;
+    const start = i++;
+    while (json[i] !== '"') i += json[i] === "\\" ? 2 : 1;
+    if (!/^\s*:/.test(json.slice(i + 1, i + 64).trimStart())) continue;
+    const key: string = JSON.parse(json.slice(start, i + 1));
+    const keys = open[open.length - 1];
+    if (keys.has(key)) return true;
+    keys.add(key);
+  }
+  return false;
+}
+
+function allFinite(data: Float32Array): boolean {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  for (let i = 0; i < bits.length; i++) if ((bits[i] & 0x7f800000) === 0x7f800000) return false;
+  return true;
+}
+
+function malformed(label: string, why: string): Error {
+  return new Error(`${label} is not a valid safetensors file, ${why}: copy or convert it again`);
+}

@@ -1,0 +1,70 @@
+/**
+ * Which tensors a model has, found by running it over an interpreter that only writes down the names and shapes it is
+ * asked for: there is no second list to keep in step with the model.
+ */
+
+import type { EmbeddingRef, LinearRef, NormRef, Ops } from "../program/ops.ts";
+import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import { classifier } from "./bert.ts";
+
+/** Every tensor the model reads, by the program's own names, in the order of its use. */
+export function requiredWeights(spec: ModelSpec): ReadonlyMap<string, readonly number[]> {
+  const collector = new WeightCollector(spec.positions);
+  classifier(collector, spec);
+  return collector.shapes;
+}
+
+/** The number of values in a tensor of this shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Weights held in memory. */
+export function weightsOf(tensors: ReadonlyMap<string, NamedTensor>): Weights {
+  return {
+    get(name) {
+      const tensor = tensors.get(name);
+      if (tensor === undefined) throw new Error(`the weights have no tensor ${name}: check the model's configuration`);
+      return tensor;
+    },
+  };
+}
+
+class WeightCollector implements Ops<null> {
+  readonly shapes = new Map<string, readonly number[]>();
+  readonly #positions: number;
+
+  constructor(positions: number) {
+    this.#positions = positions;
+  }
+
+  embed(ref: EmbeddingRef): null {
+    this.shapes.set(ref.word, [ref.vocabulary, ref.width]);
+    this.shapes.set(ref.position, [this.#positions, ref.width]);
+    this.shapes.set(ref.type, [ref.types, ref.width]);
+    return this.layerNorm(null, ref.norm);
+  }
+
+  linear(_x: null, ref: LinearRef): null {
+    this.shapes.set(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
+    this.shapes.set(`${ref.name}.bias`, [ref.outputs]);
+    return null;
+  }
+
+  layerNorm(_x: null, ref: NormRef): null {
+    this.shapes.set(`${ref.name}.weight`, [ref.width]);
+    this.shapes.set(`${ref.name}.bias`, [ref.width]);
+    return null;
+  }
+
+  add = (): null => null;
+  maskRows = (): null => null;
+  firstRow = (): null => null;
+  scores = (): null => null;
+  addOnKeys = (): null => null;
+  subtractRowMax = (): null => null;
+  polynomial = (): null => null;
+  smooth = (): null => null;
+  relu = (): null => null;
+  weightedMean = (): null => null;
+}

@@ -1,0 +1,142 @@
+/** The dealer: takes both seeds of a session and the server's masked weights, and deals. It never sees a text. */
+
+import type * as v from "valibot";
+import type { Channel } from "../channels/channel.ts";
+import { compile } from "../models/calibrate.ts";
+import type { Program } from "../program/steps.ts";
+import { Dealer } from "../protocols/protocol.ts";
+import type { Words } from "../ring/memory.ts";
+import { Prg } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+import { dealProgram, type Progress } from "./engine.ts";
+import { type accepted, fingerprint, fromHex, PartyError, parse, peakRssMb, toDealer } from "./messages.ts";
+import { StoredWeights, setupParts, slotKey } from "./weights.ts";
+
+type Message = v.InferOutput<typeof toDealer>;
+type FromServer = Extract<Message, { role: "server" }>;
+type FromClient = Extract<Message, { role: "client" }>;
+
+/** One side of a session that waits for the other. */
+interface Waiting<M> {
+  readonly message: M;
+  readonly channel: Channel;
+  readonly finish: (error?: Error) => void;
+}
+
+export interface DealerOptions {
+  readonly progress?: Progress;
+  /** One line for people: sessions begun and ended; never a seed. */
+  readonly log?: (line: string) => void;
+}
+
+export class DealerService {
+  private readonly ring: Ring;
+  private readonly options: DealerOptions;
+  private readonly servers = new Map<string, Waiting<FromServer>>();
+  private readonly clients = new Map<string, Waiting<FromClient>>();
+  private readonly weights = new Map<string, Words>();
+  private readonly seen = new Set<string>();
+
+  constructor(ring: Ring, options: DealerOptions = {}) {
+    this.ring = ring;
+    this.options = options;
+  }
+
+  /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */
+  async serve(channel: Channel): Promise<void> {
+    try {
+      const message = parse(toDealer, await channel.receiveJson(0, 2 ** 22), "peer");
+      await new Promise<void>((resolve, reject) => {
+        const finish = (error?: Error) => (error === undefined ? resolve() : reject(error));
+        this.meet(message, channel, finish);
+      });
+    } catch (error) {
+      const line = error instanceof Error ? error.message : "the session failed";
+      await channel.sendJson(0, { error: line }).catch(() => {});
+      channel.close();
+      throw error;
+    }
+    channel.close();
+  }
+
+  private meet(message: Message, channel: Channel, finish: (error?: Error) => void): void {
+    const { session } = message;
+    const mine = message.role === "server" ? this.servers : this.clients;
+    if (mine.has(session) || this.seen.has(`${message.role}:${session}`)) {
+      finish(new PartyError("this session was dealt before: material is made once only"));
+      return;
+    }
+    this.seen.add(`${message.role}:${session}`);
+    if (message.role === "server") this.servers.set(session, { message, channel, finish });
+    else this.clients.set(session, { message, channel, finish });
+    const server = this.servers.get(session);
+    const client = this.clients.get(session);
+    if (server === undefined || client === undefined) return;
+    this.servers.delete(session);
+    this.clients.delete(session);
+    this.session(server, client).then(
+      () => [server, client].map((s) => s.finish()),
+      (error: Error) => [server, client].map((s) => s.finish(error)),
+    );
+  }
+
+  private async session(server: Waiting<FromServer>, client: Waiting<FromClient>): Promise<void> {
+    const { message, channel } = server;
+    if (message.model.id !== client.message.model) throw new PartyError("client and server name different models");
+    if (message.program !== client.message.program) throw new PartyError("client and server run different programs");
+    const program = compile(message.model.spec, message.model.plan, message.length);
+    if ((await fingerprint(program)) !== message.program) {
+      throw new PartyError("the dealer compiles another program: install the same release everywhere");
+    }
+    const started = performance.now();
+    await client.channel.sendJson(0, { accepted: true } satisfies v.InferOutput<typeof accepted>);
+    const weights = await this.setup(channel, message.model.id, program);
+    const dealer = new Dealer(
+      this.ring,
+      program,
+      new Prg(fromHex(client.message.seed)),
+      new Prg(fromHex(message.seed)),
+      weights,
+    );
+    try {
+      await dealProgram(dealer, (step, packed) => channel.send("offline", step.id, [packed]), this.options.progress);
+    } finally {
+      dealer.close();
+    }
+    const seconds = (performance.now() - started) / 1000;
+    const bytes = channel.sent.offline.bytes;
+    await channel.sendJson(0, {
+      seconds,
+      dealer: { bytes, setupBytes: channel.received.setup.bytes, peakRssMb: peakRssMb() },
+    });
+    this.options.log?.(
+      `dealt a session of length ${program.length}: ${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s`,
+    );
+  }
+
+  /** Takes from the server the masked weights that are not here yet. */
+  private async setup(channel: Channel, model: string, program: Program): Promise<StoredWeights> {
+    const keys: string[] = [];
+    for (const slot of program.weights) keys.push(`${model}:${await slotKey(slot.ref)}`);
+    const lacking = program.weights.filter((slot) => !this.weights.has(keys[slot.id]));
+    await channel.sendJson(0, { missing: lacking.map((s) => s.id) });
+    for (const slot of lacking) {
+      const words = this.ring.alloc(slot.rows * slot.columns);
+      try {
+        let at = 0;
+        for (const size of setupParts(slot)) {
+          words.bytes().set(await channel.receive("setup", slot.id, size), at);
+          at += size;
+        }
+      } catch (error) {
+        this.ring.free(words);
+        throw error;
+      }
+      this.weights.set(keys[slot.id], words);
+    }
+    return new StoredWeights(
+      keys.map((key) => this.weights.get(key)!),
+      program.weights,
+    );
+  }
+}

@@ -1,0 +1,140 @@
+/** The three runs of one program: dealing, the client's preparation, and the two parties online. */
+import type { Channel } from "../channels/channel.ts";
+import type { Step } from "../program/steps.ts";
+import { protocolOf } from "../protocols/all.ts";
+import { blockBytes, slotTraffic } from "../protocols/cost.ts";
+import { clientShareIsRead } from "../protocols/linear.ts";
+import { type Block, type ClientOffline, type Dealer, elements, type Party } from "../protocols/protocol.ts";
+import type { Words } from "../ring/memory.ts";
+import type { Ring } from "../ring/ring.ts";
+
+/** Called after each step or flight with how much is done, for progress and time left. */
+export type Progress = (done: number, total: number) => void;
+
+/** Gives the event loop a turn, so that sockets drain while a long computation goes on. */
+const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Packs words of the given blocks one after the other into one buffer. */
+export function packAll(ring: Ring, words: readonly Words[], blocks: readonly Block[]): Uint8Array {
+  const sizes = blocks.map(blockBytes);
+  const packed = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+  let at = 0;
+  words.forEach((w, i) => {
+    ring.packBits(packed.subarray(at, at + sizes[i]), w, blocks[i].bits);
+    at += sizes[i];
+  });
+  return packed;
+}
+
+/** Unpacks the index-th of several blocks. */
+export function unpackOne(ring: Ring, out: Words, packed: Uint8Array, blocks: readonly Block[], index: number): void {
+  let at = 0;
+  for (let i = 0; i < index; i++) at += blockBytes(blocks[i]);
+  ring.unpackBits(out, packed.subarray(at, at + blockBytes(blocks[index])), blocks[index].bits);
+}
+
+/** The dealer's run: for each step the server's shares of the correlated secrets, packed. */
+export async function dealProgram(
+  d: Dealer,
+  emit: (step: Step, packed: Uint8Array) => Promise<void>,
+  progress?: Progress,
+): Promise<void> {
+  const { steps } = d.program;
+  for (const step of steps) {
+    const protocol = protocolOf(step);
+    protocol.deal?.(d, step);
+    const corrections = d.takeCorrections();
+    const blocks = protocol.traffic(step, d.program).dealt ?? [];
+    if (corrections.length !== blocks.length)
+      throw new Error(`step ${step.id}: dealt blocks differ from the declared ones`);
+    const packed = packAll(d.ring, corrections, blocks);
+    d.done(step);
+    if (packed.length > 0) await emit(step, packed);
+    progress?.(step.id + 1, steps.length);
+    await breathe();
+  }
+}
+
+/** The client's run before the text: what it sends ahead, and its shares that it will read again. */
+export async function prepareProgram(
+  c: ClientOffline,
+  emit: (step: Step, packed: Uint8Array) => Promise<void>,
+  keep: (step: Step, packed: Uint8Array) => void,
+  progress?: Progress,
+): Promise<void> {
+  const { steps } = c.program;
+  for (const step of steps) {
+    const protocol = protocolOf(step);
+    const words = protocol.prepare?.(c, step) ?? null;
+    const block = protocol.traffic(step, c.program).ahead;
+    const packed = words !== null && block ? packAll(c.ring, [words], [block]) : null;
+    if (step.kind === "linear" && clientShareIsRead(c.program, step)) {
+      const out = c.value(step.out);
+      keep(step, packAll(c.ring, [c.get("share", step.out)], [{ length: elements(out), bits: out.ring }]));
+    }
+    c.done(step);
+    if (packed !== null) await emit(step, packed);
+    progress?.(step.id + 1, steps.length);
+    await breathe();
+  }
+}
+
+/** What a party saw of the wire, for those who want to look (the demo's glimpse); never kept otherwise. */
+export type Witness = (flight: number, from: "client" | "server", message: Uint8Array) => void;
+
+/** The online run: in every flight local steps, then one message each way at most. */
+export async function runProgram(p: Party, channel: Channel, progress?: Progress, witness?: Witness): Promise<void> {
+  const { slots, steps } = p.program;
+  for (let flight = 0; flight < slots.length; flight++) {
+    for (const id of slots[flight].local) {
+      protocolOf(steps[id]).run?.(p, steps[id]);
+      p.done(steps[id]);
+    }
+    const opens = slots[flight].opens.map((id) => steps[id]);
+    await exchange(p, channel, flight, opens, witness);
+    for (const step of opens) p.done(step);
+    progress?.(flight + 1, slots.length);
+  }
+}
+
+async function exchange(
+  p: Party,
+  channel: Channel,
+  flight: number,
+  opens: readonly Step[],
+  witness?: Witness,
+): Promise<void> {
+  const ids = opens.map((s) => s.id);
+  const { fromClient, fromServer } = slotTraffic(ids, p.program);
+  const [mine, theirs] = p.isServer ? [fromServer, fromClient] : [fromClient, fromServer];
+  const sends = (step: Step) => blockFrom(p, step, p.role) !== undefined;
+  let sending: Promise<void> | null = null;
+  if (mine.length > 0) {
+    const words = opens.filter(sends).map((step) => protocolOf(step).send!(p, step));
+    const packed = packAll(p.ring, words, mine);
+    witness?.(flight, p.role, packed);
+    const sent = channel.send("online", flight, [packed]);
+    // A failure is met at the await below; until then it must not count as unhandled.
+    sent.catch(() => {});
+    sending = sent;
+  }
+  const size = theirs.reduce((sum, b) => sum + blockBytes(b), 0);
+  const message = theirs.length > 0 ? await channel.receive("online", flight, size) : null;
+  if (message !== null) witness?.(flight, p.isServer ? "client" : "server", message);
+  let index = 0;
+  for (const step of opens) {
+    const block = blockFrom(p, step, p.isServer ? "client" : "server");
+    let words: Words | null = null;
+    if (block !== undefined && message !== null) {
+      words = p.temp(block.length);
+      unpackOne(p.ring, words, message, theirs, index++);
+    }
+    protocolOf(step).receive?.(p, step, words);
+  }
+  await sending;
+}
+
+function blockFrom(p: Party, step: Step, sender: "client" | "server"): Block | undefined {
+  const traffic = protocolOf(step).traffic(step, p.program);
+  return sender === "client" ? traffic.fromClient : traffic.fromServer;
+}

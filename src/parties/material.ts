@@ -1,0 +1,89 @@
+/** What a party brings from the offline phase into one online run. Secret; never printed; used once. */
+import type { Program, Step } from "../program/steps.ts";
+import { protocolOf } from "../protocols/all.ts";
+import { type Block, type Material, SHARE } from "../protocols/protocol.ts";
+import type { Words } from "../ring/memory.ts";
+import { Prg } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+import { unpackOne } from "./engine.ts";
+
+type Table = "dealt" | "ahead" | "share";
+const TABLES: readonly Table[] = ["dealt", "ahead", "share"];
+/** table (1 byte), step (4), length (8): in front of each entry on disk. */
+const ENTRY_HEADER = 13;
+
+/** Packed blocks by table and step, and the seed shared with the dealer. */
+export class StoredMaterial implements Material {
+  readonly seed: Uint8Array;
+  readonly withDealer: Prg;
+  private readonly role: "client" | "server";
+  private readonly program: Program;
+  private readonly entries = new Map<string, Uint8Array>();
+
+  constructor(role: "client" | "server", program: Program, seed: Uint8Array) {
+    this.role = role;
+    this.program = program;
+    this.seed = seed;
+    this.withDealer = new Prg(seed);
+  }
+
+  put(table: Table, step: number, packed: Uint8Array): void {
+    this.entries.set(`${table}:${step}`, packed);
+  }
+
+  dealt(ring: Ring, step: Step, index: number, block: Block, out: Words): void {
+    if (this.role === "client") this.withDealer.words(ring, out, step.id, SHARE + index, block.bits);
+    else
+      unpackOne(ring, out, this.take("dealt", step), protocolOf(step).traffic(step, this.program).dealt ?? [], index);
+  }
+
+  ahead(ring: Ring, step: Step, block: Block, out: Words): void {
+    unpackOne(ring, out, this.take("ahead", step), [block], 0);
+  }
+
+  share(ring: Ring, step: Step, out: Words): void {
+    const block = { length: out.length, bits: this.program.values[step.out].ring };
+    unpackOne(ring, out, this.take("share", step), [block], 0);
+  }
+
+  /** The bytes to keep on disk: the seed, then every entry behind its header. */
+  *parts(): Iterable<Uint8Array> {
+    yield this.seed;
+    for (const [key, packed] of this.entries) {
+      const [table, step] = key.split(":");
+      const header = new Uint8Array(ENTRY_HEADER);
+      const view = new DataView(header.buffer);
+      view.setUint8(0, TABLES.indexOf(table as Table));
+      view.setUint32(1, Number(step), true);
+      view.setFloat64(5, packed.length, true);
+      yield header;
+      yield packed;
+    }
+  }
+
+  /** Reads what `parts` wrote. @throws Error when the bytes are not such. */
+  static parse(role: "client" | "server", program: Program, bytes: Uint8Array): StoredMaterial {
+    const material = new StoredMaterial(role, program, bytes.slice(0, 16));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 16;
+    while (at < bytes.length) {
+      if (at + ENTRY_HEADER > bytes.length) throw new Error("the stored material is cut short: it cannot be used");
+      const length = view.getFloat64(at + 5, true);
+      const table = TABLES[view.getUint8(at)];
+      const start = at + ENTRY_HEADER;
+      if (table === undefined || !(length >= 0) || start + length > bytes.length) {
+        throw new Error("the stored material is not readable: it cannot be used");
+      }
+      material.put(table, view.getUint32(at + 1, true), bytes.subarray(start, start + length));
+      at = start + length;
+    }
+    return material;
+  }
+
+  private take(table: Table, step: Step): Uint8Array {
+    const packed = this.entries.get(`${table}:${step.id}`);
+    if (packed === undefined)
+      throw new Error(`the material lacks step ${step.id}: it was prepared for another program`);
+    return packed;
+  }
+}

@@ -1,0 +1,140 @@
+/** The control messages between the parties: validated on arrival, public but for the seeds. */
+import * as v from "valibot";
+import type { Plan } from "../program/plan.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import type { Program } from "../program/steps.ts";
+import { hex } from "./weights.ts";
+
+/** Parties of different versions refuse each other: their programs could differ. */
+export const PROTOCOL_VERSION = "mpcformer/0.1";
+
+/** What is public of a served model. */
+export interface PublicModel {
+  readonly id: string;
+  readonly spec: ModelSpec;
+  readonly plan: Plan;
+}
+
+const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,64}$/));
+const seed = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
+const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1 << 20));
+const name = v.pipe(v.string(), v.maxLength(100));
+
+const spec = v.object({
+  architecture: v.picklist(["bert", "roberta"]),
+  layers: v.pipe(count, v.maxValue(256)),
+  hidden: v.pipe(count, v.maxValue(16_384)),
+  heads: v.pipe(count, v.maxValue(256)),
+  intermediate: v.pipe(count, v.maxValue(65_536)),
+  vocabulary: count,
+  positions: v.pipe(count, v.maxValue(65_536)),
+  types: v.pipe(count, v.maxValue(64)),
+  labels: v.pipe(count, v.maxValue(10_000)),
+  epsilon: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  positionOffset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16)),
+  problem: v.picklist(["classification", "regression"]),
+  labelNames: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1000))), v.readonly()),
+  gelu: name,
+  softmax: name,
+  embedding: v.picklist(["public", "private"]),
+});
+
+const plan = v.object({
+  ranges: v.record(v.string(), v.pipe(v.tuple([v.number(), v.number()]), v.readonly())),
+  exponents: v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15))),
+  margin: v.pipe(v.number(), v.minValue(1), v.maxValue(1000)),
+});
+
+export const planSchema = plan;
+export const publicModel = v.object({ id, spec, plan });
+
+/** Server to client, on connection. */
+export const welcome = v.object({
+  version: v.literal(PROTOCOL_VERSION, "the server speaks another version: install the same release on both sides"),
+  model: publicModel,
+  tokenizer: v.record(v.string(), v.string()),
+});
+
+/** Client to server. */
+export const request = v.variant("request", [
+  v.object({ request: v.literal("tables") }),
+  v.object({ request: v.literal("session"), length: count, program: id, prepare: v.boolean() }),
+  v.object({ request: v.literal("use"), session: id, length: count, program: id }),
+]);
+
+/** Server to client: what was asked for can begin. */
+export const granted = v.object({ session: id, modelKey: seed });
+
+/** Either party to the dealer. */
+export const toDealer = v.variant("role", [
+  v.object({
+    version: v.literal(PROTOCOL_VERSION),
+    role: v.literal("client"),
+    session: id,
+    model: id,
+    program: id,
+    seed,
+  }),
+  v.object({
+    version: v.literal(PROTOCOL_VERSION),
+    role: v.literal("server"),
+    session: id,
+    program: id,
+    length: count,
+    seed,
+    model: publicModel,
+  }),
+]);
+
+/** Dealer to server: the masked weights it does not have yet, by slot. */
+export const missing = v.object({ missing: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))) });
+
+/** Dealer to server when all is dealt; server to client when the offline phase is complete. */
+export const offlineReport = v.object({
+  seconds: v.number(),
+  dealer: v.object({ bytes: v.number(), setupBytes: v.number(), peakRssMb: v.number() }),
+});
+export type OfflineReport = v.InferOutput<typeof offlineReport>;
+
+/** Server to client after the answer. */
+export const finished = v.object({ peakRssMb: v.number() });
+
+export const accepted = v.object({ accepted: v.literal(true) });
+
+/** A party's refusal, passed on as the other's error. */
+const refusal = v.object({ error: v.pipe(v.string(), v.maxLength(500)) });
+
+export class PartyError extends Error {
+  override readonly name = "PartyError";
+}
+
+/**
+ * Validates a control message.
+ * @throws PartyError with the peer's own words if it refused, else naming the field that is wrong.
+ */
+export function parse<S extends v.GenericSchema>(schema: S, message: unknown, peer: string): v.InferOutput<S> {
+  const refused = v.safeParse(refusal, message);
+  if (refused.success)
+    throw new PartyError(`the ${peer} refused: ${refused.output.error.replace(/[^\x20-\x7e]/g, " ")}`);
+  const result = v.safeParse(schema, message);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw new PartyError(
+    `the ${peer} sent a message this version cannot read (${v.getDotPath(issue) ?? "whole"}: ${issue.type}): are both the same release?`,
+  );
+}
+
+/** A program's fingerprint: parties whose programs differ in anything refuse each other. */
+export async function fingerprint(program: Program): Promise<string> {
+  const text = new TextEncoder().encode(JSON.stringify(program));
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", text)));
+}
+
+export function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
+/** Peak resident memory of this process. */
+export function peakRssMb(): number {
+  return Math.round(process.resourceUsage().maxRSS / 1024);
+}

@@ -1,0 +1,239 @@
+/** The server: owns the weights, answers clients one session each, and never sees a text. */
+
+import type * as v from "valibot";
+import type { Channel } from "../channels/channel.ts";
+import { compile } from "../models/calibrate.ts";
+import type { TokenizerFiles } from "../models/tokenizer.ts";
+import type { Weights } from "../program/spec.ts";
+import type { Program } from "../program/steps.ts";
+import { protocolOf } from "../protocols/all.ts";
+import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { Party, type ServerWeights } from "../protocols/protocol.ts";
+import { randomKey } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+import { type Progress, runProgram, type Witness } from "./engine.ts";
+import { StoredMaterial } from "./material.ts";
+import * as messages from "./messages.ts";
+import { PartyError, type PublicModel, parse, peakRssMb } from "./messages.ts";
+import type { MaterialStore } from "./store.ts";
+import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
+
+export interface ServedModel {
+  readonly model: PublicModel;
+  /** Expands to R; shared with clients, never with the dealer. */
+  readonly modelKey: Uint8Array;
+  readonly weights: Weights;
+  readonly tokenizer: TokenizerFiles;
+}
+
+export interface ServerOptions {
+  readonly connectDealer: () => Promise<Channel>;
+  /** Where material prepared ahead of time waits; without it, only on-demand sessions. */
+  readonly store?: MaterialStore;
+  readonly progress?: Progress;
+  readonly witness?: Witness;
+  /** One line for people: what happened, never a seed, share or text. */
+  readonly log?: (line: string) => void;
+}
+
+interface Compiled {
+  readonly program: Program;
+  readonly fingerprint: string;
+  readonly weights: ServerWeights;
+}
+
+/** Compiled lengths kept: all buckets and a few more. */
+const KEPT_PROGRAMS = 24;
+
+type Request = v.InferOutput<typeof messages.request>;
+
+export class ServerService {
+  private readonly ring: Ring;
+  private readonly served: ServedModel;
+  private readonly options: ServerOptions;
+  private readonly integers: IntegerWeights;
+  private readonly programs = new Map<number, Promise<Compiled>>();
+
+  constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
+    this.ring = ring;
+    this.served = served;
+    this.options = options;
+    this.integers = new IntegerWeights(ring, served.weights);
+  }
+
+  /** Compiles one length and makes its integer weights, before the first client asks. */
+  async warm(length: number): Promise<void> {
+    await this.compiled(length);
+  }
+
+  /** Serves one client's connection until it closes. */
+  async serve(channel: Channel): Promise<void> {
+    const { model, tokenizer } = this.served;
+    try {
+      await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model, tokenizer });
+      for (;;) {
+        const message = await channel.receiveJson(0);
+        if (message !== null && typeof message === "object" && "bye" in message) break;
+        await this.answer(parse(messages.request, message, "client"), channel);
+      }
+      channel.close();
+    } catch (error) {
+      const line = error instanceof Error ? error.message : "the session failed";
+      await channel.sendJson(0, { error: line }).catch(() => {});
+      channel.close();
+      throw error;
+    }
+  }
+
+  private async answer(request: Request, channel: Channel): Promise<void> {
+    if (request.request === "tables") return this.sendTables(channel);
+    const compiled = await this.compiled(request.length);
+    if (compiled.fingerprint !== request.program) {
+      throw new PartyError("client and server compile different programs: install the same release on both sides");
+    }
+    if (request.request === "use") {
+      const material = await this.claim(request.session, compiled);
+      await channel.sendJson(0, { accepted: true });
+      return this.online(channel, compiled, material);
+    }
+    const session = hex(randomKey());
+    await channel.sendJson(0, { session, modelKey: hex(this.served.modelKey) });
+    const material = await this.offline(channel, session, compiled);
+    if (!request.prepare) return this.online(channel, compiled, material);
+    if (this.options.store === undefined)
+      throw new PartyError("the server keeps no material: start it with --store DIR");
+    await this.options.store.put(session, { key: this.storeKey(compiled), parts: material.parts() });
+    await channel.sendJson(0, { accepted: true });
+    this.options.log?.(`kept material for one text of up to ${compiled.program.length} tokens`);
+  }
+
+  /** Both senders at once: the dealer's corrections and the client's offline messages. */
+  private async offline(channel: Channel, session: string, compiled: Compiled): Promise<StoredMaterial> {
+    const { program, fingerprint } = compiled;
+    const material = new StoredMaterial("server", program, randomKey());
+    const dealer = await this.options.connectDealer();
+    try {
+      const report = await allOrFirstError([
+        this.fromDealer(dealer, session, compiled, material, fingerprint),
+        this.fromClient(channel, program, material),
+      ]);
+      await channel.sendJson(0, report);
+      return material;
+    } finally {
+      dealer.close();
+    }
+  }
+
+  private async fromDealer(
+    dealer: Channel,
+    session: string,
+    { program }: Compiled,
+    material: StoredMaterial,
+    fingerprint: string,
+  ): Promise<messages.OfflineReport> {
+    await dealer.sendJson(0, {
+      version: messages.PROTOCOL_VERSION,
+      role: "server",
+      session,
+      program: fingerprint,
+      length: program.length,
+      seed: hex(material.seed),
+      model: this.served.model,
+    } satisfies v.InferOutput<typeof messages.toDealer>);
+    const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
+    if (missing.length > 0) await this.uploadWeights(dealer, program, missing);
+    for (const step of program.steps) {
+      const size = bytesOf(protocolOf(step).traffic(step, program).dealt ?? []);
+      if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
+      this.options.progress?.(step.id + 1, program.steps.length);
+    }
+    return parse(messages.offlineReport, await dealer.receiveJson(0), "dealer");
+  }
+
+  private async fromClient(channel: Channel, program: Program, material: StoredMaterial): Promise<void> {
+    for (const step of program.steps) {
+      const block = protocolOf(step).traffic(step, program).ahead;
+      if (block) material.put("ahead", step.id, await channel.receive("offline", step.id, blockBytes(block)));
+    }
+  }
+
+  private async uploadWeights(dealer: Channel, program: Program, missing: readonly number[]): Promise<void> {
+    const masks = await WeightMasks.create(this.ring, program, this.served.modelKey);
+    for (const id of missing) {
+      const slot = program.weights[id];
+      if (slot === undefined) throw new PartyError("the dealer asks for a weight that the program has not");
+      const parts: Uint8Array[] = [];
+      this.integers.mask(slot, masks, (part) => parts.push(part));
+      for (const part of parts) await dealer.send("setup", slot.id, [part]);
+    }
+    this.options.log?.(`the dealer has ${missing.length} masked weights more`);
+  }
+
+  private async online(channel: Channel, compiled: Compiled, material: StoredMaterial): Promise<void> {
+    const side = { role: "server", withDealer: material.withDealer, material, weights: compiled.weights } as const;
+    const party = new Party(this.ring, compiled.program, side);
+    try {
+      await runProgram(party, channel, this.options.progress, this.options.witness);
+    } finally {
+      party.close();
+    }
+    await channel.sendJson(0, { peakRssMb: peakRssMb() });
+    this.options.log?.(`answered a text of up to ${compiled.program.length} tokens`);
+  }
+
+  /** Material prepared earlier: marked as used on disk before the first online byte leaves. */
+  private async claim(session: string, compiled: Compiled): Promise<StoredMaterial> {
+    const item = await this.options.store?.claim(this.storeKey(compiled), session);
+    if (item === undefined) throw new PartyError("the server has no such material, or it was used: prepare more");
+    try {
+      return StoredMaterial.parse("server", compiled.program, await item.bytes());
+    } finally {
+      await item.discard();
+    }
+  }
+
+  private storeKey(compiled: Compiled): string {
+    return `${this.served.model.id}${compiled.fingerprint}`;
+  }
+
+  private async sendTables(channel: Channel): Promise<void> {
+    const { model, weights } = this.served;
+    if (model.spec.embedding !== "public") throw new PartyError("the embedding tables of this model are private");
+    let step = 0;
+    for (const name of PUBLIC_TABLES) {
+      const { data } = weights.get(name);
+      await channel.send("setup", step++, [new Uint8Array(data.buffer, data.byteOffset, data.byteLength)]);
+    }
+  }
+
+  private compiled(length: number): Promise<Compiled> {
+    const known = this.programs.get(length);
+    if (known !== undefined) return known;
+    const { model } = this.served;
+    const limit = model.spec.positions - model.spec.positionOffset;
+    if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
+    if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
+    const promise = (async () => {
+      const program = compile(model.spec, model.plan, length);
+      return { program, fingerprint: await messages.fingerprint(program), weights: this.integers.for(program) };
+    })();
+    promise.catch(() => this.programs.delete(length));
+    this.programs.set(length, promise);
+    return promise;
+  }
+}
+
+/** What a client needs to embed alone, in the order in which it is sent. */
+export const PUBLIC_TABLES = [
+  "embeddings.word",
+  "embeddings.position",
+  "embeddings.type",
+  "embeddings.norm.weight",
+  "embeddings.norm.bias",
+] as const;
+
+/** Waits for both; the first result, or the first error without waiting for the other. */
+async function allOrFirstError<T>(both: readonly [Promise<T>, Promise<unknown>]): Promise<T> {
+  const [result] = await Promise.all(both);
+  return result;
+}

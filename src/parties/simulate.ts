@@ -1,0 +1,77 @@
+/** All three parties in one process: for tests, examples and first looks. The same code runs as over a network. */
+
+import type { Channel } from "../channels/channel.ts";
+import { memoryPair } from "../channels/memory.ts";
+import type { Program } from "../program/steps.ts";
+import {
+  type ClientInput,
+  ClientOffline,
+  Dealer,
+  type MaskedWeights,
+  Party,
+  type ServerWeights,
+} from "../protocols/protocol.ts";
+import { Prg, randomKey } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { StoredMaterial } from "./material.ts";
+
+export interface Simulation {
+  readonly client: Party;
+  readonly server: Party;
+  /** The client's end of the wire, with what it counted. */
+  readonly channel: Channel;
+  /** Packed bytes that the dealer sent the server, and the client sent ahead. */
+  readonly offline: { readonly dealt: number; readonly ahead: number };
+  close(): void;
+}
+
+export interface SimulationInputs {
+  readonly input: ClientInput;
+  readonly weights: ServerWeights;
+  /** What the dealer holds: W - R. */
+  readonly maskedWeights: MaskedWeights;
+  /** What the client expands: R. */
+  readonly weightMasks: MaskedWeights;
+  readonly witness?: Witness;
+}
+
+/** Runs one program once, on fresh seeds. The parties stay open so that their values can be read. */
+export async function simulate(ring: Ring, program: Program, inputs: SimulationInputs): Promise<Simulation> {
+  const [clientSeed, serverSeed] = [randomKey(), randomKey()];
+  const ofServer = new StoredMaterial("server", program, serverSeed);
+  const ofClient = new StoredMaterial("client", program, clientSeed);
+  const offline = { dealt: 0, ahead: 0 };
+  const dealer = new Dealer(ring, program, new Prg(clientSeed), new Prg(serverSeed), inputs.maskedWeights);
+  await dealProgram(dealer, async (step, packed) => {
+    offline.dealt += packed.length;
+    ofServer.put("dealt", step.id, packed);
+  });
+  dealer.close();
+  const preparing = new ClientOffline(ring, program, new Prg(clientSeed), inputs.weightMasks);
+  const ahead = async (step: { id: number }, packed: Uint8Array) => {
+    offline.ahead += packed.length;
+    ofServer.put("ahead", step.id, packed);
+  };
+  await prepareProgram(preparing, ahead, (step, packed) => ofClient.put("share", step.id, packed));
+  preparing.close();
+  const [toServer, toClient] = memoryPair();
+  const client = new Party(ring, program, {
+    role: "client",
+    withDealer: ofClient.withDealer,
+    material: ofClient,
+    input: inputs.input,
+  });
+  const server = new Party(ring, program, {
+    role: "server",
+    withDealer: ofServer.withDealer,
+    material: ofServer,
+    weights: inputs.weights,
+  });
+  await Promise.all([runProgram(client, toServer, undefined, inputs.witness), runProgram(server, toClient)]);
+  const close = () => {
+    client.close();
+    server.close();
+  };
+  return { client, server, channel: toServer, offline, close };
+}

@@ -1,0 +1,233 @@
+/** A model's weights as the integers of its program: the server's operands, and their copies masked by R. */
+import type { Weights } from "../program/spec.ts";
+import {
+  type BiasRef,
+  PlanError,
+  type Program,
+  type StepOf,
+  type WeightRef,
+  type WeightSlot,
+} from "../program/steps.ts";
+import type { MaskedWeights, ServerWeights } from "../protocols/protocol.ts";
+import type { Words } from "../ring/memory.ts";
+import { Prg } from "../ring/prg.ts";
+import type { PackedWeights, Ring } from "../ring/ring.ts";
+
+/** Rows of R drawn at once: bounds the memory of large tables. */
+const CHUNK_ROWS = 1024;
+
+/** Byte sizes of the parts in which one masked operand travels from the server to the dealer. */
+export function setupParts(slot: WeightSlot): number[] {
+  const parts: number[] = [];
+  for (let first = 0; first < slot.rows; first += CHUNK_ROWS) {
+    parts.push(Math.min(CHUNK_ROWS, slot.rows - first) * slot.columns * 8);
+  }
+  return parts;
+}
+
+/** The public name of one weight operand: what the dealer stores its masked copy under. */
+export async function slotKey(ref: WeightRef): Promise<string> {
+  return hex(await sha256(new TextEncoder().encode(JSON.stringify(ref))));
+}
+
+/**
+ * R of every operand, expanded from the model key that server and client share. Each operand has a key of its own, made
+ * from the model key and all that defines the operand: what differs in anything, be it the scale, has another R.
+ */
+export class WeightMasks implements MaskedWeights {
+  private readonly ring: Ring;
+  private readonly slots: readonly WeightSlot[];
+  private readonly streams: readonly Prg[];
+
+  private constructor(ring: Ring, slots: readonly WeightSlot[], streams: readonly Prg[]) {
+    this.ring = ring;
+    this.slots = slots;
+    this.streams = streams;
+  }
+
+  static async create(ring: Ring, program: Program, modelKey: Uint8Array): Promise<WeightMasks> {
+    const streams: Prg[] = [];
+    for (const slot of program.weights) {
+      const definition = new TextEncoder().encode(JSON.stringify(slot.ref));
+      const digest = await sha256(Uint8Array.from([...modelKey, ...definition]));
+      streams.push(new Prg(digest.subarray(0, 16)));
+    }
+    return new WeightMasks(ring, program.weights, streams);
+  }
+
+  chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void {
+    const { rows, columns } = this.slots[weightId];
+    const words = this.ring.alloc(Math.min(rows, CHUNK_ROWS) * columns);
+    for (let first = 0; first < rows; first += CHUNK_ROWS) {
+      const count = Math.min(CHUNK_ROWS, rows - first);
+      const part = count * columns === words.length ? words : this.ring.alloc(count * columns);
+      this.streams[weightId].words(this.ring, part, 0, first / CHUNK_ROWS);
+      use(part, first, count);
+      if (part !== words) this.ring.free(part);
+    }
+    this.ring.free(words);
+  }
+}
+
+/** The masked operands as a dealer holds them. */
+export class StoredWeights implements MaskedWeights {
+  private readonly words: readonly Words[];
+  private readonly slots: readonly WeightSlot[];
+
+  constructor(words: readonly Words[], slots: readonly WeightSlot[]) {
+    this.words = words;
+    this.slots = slots;
+  }
+
+  chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void {
+    use(this.words[weightId], 0, this.slots[weightId].rows);
+  }
+}
+
+type Operand =
+  | { readonly kind: "narrow"; readonly packed: PackedWeights; readonly integers: Int16Array }
+  | { readonly kind: "row"; readonly words: Words; readonly column: boolean };
+
+/** The server's operands, made from floats once for each program; equal operands of several lengths are shared. */
+export class IntegerWeights {
+  private readonly ring: Ring;
+  private readonly weights: Weights;
+  private readonly operands = new Map<string, Operand>();
+  private readonly biases = new Map<string, Words>();
+
+  constructor(ring: Ring, weights: Weights) {
+    this.ring = ring;
+    this.weights = weights;
+  }
+
+  /** What the protocols call for one program. @throws PlanError when a weight does not fit its kernel. */
+  for(program: Program): ServerWeights {
+    const operands = program.weights.map((slot) => this.operand(slot));
+    return {
+      apply: (weightId, out, x, rows) => {
+        const operand = operands[weightId];
+        const { columns } = program.weights[weightId];
+        if (operand.kind === "narrow") this.ring.matmulNarrow(out, x, operand.packed, rows, true);
+        else if (operand.column) this.ring.addOuter(out, x, operand.words, rows, columns);
+        else this.ring.scaleColumns(out, x, operand.words, rows, columns);
+      },
+      bias: (step) => this.biasOf(step, program),
+    };
+  }
+
+  /** W - R of one operand, part by part as `setupParts` has them; each part is the callee's. */
+  mask(slot: WeightSlot, masks: MaskedWeights, emit: (part: Uint8Array) => void): void {
+    const operand = this.operand(slot);
+    masks.chunks(slot.id, (r, first, count) => {
+      const w = this.ring.alloc(r.length);
+      if (operand.kind === "narrow") {
+        const from = first * slot.columns;
+        this.ring.encode(w, Float32Array.from(operand.integers.subarray(from, from + count * slot.columns)), 1);
+      } else this.ring.copy(w, operand.words);
+      this.ring.subtract(w, w, r);
+      emit(w.bytes().slice());
+      this.ring.free(w);
+    });
+  }
+
+  private operand(slot: WeightSlot): Operand {
+    const key = JSON.stringify(slot.ref);
+    let operand = this.operands.get(key);
+    if (operand === undefined) {
+      operand = this.make(slot);
+      this.operands.set(key, operand);
+    }
+    return operand;
+  }
+
+  private make(slot: WeightSlot): Operand {
+    const { ref } = slot;
+    if (ref.kind === "outer")
+      return { kind: "row", words: this.words(this.biasRow(ref.bias), ref.bias.scale), column: true };
+    if (ref.kind === "diagonal") {
+      const row = Float64Array.from(this.weights.get(`${ref.name}.weight`).data);
+      return { kind: "row", words: this.words(row, ref.scale), column: false };
+    }
+    if (ref.kind === "identity") throw new PlanError("a public factor is no weight");
+    const integers = ref.kind === "dense" ? this.dense(ref, slot) : this.table(ref, slot);
+    return { kind: "narrow", integers, packed: this.ring.packWeights(integers, slot.rows, slot.columns) };
+  }
+
+  /** [outputs, inputs] floats to [inputs, outputs] integers, the norm's gain folded in. */
+  private dense(ref: Extract<WeightRef, { kind: "dense" }>, slot: WeightSlot): Int16Array {
+    const { data } = this.weights.get(`${ref.name}.weight`);
+    const gain = ref.gain === null ? null : this.weights.get(`${ref.gain}.weight`).data;
+    const out = new Int16Array(slot.rows * slot.columns);
+    for (let o = 0; o < slot.columns; o++) {
+      for (let i = 0; i < slot.rows; i++) {
+        const w = data[o * slot.rows + i] * (gain === null ? 1 : gain[i]) * ref.scale;
+        out[i * slot.columns + o] = narrow(w, ref.name);
+      }
+    }
+    return out;
+  }
+
+  private table(ref: Extract<WeightRef, { kind: "table" }>, slot: WeightSlot): Int16Array {
+    const { data } = this.weights.get(ref.name);
+    return Int16Array.from({ length: slot.rows * slot.columns }, (_, i) => narrow(data[i] * ref.scale, ref.name));
+  }
+
+  private biasOf(step: StepOf<"linear">, program: Program): Words | null {
+    if (step.bias === null) return null;
+    const { rows, columns } = program.values[step.out];
+    const key = `${JSON.stringify(step.bias)}:${rows}`;
+    let words = this.biases.get(key);
+    if (words === undefined) {
+      const row = this.biasRow(step.bias, columns);
+      words = this.words(
+        step.bias.positions === null ? row : this.withPositions(row, step.bias, rows),
+        step.bias.scale,
+      );
+      this.biases.set(key, words);
+    }
+    return words;
+  }
+
+  private biasRow(ref: BiasRef, columns = 0): Float64Array {
+    const first = ref.layers[0] ?? null;
+    const row = new Float64Array(first === null ? columns : this.weights.get(`${first}.bias`).data.length);
+    const add = (data: Float32Array) => {
+      for (let i = 0; i < row.length; i++) row[i] += data[i];
+    };
+    for (const layer of ref.layers) add(this.weights.get(`${layer}.bias`).data);
+    for (const norm of ref.norms) add(this.weights.get(`${norm}.bias`).data);
+    for (const { layer, norm } of ref.folded) {
+      const { data, shape } = this.weights.get(`${layer}.weight`);
+      const beta = this.weights.get(`${norm}.bias`).data;
+      for (let o = 0; o < shape[0]; o++) for (let i = 0; i < shape[1]; i++) row[o] += data[o * shape[1] + i] * beta[i];
+    }
+    return row;
+  }
+
+  private withPositions(row: Float64Array, ref: BiasRef, rows: number): Float64Array {
+    const { data } = this.weights.get(ref.positions!.name);
+    const start = ref.positions!.offset * row.length;
+    return Float64Array.from({ length: rows * row.length }, (_, i) => data[start + i] + row[i % row.length]);
+  }
+
+  private words(values: Float64Array, scale: number): Words {
+    const words = this.ring.alloc(values.length);
+    this.ring.encode(words, values, scale);
+    return words;
+  }
+}
+
+function narrow(w: number, name: string): number {
+  const rounded = Math.round(w);
+  if (!(Math.abs(rounded) <= 32_767))
+    throw new PlanError(`a weight of ${name} does not fit the plan: calibrate the model again`);
+  return rounded;
+}
+
+async function sha256(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,88 @@
+import { assignRings } from "./rings.ts";
+import { schedule } from "./schedule.ts";
+import type { BiasRef, Form, LinearTerm, OpenMode, Program, Step, Value, WeightRef, WeightSlot } from "./steps.ts";
+import { PlanError } from "./steps.ts";
+
+type Unnumbered<S> = S extends Step ? Omit<S, "id" | "label" | "group" | "out"> : never;
+
+/** Collects values and steps; knows nothing of models. */
+export class Builder {
+  private readonly values: Value[] = [];
+  private readonly steps: Step[] = [];
+  private readonly slots = new Map<string, WeightSlot>();
+  label = "";
+  group = "";
+
+  value(name: string, rows: number, columns: number, scale: number, magnitude: number, form: Form): Value {
+    const bound = Math.ceil(magnitude * scale) + 2;
+    const id = this.values.length;
+    const value: Value = { id, name, rows, columns, scale, bound, form, ring: 0, needsMaskShares: false };
+    this.values.push(value);
+    return value;
+  }
+
+  add(step: Unnumbered<Step>, out: Value): Value {
+    const base = { id: this.steps.length, label: this.label, group: this.group, out: out.id };
+    this.steps.push({ ...step, ...base } as Step);
+    return out;
+  }
+
+  /**
+   * Opens a share under a fresh mask, truncated so that its scale is at most `target`. Truncation is the opening's own
+   * (protocols.md, "Truncate and reduce"): no further flight.
+   */
+  open(x: Value, mode: OpenMode, target: number, magnitude: number): Value {
+    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / target) - 1e-9));
+    const form = mode === "toServer" || mode === "reveal" ? "held" : "masked";
+    const out = this.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, magnitude, form);
+    return this.add({ kind: "open", mode, x: x.id, shift }, out);
+  }
+
+  /** XOR-shared words of `width` bits. */
+  bits(name: string, rows: number, columns: number, width: number, form: "bits" | "maskedBits" = "bits"): Value {
+    return Object.assign(this.value(name, rows, columns, 1, 1, form), { ring: width });
+  }
+
+  openBits(x: Value): Value {
+    return this.add({ kind: "openBits", x: x.id }, this.bits(x.name, x.rows, x.columns, x.ring, "maskedBits"));
+  }
+
+  /** A linear step's operand; equal references share one masked copy at the dealer. */
+  term(x: Value, weight: WeightRef, rows: number, columns: number): LinearTerm {
+    if (weight.kind === "identity") return { x: x.id, weight, weightId: -1 };
+    const key = JSON.stringify(weight);
+    let slot = this.slots.get(key);
+    if (slot === undefined) {
+      slot = { id: this.slots.size, ref: weight, rows, columns };
+      this.slots.set(key, slot);
+    }
+    return { x: x.id, weight, weightId: slot.id };
+  }
+
+  linear(
+    name: string,
+    terms: readonly LinearTerm[],
+    bias: BiasRef | null,
+    shape: { rows: number; columns: number; scale: number; magnitude: number },
+    centre: boolean,
+  ): Value {
+    const scale = centre ? shape.scale * shape.columns : shape.scale;
+    const out = this.value(name, shape.rows, shape.columns, scale, shape.magnitude, "share");
+    return this.add({ kind: "linear", terms, bias, centre }, out);
+  }
+
+  finish(length: number, answer: Value): Program {
+    const values = this.values;
+    const steps = this.steps;
+    assignRings(values, steps);
+    const weights = [...this.slots.values()];
+    return { length, values, steps, slots: schedule(values, steps), weights, answer: answer.id };
+  }
+}
+
+/** A constant of the integer program. @throws PlanError when it does not fit into the ring. */
+export function constant(x: number): number {
+  if (!Number.isFinite(x) || Math.abs(x) >= 2 ** 62)
+    throw new PlanError("a constant of the plan does not fit into 64 bits: the ranges are too wide");
+  return Math.round(x);
+}

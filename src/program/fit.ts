@@ -1,0 +1,153 @@
+import { PlanError } from "./steps.ts";
+
+/** Solves the symmetric positive system A·x = b in place by Cholesky; a small ridge keeps nearly dependent bases apart. */
+function solve(a: number[][], b: number[]): number[] {
+  const n = b.length;
+  for (let j = 0; j < n; j++) {
+    for (let k = 0; k < j; k++) for (let i = j; i < n; i++) a[i][j] -= a[i][k] * a[j][k];
+    const pivot = Math.sqrt(Math.max(a[j][j], 1e-300));
+    for (let i = j; i < n; i++) a[i][j] /= pivot;
+  }
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) b[i] -= a[i][k] * b[k];
+    b[i] /= a[i][i];
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) b[i] -= a[k][i] * b[k];
+    b[i] /= a[i][i];
+  }
+  return b;
+}
+
+/** Least squares of `target` over sample points with the given weights; basis(i) are the functions' values at point i. */
+export function leastSquares(points: number, basis: (i: number) => number[], target: (i: number) => number): number[] {
+  const size = basis(0).length;
+  const a = Array.from({ length: size }, () => new Array<number>(size).fill(0));
+  const b = new Array<number>(size).fill(0);
+  for (let i = 0; i < points; i++) {
+    const row = basis(i);
+    const t = target(i);
+    for (let j = 0; j < size; j++) {
+      b[j] += row[j] * t;
+      for (let k = 0; k <= j; k++) a[j][k] += row[j] * row[k];
+    }
+  }
+  for (let j = 0; j < size; j++) {
+    a[j][j] = a[j][j] * (1 + 1e-11) + 1e-11;
+    for (let k = 0; k < j; k++) a[k][j] = a[j][k];
+  }
+  return solve(a, b);
+}
+
+export interface FourierFit {
+  readonly harmonics: readonly number[];
+  readonly cosines: readonly number[];
+  readonly sines: readonly number[];
+  readonly constant: number;
+  /** Largest error over the range. */
+  readonly error: number;
+}
+
+/**
+ * f(x) ≈ constant + Σ a_k cos(2πkx/period) + b_k sin(2πkx/period) on [lo, hi]: the fewest harmonics that reach
+ * `tolerance`, at most 24. `parity` keeps only the half that can help an even or an odd function.
+ * (protocols.md, "Any smooth function on a bounded range in one opening".)
+ *
+ * @throws PlanError when 24 harmonics do not reach ten times the tolerance.
+ */
+export function fitFourier(
+  f: (x: number) => number,
+  range: readonly [number, number],
+  period: number,
+  parity: "even" | "odd" | "none",
+  tolerance: number,
+): FourierFit {
+  const points = 601;
+  const at = (i: number) => {
+    const c = 0.5 - 0.5 * Math.cos((Math.PI * (i + 0.5)) / points);
+    return range[0] + (range[1] - range[0]) * c;
+  };
+  let best: FourierFit | null = null;
+  for (let count = 3; count <= 24; count++) {
+    const fit = fitWith(f, at, points, period, parity, count);
+    if (best === null || fit.error < best.error) best = fit;
+    if (best.error <= tolerance) return best;
+  }
+  if (best === null || best.error > 10 * tolerance) {
+    throw new PlanError(
+      `no Fourier series of 24 harmonics fits the function on its range [${range.map(String)}]: narrow it`,
+    );
+  }
+  return best;
+}
+
+function fitWith(
+  f: (x: number) => number,
+  at: (i: number) => number,
+  points: number,
+  period: number,
+  parity: "even" | "odd" | "none",
+  count: number,
+): FourierFit {
+  const harmonics = Array.from({ length: count }, (_, k) => k + 1);
+  const omega = (2 * Math.PI) / period;
+  const basis = (i: number) => {
+    const x = at(i);
+    const row = parity === "odd" ? [] : [1];
+    if (parity !== "odd") for (const k of harmonics) row.push(Math.cos(k * omega * x));
+    if (parity !== "even") for (const k of harmonics) row.push(Math.sin(k * omega * x));
+    return row;
+  };
+  const c = leastSquares(points, basis, (i) => f(at(i)));
+  let error = 0;
+  for (let i = 0; i < points; i++) {
+    const row = basis(i);
+    let sum = 0;
+    for (let j = 0; j < row.length; j++) sum += row[j] * c[j];
+    error = Math.max(error, Math.abs(sum - f(at(i))));
+  }
+  const zeros = new Array<number>(count).fill(0);
+  if (parity === "odd") return { harmonics, cosines: zeros, sines: c, constant: 0, error };
+  const cosines = c.slice(1, 1 + count);
+  return { harmonics, cosines, sines: parity === "even" ? zeros : c.slice(1 + count), constant: c[0], error };
+}
+
+/**
+ * A polynomial p of `degree` with small relative error to f on [lo, hi]: least squares of p/f - 1, re-weighted a few
+ * times towards the largest error (Lawson). Returns coefficients from the constant up, and the largest relative error.
+ */
+export function fitRelative(
+  f: (x: number) => number,
+  lo: number,
+  hi: number,
+  degree: number,
+): { coefficients: number[]; error: number } {
+  const points = 301;
+  const at = (i: number) => lo * (hi / lo) ** (i / (points - 1));
+  const weights = new Array<number>(points).fill(1);
+  let coefficients: number[] = [];
+  let error = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 30; round++) {
+    const basis = (i: number) => {
+      const w = Math.sqrt(weights[i]) / f(at(i));
+      return Array.from({ length: degree + 1 }, (_, j) => w * at(i) ** j);
+    };
+    const c = leastSquares(points, basis, (i) => Math.sqrt(weights[i]));
+    const relative = Array.from({ length: points }, (_, i) => {
+      const value = c.reduceRight((sum, cj) => sum * at(i) + cj, 0);
+      return Math.abs(value / f(at(i)) - 1);
+    });
+    const worst = Math.max(...relative);
+    if (worst < error) {
+      error = worst;
+      coefficients = c;
+    }
+    let total = 0;
+    for (let i = 0; i < points; i++) {
+      weights[i] *= relative[i] / worst + 1e-3;
+      total += weights[i];
+    }
+    for (let i = 0; i < points; i++) weights[i] *= points / total;
+  }
+  return { coefficients, error };
+}

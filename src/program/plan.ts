@@ -1,0 +1,56 @@
+import { PlanError } from "./steps.ts";
+
+export type Range = readonly [number, number];
+
+/** What calibration saw, by operation: `${index of the Ops call}.${what}` -> smallest and largest value. */
+export type Ranges = Readonly<Record<string, Range>>;
+
+/**
+ * All that is fixed before a text comes, beside the model's shape: the calibrated ranges, and for each layer the bits
+ * after the point of its weights. The plan is public to all three parties.
+ */
+export interface Plan {
+  readonly ranges: Ranges;
+  /** By layer name; 12 where absent. */
+  readonly exponents: Readonly<Record<string, number>>;
+  /** Magnitudes may exceed what calibration saw by this factor; ranges of sums and variances widen by it on both sides. */
+  readonly margin: number;
+}
+
+export const DEFAULT_MARGIN = 2;
+export const DEFAULT_EXPONENT = 12;
+
+/** Reads ranges with the plan's margin applied. */
+export class PlannedRanges {
+  private readonly plan: Plan;
+  constructor(plan: Plan) {
+    this.plan = plan;
+  }
+
+  /** A range widened symmetrically in magnitude. @throws PlanError when calibration has not seen the operation. */
+  signed(op: number, what: string): Range {
+    const [lo, hi] = this.raw(op, what);
+    const widen = (x: number, away: number) => (x * away > 0 ? x * this.plan.margin : x / this.plan.margin);
+    return [widen(lo, -1), widen(hi, 1)];
+  }
+
+  /** A range of positive values, widened by the margin as a ratio. @throws PlanError when it is not positive. */
+  positive(op: number, what: string): Range {
+    const [lo, hi] = this.raw(op, what);
+    if (!(lo > 0)) {
+      throw new PlanError(`calibration saw a ${what} that is not positive: this approximation cannot divide by it`);
+    }
+    return [lo / this.plan.margin, hi * this.plan.margin];
+  }
+
+  private raw(op: number, what: string): Range {
+    const range = this.plan.ranges[`${op}.${what}`];
+    if (range === undefined)
+      throw new PlanError(`the plan has no range "${what}" for operation ${op}: calibrate the model again`);
+    return range;
+  }
+}
+
+export function magnitude(range: Range): number {
+  return Math.max(Math.abs(range[0]), Math.abs(range[1]), 2 ** -20);
+}

@@ -1,0 +1,192 @@
+/**
+ * The compiled program: what the parties execute, step by step. It is public; it holds shapes, scales and ring widths,
+ * never a weight or a text.
+ *
+ * Every value is a tensor of integers; the real number it stands for is integer / scale. Scales are real numbers, so that
+ * constants such as 1/sqrt(d), 1/n or a calibrated bound cost nothing: they move into the scale.
+ */
+
+export type ValueId = number;
+
+/**
+ * share:  x = x_S + x_C mod 2^ring, one part with each party.
+ * masked: both parties know x + r; r = r_S + r_C, one part with each party, all of it with the dealer.
+ * held:   the server alone knows x + r_C; r_C is with the client and the dealer.
+ * bits:   XOR shares of a few bits an element. maskedBits: both know bits ⊕ ρ.
+ */
+export type Form = "share" | "masked" | "held" | "bits" | "maskedBits";
+
+export interface Value {
+  readonly id: ValueId;
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly scale: number;
+  /** Largest |integer| in the planned range. */
+  readonly bound: number;
+  readonly form: Form;
+  /** The ring's width in bits; set by `assignRings`. */
+  ring: number;
+  /** Masked values: whether the parties need their own additive parts of the mask. */
+  needsMaskShares: boolean;
+}
+
+/** A public integer constant, |c| < 2^63, kept as the float64 that holds it. */
+export type Constant = number;
+
+/** How the server makes one operand of a linear step from its weights: integer = round(weight · scale). */
+export type WeightRef =
+  | { readonly kind: "dense"; readonly name: string; readonly gain: string | null; readonly scale: number }
+  | { readonly kind: "table"; readonly name: string; readonly scale: number }
+  | { readonly kind: "diagonal"; readonly name: string; readonly scale: number }
+  | { readonly kind: "outer"; readonly bias: BiasRef }
+  | { readonly kind: "identity"; readonly factor: Constant };
+
+/** A row that the server adds: Σ of layer biases, of norm biases, and of norm biases carried through a layer's weights. */
+export interface BiasRef {
+  readonly layers: readonly string[];
+  readonly norms: readonly string[];
+  readonly folded: readonly { readonly layer: string; readonly norm: string }[];
+  /** Rows of the position table, one for each position (so that the bias is a matrix). */
+  readonly positions: { readonly name: string; readonly offset: number } | null;
+  readonly scale: number;
+}
+
+export interface LinearTerm {
+  readonly x: ValueId;
+  readonly weight: WeightRef;
+  /** Index of R among the model's masked weights; -1 for the public identity. */
+  readonly weightId: number;
+}
+
+export type InputSource = "embedding" | "mask" | "words" | "types";
+
+/** public part a - secret part: native x = x̂ - r; lifted x = a - r + εβ (truncate.ts); bit b = c + eρ (compare.ts). */
+export type VariableKind = "native" | "lifted" | "bit";
+
+export interface Variable {
+  readonly x: ValueId;
+  readonly kind: VariableKind;
+  /** Output elements that share one element of x: 1, or the columns of a row (or of a head). */
+  readonly repeat: number;
+}
+
+export interface Monomial {
+  readonly coefficient: Constant;
+  /** One degree for each variable. */
+  readonly degrees: readonly number[];
+}
+
+export interface Addend {
+  readonly x: ValueId;
+  readonly coefficient: Constant;
+  readonly repeat: number;
+}
+
+export type OpenMode = "exchange" | "forward" | "toServer" | "reveal";
+
+interface StepBase {
+  readonly id: number;
+  /** Where it comes from in the model: "layer.0.query". */
+  readonly label: string;
+  /** The kind of work, for tables: linear, softmax, gelu, norm, embedding, answer. */
+  readonly group: string;
+}
+
+export type Step = StepBase &
+  (
+    | { readonly kind: "input"; readonly source: InputSource; readonly out: ValueId }
+    | {
+        readonly kind: "linear";
+        readonly terms: readonly LinearTerm[];
+        readonly bias: BiasRef | null;
+        /** columns·y - Σ_columns y: the mean leaves without a rounding. */
+        readonly centre: boolean;
+        readonly out: ValueId;
+      }
+    | {
+        readonly kind: "open";
+        readonly mode: OpenMode;
+        readonly x: ValueId;
+        readonly shift: number;
+        readonly out: ValueId;
+      }
+    | { readonly kind: "openBits"; readonly x: ValueId; readonly out: ValueId }
+    /** Rows and columns of a masked value: out[i, j] = x[i, offset + j]. */
+    | { readonly kind: "slice"; readonly x: ValueId; readonly offset: number; readonly out: ValueId }
+    | { readonly kind: "shift"; readonly x: ValueId; readonly shift: number; readonly out: ValueId }
+    | { readonly kind: "difference"; readonly x: ValueId; readonly y: ValueId; readonly out: ValueId }
+    | {
+        readonly kind: "matmul";
+        readonly a: ValueId;
+        readonly b: ValueId;
+        readonly transposeB: boolean;
+        readonly heads: number;
+        readonly out: ValueId;
+      }
+    | {
+        readonly kind: "polynomial";
+        readonly variables: readonly Variable[];
+        readonly monomials: readonly Monomial[];
+        readonly addends: readonly Addend[];
+        readonly constant: Constant;
+        readonly rowSum: boolean;
+        readonly out: ValueId;
+      }
+    | { readonly kind: "rowSum"; readonly x: ValueId; readonly heads: number; readonly out: ValueId }
+    | {
+        readonly kind: "keys";
+        readonly x: ValueId;
+        readonly kept: Constant;
+        readonly padded: Constant;
+        readonly out: ValueId;
+      }
+    | {
+        readonly kind: "fourier";
+        readonly x: ValueId;
+        readonly periodBits: number;
+        readonly harmonics: readonly number[];
+        readonly cosines: readonly number[];
+        readonly sines: readonly number[];
+        readonly constant: Constant;
+        /** Scale of the public factor; the dealer's cosines have scale 2^trigBits. */
+        readonly factorScale: number;
+        readonly trigBits: number;
+        readonly addends: readonly Addend[];
+        readonly out: ValueId;
+      }
+    | { readonly kind: "lessThan"; readonly x: ValueId; readonly blocks: number; readonly out: ValueId }
+    | { readonly kind: "carry"; readonly x: ValueId; readonly nodes: number; readonly out: ValueId }
+  );
+
+export type StepKind = Step["kind"];
+export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
+
+/** One one-way latency: what is computed before it, and what crosses the wire in it. */
+export interface Slot {
+  readonly local: readonly number[];
+  readonly opens: readonly number[];
+}
+
+export interface Program {
+  readonly length: number;
+  readonly values: readonly Value[];
+  readonly steps: readonly Step[];
+  readonly slots: readonly Slot[];
+  /** The masked weights of the model in the order of their ids. */
+  readonly weights: readonly WeightSlot[];
+  readonly answer: ValueId;
+}
+
+/** One operand of the model's linear steps, as the dealer holds it masked. Equal weights used twice have one slot. */
+export interface WeightSlot {
+  readonly id: number;
+  readonly ref: WeightRef;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** A plan that cannot be: a value outgrows the ring, a range includes what the function cannot take. */
+export class PlanError extends Error {
+  override readonly name = "PlanError";
+}

@@ -1,0 +1,32 @@
+import type { Step, StepKind } from "../program/steps.ts";
+import { carry, lessThan, openBits } from "./compare.ts";
+import { linear } from "./linear.ts";
+import { input, open } from "./open.ts";
+import { fourier } from "./periodic.ts";
+import { polynomial } from "./polynomial.ts";
+import { product } from "./product.ts";
+import type { Protocol } from "./protocol.ts";
+import { difference, keys, rowSum, shift, slice } from "./reshape.ts";
+
+/** Which primitive executes which kind of step. */
+const protocols: { readonly [K in StepKind]: Protocol<K> } = {
+  input,
+  linear,
+  open,
+  openBits,
+  slice,
+  shift,
+  difference,
+  matmul: product,
+  polynomial,
+  rowSum,
+  keys,
+  fourier,
+  lessThan,
+  carry,
+};
+
+/** The primitive of a step, as one that takes any step: the table above keeps kind and primitive together. */
+export function protocolOf(step: Step): Protocol<StepKind> {
+  return protocols[step.kind] as unknown as Protocol<StepKind>;
+}

@@ -1,0 +1,127 @@
+/**
+ * Linear layers whose weights the server owns (lineage: MiniONN, CCS 2017; DELPHI, USENIX Security 2020).
+ *
+ *   The server holds x + r_C. The dealer has W - R and sends G = -r_C(W - R) - T; the client keeps y_C = -r_C·R + T.
+ *   The server computes y_S = (x + r_C)·W + bias + G. Sum: xW + bias.
+ *
+ * No online message at all: what the server needs of the input came with its opening. No weight is opened per inference;
+ * the client's share is known before the text. R is fixed for one version of the weights, T is new for each run.
+ */
+
+import { inputsOf } from "../program/schedule.ts";
+import type { Program, StepOf } from "../program/steps.ts";
+import type { Words } from "../ring/memory.ts";
+import { elements, type MaskedWeights, type Protocol, type Scope, type ServerWeights } from "./protocol.ts";
+
+type Linear = StepOf<"linear">;
+
+/** Whether the client needs its share of the result online; else it left entirely with the opening's offline message. */
+export function clientShareIsRead(program: Program, step: Linear): boolean {
+  const readers = program.steps.filter((s) => inputsOf(s).includes(step.out));
+  return readers.some((s) => s.kind !== "open" || (s.mode !== "forward" && s.mode !== "reveal"));
+}
+
+function isDealt(step: Linear): boolean {
+  return step.terms.some((t) => t.weightId >= 0);
+}
+
+/** out += Σ_terms mask(x)·weights, with the dealer's W - R or the client's R. */
+function addTerms(s: Scope, step: Linear, out: Words, mask: (id: number) => Words, weights: MaskedWeights): void {
+  const { rows, columns } = s.value(step.out);
+  for (const term of step.terms) {
+    const a = mask(term.x);
+    if (term.weight.kind === "identity") continue;
+    weights.chunks(term.weightId, (w, first, count) => {
+      if (term.weight.kind === "diagonal") s.ring.scaleColumns(out, a, w, rows, columns);
+      else if (term.weight.kind === "outer") s.ring.addOuter(out, a, w, rows, columns);
+      else if (count === s.value(term.x).columns) s.ring.matmul(out, a, w, rows, count, columns, true);
+      else {
+        const part = s.temp(rows * count);
+        s.ring.copyBlock(part, 0, count, a, first, s.value(term.x).columns, rows, count);
+        s.ring.matmul(out, part, w, rows, count, columns, true);
+      }
+    });
+  }
+}
+
+function centred(s: Scope, step: Linear, y: Words): Words {
+  if (!step.centre) return y;
+  const { rows, columns } = s.value(step.out);
+  const out = s.temp(y.length);
+  s.ring.centre(out, y, rows, columns);
+  return out;
+}
+
+export const linear: Protocol<"linear"> = {
+  traffic(step, program) {
+    const out = program.values[step.out];
+    return { dealt: isDealt(step) ? [{ length: elements(out), bits: out.ring }] : [] };
+  },
+
+  deal(d, step) {
+    if (!isDealt(step)) return;
+    const sum = d.temp(elements(d.value(step.out)));
+    d.ring.zero(sum);
+    addTerms(d, step, sum, (id) => d.get("client", id), d.weights);
+    const secret = centred(d, step, sum);
+    d.ring.negate(secret, secret);
+    d.deal(step, secret, d.value(step.out).ring);
+  },
+
+  prepare(c, step) {
+    const out = c.value(step.out);
+    const sum = c.temp(elements(out));
+    c.ring.zero(sum);
+    addTerms(c, step, sum, (id) => c.get("mask", id), c.masks);
+    for (const term of step.terms) {
+      if (term.weight.kind === "identity") c.ring.addScaled(sum, c.get("mask", term.x), ...split(term.weight.factor));
+    }
+    const y = c.set("share", step.out, c.ring.alloc(sum.length));
+    c.ring.negate(y, centred(c, step, sum));
+    if (isDealt(step)) c.ring.add(y, y, c.dealt(step, 0, { length: y.length, bits: out.ring }));
+    c.ring.reduce(y, y, out.ring);
+    return null;
+  },
+
+  run(p, step) {
+    const out = p.value(step.out);
+    if (p.weights === null) {
+      if (clientShareIsRead(p.program, step))
+        p.material.share(p.ring, step, p.set("share", step.out, p.ring.alloc(elements(out))));
+      return;
+    }
+    const y = p.set("share", step.out, p.ring.alloc(elements(out)));
+    applyWeights(p, step, y, p.weights, (id) => serverPart(p, id));
+    if (isDealt(step)) p.ring.add(y, y, p.dealt(step, 0, { length: y.length, bits: out.ring }));
+  },
+};
+
+/** y = Σ_terms x·W + bias, the mean removed where the step asks. */
+export function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
+  const { rows, columns } = s.value(step.out);
+  const sum = s.temp(y.length);
+  const bias = weights.bias(step);
+  s.ring.zero(sum);
+  if (bias?.length === sum.length) s.ring.copy(sum, bias);
+  else if (bias !== null) s.ring.addRow(sum, sum, bias, rows, columns);
+  for (const term of step.terms) {
+    if (term.weight.kind === "identity") s.ring.addScaled(sum, x(term.x), ...split(term.weight.factor));
+    else weights.apply(term.weightId, sum, x(term.x), rows);
+  }
+  s.ring.copy(y, centred(s, step, sum));
+}
+
+/** x + r_C: what the server holds, or a value known to both less the server's own mask. */
+function serverPart(s: Scope, id: number): Words {
+  const opened = s.get("public", id);
+  if (!s.has("mask", id)) return opened;
+  const part = s.temp(opened.length);
+  s.ring.subtract(part, opened, s.get("mask", id));
+  return part;
+}
+
+/** A 64-bit constant as two's-complement halves. */
+export function split(constant: number): [number, number] {
+  const high = Math.floor(constant / 2 ** 32);
+  return [(constant - high * 2 ** 32) | 0, high | 0];
+}

@@ -1,0 +1,45 @@
+/**
+ * Smooth functions of one variable by modular Fourier series.
+ *
+ *   x̂ = x + r mod 2^m, m bits, is open; the period is 2^m. With θ = 2π/2^m:
+ *   cos kθx = cos kθx̂ · [cos kθr] + sin kθx̂ · [sin kθr],   sin kθx = sin kθx̂ · [cos kθr] - cos kθx̂ · [sin kθr]
+ *
+ * Local online; the dealer sends the server 2 words a harmonic and element. x̂ is uniform because r is uniform mod the
+ * period and the sum is reduced: without the reduction the opening would leak. Outside the calibrated range the result is
+ * wrong, not just rough. (protocols.md, "Any smooth function on a bounded range in one opening".)
+ */
+import type { Program, StepOf } from "../program/steps.ts";
+import { split } from "./linear.ts";
+import { addAddend } from "./polynomial.ts";
+import { type Block, elements, type Protocol } from "./protocol.ts";
+
+type Fourier = StepOf<"fourier">;
+
+function block(step: Fourier, program: Program): Block {
+  const out = program.values[step.out];
+  return { length: 2 * step.harmonics.length * elements(out), bits: out.ring };
+}
+
+/** The public factors' coefficients at their scale: cosines, then sines. */
+export function factors(step: Fourier): Float64Array {
+  return Float64Array.from([...step.cosines, ...step.sines], (c) => c * step.factorScale);
+}
+
+export const fourier: Protocol<"fourier"> = {
+  traffic: (step, program) => ({ dealt: [block(step, program)] }),
+
+  deal(d, step) {
+    const { length, bits } = block(step, d.program);
+    const secret = d.temp(length);
+    d.ring.fourierSecrets(secret, d.get("full", step.x), step.periodBits, step.harmonics.length, step.trigBits);
+    d.deal(step, secret, bits);
+  },
+
+  run(p, step) {
+    const shares = p.dealt(step, 0, block(step, p.program));
+    const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
+    p.ring.fourier(out, p.get("public", step.x), step.periodBits, factors(step), shares);
+    for (const addend of step.addends) addAddend(p, addend, out);
+    if (p.isServer) p.ring.addConstant(out, out, ...split(step.constant));
+  },
+};

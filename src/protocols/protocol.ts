@@ -1,0 +1,245 @@
+import { inputsOf } from "../program/schedule.ts";
+import type { Program, Step, StepKind, StepOf, Value } from "../program/steps.ts";
+import type { Words } from "../ring/memory.ts";
+import type { Prg } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+
+/** `length` ring elements of `bits` bits each, bit-packed on the wire. */
+export interface Block {
+  readonly length: number;
+  readonly bits: number;
+}
+
+/** What one step sends. The declaration is the price list: the parties send and expect exactly this. */
+export interface Traffic {
+  /** Dealer to server, offline: the server's share of each correlated secret. */
+  readonly dealt?: readonly Block[];
+  /** Client to server, offline: what of the client's opening does not depend on the text. */
+  readonly ahead?: Block;
+  /** Client to server, online. */
+  readonly fromClient?: Block;
+  /** Server to client, online. */
+  readonly fromServer?: Block;
+}
+
+/** One primitive with its sides together. Local work only; the parties carry the messages. */
+export interface Protocol<K extends StepKind> {
+  traffic(step: StepOf<K>, program: Program): Traffic;
+  /** The dealer draws masks and computes the corrections of `traffic().dealt`. */
+  deal?(d: Dealer, step: StepOf<K>): void;
+  /** The client's offline side; returns the words of `traffic().ahead`. */
+  prepare?(c: ClientOffline, step: StepOf<K>): Words | null;
+  /** Online, local steps. */
+  run?(p: Party, step: StepOf<K>): void;
+  /** Online, openings: this party's message, and what it makes of the other's (null where it gets none). */
+  send?(p: Party, step: StepOf<K>): Words;
+  receive?(p: Party, step: StepOf<K>, other: Words | null): void;
+}
+
+/** Streams of the PRG within a step; `SHARE + i` is the client's share of the i-th dealt block. */
+export const CLIENT_MASK = 0;
+export const SERVER_MASK = 1;
+export const SHARE = 16;
+
+export type Slot = "share" | "public" | "mask" | "client" | "full";
+
+/**
+ * The tensors of one party during one run of the program. A tensor is freed when the last step that reads its value is
+ * done, so that memory stays at the width of the program, not its length.
+ */
+export class Scope {
+  readonly ring: Ring;
+  readonly program: Program;
+  private readonly tensors = new Map<string, Words>();
+  private readonly uses: Int32Array;
+  private readonly temporaries: Words[] = [];
+
+  constructor(ring: Ring, program: Program) {
+    this.ring = ring;
+    this.program = program;
+    this.uses = new Int32Array(program.values.length);
+    for (const step of program.steps) for (const id of inputsOf(step)) this.uses[id]++;
+    this.uses[program.answer]++;
+  }
+
+  value(id: number): Value {
+    return this.program.values[id];
+  }
+
+  set(slot: Slot, id: number, words: Words): Words {
+    this.tensors.set(`${slot}:${id}`, words);
+    return words;
+  }
+
+  /** @throws Error when a step reads what no step has written: a fault of the program, not of its input. */
+  get(slot: Slot, id: number): Words {
+    const words = this.tensors.get(`${slot}:${id}`);
+    if (words === undefined) throw new Error(`step order: no ${slot} of value ${id} (${this.value(id).name})`);
+    return words;
+  }
+
+  has(slot: Slot, id: number): boolean {
+    return this.tensors.has(`${slot}:${id}`);
+  }
+
+  /** Scratch that lives until the end of the step. */
+  temp(length: number): Words {
+    const words = this.ring.alloc(length);
+    this.temporaries.push(words);
+    return words;
+  }
+
+  /** Ends a step: scratch and values without further readers are freed. */
+  done(step: Step): void {
+    for (const id of inputsOf(step)) if (--this.uses[id] === 0) this.release(id);
+    if (this.uses[step.out] === 0) this.release(step.out);
+    for (const words of this.temporaries.splice(0)) this.ring.free(words);
+  }
+
+  /** Frees everything: the end of a run, also of a broken one. */
+  close(): void {
+    for (const words of this.tensors.values()) this.ring.free(words);
+    this.tensors.clear();
+    for (const words of this.temporaries.splice(0)) this.ring.free(words);
+  }
+
+  private release(id: number): void {
+    for (const slot of ["share", "public", "mask", "client", "full"] as const) {
+      const words = this.tensors.get(`${slot}:${id}`);
+      if (words !== undefined) {
+        this.ring.free(words);
+        this.tensors.delete(`${slot}:${id}`);
+      }
+    }
+  }
+}
+
+/** A weight masked by R, or R itself, as rows × columns ring words. */
+export interface MaskedWeights {
+  /** Calls `use` with consecutive row ranges of the operand (large tables come in parts). */
+  chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void;
+}
+
+/** The dealer: knows both parties' seeds and W - R; "client" and "full" are the masks of values. */
+export class Dealer extends Scope {
+  readonly withClient: Prg;
+  readonly withServer: Prg;
+  readonly weights: MaskedWeights;
+  /** The server's shares of this step's secrets, in the order of `traffic().dealt`. */
+  private corrections: Words[] = [];
+
+  constructor(ring: Ring, program: Program, withClient: Prg, withServer: Prg, weights: MaskedWeights) {
+    super(ring, program);
+    this.withClient = withClient;
+    this.withServer = withServer;
+    this.weights = weights;
+  }
+
+  /** Splits a secret additively: the client's share comes from its seed, the server's is the correction. */
+  deal(step: Step, secret: Words, bits: number): void {
+    const client = this.drawClient(step, secret.length, bits);
+    const own = this.temp(secret.length);
+    this.ring.subtract(own, secret, client);
+    this.ring.reduce(own, own, bits);
+    this.corrections.push(own);
+  }
+
+  /** The same for bits: XOR. */
+  dealBits(step: Step, secret: Words, bits: number): void {
+    const own = this.temp(secret.length);
+    this.ring.xor(own, secret, this.drawClient(step, secret.length, bits));
+    this.corrections.push(own);
+  }
+
+  takeCorrections(): Words[] {
+    return this.corrections.splice(0);
+  }
+
+  private drawClient(step: Step, length: number, bits: number): Words {
+    const client = this.temp(length);
+    this.withClient.words(this.ring, client, step.id, SHARE + this.corrections.length, bits);
+    return client;
+  }
+}
+
+/** The client before the text: "mask" is its part of each mask, "share" its part of linear results. */
+export class ClientOffline extends Scope {
+  readonly withDealer: Prg;
+  readonly masks: MaskedWeights;
+
+  constructor(ring: Ring, program: Program, withDealer: Prg, masks: MaskedWeights) {
+    super(ring, program);
+    this.withDealer = withDealer;
+    this.masks = masks;
+  }
+
+  dealt(step: Step, index: number, block: Block): Words {
+    const words = this.temp(block.length);
+    this.withDealer.words(this.ring, words, step.id, SHARE + index, block.bits);
+    return words;
+  }
+}
+
+/** What the server does with its weights; the client has none. */
+export interface ServerWeights {
+  /** out += x·W for one term. */
+  apply(weightId: number, out: Words, x: Words, rows: number): void;
+  /** The bias as integers: one row, or one row for each position. */
+  bias(step: StepOf<"linear">): Words | null;
+}
+
+/** What the client computes on before it is shared. */
+export interface ClientInput {
+  /** The integers of an input step. */
+  fill(out: Words, step: StepOf<"input">): void;
+  /** Tokens of the text: rows beyond are padding. */
+  readonly tokens: number;
+}
+
+/** Material of one run: everything a party has from the offline phase. */
+export interface Material {
+  /** The i-th dealt block of a step, this party's share. */
+  dealt(ring: Ring, step: Step, index: number, block: Block, out: Words): void;
+  /** Server: the client's offline message of an opening. */
+  ahead(ring: Ring, step: Step, block: Block, out: Words): void;
+  /** Client: its share of a linear result that later steps read. */
+  share(ring: Ring, step: Step, out: Words): void;
+}
+
+/** Client or server online: "share", "public" (x̂) and "mask" (this party's part of r). */
+export class Party extends Scope {
+  readonly role: "client" | "server";
+  readonly withDealer: Prg;
+  readonly material: Material;
+  readonly weights: ServerWeights | null;
+  readonly input: ClientInput | null;
+
+  constructor(
+    ring: Ring,
+    program: Program,
+    side:
+      | { role: "client"; withDealer: Prg; material: Material; input: ClientInput }
+      | { role: "server"; withDealer: Prg; material: Material; weights: ServerWeights },
+  ) {
+    super(ring, program);
+    this.role = side.role;
+    this.withDealer = side.withDealer;
+    this.material = side.material;
+    this.weights = side.role === "server" ? side.weights : null;
+    this.input = side.role === "client" ? side.input : null;
+  }
+
+  get isServer(): boolean {
+    return this.role === "server";
+  }
+
+  dealt(step: Step, index: number, block: Block): Words {
+    const words = this.temp(block.length);
+    this.material.dealt(this.ring, step, index, block, words);
+    return words;
+  }
+}
+
+export function elements(value: Value): number {
+  return value.rows * value.columns;
+}

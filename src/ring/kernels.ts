@@ -1,0 +1,81 @@
+import type { Memory } from "./memory.ts";
+
+/** Pointers, counts, strides and bit widths: 32-bit numbers. */
+type N = number;
+
+/** The WebAssembly kernels as compiled from assembly/; ring.ts checks arguments before it calls them. */
+export interface Kernels {
+  add(out: N, a: N, b: N, n: N): void;
+  subtract(out: N, a: N, b: N, n: N): void;
+  negate(out: N, a: N, n: N): void;
+  multiply(out: N, a: N, b: N, n: N): void;
+  addConstant(out: N, a: N, lo: N, hi: N, n: N): void;
+  scale(out: N, a: N, lo: N, hi: N, n: N): void;
+  addScaled(out: N, a: N, lo: N, hi: N, n: N): void;
+  addRow(out: N, a: N, row: N, rows: N, columns: N): void;
+  scaleColumns(out: N, a: N, row: N, rows: N, columns: N): void;
+  addOuter(out: N, column: N, row: N, rows: N, columns: N): void;
+  rowSum(out: N, a: N, rows: N, columns: N): void;
+  centre(out: N, a: N, rows: N, columns: N): void;
+  reduce(out: N, a: N, bits: N, n: N): void;
+  truncate(out: N, a: N, from: N, shift: N, to: N, n: N): void;
+  signExtend(out: N, a: N, bits: N, n: N): void;
+  arithmeticShift(out: N, a: N, shift: N, n: N): void;
+  msb(out: N, a: N, bits: N, n: N): void;
+  transpose(out: N, a: N, rows: N, columns: N): void;
+  copyBlock(out: N, outStride: N, a: N, aStride: N, rows: N, columns: N): void;
+  encodeF64(out: N, values: N, factor: number, n: N): N;
+  decodeF64(values: N, a: N, bits: N, factor: number, n: N): void;
+  matmulScratch(k: N, n: N): N;
+  matmul(out: N, a: N, b: N, scratch: N, m: N, k: N, n: N, accumulate: N): void;
+  narrowBytes(k: N, n: N): N;
+  narrowScratch(k: N, klass: N): N;
+  narrowPack(out: N, w: N, k: N, n: N): void;
+  matmulNarrow(out: N, a: N, packed: N, scratch: N, m: N, k: N, n: N, klass: N, accumulate: N): void;
+  packBits(out: N, a: N, bits: N, n: N): void;
+  unpackBits(out: N, source: N, bits: N, n: N): void;
+  matmulF32Transposed(out: N, a: N, w: N, m: N, k: N, n: N): void;
+  polynomialEvaluate(
+    out: N,
+    n: N,
+    server: N,
+    variables: N,
+    variableCount: N,
+    monomials: N,
+    terms: N,
+    pairs: N,
+    pairCount: N,
+  ): void;
+  repeatWords(out: N, a: N, n: N, repeat: N): void;
+  fourierSecrets(out: N, r: N, n: N, bits: N, harmonics: N, trigBits: N): void;
+  fourierEvaluate(out: N, x: N, n: N, bits: N, harmonics: N, coefficients: N, shares: N): void;
+  fourierClear(out: N, x: N, n: N, bits: N, harmonics: N, coefficients: N, trigBits: N): void;
+  lessThanSecrets(out: N, r: N, n: N, ring: N, blocks: N): void;
+  lessThanLeaves(out: N, c: N, shares: N, n: N, ring: N, blocks: N, server: N): void;
+  carrySecrets(out: N, rho: N, n: N, nodes: N): void;
+  carryLevel(out: N, x: N, rho: N, secret: N, n: N, nodes: N, server: N): void;
+  xorWords(out: N, a: N, b: N, n: N): void;
+}
+
+let module: Promise<WebAssembly.Module> | null = null;
+
+/** One instance of the kernels over the given memory. The module is compiled once for all. */
+export async function loadKernels(memory: Memory): Promise<Kernels> {
+  module ??= compileModule();
+  const imports = { env: { memory: memory.wasm, abort: aborted } };
+  const instance = await WebAssembly.instantiate(await module, imports);
+  return instance.exports as unknown as Kernels;
+}
+
+async function compileModule(): Promise<WebAssembly.Module> {
+  const url = new URL("./kernels.wasm", import.meta.url);
+  if (url.protocol === "file:") {
+    const { readFile } = await import("node:fs/promises");
+    return WebAssembly.compile(await readFile(url));
+  }
+  return WebAssembly.compileStreaming(fetch(url));
+}
+
+function aborted(): never {
+  throw new Error("a kernel aborted: this is a fault of the program");
+}

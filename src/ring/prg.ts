@@ -1,0 +1,81 @@
+/**
+ * The keyed generator: AES-128 in counter mode. The counter block starts as stream (32 bits, big endian), purpose (32
+ * bits), block number (64 bits, from 0): every draw has an address, and two addresses never meet in one block.
+ */
+import { ctr } from "@noble/ciphers/aes.js";
+import type { Words } from "./memory.ts";
+import type { Ring } from "./ring.ts";
+
+export const KEY_BYTES = 16;
+
+/** XORs the keystream of (key, counter block) into zeros: fills `target` with the keystream. */
+export type CtrCipher = (key: Uint8Array, counter: Uint8Array, target: Uint8Array) => void;
+
+const CHUNK = 1 << 18;
+const ZEROS = new Uint8Array(CHUNK);
+
+/** node:crypto where it is there, else pure JavaScript with the same numbers. */
+const defaultCipher: CtrCipher = await pickCipher();
+
+async function pickCipher(): Promise<CtrCipher> {
+  if (typeof process === "undefined" || process.versions?.node === undefined) return portableCipher;
+  const { createCipheriv } = await import("node:crypto");
+  return (key, counter, target) => {
+    const cipher = createCipheriv("aes-128-ctr", key, counter);
+    for (let at = 0; at < target.length; at += CHUNK) {
+      target.set(cipher.update(ZEROS.subarray(0, Math.min(CHUNK, target.length - at))), at);
+    }
+  };
+}
+
+/** @noble/ciphers: for browsers, and the oracle of the other in tests. */
+export const portableCipher: CtrCipher = (key, counter, target) => {
+  target.fill(0);
+  target.set(ctr(key, counter).encrypt(target));
+};
+
+const inspect = Symbol.for("nodejs.util.inspect.custom");
+
+export class Prg {
+  readonly #key: Uint8Array;
+  readonly #cipher: CtrCipher;
+
+  /** @throws RangeError unless the key has 16 bytes. */
+  constructor(key: Uint8Array, cipher: CtrCipher = defaultCipher) {
+    if (key.length !== KEY_BYTES) throw new RangeError(`a key has ${KEY_BYTES} bytes, got ${key.length}`);
+    this.#key = key.slice();
+    this.#cipher = cipher;
+  }
+
+  /** The first bytes of the stream at this address; the same address gives the same bytes. */
+  fill(target: Uint8Array, stream: number, purpose: number): void {
+    const counter = new Uint8Array(16);
+    const view = new DataView(counter.buffer);
+    view.setUint32(0, stream);
+    view.setUint32(4, purpose);
+    this.#cipher(this.#key, counter, target);
+  }
+
+  /** Uniform words mod 2^bits. */
+  words(ring: Ring, out: Words, stream: number, purpose: number, bits = 64): void {
+    this.fill(out.bytes(), stream, purpose);
+    if (bits < 64) ring.reduce(out, out, bits);
+  }
+
+  toString(): string {
+    return "Prg";
+  }
+
+  toJSON(): string {
+    return "Prg";
+  }
+
+  [inspect](): string {
+    return "Prg";
+  }
+}
+
+/** A fresh key from the operating system's generator. There is no fallback: without it this throws. */
+export function randomKey(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+}
