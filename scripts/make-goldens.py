@@ -66,7 +66,7 @@ def attention_with(weights_of):
 
 
 AttentionInterface.register("2quad", attention_with(lambda x: (x + 5) ** 2))
-AttentionInterface.register("2relu", attention_with(lambda x: torch.relu(x + 0.01)))
+AttentionInterface.register("2relu", attention_with(lambda x: torch.relu(x) + 0.01))
 VARIANTS = [("exact", "exact"), ("quad", "2quad:5"), ("relu", "2relu:0.01"), ("exact", "2quad:5"), ("quad", "exact")]
 
 

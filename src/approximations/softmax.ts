@@ -43,11 +43,11 @@ export const softmaxApproximations: readonly Approximation[] = [
   {
     name: "2relu",
     kind: "softmax",
-    description: "rectified scores; the parameter is ε, added to the scores of the text's own keys",
-    formula: "max(x + ε, 0) / Σ max(x + ε, 0)",
+    description: "rectified scores; the parameter is ε, added after rectifying so that no row's sum is zero",
+    formula: "(max(x, 0) + ε) / Σ (max(x, 0) + ε)",
     source: MPCFORMER,
     parameter: 0.01,
-    apply: (ops, scores, epsilon) => ops.relu(ops.addOnKeys(scores, epsilon, 0)),
+    apply: (ops, scores, epsilon) => ops.addOnKeys(ops.relu(scores), epsilon, 0),
   },
   {
     name: "2linear",

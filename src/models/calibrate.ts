@@ -8,6 +8,9 @@ import { classifier } from "./bert.ts";
 
 /** The narrow kernels take signed weights up to this magnitude. */
 const NARROW_LIMIT = 32_767;
+/** Up to this magnitude they are half as fast again. */
+const FAST_LIMIT = 4095;
+const MAX_EXPONENT = 14;
 
 export interface CalibrateOptions {
   readonly matmul?: Matmul;
@@ -53,16 +56,19 @@ export function compile(spec: ModelSpec, plan: Plan, length: number): Program {
   return compiler.finish(classifier(compiler, spec));
 }
 
-/** By layer: the most bits after the point, up to 12, at which every weight still fits the narrow kernel. */
+/** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel. */
 function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<string, number> {
   const chosen: Record<string, number> = {};
   for (const step of compile(spec, draft, 8).steps) {
     if (step.kind !== "linear") continue;
     const largest = Math.max(...step.terms.map((t) => largestWeight(t.weight, weights)), 2 ** -20);
-    const exponent = Math.min(DEFAULT_EXPONENT, Math.floor(Math.log2(NARROW_LIMIT / largest)));
-    if (exponent < 4)
-      throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
-    if (exponent < DEFAULT_EXPONENT) chosen[step.label] = exponent;
+    const fits = (limit: number) => Math.floor(Math.log2(limit / largest));
+    const isTable = step.terms.some((t) => t.weight.kind === "table");
+    // The faster kernel's bits come free; beyond them 12 suffice, but for tables, whose entries are small.
+    const wanted = isTable ? fits(NARROW_LIMIT) : Math.max(Math.min(DEFAULT_EXPONENT, fits(NARROW_LIMIT)), fits(FAST_LIMIT));
+    const exponent = Math.min(MAX_EXPONENT, wanted);
+    if (exponent < 4) throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
+    chosen[step.label] = exponent;
   }
   return chosen;
 }

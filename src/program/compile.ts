@@ -6,7 +6,7 @@ import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } fro
 import { liftBits } from "./rings.ts";
 import { lifted, polynomial, root } from "./roots.ts";
 import type { ModelSpec } from "./spec.ts";
-import type { Addend, BiasRef, OpenMode, Program, Value, WeightRef } from "./steps.ts";
+import type { BiasRef, OpenMode, Program, Value, WeightRef } from "./steps.ts";
 import { PlanError } from "./steps.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
@@ -15,6 +15,9 @@ const SCORE_BITS = 14;
 const MEAN_BITS = 18;
 const FOURIER_BITS = 14;
 const TRIG_BITS = 14;
+const FOURIER_OUT_BITS = 26;
+/** Bits after the point that a polynomial's highest power may have. */
+const POWER_BITS = 44;
 /** How far below the smallest calibrated score a padded key is put, where it must vanish from exact softmax. */
 const PADDED_BELOW = 12;
 
@@ -195,8 +198,8 @@ export class Compiler implements Ops<Handle> {
   polynomial(x: Handle, coefficients: readonly number[]): Handle {
     const op = this.next(labelOf(x), groupOf(x));
     const range = this.ranges.signed(op, "out");
-    const opened = this.masked(x, SCORE_BITS);
     const degree = coefficients.length - 1;
+    const opened = this.masked(x, SCORE_BITS, Math.min(12, Math.floor(POWER_BITS / degree)));
     // Enough bits after the point for the coefficients themselves: 2^12 below the largest of them.
     const extra =
       2 ** Math.max(0, 12 - Math.ceil(Math.log2(Math.max(...coefficients.map(Math.abs)))) - (degree > 2 ? 12 : 0));
@@ -220,10 +223,8 @@ export class Compiler implements Ops<Handle> {
     const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * fn.slack * opened.scale));
     const period = 2 ** periodBits / opened.scale;
     const fit = fitFourier((t) => fn.f(t) - fn.slope * t, reach, period, fn.parity, 2 ** -12);
-    const scale = fn.slope === 0 ? 2 ** 27 : Math.max(2 ** 26, source.scale / fn.slope);
-    const addends: Addend[] =
-      fn.slope === 0 ? [] : [{ x: source.id, coefficient: constant((fn.slope * scale) / source.scale), repeat: 1 }];
-    const out = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
+    const scale = 2 ** FOURIER_OUT_BITS;
+    const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     this.b.add(
       {
         kind: "fourier",
@@ -235,10 +236,15 @@ export class Compiler implements Ops<Handle> {
         constant: constant(fit.constant * scale),
         factorScale: scale / 2 ** TRIG_BITS,
         trigBits: TRIG_BITS,
-        addends,
       },
-      out,
+      series,
     );
+    if (fn.slope === 0) return { kind: "share", value: series, range, group: groupOf(x) };
+    // The linear part comes from the same opened value, lifted: the input may stay in its narrow ring.
+    const out = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
+    const monomials = [{ coefficient: constant((fn.slope * scale) / opened.scale), degrees: [1] }];
+    const addends = [{ x: series.id, coefficient: 1, repeat: 1 }];
+    this.b.add({ kind: "polynomial", variables: [lifted(opened)], monomials, addends, constant: 0, rowSum: false }, out);
     return { kind: "share", value: out, range, group: groupOf(x) };
   }
 
@@ -342,8 +348,8 @@ export class Compiler implements Ops<Handle> {
   }
 
   /** A handle's value, masked and known to both parties, with `bits` significant bits. */
-  private masked(x: Handle, bits: number): Value {
-    const scale = target(rangeOf(x), bits, 12);
+  private masked(x: Handle, bits: number, cap = 12): Value {
+    const scale = target(rangeOf(x), bits, cap);
     if (x.kind === "linear") return this.open(this.emit(x, false), "forward", scale, magnitude(x.range));
     return this.open(share(x).value, "exchange", scale, magnitude(share(x).range));
   }
@@ -418,8 +424,8 @@ export class Compiler implements Ops<Handle> {
   /** [x >= 0] as a masked bit: a carry tree over blocks of four bits, one flight a level (compare.ts). */
   private notNegative(x: Value): Value {
     const blocks = Math.ceil((liftBits(x) - 1) / 4);
-    const bits = (nodes: number) =>
-      this.b.value("carry", x.rows, x.columns, 1, nodes === 1 ? 1 : 2 ** (2 * nodes + 1), "bits");
+    // g and p of each node and the sign; a finished tree is one bit.
+    const bits = (nodes: number) => this.b.bits("carry", x.rows, x.columns, nodes === 1 ? 1 : 2 * nodes + 1);
     let tree = this.b.add({ kind: "lessThan", x: x.id, blocks }, bits(blocks));
     for (let nodes = blocks; nodes > 1; nodes = Math.ceil(nodes / 2)) {
       const opened = this.b.openBits(tree);

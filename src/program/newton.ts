@@ -45,8 +45,9 @@ export function planRoot(kind: RootKind, ratio: number): RootPlan {
     const guessBits = Math.min(xBits, Math.floor((63 - HEADROOM - top - 8) / degree));
     const fit = fitRelative(f, 1 / ratio, 1, degree);
     let error = fit.error + ratio * 2 ** -guessBits;
-    if (error >= 0.9) continue;
-    for (let steps = 1; steps <= 8; steps++) {
+    // 1/x converges from any error below 1, x^-1/2 from one below 0.73 on the far side.
+    if (error >= (kind === "reciprocal" ? 0.999 : 0.7)) continue;
+    for (let steps = 1; steps <= 14; steps++) {
       const incoming = error + 2 ** -yBits;
       error = kind === "inverseSqrt" ? 1.5 * incoming ** 2 + 0.5 * incoming ** 3 : incoming ** 2;
       const plan = { kind, coefficients: fit.coefficients, steps, xBits, guessBits, yBits, error: error + rounding };

@@ -66,7 +66,6 @@ function needsOf(step: Step, values: readonly Value[], need: (id: number, bits: 
       return;
     case "fourier":
       need(step.x, step.periodBits);
-      for (const a of step.addends) need(a.x, out.ring);
       return;
     case "rowSum":
     case "keys":

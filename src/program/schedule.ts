@@ -59,8 +59,6 @@ export function inputsOf(step: Step): number[] {
       return [step.x, step.y];
     case "polynomial":
       return [...step.variables.map((v) => v.x), ...step.addends.map((a) => a.x)];
-    case "fourier":
-      return [step.x, ...step.addends.map((a) => a.x)];
     default:
       return [step.x];
   }

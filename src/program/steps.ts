@@ -152,7 +152,6 @@ export type Step = StepBase &
         /** Scale of the public factor; the dealer's cosines have scale 2^trigBits. */
         readonly factorScale: number;
         readonly trigBits: number;
-        readonly addends: readonly Addend[];
         readonly out: ValueId;
       }
     | { readonly kind: "lessThan"; readonly x: ValueId; readonly blocks: number; readonly out: ValueId }

@@ -93,7 +93,6 @@ class ClearScope extends Scope {
         return keysInto(this, step, out, this.x(step.x), this.input.tokens);
       case "fourier":
         this.ring.fourierClear(out, this.x(step.x), step.periodBits, factors(step), step.trigBits);
-        for (const a of step.addends) this.ring.addScaled(out, this.x(a.x), ...split(a.coefficient));
         return this.ring.addConstant(out, out, ...split(step.constant));
       case "lessThan":
         // The finished bit at once; the tree above it only passes it on.
@@ -117,6 +116,7 @@ class ClearScope extends Scope {
     const variables = step.variables.map((v) => ({ x: this.x(v.x), repeat: v.repeat, ring: 64, kind: 0 }));
     const monomials = step.monomials.map((m) => ({ constant: split(m.coefficient), degrees: m.degrees }));
     this.ring.polynomial(sum, true, variables, monomials, []);
+    for (const a of step.addends) this.ring.addScaled(sum, this.x(a.x), ...split(a.coefficient));
     if (step.rowSum) this.ring.rowSum(out, sum, out.length, size / out.length);
     else this.ring.copy(out, sum);
     this.ring.addConstant(out, out, ...split(step.constant));

@@ -10,7 +10,6 @@
  */
 import type { Program, StepOf } from "../program/steps.ts";
 import { split } from "./linear.ts";
-import { addAddend } from "./polynomial.ts";
 import { type Block, elements, type Protocol } from "./protocol.ts";
 
 type Fourier = StepOf<"fourier">;
@@ -39,7 +38,6 @@ export const fourier: Protocol<"fourier"> = {
     const shares = p.dealt(step, 0, block(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.fourier(out, p.get("public", step.x), step.periodBits, factors(step), shares);
-    for (const addend of step.addends) addAddend(p, addend, out);
     if (p.isServer) p.ring.addConstant(out, out, ...split(step.constant));
   },
 };

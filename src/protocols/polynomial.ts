@@ -91,7 +91,7 @@ export const polynomial: Protocol<"polynomial"> = {
 };
 
 /** Adds coefficient·share of another value, repeated along rows where asked. */
-export function addAddend(p: Party, addend: Polynomial["addends"][number], sum: Words): void {
+function addAddend(p: Party, addend: Polynomial["addends"][number], sum: Words): void {
   let x = p.get("share", addend.x);
   if (addend.repeat > 1) {
     const wide = p.temp(sum.length);

@@ -19,7 +19,7 @@ function floats(): FloatOps {
 it.each<[string, number[]]>([
   ["2quad", [36, 9, 30.25, 0, 16, 16, 64, 0]],
   ["2quad:1", [4, 1, 2.25, 0, 0, 0, 16, 0]],
-  ["2relu", [1.01, 0, 0.51, 0, 0, 0, 3.01, 0]],
+  ["2relu", [1.01, 0.01, 0.51, 0, 0.01, 0.01, 3.01, 0]],
   ["2linear", [1, -2, 0.5, 0, -1, -1, 3, 0]],
   ["exact", [1, Math.exp(-3), Math.exp(-0.5), 0, Math.exp(-4), Math.exp(-4), 1, 0]],
 ])("softmax %s gives its weights, and 0 to padded keys", (name, expected) => {

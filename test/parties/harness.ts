@@ -1,0 +1,92 @@
+/** One model, all parties in this process: what the tests of whole inferences share. */
+import { calibrate, compile } from "../../src/models/calibrate.ts";
+import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { classifier } from "../../src/models/bert.ts";
+import { answerOf, TextInput } from "../../src/parties/client.ts";
+import { type Simulation, simulate } from "../../src/parties/simulate.ts";
+import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/weights.ts";
+import { FloatOps } from "../../src/program/float.ts";
+import type { Plan } from "../../src/program/plan.ts";
+import type { ModelSpec, TokenizedText, Weights } from "../../src/program/spec.ts";
+import type { Program } from "../../src/program/steps.ts";
+import { runClear } from "../../src/protocols/clear.ts";
+import type { Words } from "../../src/ring/memory.ts";
+import { randomKey } from "../../src/ring/prg.ts";
+import { Ring } from "../../src/ring/ring.ts";
+import type { Witness } from "../../src/parties/engine.ts";
+
+export const TINY: ModelSpec = {
+  architecture: "bert",
+  layers: 2,
+  hidden: 32,
+  heads: 4,
+  intermediate: 64,
+  vocabulary: 60,
+  positions: 64,
+  types: 2,
+  labels: 3,
+  epsilon: 1e-12,
+  positionOffset: 0,
+  problem: "classification",
+  labelNames: ["a", "b", "c"],
+  gelu: "quad",
+  softmax: "2quad:5",
+  embedding: "private",
+};
+
+export interface Harness {
+  readonly ring: Ring;
+  readonly spec: ModelSpec;
+  readonly weights: Weights;
+  readonly plan: Plan;
+  readonly program: Program;
+  float(text: TokenizedText): number[];
+  clear(text: TokenizedText): { logits: readonly number[]; violations: readonly unknown[] };
+  secure(text: TokenizedText, witness?: Witness): Promise<{ logits: number[]; run: Simulation }>;
+}
+
+/** A random model, calibrated on random texts of lengths that fit, compiled for one padded length. */
+export async function harness(overrides: Partial<ModelSpec>, length: number, texts?: readonly TokenizedText[]): Promise<Harness> {
+  const spec = { ...TINY, ...overrides };
+  const ring = await Ring.create();
+  const weights = randomWeights(spec, 5);
+  const samples = texts ?? Array.from({ length: 12 }, (_, i) => randomText(spec, 3 + (i % (length - 2)), i));
+  const plan = calibrate(spec, weights, samples);
+  const program = compile(spec, plan, length);
+  const integers = new IntegerWeights(ring, weights);
+  const server = integers.for(program);
+  const weightMasks = await WeightMasks.create(ring, program, randomKey());
+  const masked: Words[] = program.weights.map((slot) => {
+    const words = ring.alloc(slot.rows * slot.columns);
+    let at = 0;
+    integers.mask(slot, weightMasks, (part) => {
+      words.bytes().set(part, at);
+      at += part.length;
+    });
+    return words;
+  });
+  const tables = spec.embedding === "public" ? new Map(TABLES.map((n) => [n, weights.get(n)])) : null;
+  const inputOf = (text: TokenizedText) => new TextInput(ring, program, spec, text, tables);
+  return {
+    ring,
+    spec,
+    weights,
+    plan,
+    program,
+    float: (text) => [...classifier(new FloatOps(weights, text, length), spec).data],
+    clear: (text) => runClear(ring, program, server, inputOf(text)),
+    async secure(text, witness) {
+      const maskedWeights = new StoredWeights(masked, program.weights);
+      const run = await simulate(ring, program, { input: inputOf(text), weights: server, maskedWeights, weightMasks, witness });
+      return { logits: answerOf(run.client), run };
+    },
+  };
+}
+
+const TABLES = [
+  "embeddings.word",
+  "embeddings.position",
+  "embeddings.type",
+  "embeddings.norm.weight",
+  "embeddings.norm.bias",
+];
