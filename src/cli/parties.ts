@@ -5,6 +5,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { Client, type Inference } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
+import type { Witness } from "../parties/engine.ts";
 import { fromHex } from "../parties/messages.ts";
 import { ServerService } from "../parties/server.ts";
 import { MaterialStore } from "../parties/store.ts";
@@ -28,6 +29,7 @@ export interface ServeOptions extends Common, ModelOptions {
   readonly dealer: string;
   readonly store?: string;
   readonly warm?: string;
+  readonly plan?: string;
 }
 
 /** Serves a model until it is stopped. */
@@ -38,6 +40,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   const source = await openSource(name, {
     overrides: overridesOf(options),
     calibration: options.calibrate,
+    planPath: options.plan,
     length: options.warm === undefined ? undefined : Number(options.warm),
     matmul,
     progress: progress.of("calibrating"),
@@ -78,7 +81,7 @@ function announce(listener: Listener, options: Common, what: string): void {
   if (options.json) printJson({ listening: { host, port } });
   else print(`${what} on ${host}:${port}, until Ctrl+C`);
   const stop = () => {
-    listener.close().finally(() => process.exit(0));
+    void listener.close().finally(() => process.exit(0));
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
@@ -133,15 +136,18 @@ export function answer(spec: ModelSpec, run: Inference): Answer {
   return { label: spec.labelNames[index] ?? String(index), index, scores: powers.map((p) => p / sum), ...run };
 }
 
+/** Connects to a server; progress is shown for both phases. */
 export async function openClient(
   options: Common & { server: string; dealer: string; store?: string },
   progress: Progress,
+  witness?: Witness,
 ): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await Ring.create(), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
     store: options.store === undefined ? undefined : new MaterialStore(options.store),
     progress: (phase, done, total) => bars[phase](done, total),
+    witness,
   });
 }
 

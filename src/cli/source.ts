@@ -37,6 +37,9 @@ export interface SourceOptions {
   readonly overrides: SpecOverrides;
   /** Texts to calibrate on, one a line; instead of the plan in the folder or the texts that ship. */
   readonly calibration?: string;
+  /** A plan's file to use instead of calibrating. */
+  readonly planPath?: string;
+  readonly margin?: number;
   /** Length of the random texts on which a named shape is calibrated. */
   readonly length?: number;
   readonly matmul?: Matmul;
@@ -52,7 +55,7 @@ export function asset(...parts: string[]): string {
 
 /** @throws an Error of one line for whatever does not exist or cannot be read. */
 export async function openSource(name: string, options: SourceOptions): Promise<Source> {
-  if ((catalogNames as readonly string[]).includes(name)) return randomSource(name, options);
+  if ((catalogNames as readonly string[]).includes(name)) return await randomSource(name, options);
   const folder = name === "demo" ? asset("demo") : name;
   if (!(await exists(folder))) {
     throw new UsageError(`no such model: give a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`);
@@ -62,7 +65,9 @@ export async function openSource(name: string, options: SourceOptions): Promise<
   for (const file of TOKENIZER_FILES) {
     if (await exists(join(folder, file))) tokenizerFiles[file] = await readFile(join(folder, file), "utf8");
   }
-  const plan = (await readPlan(folder, spec, options)) ?? (await calibrated(spec, weights, tokenizer, options));
+  const planPath = options.planPath ?? join(folder, PLAN_FILE);
+  const known = options.calibration === undefined ? await readPlan(planPath, spec) : null;
+  const plan = known ?? (await calibrated(spec, weights, tokenizer, options));
   return { name, spec, plan, weights, tokenizer, tokenizerFiles, fingerprint: await digestOf(folder, spec, plan) };
 }
 
@@ -71,18 +76,19 @@ export function planJson(spec: ModelSpec, plan: Plan): string {
   return `${JSON.stringify({ gelu: spec.gelu, softmax: spec.softmax, plan })}\n`;
 }
 
-function randomSource(name: string, options: SourceOptions): Source {
+async function randomSource(name: string, options: SourceOptions): Promise<Source> {
   const { spec, weights } = randomModel(name, RANDOM_SEED, options.overrides);
-  const length = options.length ?? 128;
-  const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) => randomText(spec, length, RANDOM_SEED + i));
-  const plan = calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
+  const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) =>
+    randomText(spec, options.length ?? 128, RANDOM_SEED + i),
+  );
+  const known = options.planPath === undefined ? null : await readPlan(options.planPath, spec);
+  const plan = known ?? calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
   return { name, spec, plan, weights, tokenizer: null, tokenizerFiles: {}, fingerprint: `${name}:${RANDOM_SEED}` };
 }
 
-/** The folder's plan, if it was made for these approximations. */
-async function readPlan(folder: string, spec: ModelSpec, options: SourceOptions): Promise<Plan | null> {
-  const path = join(folder, PLAN_FILE);
-  if (options.calibration !== undefined || !(await exists(path))) return null;
+/** A plan from its file, if it is there and was made for these approximations. */
+async function readPlan(path: string, spec: ModelSpec): Promise<Plan | null> {
+  if (!(await exists(path))) return null;
   let json: unknown;
   try {
     json = JSON.parse(await readFile(path, "utf8"));
@@ -103,7 +109,8 @@ async function calibrated(
 ): Promise<Plan> {
   const lines = await readTexts(options.calibration ?? asset("calibration.txt"));
   const texts: TokenizedText[] = lines.map((line) => tokenizer.encode(line, undefined, { truncate: true }));
-  return calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
+  const { matmul, margin, progress } = options;
+  return calibrate(spec, weights, texts, { matmul, margin, progress });
 }
 
 async function digestOf(folder: string, spec: ModelSpec, plan: Plan): Promise<string> {

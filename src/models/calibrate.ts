@@ -3,7 +3,7 @@ import { Compiler } from "../program/compile.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { PlanError, type Program, type WeightRef } from "../program/steps.ts";
+import { PlanError, type Program, RingOverflow, type WeightRef } from "../program/steps.ts";
 import { classifier } from "./bert.ts";
 
 /** The narrow kernels take signed weights up to this magnitude. */
@@ -50,10 +50,22 @@ export function calibrate(
   return { ...draft, exponents: exponents(spec, weights, draft) };
 }
 
-/** The program of a model for one padded length. @throws PlanError when the plan does not fit. */
+/** Most bits of precision given up for a plan to fit. */
+const MOST_SLACK = 5;
+
+/**
+ * The program of a model for one padded length, as precise as 64 bits allow.
+ * @throws PlanError when the plan does not fit.
+ */
 export function compile(spec: ModelSpec, plan: Plan, length: number): Program {
-  const compiler = new Compiler(spec, plan, length);
-  return compiler.finish(classifier(compiler, spec));
+  for (let slack = 0; ; slack++) {
+    try {
+      const compiler = new Compiler(spec, plan, length, slack);
+      return compiler.finish(classifier(compiler, spec));
+    } catch (error) {
+      if (!(error instanceof RingOverflow) || slack === MOST_SLACK) throw error;
+    }
+  }
 }
 
 /** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel. */
@@ -65,9 +77,12 @@ function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<strin
     const fits = (limit: number) => Math.floor(Math.log2(limit / largest));
     const isTable = step.terms.some((t) => t.weight.kind === "table");
     // The faster kernel's bits come free; beyond them 12 suffice, but for tables, whose entries are small.
-    const wanted = isTable ? fits(NARROW_LIMIT) : Math.max(Math.min(DEFAULT_EXPONENT, fits(NARROW_LIMIT)), fits(FAST_LIMIT));
+    const wanted = isTable
+      ? fits(NARROW_LIMIT)
+      : Math.max(Math.min(DEFAULT_EXPONENT, fits(NARROW_LIMIT)), fits(FAST_LIMIT));
     const exponent = Math.min(MAX_EXPONENT, wanted);
-    if (exponent < 4) throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
+    if (exponent < 4)
+      throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
     chosen[step.label] = exponent;
   }
   return chosen;

@@ -66,11 +66,14 @@ export class Compiler implements Ops<Handle> {
   private readonly spec: ModelSpec;
   private readonly plan: Plan;
   private readonly length: number;
+  private readonly slack: number;
 
-  constructor(spec: ModelSpec, plan: Plan, length: number) {
+  /** `slack`: bits of precision given up everywhere, for plans that do not fit the ring otherwise. */
+  constructor(spec: ModelSpec, plan: Plan, length: number, slack = 0) {
     this.spec = spec;
     this.plan = plan;
     this.length = length;
+    this.slack = slack;
     this.ranges = new PlannedRanges(plan);
   }
 
@@ -82,7 +85,7 @@ export class Compiler implements Ops<Handle> {
         "embeddings",
         this.length,
         ref.width,
-        target(range, ACTIVATION_BITS, 12),
+        this.target(range, ACTIVATION_BITS, 12),
         magnitude(range),
         "masked",
       );
@@ -218,7 +221,7 @@ export class Compiler implements Ops<Handle> {
     const source = x.kind === "linear" ? this.emit(x, false) : share(x).value;
     const fn = SMOOTH[name];
     const reach = fn.range(rangeOf(x));
-    const inputScale = target(reach, FOURIER_BITS, 14);
+    const inputScale = this.target(reach, FOURIER_BITS, 14);
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
     const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * fn.slack * opened.scale));
     const period = 2 ** periodBits / opened.scale;
@@ -244,7 +247,10 @@ export class Compiler implements Ops<Handle> {
     const out = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     const monomials = [{ coefficient: constant((fn.slope * scale) / opened.scale), degrees: [1] }];
     const addends = [{ x: series.id, coefficient: 1, repeat: 1 }];
-    this.b.add({ kind: "polynomial", variables: [lifted(opened)], monomials, addends, constant: 0, rowSum: false }, out);
+    this.b.add(
+      { kind: "polynomial", variables: [lifted(opened)], monomials, addends, constant: 0, rowSum: false },
+      out,
+    );
     return { kind: "share", value: out, range, group: groupOf(x) };
   }
 
@@ -287,7 +293,7 @@ export class Compiler implements Ops<Handle> {
     const reach = magnitude(means) * this.length;
     const raw = this.b.value("mixed", queries, vm.columns, opened.scale * vm.scale, reach, "share");
     this.b.add({ kind: "matmul", a: opened.id, b: vm.id, transposeB: false, heads }, raw);
-    const mixed = this.open(raw, "exchange", target([-reach, reach], MEAN_BITS, 20), reach);
+    const mixed = this.open(raw, "exchange", this.target([-reach, reach], MEAN_BITS, 20), reach);
     this.b.group = "softmax";
     const inverse = root(this.b, "reciprocal", total, range, null);
     const result = this.b.value("attended", queries, vm.columns, mixed.scale * inverse.scale, magnitude(out), "share");
@@ -307,7 +313,10 @@ export class Compiler implements Ops<Handle> {
     this.b.label = answer.name;
     this.b.group = "answer";
     const y = this.emit(answer, false);
-    return this.b.finish(this.length, this.b.open(y, "reveal", target(answer.range, 16, 14), magnitude(answer.range)));
+    return this.b.finish(
+      this.length,
+      this.b.open(y, "reveal", this.target(answer.range, 16, 14), magnitude(answer.range)),
+    );
   }
 
   private next(label: string | null, group: string): number {
@@ -336,11 +345,15 @@ export class Compiler implements Ops<Handle> {
     const held = () => {
       if (memo === null) {
         [this.b.label, this.b.group] = [label, group];
-        memo = this.open(value, "toServer", target(x.range, ACTIVATION_BITS, 12), magnitude(x.range));
+        memo = this.open(value, "toServer", this.target(x.range, ACTIVATION_BITS, 12), magnitude(x.range));
       }
       return memo;
     };
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
+  }
+
+  private target(range: Range, bits: number, cap: number): number {
+    return target(range, bits - this.slack, cap);
   }
 
   private open(x: Value, mode: OpenMode, scale: number, size: number): Value {
@@ -349,7 +362,7 @@ export class Compiler implements Ops<Handle> {
 
   /** A handle's value, masked and known to both parties, with `bits` significant bits. */
   private masked(x: Handle, bits: number, cap = 12): Value {
-    const scale = target(rangeOf(x), bits, cap);
+    const scale = this.target(rangeOf(x), bits, cap);
     if (x.kind === "linear") return this.open(this.emit(x, false), "forward", scale, magnitude(x.range));
     return this.open(share(x).value, "exchange", scale, magnitude(share(x).range));
   }
@@ -370,7 +383,7 @@ export class Compiler implements Ops<Handle> {
     const sum = this.emit({ ...x, range: centredRange }, true);
     this.b.label = ref.name;
     this.b.group = "norm";
-    const centred = this.open(sum, "forward", target(centredRange, ACTIVATION_BITS, 12), magnitude(centredRange));
+    const centred = this.open(sum, "forward", this.target(centredRange, ACTIVATION_BITS, 12), magnitude(centredRange));
     const squares = this.b.value("variance", x.rows, 1, centred.scale ** 2 * x.columns, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(centred)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
@@ -387,7 +400,7 @@ export class Compiler implements Ops<Handle> {
     if (x.memo !== null && !centre) return x.memo;
     const dense = x.parts.find((p) => p.kind === "dense" || p.kind === "table");
     if (dense === undefined) throw new PlanError("a sum without a linear layer");
-    const exponent = this.plan.exponents[x.name] ?? DEFAULT_EXPONENT;
+    const exponent = (this.plan.exponents[x.name] ?? DEFAULT_EXPONENT) - Math.min(this.slack, 4);
     const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
     const scale = inner.scale * 2 ** exponent;
     const [label, group] = [x.name, dense.kind === "table" ? "embedding" : "linear"];

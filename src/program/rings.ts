@@ -1,5 +1,5 @@
 import type { Step, Value } from "./steps.ts";
-import { PlanError } from "./steps.ts";
+import { RingOverflow } from "./steps.ts";
 
 /** The narrowest ring from which a value can be lifted again: |integer| < 2^(bits-2). */
 export function liftBits(value: Value): number {
@@ -11,13 +11,13 @@ export function liftBits(value: Value): number {
  * more than its result; a matrix product needs its operands in the result's ring; an elementwise polynomial lifts its
  * operand and needs only the operand's own bits. The narrower a ring, the fewer bits each opening sends.
  *
- * @throws PlanError when a value needs more than 64 bits.
+ * @throws RingOverflow when a value needs more than 64 bits.
  */
 export function assignRings(values: readonly Value[], steps: readonly Step[]): void {
   const need = (id: number, bits: number) => {
     const value = values[id];
     if (bits > 64) {
-      throw new PlanError(
+      throw new RingOverflow(
         `"${value.name}" needs a ring of ${bits} bits, 64 are there: narrow its range or lower the margin`,
       );
     }

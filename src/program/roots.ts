@@ -5,7 +5,7 @@ import type { Range } from "./plan.ts";
 import type { Monomial, Value, Variable } from "./steps.ts";
 
 /** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
-const ROOT_BITS = 15;
+const ROOT_BITS = 13;
 
 /**
  * 1/x or 1/sqrt(x) for a share x known to lie in `range`: a masked value, opened and ready to be multiplied with.

@@ -189,3 +189,6 @@ export interface WeightSlot {
 export class PlanError extends Error {
   override readonly name = "PlanError";
 }
+
+/** A value needs a ring wider than 64 bits at this precision; with fewer bits after the point it may fit. */
+export class RingOverflow extends PlanError {}

@@ -26,6 +26,13 @@ describe("a private inference", () => {
           expect(Math.abs(clear.logits[i] - x)).toBeLessThan(0.05);
           expect(Math.abs(logits[i] - x)).toBeLessThan(0.05);
         }
+        expect({
+          flights: run.channel.onlineFlights,
+          bytes: {
+            client_to_server: run.channel.sent.online.bytes,
+            server_to_client: run.channel.received.online.bytes,
+          },
+        }).toEqual(costOf(h.program).online);
         run.close();
       }
     });

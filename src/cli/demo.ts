@@ -1,0 +1,71 @@
+import { classifier } from "../models/bert.ts";
+import type { Client } from "../parties/client.ts";
+import { FloatOps } from "../program/float.ts";
+import { answer, openClient, printAnswer } from "./parties.ts";
+import { startParties } from "./processes.ts";
+import { openSource } from "./source.ts";
+import { formatBytes, note, Progress, print, printJson } from "./terminal.ts";
+
+const TEXT = "a gripping, funny and beautifully acted film";
+const GLIMPSE_BYTES = 24;
+
+/** The whole system on one machine: three processes, the shipped model, one text; and what each party saw. */
+export async function demo(given: string | undefined, options: { json?: boolean }): Promise<void> {
+  const text = given ?? TEXT;
+  const progress = new Progress(options.json ?? false);
+  if (!options.json) note("starting a dealer, a server with the demo model, and a client");
+  const source = await openSource("demo", { overrides: {} });
+  // A text that cannot be judged is refused before anything starts.
+  const tokens = source.tokenizer!.encode(text);
+  const parties = await startParties(["demo"]);
+  const sizes = { client: 0, server: 0 };
+  const glimpses: Record<"client" | "server", string> = { client: "", server: "" };
+  const witness = (_flight: number, from: "client" | "server", message: Uint8Array) => {
+    sizes[from] += message.length;
+    if (glimpses[from] === "") glimpses[from] = Buffer.from(message.subarray(0, GLIMPSE_BYTES)).toString("hex");
+  };
+  let client: Client | null = null;
+  try {
+    client = await openClient({ ...parties, deadline: "120", json: options.json }, progress, witness);
+    const result = answer(client.spec, await client.infer(tokens));
+    progress.stop();
+    const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
+    const error = Math.max(...clear.map((x, i) => Math.abs(x - result.logits[i])));
+    if (options.json) {
+      return printJson({
+        text,
+        ...result,
+        max_abs_logit_error: error,
+        seen: { by_server: glimpses.client, by_client: glimpses.server },
+      });
+    }
+    print(`text: ${text}`);
+    printAnswer(result, client.spec);
+    print(`the same model in the clear differs by ${error.toFixed(5)} in its logits`);
+    print();
+    const lines = [
+      ["", "saw", "must not see"],
+      [
+        "client",
+        `the text, the answer, and ${formatBytes(sizes.server)} of masked values: ${glimpses.server}...`,
+        "any weight",
+      ],
+      [
+        "server",
+        `${formatBytes(sizes.client)} of masked values: ${glimpses.client}...; length at most ${result.length}`,
+        "the text, the answer",
+      ],
+      [
+        "dealer",
+        `two seeds and masked weights, before the text was used; length at most ${result.length}`,
+        "the text, any weight",
+      ],
+    ];
+    for (const [who, saw, hidden] of lines)
+      print(`${who.padEnd(8)}${saw}${hidden === "" ? "" : `  | not: ${hidden}`}`.trimEnd());
+  } finally {
+    progress.stop();
+    await client?.close();
+    parties.stop();
+  }
+}

@@ -1,0 +1,123 @@
+import { classifier } from "../models/bert.ts";
+import type { Client } from "../parties/client.ts";
+import { FloatOps, type Matmul } from "../program/float.ts";
+import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { readLabelled } from "./data.ts";
+import { floatMatmul } from "./float.ts";
+import { agreement, pearson } from "./metrics.ts";
+import { type ModelOptions, overridesOf, positive } from "./options.ts";
+import { openClient } from "./parties.ts";
+import { startParties } from "./processes.ts";
+import { openSource, type Source } from "./source.ts";
+import { Progress, print, printJson, UsageError } from "./terminal.ts";
+
+interface EvaluateOptions extends ModelOptions {
+  readonly data: string;
+  readonly private?: boolean;
+  readonly limit?: string;
+  readonly json?: boolean;
+}
+
+type Logits = readonly number[];
+
+/** Accuracy (correlation for regressions) of a model on labelled texts. */
+export async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
+  const progress = new Progress(options.json ?? false);
+  const matmul = await floatMatmul();
+  const source = await openSource(name, {
+    overrides: overridesOf(options),
+    calibration: options.calibrate,
+    matmul,
+    progress: progress.of("calibrating"),
+  });
+  const { spec, tokenizer } = source;
+  if (tokenizer === null) throw new UsageError("a random model has no tokenizer: give a model's folder, or demo");
+  const rows = await readLabelled(
+    options.data,
+    options.limit === undefined ? undefined : positive(options.limit, "--limit"),
+  );
+  for (const { label, line } of rows) {
+    const known = spec.problem === "regression" || (Number.isInteger(label) && label >= 0 && label < spec.labels);
+    if (!known) throw new UsageError(`${options.data}, line ${line}: the label is none of 0 to ${spec.labels - 1}`);
+  }
+  const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
+  const labels = rows.map((r) => r.label);
+  const clear = inTheClear(source, texts, matmul, progress);
+  const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
+  progress.stop();
+  const [metric, value] = measure(spec, hidden ?? clear, labels);
+  const result = {
+    metric,
+    value,
+    texts: texts.length,
+    ...(hidden === null
+      ? {}
+      : {
+          agreement: agreement(decisions(spec, hidden), decisions(spec, clear)),
+          max_abs_logit_error: worst(hidden, clear),
+          clear_value: measure(spec, clear, labels)[1],
+        }),
+  };
+  if (options.json) return printJson(result);
+  print(`${metric}: ${value.toFixed(4)} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
+  if (result.agreement !== undefined) {
+    print(`in the clear: ${result.clear_value!.toFixed(4)}; labels equal: ${(100 * result.agreement).toFixed(2)}%`);
+    print(`largest logit error: ${result.max_abs_logit_error!.toFixed(5)}`);
+  }
+}
+
+function inTheClear(source: Source, texts: readonly TokenizedText[], matmul: Matmul, progress: Progress): Logits[] {
+  const step = progress.of("in the clear");
+  return texts.map((text, i) => {
+    const logits = classifier(new FloatOps(source.weights, text, text.ids.length, { matmul }), source.spec).data;
+    step(i + 1, texts.length);
+    return [...logits];
+  });
+}
+
+async function underMpc(
+  name: string,
+  options: EvaluateOptions,
+  texts: readonly TokenizedText[],
+  progress: Progress,
+): Promise<Logits[]> {
+  const flags = (["gelu", "softmax", "embedding", "calibrate"] as const).flatMap((f) =>
+    options[f] === undefined ? [] : [`--${f}`, options[f]],
+  );
+  const parties = await startParties([name, ...flags]);
+  let client: Client | null = null;
+  try {
+    client = await openClient({ ...parties, deadline: "120", json: true }, new Progress(true));
+    const step = progress.of("under MPC");
+    const logits: Logits[] = [];
+    for (const text of texts) {
+      logits.push((await client.infer(text)).logits);
+      step(logits.length, texts.length);
+    }
+    return logits;
+  } finally {
+    await client?.close();
+    parties.stop();
+  }
+}
+
+function decisions(spec: ModelSpec, logits: readonly Logits[]): number[] {
+  // A regression agrees where it agrees to a hundredth.
+  return logits.map((l) => (spec.problem === "regression" ? Math.round(l[0] * 100) : l.indexOf(Math.max(...l))));
+}
+
+function measure(spec: ModelSpec, logits: readonly Logits[], labels: readonly number[]): [string, number] {
+  if (spec.problem === "regression")
+    return [
+      "pearson",
+      pearson(
+        logits.map((l) => l[0]),
+        labels,
+      ),
+    ];
+  return ["accuracy", agreement(decisions(spec, logits), labels)];
+}
+
+function worst(a: readonly Logits[], b: readonly Logits[]): number {
+  return Math.max(...a.map((row, i) => Math.max(...row.map((x, j) => Math.abs(x - b[i][j])))));
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/env node
+/** `mpcformer`: one command a party, and the commands that look at cost and accuracy. */
+import { Command, CommanderError, Option } from "commander";
+import { bench } from "./bench.ts";
+import { calibrateCommand } from "./calibrate.ts";
+import { demo } from "./demo.ts";
+import { evaluate } from "./evaluate.ts";
+import { approximations } from "./list.ts";
+import { deal, infer, prepare, serve } from "./parties.ts";
+import { plan } from "./plan.ts";
+
+const VERSION = "0.1.0";
+const MODEL = "a Hugging Face folder, or demo";
+const SHAPE = "a Hugging Face folder, demo, or one of bert-tiny, bert-mini, bert-base, bert-large, roberta-base";
+
+const program = new Command("mpcformer")
+  .description("Private Transformer inference: neither side learns the other's secret.")
+  .version(VERSION)
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(`mpcformer: ${text.replace(/^error: /, "")}`) });
+
+const json = () => new Option("--json", "print JSON for machines");
+const approximate = (command: Command) =>
+  command
+    .option("--gelu <name>", "stand-in for GeLU: exact, quad, relu")
+    .option("--softmax <name>", "stand-in for softmax: exact, 2quad[:c], 2relu[:ε], 2linear")
+    .option("--embedding <mode>", "private: the tables stay with the server; public: the client gets them")
+    .option(
+      "--calibrate <file>",
+      "texts, one a line, that set the ranges (default: the folder's plan, or texts that ship)",
+    );
+const network = (command: Command) =>
+  command
+    .option("--deadline <seconds>", "give a silent peer up after this time", "120")
+    .option("--plaintext", "allow unencrypted channels beyond this machine");
+const peers = (command: Command) =>
+  network(command)
+    .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
+    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701");
+
+program
+  .command("demo")
+  .description("three processes on this machine with the model that ships; shows what each party saw")
+  .argument("[text]", "a sentence to judge")
+  .addOption(json())
+  .action((text, options) => demo(text, options));
+
+approximate(network(program.command("serve")))
+  .description("serve a model to clients")
+  .argument("<model>", SHAPE)
+  .option("--listen <address>", "host:port to listen at", "127.0.0.1:7700")
+  .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+  .option("--store <dir>", "keep prepared material here until it is used, once")
+  .option("--warm <length>", "compile this padded length before listening")
+  .addOption(new Option("--plan <file>").hideHelp())
+  .addOption(json())
+  .action((model, options) => serve(model, options));
+
+network(program.command("deal"))
+  .description("deal correlated randomness to servers and clients")
+  .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
+  .addOption(json())
+  .action((options) => deal(options));
+
+peers(program.command("infer"))
+  .description("ask a server about a text, privately")
+  .argument("[text]", "the text; it stays on this machine")
+  .option("--file <file>", "take the text from a file")
+  .option("--pair <text>", "the second text of a pair")
+  .option("--store <dir>", "use material prepared here, if there is any")
+  .addOption(new Option("--ids <file>").hideHelp())
+  .addOption(json())
+  .action((text, options) => infer(text, options));
+
+peers(program.command("prepare"))
+  .description("make material ahead of time, so that a text needs the online phase only")
+  .requiredOption("--store <dir>", "where to keep it (the server needs --store too)")
+  .option("--tokens <n>", "for texts of up to so many tokens", "32")
+  .option("--count <n>", "how many texts", "1")
+  .addOption(json())
+  .action((options) => prepare(options));
+
+approximate(program.command("plan"))
+  .description("the cost of a private inference, by step and in all, without running it")
+  .argument("<model>", SHAPE)
+  .requiredOption("--length <n>", "padded length in tokens")
+  .addOption(json())
+  .action((model, options) => plan(model, options));
+
+approximate(program.command("bench"))
+  .description("the same, measured over three processes on this machine")
+  .argument("<model>", SHAPE)
+  .requiredOption("--length <n>", "padded length in tokens")
+  .addOption(json())
+  .action((model, options) => bench(model, options));
+
+approximate(program.command("evaluate"))
+  .description("accuracy on labelled texts, in the clear or under MPC")
+  .argument("<model>", MODEL)
+  .requiredOption("--data <file>", "TSV, CSV or JSONL with a text and a label on each line")
+  .option("--private", "run every text privately, over three processes")
+  .option("--limit <n>", "only the first so many texts")
+  .addOption(json())
+  .action((model, options) => evaluate(model, options));
+
+approximate(program.command("calibrate"))
+  .description("set a model's ranges from texts and keep them in its folder as mpcformer.json")
+  .argument("<model>", "a Hugging Face folder")
+  .requiredOption("--data <file>", "texts, one a line: the more like the users', the better")
+  .option("--margin <factor>", "room beyond what the texts show", "2")
+  .addOption(json())
+  .action((model, options) => calibrateCommand(model, options));
+
+program
+  .command("approximations")
+  .description("the stand-ins for GeLU and softmax")
+  .addOption(json())
+  .action((options) => approximations(options));
+
+/** One line that says what to do; a stack only for faults of this program. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode;
+  const message = error instanceof Error ? error.message.split("\n")[0] : "failed";
+  process.stderr.write(`mpcformer: ${message}\n`);
+  return 1;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+  // Sockets of a broken session must not keep the process alive.
+  if (process.exitCode !== 0) process.exit();
+}
