@@ -34,6 +34,8 @@ export interface SimulationInputs {
   /** What the client expands: R. */
   readonly weightMasks: MaskedWeights;
   readonly witness?: Witness;
+  /** Sees what the server gets offline: from the dealer, and from the client ahead of the text. */
+  readonly offlineWitness?: (from: "dealer" | "client", step: number, packed: Uint8Array) => void;
 }
 
 /** Runs one program once, on fresh seeds. The parties stay open so that their values can be read. */
@@ -45,12 +47,14 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
   const dealer = new Dealer(ring, program, new Prg(clientSeed), new Prg(serverSeed), inputs.maskedWeights);
   await dealProgram(dealer, async (step, packed) => {
     offline.dealt += packed.length;
+    inputs.offlineWitness?.("dealer", step.id, packed);
     ofServer.put("dealt", step.id, packed);
   });
   dealer.close();
   const preparing = new ClientOffline(ring, program, new Prg(clientSeed), inputs.weightMasks);
   const ahead = async (step: { id: number }, packed: Uint8Array) => {
     offline.ahead += packed.length;
+    inputs.offlineWitness?.("client", step.id, packed);
     ofServer.put("ahead", step.id, packed);
   };
   await prepareProgram(preparing, ahead, (step, packed) => ofClient.put("share", step.id, packed));

@@ -5,6 +5,7 @@ import type { EmbeddingRef, LinearRef, NormRef, Ops, SmoothName } from "./ops.ts
 import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
 import { liftBits } from "./rings.ts";
 import { lifted, polynomial, root } from "./roots.ts";
+import { smoothFunctions } from "./smooth.ts";
 import type { ModelSpec } from "./spec.ts";
 import type { BiasRef, OpenMode, Program, Value, WeightRef } from "./steps.ts";
 import { PlanError } from "./steps.ts";
@@ -476,35 +477,13 @@ export class Compiler implements Ops<Handle> {
 
 /** f, the slope that a share adds exactly, the parity of the rest, and the period beyond the range. */
 const SMOOTH = {
-  gelu: { f: geluValue, slope: 0.5, parity: "even", slack: 1.25, range: symmetric },
-  tanh: { f: Math.tanh, slope: 0, parity: "odd", slack: 1.5, range: symmetric },
-  "exp/4": { f: (x: number) => Math.exp(x / 4), slope: 0, parity: "none", slack: 1.3, range: (r: Range) => r },
+  gelu: { f: smoothFunctions.gelu, slope: 0.5, parity: "even", slack: 1.25, range: symmetric },
+  tanh: { f: smoothFunctions.tanh, slope: 0, parity: "odd", slack: 1.5, range: symmetric },
+  "exp/4": { f: smoothFunctions["exp/4"], slope: 0, parity: "none", slack: 1.3, range: (r: Range) => r },
 } as const;
 
 function symmetric(range: Range): Range {
   return [-magnitude(range), magnitude(range)];
-}
-
-/** The erf form of GeLU, by the series of erf near zero and its continued fraction beyond. */
-function geluValue(x: number): number {
-  return 0.5 * x * (1 + erf(x / Math.SQRT2));
-}
-
-function erf(x: number): number {
-  const z = Math.abs(x);
-  if (z > 6) return Math.sign(x);
-  if (z < 2.5) {
-    let term = z;
-    let sum = z;
-    for (let n = 1; n < 80; n++) {
-      term *= (-z * z) / n;
-      sum += term / (2 * n + 1);
-    }
-    return Math.sign(x) * sum * (2 / Math.sqrt(Math.PI));
-  }
-  let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (z + fraction);
-  return Math.sign(x) * (1 - Math.exp(-z * z) / (Math.sqrt(Math.PI) * (z + fraction)));
 }
 
 /** The largest power of two at which `range` keeps `bits` significant bits, at most 2^cap. */

@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import { classifier } from "../../src/models/bert.ts";
 import { catalogSpec, randomModel, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
-import { erf, FloatOps, plainMatmul } from "../../src/program/float.ts";
+import { FloatOps, plainMatmul } from "../../src/program/float.ts";
+import { erf } from "../../src/program/smooth.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 
 const small: ModelSpec = { ...catalogSpec("bert-tiny"), hidden: 16, heads: 2, intermediate: 24, vocabulary: 50 };

@@ -1,9 +1,11 @@
 /** One model, all parties in this process: what the tests of whole inferences share. */
+
+import { classifier } from "../../src/models/bert.ts";
 import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
-import { classifier } from "../../src/models/bert.ts";
 import { answerOf, TextInput } from "../../src/parties/client.ts";
-import { type Simulation, simulate } from "../../src/parties/simulate.ts";
+import type { Witness } from "../../src/parties/engine.ts";
+import { type Simulation, type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { Plan } from "../../src/program/plan.ts";
@@ -13,7 +15,6 @@ import { runClear } from "../../src/protocols/clear.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
-import type { Witness } from "../../src/parties/engine.ts";
 
 export const TINY: ModelSpec = {
   architecture: "bert",
@@ -42,11 +43,19 @@ export interface Harness {
   readonly program: Program;
   float(text: TokenizedText): number[];
   clear(text: TokenizedText): { logits: readonly number[]; violations: readonly unknown[] };
-  secure(text: TokenizedText, witness?: Witness): Promise<{ logits: number[]; run: Simulation }>;
+  secure(
+    text: TokenizedText,
+    witness?: Witness,
+    offlineWitness?: SimulationInputs["offlineWitness"],
+  ): Promise<{ logits: number[]; run: Simulation }>;
 }
 
 /** A random model, calibrated on random texts of lengths that fit, compiled for one padded length. */
-export async function harness(overrides: Partial<ModelSpec>, length: number, texts?: readonly TokenizedText[]): Promise<Harness> {
+export async function harness(
+  overrides: Partial<ModelSpec>,
+  length: number,
+  texts?: readonly TokenizedText[],
+): Promise<Harness> {
   const spec = { ...TINY, ...overrides };
   const ring = await Ring.create();
   const weights = randomWeights(spec, 5);
@@ -75,9 +84,16 @@ export async function harness(overrides: Partial<ModelSpec>, length: number, tex
     program,
     float: (text) => [...classifier(new FloatOps(weights, text, length), spec).data],
     clear: (text) => runClear(ring, program, server, inputOf(text)),
-    async secure(text, witness) {
+    async secure(text, witness, offlineWitness) {
       const maskedWeights = new StoredWeights(masked, program.weights);
-      const run = await simulate(ring, program, { input: inputOf(text), weights: server, maskedWeights, weightMasks, witness });
+      const run = await simulate(ring, program, {
+        input: inputOf(text),
+        weights: server,
+        maskedWeights,
+        weightMasks,
+        witness,
+        offlineWitness,
+      });
       return { logits: answerOf(run.client), run };
     },
   };

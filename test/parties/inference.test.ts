@@ -33,6 +33,11 @@ describe("a private inference", () => {
             server_to_client: run.channel.received.online.bytes,
           },
         }).toEqual(costOf(h.program).online);
+        const steps = costOf(h.program).steps;
+        expect(run.offline).toEqual({
+          dealt: steps.reduce((sum, s) => sum + s.offline.dealer_to_server, 0),
+          ahead: steps.reduce((sum, s) => sum + s.offline.client_to_server, 0),
+        });
         run.close();
       }
     });

@@ -1,0 +1,59 @@
+// Throughput of the kernels on one core: `npm run build && node bench/kernels.mjs`. GMAC/s and GB/s, best of three runs.
+import { Prg, randomKey } from "../dist/ring/prg.js";
+import { Ring } from "../dist/ring/ring.js";
+
+const ring = await Ring.create();
+const prg = new Prg(randomKey());
+
+function best(work) {
+  let seconds = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 3; i++) {
+    const start = performance.now();
+    work();
+    seconds = Math.min(seconds, (performance.now() - start) / 1000);
+  }
+  return seconds;
+}
+
+function words(n) {
+  const w = ring.alloc(n);
+  prg.words(ring, w, n, 0);
+  return w;
+}
+
+const rows = [];
+const macs = (name, m, k, n, work) =>
+  rows.push({ kernel: name, shape: `${m}x${k}x${n}`, "GMAC/s": (m * k * n) / best(work) / 1e9 });
+const bytes = (name, size, work) =>
+  rows.push({ kernel: name, shape: `${size / 1e6} MB`, "GB/s": size / best(work) / 1e9 });
+
+for (const [m, k, n] of [
+  [128, 768, 768],
+  [128, 768, 3072],
+  [128, 3072, 768],
+  [128, 64, 128],
+]) {
+  const [a, b, out] = [words(m * k), words(k * n), words(m * n)];
+  macs("64 x 64", m, k, n, () => ring.matmul(out, a, b, m, k, n));
+  for (const limit of [511, 4095, 32767]) {
+    const packed = ring.packWeights(
+      Int16Array.from({ length: k * n }, (_, i) => ((i * 7919) % (2 * limit + 1)) - limit),
+      k,
+      n,
+    );
+    macs(`64 x narrow, |w| <= ${limit}`, m, k, n, () => ring.matmulNarrow(out, a, packed, m));
+    ring.freeWeights(packed);
+  }
+  const [fa, fw, fo] = [ring.allocFloats(m * k), ring.allocFloats(n * k), ring.allocFloats(m * n)];
+  macs("float32", m, k, n, () => ring.matmulF32Transposed(fo, fa, fw, m, k, n));
+  for (const f of [fa, fw, fo]) ring.freeFloats(f);
+  for (const w of [a, b, out]) ring.free(w);
+}
+const big = words(4e6);
+bytes("AES-128-CTR", 32e6, () => prg.words(ring, big, 1, 1));
+for (const bits of [20, 48]) {
+  const target = new Uint8Array((4e6 * bits) / 8);
+  bytes(`pack to ${bits} bits (words)`, 32e6, () => ring.packBits(target, big, bits));
+  bytes(`unpack from ${bits} bits (words)`, 32e6, () => ring.unpackBits(big, target, bits));
+}
+console.table(rows);

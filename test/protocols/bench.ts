@@ -1,0 +1,102 @@
+/** A workbench for single primitives: small programs built by hand, run by all three parties in this process. */
+
+import type { Witness } from "../../src/parties/engine.ts";
+import { simulate } from "../../src/parties/simulate.ts";
+import { Builder } from "../../src/program/builder.ts";
+import type { Program, StepOf, Value } from "../../src/program/steps.ts";
+import type { Party } from "../../src/protocols/protocol.ts";
+import type { Words } from "../../src/ring/memory.ts";
+import type { Ring } from "../../src/ring/ring.ts";
+
+/** Signed integers of one input, by the input's value id. */
+export type Inputs = ReadonlyMap<number, readonly bigint[]>;
+
+const noWeights = { chunks() {} };
+
+/** A program of `columns` elements whose only input is the client's, and whose result is opened to the server. */
+export function bench(
+  columns: number,
+  bound: number,
+  build: (b: Builder, x: Value) => Value,
+): { program: Program; input: Value } {
+  const b = new Builder();
+  const input = b.add({ kind: "input", source: "mask" }, b.value("x", 1, columns, 1, bound, "masked"));
+  return { program: b.finish(1, build(b, input)), input };
+}
+
+/** An opened value in the middle of a program, as a share: x times one, so that any opening can follow. */
+export function shareOf(b: Builder, x: Value): Value {
+  const out = b.value("share", x.rows, x.columns, x.scale, x.bound, "share");
+  return b.add(
+    {
+      kind: "polynomial",
+      variables: [{ x: x.id, kind: "lifted", repeat: 1 }],
+      monomials: [{ coefficient: 1, degrees: [1] }],
+      addends: [],
+      constant: 0,
+      rowSum: false,
+    },
+    out,
+  );
+}
+
+export function put(out: Words, values: readonly bigint[]): void {
+  const view = new BigInt64Array(out.bytes().buffer, out.pointer, out.length);
+  for (const [i, v] of values.entries()) view[i] = v;
+}
+
+export function read(words: Words): bigint[] {
+  return [...new BigUint64Array(words.bytes().buffer, words.pointer, words.length)];
+}
+
+export function signed(x: bigint, bits: number): bigint {
+  return BigInt.asIntN(bits, x);
+}
+
+export async function run(
+  ring: Ring,
+  program: Program,
+  inputs: Inputs,
+  witness?: Witness,
+): Promise<{ client: Party; server: Party; close(): void }> {
+  const fill = (out: Words, step: StepOf<"input">) => put(out, inputs.get(step.out) ?? []);
+  const weights = { apply() {}, bias: () => null };
+  const rows = program.length;
+  return simulate(ring, program, {
+    input: { fill, tokens: rows },
+    weights,
+    maskedWeights: noWeights,
+    weightMasks: noWeights,
+    witness,
+  });
+}
+
+/** The value that a masked or held result stands for: x̂ less the parts of its mask, mod 2^ring. */
+export function unmasked(parties: { client: Party; server: Party }, value: Value): bigint[] {
+  const modulus = (1n << BigInt(value.ring)) - 1n;
+  const opened = read(parties.server.get("public", value.id));
+  const client = parties.client.has("mask", value.id)
+    ? read(parties.client.get("mask", value.id))
+    : opened.map(() => 0n);
+  const server = parties.server.has("mask", value.id)
+    ? read(parties.server.get("mask", value.id))
+    : opened.map(() => 0n);
+  return opened.map((x, i) => signed((x - client[i] - server[i]) & modulus, value.ring));
+}
+
+/** The sum of two additive shares mod 2^ring, signed. */
+export function joined(parties: { client: Party; server: Party }, value: Value): bigint[] {
+  const [a, b] = [read(parties.client.get("share", value.id)), read(parties.server.get("share", value.id))];
+  return a.map((x, i) => signed(BigInt.asUintN(value.ring, x + b[i]), value.ring));
+}
+
+/** Reproducible numbers: xorshift on 64 bits. */
+export function random(seed: bigint): () => bigint {
+  let s = BigInt.asUintN(64, seed * 0x9e3779b97f4a7c15n + 1n);
+  return () => {
+    s ^= BigInt.asUintN(64, s << 13n);
+    s ^= s >> 7n;
+    s ^= BigInt.asUintN(64, s << 17n);
+    return s;
+  };
+}
