@@ -142,7 +142,7 @@ class Student(nn.Module):
         d, f = CONFIG["hidden"], CONFIG["intermediate"]
         self.word = nn.Embedding(vocabulary, d)
         self.position = nn.Embedding(CONFIG["positions"], d)
-        self.type = nn.Embedding(2, d)
+        self.segment = nn.Embedding(2, d)
         self.norm = nn.LayerNorm(d, eps=1e-12)
         self.layers = nn.ModuleList()
         for _ in range(CONFIG["layers"]):
@@ -163,7 +163,7 @@ class Student(nn.Module):
     def forward(self, ids, mask):
         n, d, h = ids.shape[1], CONFIG["hidden"], CONFIG["heads"]
         penalty = ids.new_zeros((), dtype=torch.float32)
-        x = self.word(ids) + self.position(torch.arange(n)) + self.type(torch.zeros_like(ids))
+        x = self.word(ids) + self.position(torch.arange(n)) + self.segment(torch.zeros_like(ids))
         x = self.dropout(self.norm(x))
         own = mask.bool()
 
@@ -198,7 +198,7 @@ class Student(nn.Module):
 def hf_names(layers):
     names = {
         "word": "bert.embeddings.word_embeddings", "position": "bert.embeddings.position_embeddings",
-        "type": "bert.embeddings.token_type_embeddings", "norm": "bert.embeddings.LayerNorm",
+        "segment": "bert.embeddings.token_type_embeddings", "norm": "bert.embeddings.LayerNorm",
         "pooler": "bert.pooler.dense", "classifier": "classifier",
     }
     inner = {

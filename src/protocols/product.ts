@@ -39,6 +39,14 @@ function dealtBlock(s: Scope, step: Matmul): Block {
   return { length: elements(s.value(step.out)), bits: s.value(step.out).ring };
 }
 
+/** This party's part of a mask; an input is masked by the client alone. */
+function ownMask(s: Scope, id: number): Words {
+  if (s.has("mask", id)) return s.get("mask", id);
+  const none = s.temp(elements(s.value(id)));
+  s.ring.zero(none);
+  return none;
+}
+
 export const product: Protocol<"matmul"> = {
   traffic(step, program) {
     const out = program.values[step.out];
@@ -53,7 +61,7 @@ export const product: Protocol<"matmul"> = {
 
   run(p, step) {
     const [x, y] = [p.get("public", step.a), p.get("public", step.b)];
-    const [rx, ry] = [p.get("mask", step.a), p.get("mask", step.b)];
+    const [rx, ry] = [ownMask(p, step.a), ownMask(p, step.b)];
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     // Server: X̂(Ŷ - r_Y) - r_X·Ŷ; client: -X̂·r_Y - r_X·Ŷ.
     const first = p.temp(y.length);

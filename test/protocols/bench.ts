@@ -4,7 +4,7 @@ import type { Witness } from "../../src/parties/engine.ts";
 import { simulate } from "../../src/parties/simulate.ts";
 import { Builder } from "../../src/program/builder.ts";
 import type { Program, StepOf, Value } from "../../src/program/steps.ts";
-import type { Party } from "../../src/protocols/protocol.ts";
+import { CLIENT_MASK, type Party } from "../../src/protocols/protocol.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import type { Ring } from "../../src/ring/ring.ts";
 
@@ -71,17 +71,30 @@ export async function run(
   });
 }
 
-/** The value that a masked or held result stands for: x̂ less the parts of its mask, mod 2^ring. */
+/** The value that a masked or held result of an opening stands for: x̂ less the parts of its mask, mod 2^ring. */
 export function unmasked(parties: { client: Party; server: Party }, value: Value): bigint[] {
-  const modulus = (1n << BigInt(value.ring)) - 1n;
   const opened = read(parties.server.get("public", value.id));
-  const client = parties.client.has("mask", value.id)
-    ? read(parties.client.get("mask", value.id))
-    : opened.map(() => 0n);
-  const server = parties.server.has("mask", value.id)
-    ? read(parties.server.get("mask", value.id))
-    : opened.map(() => 0n);
-  return opened.map((x, i) => signed((x - client[i] - server[i]) & modulus, value.ring));
+  const masks =
+    value.form === "held"
+      ? [clientMask(parties.client, value)]
+      : [parties.client, parties.server].map((p) => read(p.get("mask", value.id)));
+  return opened.map((x, i) =>
+    signed(
+      masks.reduce((rest, m) => rest - m[i], x),
+      value.ring,
+    ),
+  );
+}
+
+/** The client's mask of a value that the server alone holds: online the client never needs it. */
+function clientMask(client: Party, value: Value): bigint[] {
+  const step = client.program.steps.find((s) => s.out === value.id);
+  const shift = step?.kind === "open" ? step.shift : 0;
+  const mask = client.ring.alloc(value.rows * value.columns);
+  client.withDealer.words(client.ring, mask, step!.id, CLIENT_MASK, value.ring + shift);
+  const drawn = read(mask).map((m) => m >> BigInt(shift));
+  client.ring.free(mask);
+  return drawn;
 }
 
 /** The sum of two additive shares mod 2^ring, signed. */
