@@ -274,10 +274,7 @@ def train_student(args):
     extra = imdb_sentences(args.imdb, args.unlabelled)
     full = AutoTokenizer.from_pretrained(args.minilm)
     vocabulary = choose_vocabulary(full, texts + extra, args.vocabulary)
-    vocab_path = os.path.join(args.out, "vocab.txt")
-    with open(vocab_path, "w", encoding="utf8") as f:
-        f.write("\n".join(vocabulary) + "\n")
-    tokenizer = BertTokenizerFast(vocab_file=vocab_path, do_lower_case=True)
+    tokenizer = BertTokenizerFast(vocab={p: i for i, p in enumerate(vocabulary)}, do_lower_case=True)
     encode = lambda t: tokenizer(t, truncation=True, max_length=64)["input_ids"]
     rows, dev_rows = encode(texts + extra), encode(dev_texts)
     labelled = os.path.join(args.out, "labels.npz")
