@@ -1,0 +1,186 @@
+/** One contract for every wire, and the framing byte by byte. */
+import { connect } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { Channel, ChannelError, HEADER_BYTES, type Wire } from "../../src/channels/channel.ts";
+import { memoryPair } from "../../src/channels/memory.ts";
+import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
+
+const listeners: TcpListener[] = [];
+afterEach(async () => {
+  for (const listener of listeners.splice(0)) await listener.close();
+});
+
+async function tcpPair(deadlineMs = 5000): Promise<[Channel, Channel]> {
+  let arrived: (channel: Channel) => void = () => {};
+  const other = new Promise<Channel>((resolve) => {
+    arrived = resolve;
+  });
+  const listener = await listenTcp("127.0.0.1", 0, (channel) => arrived(channel), { peer: "client", deadlineMs });
+  listeners.push(listener);
+  const { host, port } = listener.address;
+  return [await connectTcp(host, port, { peer: "server", deadlineMs }), await other];
+}
+
+const WIRES: [string, (deadlineMs?: number) => Promise<[Channel, Channel]>][] = [
+  ["memory", async (deadlineMs) => memoryPair(deadlineMs)],
+  ["TCP", tcpPair],
+];
+
+describe.each(WIRES)("a channel over %s", (_name, pair) => {
+  it("delivers in order and counts every byte and flight", async () => {
+    const [a, b] = await pair();
+    await a.send("offline", 3, [Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3)]);
+    await a.sendJson(0, { hello: "b" });
+    await a.send("online", 0, [new Uint8Array(0)]);
+    expect([...(await b.receive("offline", 3, 3))]).toEqual([1, 2, 3]);
+    expect(await b.receiveJson(0)).toEqual({ hello: "b" });
+    expect((await b.receive("online", 0, 0)).length).toBe(0);
+    await b.send("online", 0, [Uint8Array.of(9)]);
+    await b.send("online", 1, [Uint8Array.of(9)]);
+    await a.receive("online", 0, 1);
+    await a.receive("online", 1, 1);
+    expect(a.sent.offline).toEqual({ bytes: HEADER_BYTES + 3, frames: 1 });
+    expect(b.received).toEqual(a.sent);
+    expect(a.received.online).toEqual({ bytes: 2 * HEADER_BYTES + 2, frames: 2 });
+    expect([a.onlineFlights, b.onlineFlights]).toEqual([2, 2]);
+    a.close();
+  });
+
+  it.each([
+    ["phase", (c: Channel) => c.receive("online", 3, 4)],
+    ["step", (c: Channel) => c.receive("offline", 4, 4)],
+    ["longer length", (c: Channel) => c.receive("offline", 3, 5)],
+    ["shorter length", (c: Channel) => c.receive("offline", 3, 3)],
+  ])("refuses a frame of another %s, and says nothing of its content", async (_what, receive) => {
+    const [a, b] = await pair();
+    await a.send("offline", 3, [Uint8Array.of(115, 101, 99, 114)]);
+    await expect(receive(b)).rejects.toThrow(/sent another message than the protocol has here/);
+    await expect(b.receive("offline", 3, 4)).rejects.toThrow(ChannelError);
+  });
+
+  it("reads what was sent before the peer closed, then fails at once", async () => {
+    const [a, b] = await pair();
+    await a.send("setup", 1, [Uint8Array.of(7)]);
+    await a.sendJson(0, { last: true });
+    a.close();
+    expect([...(await b.receive("setup", 1, 1))]).toEqual([7]);
+    expect(await b.receiveJson(0)).toEqual({ last: true });
+    await expect(b.receive("setup", 2, 1)).rejects.toThrow(/closed the connection/);
+  });
+
+  it("gives a waiting receiver up when the peer closes, or stays silent", async () => {
+    const [a, b] = await pair();
+    const waiting = b.receive("online", 0, 8);
+    a.close();
+    await expect(waiting).rejects.toThrow(/closed the connection/);
+    const [, silent] = await pair(50);
+    await expect(silent.receive("online", 0, 8)).rejects.toThrow(/no answer from the .* within 0.05 s: is it running/);
+  });
+
+  it("passes on why the peer gave up, in the middle of anything", async () => {
+    const [a, b] = await pair();
+    await a.sendJson(0, { error: "out of\u0007 cheese" });
+    await expect(b.receive("online", 5, 1000)).rejects.toThrow(/gave up: out of {2}cheese/);
+  });
+
+  it("does not deadlock when both send 24 MiB and then both receive", async () => {
+    const [a, b] = await pair();
+    const big = new Uint8Array(24 * 2 ** 20).fill(5);
+    const side = async (c: Channel) => {
+      const sending = c.send("online", 0, [big]);
+      const got = await c.receive("online", 0, big.length);
+      await sending;
+      return got.length;
+    };
+    expect(await Promise.all([side(a), side(b)])).toEqual([big.length, big.length]);
+    a.close();
+  });
+
+  it("refuses JSON that is too long or none", async () => {
+    const [a, b] = await pair();
+    await a.sendJson(0, "x".repeat(200));
+    await expect(b.receiveJson(0, 100)).rejects.toThrow(ChannelError);
+    const [c, d] = await pair();
+    await c.send("control", 0, [Uint8Array.of(123, 255)]);
+    await expect(d.receiveJson(0)).rejects.toThrow(/not JSON/);
+  });
+});
+
+function silentWire(): Wire & { paused: boolean; closed: boolean } {
+  return {
+    paused: false,
+    closed: false,
+    async write() {},
+    pause() {
+      this.paused = true;
+    },
+    resume() {
+      this.paused = false;
+    },
+    close() {
+      this.closed = true;
+    },
+  };
+}
+
+function frame(length: number, phase: number, step: number, sequence: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, length, true);
+  view.setUint8(4, phase);
+  view.setUint32(8, step, true);
+  view.setUint32(12, sequence, true);
+  bytes.set(payload, HEADER_BYTES);
+  return bytes;
+}
+
+describe("framing", () => {
+  it.each([1, 2, 5, 16, 17, 40])("is the same in chunks of %i bytes", async (size) => {
+    const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000 });
+    const stream = Buffer.concat([0, 1, 2].map((i) => frame(5, 2, i, i, new Uint8Array(5).fill(i))));
+    for (let at = 0; at < stream.length; at += size) channel.feed(Uint8Array.from(stream.subarray(at, at + size)));
+    for (const i of [0, 1, 2]) expect([...(await channel.receive("offline", i, 5))]).toEqual(new Array(5).fill(i));
+  });
+
+  it("takes no memory for a frame that nobody expects", async () => {
+    const wire = silentWire();
+    const channel = new Channel(wire, { peer: "peer", deadlineMs: 1000 });
+    channel.feed(frame(2 ** 31, 3, 0, 0, new Uint8Array(0)));
+    expect(wire.paused).toBe(true);
+    await expect(channel.receive("online", 0, 10)).rejects.toThrow(ChannelError);
+    expect(wire.closed).toBe(true);
+  });
+
+  it("refuses a frame that is repeated or left out", async () => {
+    for (const sequence of [0, 2]) {
+      const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000 });
+      channel.feed(frame(0, 2, 1, 0, new Uint8Array(0)));
+      channel.feed(frame(0, 2, 1, sequence, new Uint8Array(0)));
+      await channel.receive("offline", 1, 0);
+      await expect(channel.receive("offline", 1, 0)).rejects.toThrow(ChannelError);
+    }
+  });
+
+  it("says in one line that nobody listens", async () => {
+    const [a] = await tcpPair();
+    a.close();
+    const { port } = listeners[0].address;
+    await listeners.splice(0)[0].close();
+    await expect(connectTcp("127.0.0.1", port, { peer: "dealer", deadlineMs: 1000 })).rejects.toThrow(
+      `no dealer listens at 127.0.0.1:${port}: start it, or give another address`,
+    );
+  });
+
+  it("survives a peer that is not this program", async () => {
+    let arrived: (channel: Channel) => void = () => {};
+    const other = new Promise<Channel>((resolve) => {
+      arrived = resolve;
+    });
+    const listener = await listenTcp("127.0.0.1", 0, (c) => arrived(c), { peer: "client", deadlineMs: 2000 });
+    listeners.push(listener);
+    const socket = connect(listener.address.port, "127.0.0.1");
+    socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await expect((await other).receiveJson(0)).rejects.toThrow(ChannelError);
+    socket.destroy();
+  });
+});
