@@ -1,7 +1,13 @@
 import { classifier } from "../models/bert.ts";
-import type { Client } from "../parties/client.ts";
+import { compile } from "../models/calibrate.ts";
+import { type Client, TextInput } from "../parties/client.ts";
+import { IntegerWeights } from "../parties/weights.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
+import { bucketFor } from "../program/lengths.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import type { Program } from "../program/steps.ts";
+import { runClear, type Violation } from "../protocols/clear.ts";
+import { Ring } from "../ring/ring.ts";
 import { readLabelled } from "./data.ts";
 import { floatMatmul } from "./float.ts";
 import { agreement, pearson } from "./metrics.ts";
@@ -9,7 +15,7 @@ import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openClient } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { openSource, type Source } from "./source.ts";
-import { Progress, print, printJson, UsageError } from "./terminal.ts";
+import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 interface EvaluateOptions extends ModelOptions {
   readonly data: string;
@@ -19,6 +25,7 @@ interface EvaluateOptions extends ModelOptions {
 }
 
 type Logits = readonly number[];
+const MOST_WARNINGS = 5;
 
 /** Accuracy (correlation for regressions) of a model on labelled texts. */
 export async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
@@ -43,6 +50,7 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
   const labels = rows.map((r) => r.label);
   const clear = inTheClear(source, texts, matmul, progress);
+  const outside = outsideRange(source, texts, await Ring.create(), progress);
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
   const [metric, value] = measure(spec, hidden ?? clear, labels);
@@ -50,6 +58,7 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
     metric,
     value,
     texts: texts.length,
+    outside_range: outside.length,
     ...(hidden === null
       ? {}
       : {
@@ -58,6 +67,11 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
           clear_value: measure(spec, clear, labels)[1],
         }),
   };
+  for (const { index, label, name, excess } of outside.slice(0, MOST_WARNINGS)) {
+    note(
+      `${options.data}, line ${rows[index].line}: "${name}" at ${label} is ${excess.toFixed(1)} times beyond the plan: calibrate on texts like it`,
+    );
+  }
   if (options.json) return printJson(result);
   print(`${metric}: ${value.toFixed(4)} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
   if (result.agreement !== undefined) {
@@ -73,6 +87,30 @@ function inTheClear(source: Source, texts: readonly TokenizedText[], matmul: Mat
     step(i + 1, texts.length);
     return [...logits];
   });
+}
+
+/** Texts that the fixed-point run finds to leave the plan's range: their private answers may be wrong. */
+function outsideRange(
+  source: Source,
+  texts: readonly TokenizedText[],
+  ring: Ring,
+  progress: Progress,
+): (Violation & { index: number })[] {
+  const { spec, plan, weights } = source;
+  const integers = new IntegerWeights(ring, weights);
+  const programs = new Map<number, Program>();
+  const step = progress.of("in fixed point");
+  const found: (Violation & { index: number })[] = [];
+  texts.forEach((text, index) => {
+    const length = bucketFor(text.ids.length, spec.positions - spec.positionOffset);
+    const program = programs.get(length) ?? compile(spec, plan, length);
+    programs.set(length, program);
+    const input = new TextInput(ring, program, spec, text, weights);
+    const { violations } = runClear(ring, program, integers.for(program), input);
+    if (violations.length > 0) found.push({ ...violations[0], index });
+    step(index + 1, texts.length);
+  });
+  return found;
 }
 
 async function underMpc(

@@ -2,10 +2,11 @@
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
+import { weightsOf } from "../models/weights.ts";
 import { FloatOps } from "../program/float.ts";
 import { bucketFor } from "../program/lengths.ts";
 import type { EmbeddingRef } from "../program/ops.ts";
-import type { ModelSpec, NamedTensor, TokenizedText } from "../program/spec.ts";
+import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
 import type { Program, StepOf, Value } from "../program/steps.ts";
 import { type ClientInput, ClientOffline, elements, Party } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
@@ -60,7 +61,7 @@ export class Client {
   private readonly channel: Channel;
   private readonly options: ClientOptions;
   private readonly programs = new Map<number, { program: Program; fingerprint: string }>();
-  private tables: ReadonlyMap<string, NamedTensor> | null = null;
+  private tables: Weights | null = null;
 
   private constructor(
     ring: Ring,
@@ -232,7 +233,7 @@ export class Client {
       const bytes = await this.channel.receive("setup", i, size);
       tables.set(name, { shape: shapes[i], data: new Float32Array(bytes.slice().buffer) });
     }
-    this.tables = tables;
+    this.tables = weightsOf(tables);
   }
 
   private account(
@@ -302,15 +303,10 @@ export class TextInput implements ClientInput {
   private readonly program: Program;
   private readonly spec: ModelSpec;
   private readonly text: TokenizedText;
-  private readonly tables: ReadonlyMap<string, NamedTensor> | null;
+  private readonly tables: Weights | null;
 
-  constructor(
-    ring: Ring,
-    program: Program,
-    spec: ModelSpec,
-    text: TokenizedText,
-    tables: ReadonlyMap<string, NamedTensor> | null,
-  ) {
+  /** `tables`: the public embedding's, where it is public. */
+  constructor(ring: Ring, program: Program, spec: ModelSpec, text: TokenizedText, tables: Weights | null) {
     this.ring = ring;
     this.program = program;
     this.spec = spec;
@@ -321,7 +317,11 @@ export class TextInput implements ClientInput {
 
   fill(out: Words, step: StepOf<"input">): void {
     const value = this.program.values[step.out];
-    this.ring.encode(out, this.values(step, value), value.scale);
+    const values = this.values(step, value);
+    if (values.some((x) => Math.abs(x) * value.scale > value.bound)) {
+      throw new PartyError("the text lies outside the plan's range: ask the provider to calibrate on texts like yours");
+    }
+    this.ring.encode(out, values, value.scale);
   }
 
   private values(step: StepOf<"input">, value: Value): Float32Array {
@@ -339,16 +339,8 @@ export class TextInput implements ClientInput {
 
   /** The public embedding, computed here in floats; padded rows are zero. */
   private embedded(value: Value): Float32Array {
-    const tables = this.tables;
-    if (tables === null) throw new PartyError("the embedding tables have not been fetched");
-    const weights = {
-      get: (name: string) => {
-        const tensor = tables.get(name);
-        if (tensor === undefined) throw new PartyError("an embedding table is missing");
-        return tensor;
-      },
-    };
-    const ops = new FloatOps(weights, this.text, value.rows);
+    if (this.tables === null) throw new PartyError("the embedding tables have not been fetched");
+    const ops = new FloatOps(this.tables, this.text, value.rows);
     const data = ops.embed(this.embeddingRef(value.columns)).data.slice();
     return data.fill(0, this.tokens * value.columns);
   }

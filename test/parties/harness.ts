@@ -55,12 +55,13 @@ export async function harness(
   overrides: Partial<ModelSpec>,
   length: number,
   texts?: readonly TokenizedText[],
+  change = (plan: Plan) => plan,
 ): Promise<Harness> {
   const spec = { ...TINY, ...overrides };
   const ring = await Ring.create();
   const weights = randomWeights(spec, 5);
   const samples = texts ?? Array.from({ length: 12 }, (_, i) => randomText(spec, 3 + (i % (length - 2)), i));
-  const plan = calibrate(spec, weights, samples);
+  const plan = change(calibrate(spec, weights, samples));
   const program = compile(spec, plan, length);
   const integers = new IntegerWeights(ring, weights);
   const server = integers.for(program);
@@ -74,7 +75,7 @@ export async function harness(
     });
     return words;
   });
-  const tables = spec.embedding === "public" ? new Map(TABLES.map((n) => [n, weights.get(n)])) : null;
+  const tables = spec.embedding === "public" ? weights : null;
   const inputOf = (text: TokenizedText) => new TextInput(ring, program, spec, text, tables);
   return {
     ring,
@@ -98,11 +99,3 @@ export async function harness(
     },
   };
 }
-
-const TABLES = [
-  "embeddings.word",
-  "embeddings.position",
-  "embeddings.type",
-  "embeddings.norm.weight",
-  "embeddings.norm.bias",
-];

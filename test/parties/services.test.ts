@@ -1,0 +1,236 @@
+/** The three services over TCP on loopback: whole sessions, prepared material, lost and mismatched peers. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Channel } from "../../src/channels/channel.ts";
+import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
+import { classifier } from "../../src/models/bert.ts";
+import { calibrate, compile } from "../../src/models/calibrate.ts";
+import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { Client } from "../../src/parties/client.ts";
+import { DealerService } from "../../src/parties/dealer.ts";
+import { ServerService } from "../../src/parties/server.ts";
+import { MaterialStore } from "../../src/parties/store.ts";
+import { hex } from "../../src/parties/weights.ts";
+import { FloatOps } from "../../src/program/float.ts";
+import type { Range } from "../../src/program/plan.ts";
+import type { ModelSpec } from "../../src/program/spec.ts";
+import { costOf } from "../../src/protocols/cost.ts";
+import { randomKey } from "../../src/ring/prg.ts";
+import { Ring } from "../../src/ring/ring.ts";
+import { harness, TINY } from "./harness.ts";
+
+const DEADLINE = { deadlineMs: 3000 };
+let dir: string;
+const listeners: TcpListener[] = [];
+/** What ended the services' sessions of the present test. */
+let failures: string[] = [];
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "services-"));
+  failures = [];
+});
+afterEach(async () => {
+  for (const listener of listeners.splice(0)) await listener.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+async function listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {
+  const mine = failures;
+  const listener = await listenTcp(
+    "127.0.0.1",
+    0,
+    (channel) => {
+      serve(channel).catch((error: Error) => mine.push(error.message));
+    },
+    { ...DEADLINE, peer },
+  );
+  listeners.push(listener);
+  return listener.address.port;
+}
+
+const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { ...DEADLINE, peer });
+
+/** A dealer, a server with a random model, and a way to connect clients. */
+async function world(overrides: Partial<ModelSpec> = {}, modelId = hex(randomKey())) {
+  const spec = { ...TINY, ...overrides };
+  const weights = randomWeights(spec, 5);
+  const texts = Array.from({ length: 10 }, (_, i) => randomText(spec, 4 + i, i));
+  const plan = calibrate(spec, weights, texts);
+  const dealer = new DealerService(await Ring.create());
+  const dealerPort = await listen((c) => dealer.serve(c), "peer");
+  const ring = await Ring.create();
+  const store = new MaterialStore(join(dir, "server"));
+  const server = new ServerService(
+    ring,
+    { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights, tokenizer: {} },
+    { connectDealer: () => dial(dealerPort, "dealer"), store },
+  );
+  const serverPort = await listen((c) => server.serve(c), "client");
+  const clientRing = await Ring.create();
+  const connect = async (withStore = false) =>
+    Client.connect(clientRing, await dial(serverPort, "server"), {
+      connectDealer: () => dial(dealerPort, "dealer"),
+      store: withStore ? new MaterialStore(join(dir, "client")) : undefined,
+    });
+  const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
+    ...classifier(new FloatOps(weights, text, length), spec).data,
+  ];
+  return { spec, plan, connect, float, ring, clientRing, serverPort, dealerPort };
+}
+
+describe("sessions", () => {
+  it.each(["private", "public"] as const)(
+    "answer several texts of several lengths, embedding %s, at the predicted cost",
+    async (embedding) => {
+      const w = await world({ embedding });
+      const client = await w.connect();
+      for (const tokens of [5, 8, 13, 13]) {
+        const text = randomText(w.spec, tokens, tokens);
+        const run = await client.infer(text);
+        const expected = w.float(text, run.length);
+        for (const [i, x] of expected.entries()) expect(Math.abs(run.logits[i] - x)).toBeLessThan(0.05);
+        const cost = costOf(compile(w.spec, w.plan, run.length));
+        expect({ flights: run.flights, bytes: run.bytes.online }).toEqual(cost.online);
+        expect(run.bytes.offline).toEqual(cost.offline.bytes);
+      }
+      await client.close();
+      // All memory of the sessions is given back: what is left are the client's nothing and the server's weights.
+      expect(w.clientRing.memory.bytesInUse).toBe(0);
+      expect(failures).toEqual([]);
+    },
+  );
+
+  it("use prepared material once, then make more", async () => {
+    const w = await world();
+    const client = await w.connect(true);
+    await client.prepare(8);
+    await client.prepare(8);
+    expect(await client.prepared(8)).toBe(2);
+    const text = randomText(w.spec, 7, 1);
+    for (const dealt of [false, false, true]) {
+      const run = await client.infer(text);
+      expect(run.bytes.offline.dealer_to_server > 0).toBe(dealt);
+      const expected = w.float(text, 8);
+      for (const [i, x] of expected.entries()) expect(Math.abs(run.logits[i] - x)).toBeLessThan(0.05);
+    }
+    for (const side of ["client", "server"]) {
+      for (const key of await readdir(join(dir, side))) expect(await readdir(join(dir, side, key))).toEqual([]);
+    }
+    await client.close();
+  });
+});
+
+describe("failures", () => {
+  it("a server that dies in the online phase ends the client at once, and the material is burnt", async () => {
+    const w = await world();
+    const client = await w.connect(true);
+    await client.prepare(8);
+    const text = randomText(w.spec, 7, 1);
+    const running = client.infer(text);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await listeners[1].close();
+    await expect(running).rejects.toThrow(/closed the connection/);
+    expect(await client.prepared(8)).toBe(0);
+    for (const key of await readdir(join(dir, "server"))) {
+      expect((await readdir(join(dir, "server", key))).filter((f) => f.endsWith(".material"))).toEqual([]);
+    }
+    expect(w.clientRing.memory.bytesInUse).toBe(0);
+  });
+
+  it("material that the server does not know is refused, and burnt at the client", async () => {
+    const id = hex(randomKey());
+    const first = await world({}, id);
+    const client = await first.connect(true);
+    await client.prepare(8);
+    await client.close();
+    await rm(join(dir, "server"), { recursive: true });
+    const again = await first.connect(true);
+    await expect(again.infer(randomText(first.spec, 7, 1))).rejects.toThrow(
+      /the server (refused|gave up): the server has no such material/,
+    );
+    const third = await first.connect(true);
+    expect(await third.prepared(8)).toBe(0);
+    await third.close();
+  });
+
+  it("no dealer: the client learns it in one line", async () => {
+    const w = await world();
+    const client = await w.connect();
+    await listeners[0].close();
+    await expect(client.infer(randomText(w.spec, 7, 1))).rejects.toThrow(
+      /no dealer listens at|the server (refused|gave up): no dealer/,
+    );
+  });
+
+  it("a client with another plan is refused before any material is used", async () => {
+    const w = await world();
+    const channel = await dial(w.serverPort, "server");
+    const welcome = (await channel.receiveJson(0, 2 ** 22)) as { version: string };
+    expect(welcome.version).toBe("mpcformer/0.1");
+    await channel.sendJson(0, { request: "session", length: 8, program: "0".repeat(64), prepare: false });
+    expect(await channel.receiveJson(0)).toEqual({
+      error: "client and server compile different programs: install the same release on both sides",
+    });
+  });
+
+  it("a length beyond the model, and a message that is none, are refused", async () => {
+    const w = await world();
+    for (const [message, expected] of [
+      [
+        { request: "session", length: 4000, program: "0".repeat(64), prepare: false },
+        /beyond the model's 64 positions/,
+      ],
+      [{ request: "dance" }, /cannot read/],
+      [{ request: "session", length: "8" }, /cannot read/],
+    ] as const) {
+      const channel = await dial(w.serverPort, "server");
+      await channel.receiveJson(0, 2 ** 22);
+      await channel.sendJson(0, message);
+      expect((await channel.receiveJson(0)) as { error: string }).toMatchObject({
+        error: expect.stringMatching(expected),
+      });
+    }
+  });
+
+  it("a dealer that gets two different models of one session refuses both", async () => {
+    const w = await world();
+    const session = hex(randomKey());
+    const common = { version: "mpcformer/0.1", session, program: "0".repeat(64), seed: "0".repeat(32) };
+    const [a, b] = [await dial(w.dealerPort, "dealer"), await dial(w.dealerPort, "dealer")];
+    await a.sendJson(0, { ...common, role: "client", model: "1".repeat(32) });
+    await b.sendJson(0, {
+      ...common,
+      role: "server",
+      length: 8,
+      model: { id: "2".repeat(32), spec: w.spec, plan: w.plan },
+    });
+    for (const channel of [a, b]) {
+      expect(await channel.receiveJson(0)).toEqual({ error: "client and server name different models" });
+    }
+    const c = await dial(w.dealerPort, "dealer");
+    await c.sendJson(0, { ...common, role: "client", model: "2".repeat(32) });
+    expect(await c.receiveJson(0)).toEqual({ error: "this session was dealt before: material is made once only" });
+  });
+
+  it("a text whose embedding leaves the plan's range is refused before anything is sent", async () => {
+    const shrink = ([lo, hi]: Range): Range => [lo / 8, hi / 8];
+    const h = await harness({ embedding: "public" }, 16, undefined, (plan) => ({
+      ...plan,
+      ranges: { ...plan.ranges, "0.out": shrink(plan.ranges["0.out"]) },
+    }));
+    await expect(h.secure(randomText(h.spec, 12, 1))).rejects.toThrow(/^the text lies outside the plan's range/);
+  });
+
+  it("the fixed-point run finds every other value that leaves its range", async () => {
+    const h = await harness({ embedding: "public" }, 16, undefined, (plan) => ({
+      ...plan,
+      ranges: Object.fromEntries(
+        Object.entries(plan.ranges).map(([k, [lo, hi]]) => [k, k === "1.out" ? [lo / 16, hi / 16] : [lo, hi]]),
+      ),
+    }));
+    const { violations } = h.clear(randomText(h.spec, 12, 1));
+    expect(violations[0]).toMatchObject({ name: "layer.0.query" });
+  });
+});
