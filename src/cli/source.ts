@@ -78,6 +78,8 @@ export function planJson(spec: ModelSpec, plan: Plan): string {
 
 async function randomSource(name: string, options: SourceOptions): Promise<Source> {
   const { spec, weights } = randomModel(name, RANDOM_SEED, options.overrides);
+  const limit = spec.positions - spec.positionOffset;
+  if ((options.length ?? 0) > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) =>
     randomText(spec, options.length ?? 128, RANDOM_SEED + i),
   );

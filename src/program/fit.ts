@@ -19,17 +19,17 @@ function solve(a: number[][], b: number[]): number[] {
   return b;
 }
 
-/** Least squares of `target` over sample points with the given weights; basis(i) are the functions' values at point i. */
-export function leastSquares(points: number, basis: (i: number) => number[], target: (i: number) => number): number[] {
-  const size = basis(0).length;
+/** Least squares of `targets` by rows of basis values, with a weight for each row. */
+function leastSquares(rows: readonly Float64Array[], targets: Float64Array, weights?: Float64Array): number[] {
+  const size = rows[0].length;
   const a = Array.from({ length: size }, () => new Array<number>(size).fill(0));
   const b = new Array<number>(size).fill(0);
-  for (let i = 0; i < points; i++) {
-    const row = basis(i);
-    const t = target(i);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i];
+    const w = weights?.[i] ?? 1;
     for (let j = 0; j < size; j++) {
-      b[j] += row[j] * t;
-      for (let k = 0; k <= j; k++) a[j][k] += row[j] * row[k];
+      b[j] += w * row[j] * targets[i];
+      for (let k = 0; k <= j; k++) a[j][k] += w * row[j] * row[k];
     }
   }
   for (let j = 0; j < size; j++) {
@@ -37,6 +37,12 @@ export function leastSquares(points: number, basis: (i: number) => number[], tar
     for (let k = 0; k < j; k++) a[k][j] = a[j][k];
   }
   return solve(a, b);
+}
+
+function dot(row: Float64Array, c: readonly number[]): number {
+  let sum = 0;
+  for (let j = 0; j < row.length; j++) sum += row[j] * c[j];
+  return sum;
 }
 
 export interface FourierFit {
@@ -62,14 +68,14 @@ export function fitFourier(
   parity: "even" | "odd" | "none",
   tolerance: number,
 ): FourierFit {
-  const points = 601;
-  const at = (i: number) => {
-    const c = 0.5 - 0.5 * Math.cos((Math.PI * (i + 0.5)) / points);
+  const points = Float64Array.from({ length: 601 }, (_, i) => {
+    const c = 0.5 - 0.5 * Math.cos((Math.PI * (i + 0.5)) / 601);
     return range[0] + (range[1] - range[0]) * c;
-  };
+  });
+  const targets = points.map(f);
   let best: FourierFit | null = null;
   for (let count = 3; count <= 24; count++) {
-    const fit = fitWith(f, at, points, period, parity, count);
+    const fit = fitWith(points, targets, period, parity, count);
     if (best === null || fit.error < best.error) best = fit;
     if (best.error <= tolerance) return best;
   }
@@ -82,30 +88,22 @@ export function fitFourier(
 }
 
 function fitWith(
-  f: (x: number) => number,
-  at: (i: number) => number,
-  points: number,
+  points: Float64Array,
+  targets: Float64Array,
   period: number,
   parity: "even" | "odd" | "none",
   count: number,
 ): FourierFit {
   const harmonics = Array.from({ length: count }, (_, k) => k + 1);
   const omega = (2 * Math.PI) / period;
-  const basis = (i: number) => {
-    const x = at(i);
+  const rows = Array.from(points, (x) => {
     const row = parity === "odd" ? [] : [1];
     if (parity !== "odd") for (const k of harmonics) row.push(Math.cos(k * omega * x));
     if (parity !== "even") for (const k of harmonics) row.push(Math.sin(k * omega * x));
-    return row;
-  };
-  const c = leastSquares(points, basis, (i) => f(at(i)));
-  let error = 0;
-  for (let i = 0; i < points; i++) {
-    const row = basis(i);
-    let sum = 0;
-    for (let j = 0; j < row.length; j++) sum += row[j] * c[j];
-    error = Math.max(error, Math.abs(sum - f(at(i))));
-  }
+    return Float64Array.from(row);
+  });
+  const c = leastSquares(rows, targets);
+  const error = rows.reduce((worst, row, i) => Math.max(worst, Math.abs(dot(row, c) - targets[i])), 0);
   const zeros = new Array<number>(count).fill(0);
   if (parity === "odd") return { harmonics, cosines: zeros, sines: c, constant: 0, error };
   const cosines = c.slice(1, 1 + count);
@@ -122,21 +120,19 @@ export function fitRelative(
   hi: number,
   degree: number,
 ): { coefficients: number[]; error: number } {
-  const points = 301;
-  const at = (i: number) => lo * (hi / lo) ** (i / (points - 1));
-  const weights = new Array<number>(points).fill(1);
+  const points = 201;
+  // Basis over target: the fit of 1 by these rows has the relative error as its residual.
+  const rows = Array.from({ length: points }, (_, i) => {
+    const x = lo * (hi / lo) ** (i / (points - 1));
+    return Float64Array.from({ length: degree + 1 }, (_, j) => x ** j / f(x));
+  });
+  const ones = new Float64Array(points).fill(1);
+  const weights = new Float64Array(points).fill(1);
   let coefficients: number[] = [];
   let error = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 30; round++) {
-    const basis = (i: number) => {
-      const w = Math.sqrt(weights[i]) / f(at(i));
-      return Array.from({ length: degree + 1 }, (_, j) => w * at(i) ** j);
-    };
-    const c = leastSquares(points, basis, (i) => Math.sqrt(weights[i]));
-    const relative = Array.from({ length: points }, (_, i) => {
-      const value = c.reduceRight((sum, cj) => sum * at(i) + cj, 0);
-      return Math.abs(value / f(at(i)) - 1);
-    });
+    const c = leastSquares(rows, ones, weights);
+    const relative = rows.map((row) => Math.abs(dot(row, c) - 1));
     const worst = Math.max(...relative);
     if (worst < error) {
       error = worst;

@@ -56,10 +56,12 @@ export async function harness(
   length: number,
   texts?: readonly TokenizedText[],
   change = (plan: Plan) => plan,
+  reweigh = (_name: string, data: Float32Array) => data,
 ): Promise<Harness> {
   const spec = { ...TINY, ...overrides };
   const ring = await Ring.create();
-  const weights = randomWeights(spec, 5);
+  const raw = randomWeights(spec, 5);
+  const weights: Weights = { get: (name) => ({ shape: raw.get(name).shape, data: reweigh(name, raw.get(name).data) }) };
   const samples = texts ?? Array.from({ length: 12 }, (_, i) => randomText(spec, 3 + (i % (length - 2)), i));
   const plan = change(calibrate(spec, weights, samples));
   const program = compile(spec, plan, length);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { costOf } from "../../src/protocols/cost.ts";
-import { harness } from "./harness.ts";
+import { harness, TINY } from "./harness.ts";
 
 const CASES = [
   { gelu: "quad", softmax: "2quad:5", embedding: "public" },
@@ -42,4 +42,41 @@ describe("a private inference", () => {
       }
     });
   }
+
+  it.each([
+    { architecture: "roberta", positionOffset: 2, types: 1, positions: 40 },
+    { problem: "regression", labels: 1, labelNames: ["score"] },
+    { layers: 1, heads: 2, hidden: 24, intermediate: 40 },
+  ] as const)("is the same for another shape: %j", async (shape) => {
+    const h = await harness(shape, 13);
+    const text = randomText(h.spec, 10, 4);
+    const { logits, run } = await h.secure(text);
+    for (const [i, x] of h.float(text).entries()) expect(Math.abs(logits[i] - x)).toBeLessThan(0.05);
+    run.close();
+  });
+
+  it("takes 2linear where the scores are positive, and refuses it where a sum may be zero", async () => {
+    const towards = (name: string, data: Float32Array) =>
+      /(query|key)\.bias$/.test(name) ? data.map(() => 1.5) : data;
+    const h = await harness({ softmax: "2linear" }, 16, undefined, undefined, towards);
+    const text = randomText(h.spec, 11, 4);
+    const { logits, run } = await h.secure(text);
+    for (const [i, x] of h.float(text).entries()) expect(Math.abs(logits[i] - x)).toBeLessThan(0.05);
+    run.close();
+    await expect(harness({ softmax: "2linear" }, 16)).rejects.toThrow(/saw a sum that is not positive/);
+  });
+
+  it("pads to any bucket without changing the answer", async () => {
+    const text = randomText(TINY, 11, 4);
+    const answers = await Promise.all(
+      [11, 12, 16].map(async (length) => {
+        const h = await harness({}, length, [text, randomText(TINY, 9, 2)]);
+        const { logits, run } = await h.secure(text);
+        run.close();
+        return logits;
+      }),
+    );
+    for (const logits of answers)
+      for (const [i, x] of logits.entries()) expect(Math.abs(x - answers[0][i])).toBeLessThan(0.02);
+  });
 });

@@ -143,7 +143,7 @@ describe("views", () => {
       const period = opens.get(stream);
       return { stream, bits: period !== undefined && isMask(stream, purpose) ? Math.min(bits, period) : bits };
     });
-    const views = await collect(h, 4, true);
+    const views = await collect(h, 12, true);
     const ofFourier = new Map(
       [...views].filter(([key]) => [...opens.keys()].some((id) => key.startsWith(`open ${id} from server`))),
     );

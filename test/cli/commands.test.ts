@@ -1,0 +1,178 @@
+/** The built program, as a user runs it: results, and one clear line for every mistake. */
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "commands-"));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function mpcformer(...args: string[]): Promise<Result> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err });
+    });
+  });
+}
+
+describe("results", () => {
+  it("plan tells the cost of a well-known shape, the same each time, and exact costs less than twice", async () => {
+    const run = async (...more: string[]) =>
+      JSON.parse((await mpcformer("plan", "bert-tiny", "--length", "32", "--json", ...more)).out);
+    const quad = await run("--gelu", "quad", "--softmax", "2quad");
+    expect(await run("--gelu", "quad", "--softmax", "2quad")).toEqual(quad);
+    expect(quad.online.flights).toBeLessThanOrEqual(2 * 30);
+    expect(quad.offline.bytes.dealer_to_client).toBe(0);
+    expect(quad.steps.length).toBeGreaterThan(20);
+    const exact = await run();
+    for (const way of ["client_to_server", "server_to_client"]) {
+      expect(exact.online.bytes[way]).toBeLessThan(2 * quad.online.bytes[way]);
+    }
+  });
+
+  it("bench measures what plan says, over three processes", async () => {
+    const args = ["bert-tiny", "--length", "16", "--gelu", "quad", "--softmax", "2quad", "--json"];
+    const measured = JSON.parse((await mpcformer("bench", ...args)).out);
+    const planned = JSON.parse((await mpcformer("plan", ...args)).out);
+    expect(measured.online).toEqual(planned.online);
+    expect(measured.offline).toEqual(planned.offline);
+    expect(measured.macs).toBe(planned.macs);
+    expect(measured.max_abs_logit_error).toBeLessThan(0.05);
+    for (const party of ["client", "server", "dealer"]) expect(measured.peak_rss_mb[party]).toBeGreaterThan(20);
+    expect(measured.seconds.online).toBeGreaterThan(0);
+  });
+
+  it("demo answers with the model that ships, and shows what was seen", async () => {
+    const { code, out } = await mpcformer("demo", "an absolute delight from start to finish", "--json");
+    expect(code).toBe(0);
+    const result = JSON.parse(out);
+    expect(result.label).toBe("positive");
+    expect(result.max_abs_logit_error).toBeLessThan(0.05);
+    expect(result.seen.by_server).toMatch(/^[0-9a-f]{48}$/);
+    const bad = JSON.parse((await mpcformer("demo", "a dull, lifeless and tedious mess", "--json")).out);
+    expect(bad.label).toBe("negative");
+  });
+
+  it("serves a folder, single texts and pairs, and evaluates it under MPC", async () => {
+    const data = join(dir, "pairs.tsv");
+    const rows = ["the film is slow\tits ending is surprising\t0", "prices rose\tthe music was bad\t1"];
+    await writeFile(data, `sentence1\tsentence2\tlabel\n${rows.join("\n")}\n`);
+    const args = [
+      "evaluate",
+      join(FIXTURES, "bert-cased"),
+      "--data",
+      data,
+      "--gelu",
+      "quad",
+      "--softmax",
+      "2quad",
+      "--json",
+    ];
+    const clear = JSON.parse((await mpcformer(...args)).out);
+    const hidden = JSON.parse((await mpcformer(...args, "--private")).out);
+    expect(clear).toMatchObject({ metric: "accuracy", texts: 2 });
+    expect(hidden).toMatchObject({ agreement: 1, value: clear.value });
+    expect(hidden.max_abs_logit_error).toBeLessThan(0.05);
+  });
+
+  it("lists the approximations and helps on every command", async () => {
+    expect((await mpcformer("approximations")).out).toContain("softmax 2quad:5");
+    const help = await mpcformer("--help");
+    for (const name of ["demo", "serve", "deal", "infer", "plan", "bench", "evaluate"])
+      expect(help.out).toContain(name);
+    expect((await mpcformer("infer", "--help")).out).toContain("--server <address>");
+  });
+});
+
+describe("mistakes end in one line that says what to do, and a code that is not 0", () => {
+  const wrong: [string, string[], RegExp][] = [
+    [
+      "no such model",
+      ["plan", "/no/such/folder", "--length", "16"],
+      /no such model: give a Hugging Face folder, demo, or one of/,
+    ],
+    ["no length", ["plan", "bert-tiny"], /required option '--length <n>'/],
+    ["a length that is none", ["plan", "bert-tiny", "--length", "x"], /--length takes a whole number from 1/],
+    ["a length beyond the model", ["plan", "bert-tiny", "--length", "600"], /--length takes 3 to 512/],
+    [
+      "an unknown approximation",
+      ["plan", "bert-tiny", "--length", "16", "--gelu", "cubic"],
+      /unknown gelu "cubic": use one of/,
+    ],
+    ["an unknown command", ["dance"], /unknown command 'dance'/],
+    ["an empty text", ["demo", ""], /empty/],
+    ["no such file", ["evaluate", "demo", "--data", "/no/such/file"], /cannot read/],
+    ["nobody listening", ["infer", "SECRET", "--server", "127.0.0.1:1"], /no server listens at 127.0.0.1:1/],
+    ["no address", ["infer", "SECRET", "--server", "here"], /is no address: write host:port/],
+    ["an open network", ["infer", "SECRET", "--server", "10.0.0.1:1"], /not encrypted/],
+    ["no text", ["infer"], /give a text, or --file F/],
+    ["a bad deadline", ["deal", "--deadline", "-1", "--listen", "127.0.0.1:0"], /--deadline takes seconds/],
+  ];
+  it.each(wrong)("%s", async (_what, args, message) => {
+    const { code, err, out } = await mpcformer(...args);
+    expect(code).not.toBe(0);
+    expect(err.trim().split("\n").at(-1)).toMatch(message);
+    expect(err).not.toMatch(/\n {4}at |SECRET/);
+    expect(out).toBe("");
+  });
+
+  it("a text longer than the model takes", async () => {
+    const { code, err } = await mpcformer("demo", "word ".repeat(400));
+    expect(code).not.toBe(0);
+    expect(err).toMatch(/tokens/);
+    expect(err).not.toMatch(/word word|\n {4}at /);
+  });
+
+  it.each([
+    ["an architecture that is not supported", { model_type: "t5" }],
+    ["an activation that is not supported", { model_type: "bert", hidden_act: "swish9" }],
+  ])("%s", async (_what, config) => {
+    const folder = await mkdtemp(join(dir, "model-"));
+    const known = JSON.parse(await readFile(join(FIXTURES, "bert-cased", "config.json"), "utf8"));
+    await writeFile(join(folder, "config.json"), JSON.stringify({ ...known, ...config }));
+    const { code, err } = await mpcformer("plan", folder, "--length", "16");
+    expect(code).not.toBe(0);
+    expect(err.trim().split("\n").length).toBe(1);
+    expect(err).toMatch(/not supported|use /);
+  });
+
+  it("a server that accepts and stays silent", async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const address = silent.address();
+    const port = address !== null && typeof address === "object" ? address.port : 0;
+    const { code, err } = await mpcformer("infer", "SECRET", "--server", `127.0.0.1:${port}`, "--deadline", "0.3");
+    expect(code).not.toBe(0);
+    expect(err).toMatch(/no answer from the server within 0.3 s: is it running/);
+    silent.close();
+  });
+
+  it("a port that is taken", async () => {
+    const taken = spawn(process.execPath, [MAIN, "deal", "--listen", "127.0.0.1:0", "--json"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const line = await new Promise<string>((resolve) =>
+      taken.stdout.once("data", (d: Buffer) => resolve(d.toString())),
+    );
+    const { port } = (JSON.parse(line) as { listening: { port: number } }).listening;
+    const { code, err } = await mpcformer("deal", "--listen", `127.0.0.1:${port}`);
+    expect(code).not.toBe(0);
+    expect(err).toMatch(/another program has the port/);
+    taken.kill();
+  });
+});
