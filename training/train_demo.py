@@ -244,7 +244,7 @@ def save_student(model, vocabulary, out, metrics):
         "intermediate_size": CONFIG["intermediate"], "max_position_embeddings": CONFIG["positions"],
         "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "position_embedding_type": "absolute",
         "pad_token_id": 0, "id2label": {"0": "negative", "1": "positive"}, "label2id": {"negative": 0, "positive": 1},
-        "mpcformer": {"gelu": "quad", "softmax": "2quad"},
+        "mpcformer": {"gelu": "quad", "softmax": "2quad", "embedding": "private"},
     }
     for name, content in [("config.json", config), ("metrics.json", metrics)]:
         with open(os.path.join(out, name), "w") as f:

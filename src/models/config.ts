@@ -90,7 +90,7 @@ export function specOf(configText: string, overrides: SpecOverrides = {}): Model
     labelNames,
     gelu: config.mpcformer.gelu ?? activation(config.hidden_act),
     softmax: config.mpcformer.softmax ?? softmaxName(config.softmax_act),
-    embedding: config.mpcformer.embedding ?? "public",
+    embedding: config.mpcformer.embedding ?? "private",
   };
   return withOverrides(spec, overrides);
 }
