@@ -63,7 +63,7 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
       ? {}
       : {
           agreement: agreement(decisions(spec, hidden), decisions(spec, clear)),
-          max_abs_logit_error: worst(hidden, clear),
+          ...(spec.answer === "label" ? {} : { max_abs_logit_error: worst(hidden, clear) }),
           clear_value: measure(spec, clear, labels)[1],
         }),
   };
@@ -76,7 +76,8 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   print(`${metric}: ${value.toFixed(4)} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
   if (result.agreement !== undefined) {
     print(`in the clear: ${result.clear_value!.toFixed(4)}; labels equal: ${(100 * result.agreement).toFixed(2)}%`);
-    print(`largest logit error: ${result.max_abs_logit_error!.toFixed(5)}`);
+    if (result.max_abs_logit_error !== undefined)
+      print(`largest logit error: ${result.max_abs_logit_error.toFixed(5)}`);
   }
 }
 
@@ -119,7 +120,7 @@ async function underMpc(
   texts: readonly TokenizedText[],
   progress: Progress,
 ): Promise<Logits[]> {
-  const flags = (["gelu", "softmax", "embedding", "calibrate"] as const).flatMap((f) =>
+  const flags = (["gelu", "softmax", "embedding", "answer", "calibrate"] as const).flatMap((f) =>
     options[f] === undefined ? [] : [`--${f}`, options[f]],
   );
   const parties = await startParties([name, ...flags]);
@@ -129,7 +130,7 @@ async function underMpc(
     const step = progress.of("under MPC");
     const logits: Logits[] = [];
     for (const text of texts) {
-      logits.push((await client.infer(text)).logits);
+      logits.push(asLogits(client.spec, (await client.infer(text)).logits));
       step(logits.length, texts.length);
     }
     return logits;
@@ -137,6 +138,11 @@ async function underMpc(
     await client?.close();
     parties.stop();
   }
+}
+
+/** A label alone counts as the logits that choose it. */
+function asLogits(spec: ModelSpec, answer: Logits): Logits {
+  return spec.answer === "label" ? Array.from({ length: spec.labels }, (_, i) => (i === answer[0] ? 1 : 0)) : answer;
 }
 
 function decisions(spec: ModelSpec, logits: readonly Logits[]): number[] {

@@ -6,15 +6,20 @@ export interface ModelOptions {
   readonly gelu?: string;
   readonly softmax?: string;
   readonly embedding?: string;
+  readonly answer?: string;
   readonly calibrate?: string;
 }
 
 export function overridesOf(options: ModelOptions): SpecOverrides {
-  const { gelu, softmax, embedding } = options;
+  const { gelu, softmax, embedding, answer } = options;
   if (embedding !== undefined && embedding !== "public" && embedding !== "private") {
     throw new UsageError("--embedding takes public or private");
   }
+  if (answer !== undefined && answer !== "scores" && answer !== "label") {
+    throw new UsageError("--answer takes scores or label");
+  }
   return {
+    ...(answer === undefined ? {} : { answer }),
     ...(gelu === undefined ? {} : { gelu }),
     ...(softmax === undefined ? {} : { softmax }),
     ...(embedding === undefined ? {} : { embedding }),

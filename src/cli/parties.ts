@@ -129,6 +129,8 @@ export interface Answer extends Inference {
 /** Logits as label and probabilities, or as the value of a regression. */
 export function answer(spec: ModelSpec, run: Inference): Answer {
   if (spec.problem === "regression") return { ...run, value: run.logits[0] };
+  if (spec.answer === "label")
+    return { label: spec.labelNames[run.logits[0]] ?? String(run.logits[0]), index: run.logits[0], ...run };
   const top = Math.max(...run.logits);
   const powers = run.logits.map((x) => Math.exp(x - top));
   const sum = powers.reduce((a, b) => a + b, 0);
@@ -187,7 +189,8 @@ export function printAnswer(result: Answer, spec: ModelSpec): void {
   if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
   else {
     print(`label: ${result.label}`);
-    print(`scores: ${result.scores!.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
+    if (result.scores)
+      print(`scores: ${result.scores.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
   }
   const { online, offline } = result.bytes;
   print(`time: ${result.seconds.online.toFixed(2)} s online, ${result.seconds.offline.toFixed(2)} s offline before it`);

@@ -41,6 +41,7 @@ export function catalogSpec(name: string, overrides: SpecOverrides = {}): ModelS
     gelu: "exact",
     softmax: "exact",
     embedding: "public",
+    answer: "scores",
   };
   return withOverrides(spec, overrides);
 }

@@ -9,7 +9,7 @@ import type { ModelSpec } from "../program/spec.ts";
 import { check, parseJson } from "./json.ts";
 
 /** What a caller may choose instead of what the checkpoint says. */
-export type SpecOverrides = Partial<Pick<ModelSpec, "gelu" | "softmax" | "embedding">>;
+export type SpecOverrides = Partial<Pick<ModelSpec, "gelu" | "softmax" | "embedding" | "answer">>;
 
 /** Hugging Face's names of activations that are GELU, or within 0.001 of it. */
 const GELU_NAMES = [
@@ -53,6 +53,7 @@ const configSchema = v.looseObject({
       gelu: v.optional(v.string()),
       softmax: v.optional(v.string()),
       embedding: v.optional(v.picklist(["public", "private"], "must be public or private")),
+      answer: v.optional(v.picklist(["scores", "label"], "must be scores or label")),
     }),
     {},
   ),
@@ -91,14 +92,19 @@ export function specOf(configText: string, overrides: SpecOverrides = {}): Model
     gelu: config.mpcformer.gelu ?? activation(config.hidden_act),
     softmax: config.mpcformer.softmax ?? softmaxName(config.softmax_act),
     embedding: config.mpcformer.embedding ?? "private",
+    answer: config.mpcformer.answer ?? "scores",
   };
   return withOverrides(spec, overrides);
 }
 
 /** The spec with the caller's choices, names of approximations in their canonical form. @throws on unknown names. */
 export function withOverrides(spec: ModelSpec, overrides: SpecOverrides): ModelSpec {
+  const answer = overrides.answer ?? spec.answer;
+  if (answer === "label" && spec.problem === "regression")
+    throw new Error("a regression has no label: answer with scores");
   return {
     ...spec,
+    answer,
     embedding: overrides.embedding ?? spec.embedding,
     gelu: gelu(overrides.gelu ?? spec.gelu).name,
     softmax: softmax(overrides.softmax ?? spec.softmax).name,
@@ -125,7 +131,7 @@ export function configJson(spec: ModelSpec): string {
     problem_type: spec.problem === "regression" ? "regression" : "single_label_classification",
     id2label: Object.fromEntries(spec.labelNames.map((name, i) => [String(i), name])),
     label2id: Object.fromEntries(spec.labelNames.map((name, i) => [name, i])),
-    mpcformer: { gelu: spec.gelu, softmax: spec.softmax, embedding: spec.embedding },
+    mpcformer: { gelu: spec.gelu, softmax: spec.softmax, embedding: spec.embedding, answer: spec.answer },
   };
   return `${JSON.stringify(config, null, 2)}\n`;
 }

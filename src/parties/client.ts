@@ -30,6 +30,7 @@ export interface ClientOptions {
 
 /** What one private inference gave and what it took. */
 export interface Inference {
+  /** Every label's logit (a regression's value); the winning label's index alone where the server answers with labels. */
   readonly logits: readonly number[];
   readonly length: number;
   readonly tokens: number;

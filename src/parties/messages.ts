@@ -37,6 +37,7 @@ const spec = v.object({
   gelu: name,
   softmax: name,
   embedding: v.picklist(["public", "private"]),
+  answer: v.picklist(["scores", "label"]),
 });
 
 const plan = v.object({

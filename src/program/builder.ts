@@ -33,7 +33,7 @@ export class Builder {
    */
   open(x: Value, mode: OpenMode, target: number, magnitude: number): Value {
     const shift = Math.max(0, Math.ceil(Math.log2(x.scale / target) - 1e-9));
-    const form = mode === "toServer" || mode === "reveal" ? "held" : "masked";
+    const form = mode === "exchange" || mode === "forward" ? "masked" : "held";
     const out = this.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, magnitude, form);
     return this.add({ kind: "open", mode, x: x.id, shift }, out);
   }

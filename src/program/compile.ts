@@ -1,9 +1,9 @@
 import { Builder, constant } from "./builder.ts";
+import { argmax, notNegative, rowMax } from "./comparison.ts";
 import { fitFourier } from "./fit.ts";
 import { shortest } from "./lengths.ts";
 import type { EmbeddingRef, LinearRef, NormRef, Ops, SmoothName } from "./ops.ts";
 import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
-import { liftBits } from "./rings.ts";
 import { lifted, polynomial, root } from "./roots.ts";
 import { smoothFunctions } from "./smooth.ts";
 import type { ModelSpec } from "./spec.ts";
@@ -14,6 +14,7 @@ import { PlanError } from "./steps.ts";
 const ACTIVATION_BITS = 15;
 const SCORE_BITS = 14;
 const MEAN_BITS = 18;
+const LOGIT_BITS = 16;
 const FOURIER_BITS = 14;
 const TRIG_BITS = 14;
 const FOURIER_OUT_BITS = 26;
@@ -109,7 +110,7 @@ export class Compiler implements Ops<Handle> {
     const op = this.next(ref.name, "linear");
     return this.pending(
       [{ kind: "dense", x: this.rows(x), ref }],
-      x2(x).rows,
+      rowsOf(x),
       ref.outputs,
       ref.name,
       this.ranges.signed(op, "out"),
@@ -187,7 +188,7 @@ export class Compiler implements Ops<Handle> {
     this.next(null, "softmax");
     const x = share(s);
     const all = this.masked(s, SCORE_BITS);
-    const max = this.rowMax(all);
+    const max = rowMax(this.b, all);
     const range: Range = [x.range[0] - x.range[1], 0];
     const out = this.b.value("scores", all.rows, all.columns, all.scale, magnitude(range), "share");
     const variables = [lifted(all), lifted(max, all.columns)];
@@ -259,7 +260,7 @@ export class Compiler implements Ops<Handle> {
     const op = this.next(labelOf(x), groupOf(x));
     const range = this.ranges.signed(op, "out");
     const opened = this.masked(x, SCORE_BITS);
-    const bit = this.notNegative(opened);
+    const bit = notNegative(this.b, opened);
     const out = this.b.value("relu", opened.rows, opened.columns, opened.scale, magnitude(range), "share");
     polynomial(
       this.b,
@@ -308,16 +309,18 @@ export class Compiler implements Ops<Handle> {
     return { kind: "share", value: result, range: out, group: "attention" };
   }
 
-  /** Opens the logits to the client, rounded to 2^-16 of their range, and closes the program. */
+  /** Opens the answer to the client, and closes the program: the logits to 16 bits of their range, or the label alone. */
   finish(answer: Handle): Program {
     if (answer.kind !== "linear") throw new PlanError("the model's answer must be a linear layer's result");
     this.b.label = answer.name;
     this.b.group = "answer";
     const y = this.emit(answer, false);
-    return this.b.finish(
-      this.length,
-      this.b.open(y, "reveal", this.target(answer.range, 16, 14), magnitude(answer.range)),
-    );
+    const scale = this.target(answer.range, LOGIT_BITS, 14);
+    if (this.spec.answer === "scores") {
+      return this.b.finish(this.length, this.b.open(y, "reveal", scale, magnitude(answer.range)));
+    }
+    const label = argmax(this.b, this.open(y, "forward", scale, magnitude(answer.range)));
+    return this.b.finish(this.length, this.b.open(label, "toClient", 1, this.spec.labels));
   }
 
   private next(label: string | null, group: string): number {
@@ -434,45 +437,6 @@ export class Compiler implements Ops<Handle> {
       norm === null ? { kind: "identity", factor: constant(own) } : { kind: "diagonal", name: norm.name, scale: own };
     return [this.b.term(held, weight, 1, x.columns)];
   }
-
-  /** [x >= 0] as a masked bit: a carry tree over blocks of four bits, one flight a level (compare.ts). */
-  private notNegative(x: Value): Value {
-    const blocks = Math.ceil((liftBits(x) - 1) / 4);
-    // g and p of each node and the sign; a finished tree is one bit.
-    const bits = (nodes: number) => this.b.bits("carry", x.rows, x.columns, nodes === 1 ? 1 : 2 * nodes + 1);
-    let tree = this.b.add({ kind: "lessThan", x: x.id, blocks }, bits(blocks));
-    for (let nodes = blocks; nodes > 1; nodes = Math.ceil(nodes / 2)) {
-      const opened = this.b.openBits(tree);
-      tree = this.b.add({ kind: "carry", x: opened.id, nodes }, bits(Math.ceil(nodes / 2)));
-    }
-    return this.b.openBits(tree);
-  }
-
-  /** The largest entry of each row: max(x, y) = y + (x - y)·[x >= y] over halves, which overlap when the number is odd. */
-  private rowMax(x: Value): Value {
-    let current = x;
-    while (current.columns > 1) {
-      const half = Math.ceil(current.columns / 2);
-      const size = current.bound / current.scale;
-      const part = (offset: number) =>
-        this.b.add(
-          { kind: "slice", x: current.id, offset },
-          this.b.value("half", x.rows, half, x.scale, size, "masked"),
-        );
-      const [left, right] = [part(0), part(current.columns - half)];
-      const apart = this.b.value("difference", x.rows, half, x.scale, 2 * size, "masked");
-      this.b.add({ kind: "difference", x: left.id, y: right.id }, apart);
-      const bit = this.notNegative(apart);
-      const larger = this.b.value("maximum", x.rows, half, x.scale, size, "share");
-      const monomials = [
-        { coefficient: 1, degrees: [1, 1, 0] },
-        { coefficient: 1, degrees: [0, 0, 1] },
-      ];
-      polynomial(this.b, [lifted(apart), { x: bit.id, kind: "bit", repeat: 1 }, lifted(right)], monomials, 0, larger);
-      current = this.open(larger, "exchange", x.scale, size);
-    }
-    return current;
-  }
 }
 
 /** f, the slope that a share adds exactly, the parity of the rest, and the period beyond the range. */
@@ -533,6 +497,6 @@ function labelOf(x: Handle): string | null {
   return x.kind === "linear" ? x.name : null;
 }
 
-function x2(x: Handle): { rows: number } {
-  return x.kind === "share" ? x.value : x;
+function rowsOf(x: Handle): number {
+  return x.kind === "share" ? x.value.rows : x.rows;
 }

@@ -26,7 +26,7 @@ export function assignRings(values: readonly Value[], steps: readonly Step[]): v
   for (const step of steps) {
     // A value that its own ring cannot hold would be lost whoever reads it.
     const out = values[step.out];
-    if (step.kind === "open" && step.mode === "reveal") need(out.id, liftBits(out));
+    if (step.kind === "open" && (step.mode === "reveal" || step.mode === "toClient")) need(out.id, liftBits(out));
   }
   for (let i = steps.length - 1; i >= 0; i--) needsOf(steps[i], values, need);
 }
@@ -35,6 +35,7 @@ function needsOf(step: Step, values: readonly Value[], need: (id: number, bits: 
   const out = values[step.out];
   switch (step.kind) {
     case "input":
+    case "ramp":
       return;
     case "linear":
       for (const term of step.terms) need(term.x, out.ring);

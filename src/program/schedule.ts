@@ -50,6 +50,7 @@ function openingSlot(step: Step, atServer: number, atClient: number): number | n
 export function inputsOf(step: Step): number[] {
   switch (step.kind) {
     case "input":
+    case "ramp":
       return [];
     case "linear":
       return step.terms.map((t) => t.x);

@@ -20,6 +20,8 @@ export interface ModelSpec {
   readonly softmax: string;
   /** `public`: the client gets the embedding tables and looks up alone. `private`: they stay with the server. */
   readonly embedding: "public" | "private";
+  /** What the client learns: every label's score (or the regression's value), or the winning label alone. */
+  readonly answer: "scores" | "label";
 }
 
 /** One text as the model reads it. The client's secret. */

@@ -83,7 +83,7 @@ export interface Addend {
   readonly repeat: number;
 }
 
-export type OpenMode = "exchange" | "forward" | "toServer" | "reveal";
+export type OpenMode = "exchange" | "forward" | "toServer" | "reveal" | "toClient";
 
 interface StepBase {
   readonly id: number;
@@ -133,6 +133,8 @@ export type Step = StepBase &
         readonly rowSum: boolean;
         readonly out: ValueId;
       }
+    /** 0, 1, 2, ... along the columns, as a share that the server alone fills. */
+    | { readonly kind: "ramp"; readonly out: ValueId }
     | { readonly kind: "rowSum"; readonly x: ValueId; readonly heads: number; readonly out: ValueId }
     | {
         readonly kind: "keys";

@@ -6,7 +6,7 @@ import { fourier } from "./periodic.ts";
 import { polynomial } from "./polynomial.ts";
 import { product } from "./product.ts";
 import type { Protocol } from "./protocol.ts";
-import { difference, keys, rowSum, shift, slice } from "./reshape.ts";
+import { difference, keys, ramp, rowSum, shift, slice } from "./reshape.ts";
 
 /** Which primitive executes which kind of step. */
 const protocols: { readonly [K in StepKind]: Protocol<K> } = {
@@ -19,6 +19,7 @@ const protocols: { readonly [K in StepKind]: Protocol<K> } = {
   difference,
   matmul: product,
   polynomial,
+  ramp,
   rowSum,
   keys,
   fourier,

@@ -10,7 +10,7 @@ import { applyWeights, split } from "./linear.ts";
 import { factors } from "./periodic.ts";
 import { perHead } from "./product.ts";
 import { type ClientInput, elements, Scope, type ServerWeights } from "./protocol.ts";
-import { keysInto, rowSumInto } from "./reshape.ts";
+import { keysInto, rampInto, rowSumInto } from "./reshape.ts";
 
 /** A value that left its planned range: the private run of this text would be wrong. */
 export interface Violation {
@@ -87,6 +87,8 @@ class ClearScope extends Scope {
         return perHead(this, step, out, [[this.x(step.a), this.x(step.b)]]);
       case "polynomial":
         return this.polynomial(step, out);
+      case "ramp":
+        return rampInto(this, out);
       case "rowSum":
         return rowSumInto(this, step, out, this.x(step.x));
       case "keys":

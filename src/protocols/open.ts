@@ -10,6 +10,8 @@
  * toServer: the client alone sends, under its mask alone; the server holds x̂ = x + r_C. One flight.
  * forward:  x is a linear step's result: the client's x_C + r_C left offline. The server truncates, adds its own mask and
  *           sends m bits. One flight.
+ * toClient: the server sends its share, m bits, not truncated; the client adds its own and has the value. For exact integers
+ *           that are the answer (a label's index).
  * reveal:   as forward, without the server's mask: the client removes its own and has the answer, truncated.
  */
 
@@ -44,6 +46,7 @@ export const open: Protocol<"open"> = {
     const k = blockOf(step, program, wide(step, program));
     const m = blockOf(step, program, program.values[step.out].ring);
     if (step.mode === "toServer") return { fromClient: k };
+    if (step.mode === "toClient") return { fromServer: k };
     if (step.mode === "exchange") {
       return { dealt: needsShares(step, program) ? [m] : [], fromClient: k, fromServer: k };
     }
@@ -51,6 +54,7 @@ export const open: Protocol<"open"> = {
   },
 
   deal(d, step) {
+    if (step.mode === "toClient") return;
     const { program, ring } = d;
     const k = wide(step, program);
     const m = d.value(step.out).ring;
@@ -77,7 +81,7 @@ export const open: Protocol<"open"> = {
   prepare(c, step) {
     const k = wide(step, c.program);
     const length = elements(c.value(step.out));
-    if (step.mode === "exchange") return null;
+    if (step.mode === "exchange" || step.mode === "toClient") return null;
     const mask = c.temp(length);
     c.withDealer.words(c.ring, mask, step.id, CLIENT_MASK, k);
     c.set("mask", step.out, truncate(c, step, mask));
@@ -92,6 +96,10 @@ export const open: Protocol<"open"> = {
     const m = p.value(step.out).ring;
     const length = elements(p.value(step.out));
     const message = p.temp(length);
+    if (step.mode === "toClient") {
+      p.ring.reduce(message, p.get("share", step.x), k);
+      return message;
+    }
     if (step.mode === "exchange" || step.mode === "toServer") {
       p.withDealer.words(p.ring, message, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, k);
       p.ring.add(message, message, p.get("share", step.x));
@@ -129,6 +137,10 @@ export const open: Protocol<"open"> = {
       const sum = p.temp(length);
       p.ring.add(sum, other, p.get("share", step.x));
       p.set("public", step.out, truncate(p, step, sum));
+    } else if (step.mode === "toClient" && other !== null) {
+      const sum = p.set("public", step.out, p.ring.alloc(length));
+      p.ring.add(sum, other, p.get("share", step.x));
+      p.ring.reduce(sum, sum, m);
     } else if (!p.isServer && other !== null) {
       const mask = p.temp(length);
       p.withDealer.words(p.ring, mask, step.id, CLIENT_MASK, k);

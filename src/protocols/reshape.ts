@@ -56,6 +56,24 @@ function differenceInto(s: Scope, step: StepOf<"difference">, slot: Slot): void 
   s.ring.reduce(out, out, s.value(step.out).ring);
 }
 
+/** Column numbers: the server's share is the number, the client's zero. */
+export const ramp: Protocol<"ramp"> = {
+  traffic: free,
+  run(p, step) {
+    const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
+    if (p.isServer) rampInto(p, out);
+    else p.ring.zero(out);
+  },
+};
+
+export function rampInto(s: Scope, out: Words): void {
+  s.ring.encode(
+    out,
+    Float64Array.from({ length: out.length }, (_, j) => j),
+    1,
+  );
+}
+
 /** Row sums of shares of [heads·queries, keys] scores, as [queries, heads]. */
 export const rowSum: Protocol<"rowSum"> = {
   traffic: free,

@@ -33,6 +33,7 @@ export const TINY: ModelSpec = {
   gelu: "quad",
   softmax: "2quad:5",
   embedding: "private",
+  answer: "scores",
 };
 
 export interface Harness {

@@ -55,6 +55,24 @@ describe("a private inference", () => {
     run.close();
   });
 
+  it.each([2, 3, 7])("reveals the label alone, of %i", async (labels) => {
+    const h = await harness({ answer: "label", labels, labelNames: [..."abcdefg"].slice(0, labels) }, 8);
+    const chosen = new Set<number>();
+    for (let seed = 0; seed < 6; seed++) {
+      const text = randomText(h.spec, 7, seed);
+      const float = h.float(text);
+      const { logits, run } = await h.secure(text);
+      expect(logits.length).toBe(1);
+      // Of two that are closer than the arithmetic's error, either may win.
+      for (const index of [logits[0], h.clear(text).logits[0]]) {
+        expect(float[index]).toBeGreaterThan(Math.max(...float) - 0.02);
+      }
+      chosen.add(logits[0]);
+      run.close();
+    }
+    if (labels > 3) expect(chosen.size).toBeGreaterThan(1);
+  });
+
   it("takes 2linear where the scores are positive, and refuses it where a sum may be zero", async () => {
     const towards = (name: string, data: Float32Array) =>
       /(query|key)\.bias$/.test(name) ? data.map(() => 1.5) : data;

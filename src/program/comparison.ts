@@ -1,0 +1,76 @@
+import type { Builder } from "./builder.ts";
+import { liftBits } from "./rings.ts";
+import { lifted, polynomial } from "./roots.ts";
+import type { Value, Variable } from "./steps.ts";
+
+/** [x >= 0] as a masked bit: a carry tree over blocks of four bits, one flight a level (protocols/compare.ts). */
+export function notNegative(b: Builder, x: Value): Value {
+  const blocks = Math.ceil((liftBits(x) - 1) / 4);
+  // g and p of each node and the sign; a finished tree is one bit.
+  const bits = (nodes: number) => b.bits("carry", x.rows, x.columns, nodes === 1 ? 1 : 2 * nodes + 1);
+  let tree = b.add({ kind: "lessThan", x: x.id, blocks }, bits(blocks));
+  for (let nodes = blocks; nodes > 1; nodes = Math.ceil(nodes / 2)) {
+    const opened = b.openBits(tree);
+    tree = b.add({ kind: "carry", x: opened.id, nodes }, bits(Math.ceil(nodes / 2)));
+  }
+  return b.openBits(tree);
+}
+
+/** The largest entry of each row of a masked value, as a masked value of one column. */
+export function rowMax(b: Builder, x: Value): Value {
+  let current = x;
+  while (current.columns > 1) {
+    const [left, right] = halves(b, current);
+    const { apart, bit } = compared(b, left, right);
+    current = larger(b, apart, bit, right);
+  }
+  return current;
+}
+
+/** The index of the largest entry of one masked row, as a share; of equal ones any. Indices travel beside the entries. */
+export function argmax(b: Builder, x: Value): Value {
+  const index = (columns: number) => b.value("index", 1, columns, 1, x.columns, "share");
+  let entries = x;
+  let share = b.add({ kind: "ramp" }, index(x.columns));
+  while (entries.columns > 1) {
+    const indices = halves(b, b.open(share, "exchange", 1, x.columns));
+    const [left, right] = halves(b, entries);
+    const { apart, bit } = compared(b, left, right);
+    const winner = index(right.columns);
+    const chosen = [
+      { coefficient: 1, degrees: [1, 0, 1] },
+      { coefficient: -1, degrees: [0, 1, 1] },
+      { coefficient: 1, degrees: [0, 1, 0] },
+    ];
+    share = polynomial(b, [lifted(indices[0]), lifted(indices[1]), bit], chosen, 0, winner);
+    if (right.columns === 1) break;
+    entries = larger(b, apart, bit, right);
+  }
+  return share;
+}
+
+/** Left and right half of the columns; they overlap by one column when the number is odd. */
+function halves(b: Builder, x: Value): [Value, Value] {
+  const columns = Math.ceil(x.columns / 2);
+  const part = (offset: number) =>
+    b.add({ kind: "slice", x: x.id, offset }, b.value("half", x.rows, columns, x.scale, x.bound / x.scale, "masked"));
+  return [part(0), part(x.columns - columns)];
+}
+
+/** x - y, and the bit [x >= y] as a variable of polynomials. */
+function compared(b: Builder, x: Value, y: Value): { apart: Value; bit: Variable } {
+  const apart = b.value("difference", x.rows, x.columns, x.scale, (2 * x.bound) / x.scale, "masked");
+  b.add({ kind: "difference", x: x.id, y: y.id }, apart);
+  return { apart, bit: { x: notNegative(b, apart).id, kind: "bit", repeat: 1 } };
+}
+
+/** max(x, y) = y + (x - y)·[x >= y], opened. */
+function larger(b: Builder, apart: Value, bit: Variable, y: Value): Value {
+  const size = y.bound / y.scale;
+  const monomials = [
+    { coefficient: 1, degrees: [1, 1, 0] },
+    { coefficient: 1, degrees: [0, 0, 1] },
+  ];
+  const out = b.value("maximum", y.rows, y.columns, y.scale, size, "share");
+  return b.open(polynomial(b, [lifted(apart), bit, lifted(y)], monomials, 0, out), "exchange", y.scale, size);
+}
