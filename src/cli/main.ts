@@ -25,6 +25,7 @@ const approximate = (command: Command) =>
     .option("--gelu <name>", "stand-in for GeLU: exact, quad, relu")
     .option("--softmax <name>", "stand-in for softmax: exact, 2quad[:c], 2relu[:ε], 2linear")
     .option("--embedding <mode>", "private: the tables stay with the server; public: the client gets them")
+    .option("--answer <what>", "what the client learns: scores, or the label alone")
     .option(
       "--calibrate <file>",
       "texts, one a line, that set the ranges (default: the folder's plan, or texts that ship)",
