@@ -43,26 +43,20 @@ export async function demo(given: string | undefined, options: { json?: boolean 
     printAnswer(result, client.spec);
     print(`the same model in the clear differs by ${error.toFixed(5)} in its logits`);
     print();
-    const lines = [
-      ["", "saw", "must not see"],
+    const seen: [string, string, string][] = [
       [
         "client",
-        `the text, the answer, and ${formatBytes(sizes.server)} of masked values: ${glimpses.server}...`,
+        `the text, the answer, ${formatBytes(sizes.server)} of masked values: ${glimpses.server}...`,
         "any weight",
       ],
-      [
-        "server",
-        `${formatBytes(sizes.client)} of masked values: ${glimpses.client}...; length at most ${result.length}`,
-        "the text, the answer",
-      ],
-      [
-        "dealer",
-        `two seeds and masked weights, before the text was used; length at most ${result.length}`,
-        "the text, any weight",
-      ],
+      ["server", `${formatBytes(sizes.client)} of masked values: ${glimpses.client}...`, "the text, the answer"],
+      ["dealer", "two seeds and masked weights, before the text was used", "the text, the answer, any weight"],
     ];
-    for (const [who, saw, hidden] of lines)
-      print(`${who.padEnd(8)}${saw}${hidden === "" ? "" : `  | not: ${hidden}`}`.trimEnd());
+    for (const [who, saw, hidden] of seen) {
+      print(`${who}  saw      ${saw}`);
+      print(`        never    ${hidden}`);
+    }
+    print(`server and dealer also know that the text has at most ${result.length} tokens`);
   } finally {
     progress.stop();
     await client?.close();

@@ -227,7 +227,7 @@ export class Compiler implements Ops<Handle> {
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
     const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * fn.slack * opened.scale));
     const period = 2 ** periodBits / opened.scale;
-    const fit = fitFourier((t) => fn.f(t) - fn.slope * t, reach, period, fn.parity, 2 ** -12);
+    const fit = fitFourier((t) => fn.f(t) - fn.slope * t, reach, period, fn.parity);
     const scale = 2 ** FOURIER_OUT_BITS;
     const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     this.b.add(
@@ -235,7 +235,7 @@ export class Compiler implements Ops<Handle> {
         kind: "fourier",
         x: opened.id,
         periodBits,
-        harmonics: fit.harmonics,
+        stride: fit.stride,
         cosines: fit.cosines,
         sines: fit.sines,
         constant: constant(fit.constant * scale),

@@ -147,7 +147,8 @@ export type Step = StepBase &
         readonly kind: "fourier";
         readonly x: ValueId;
         readonly periodBits: number;
-        readonly harmonics: readonly number[];
+        /** Harmonics 1, 2, 3, ... (1), or the odd ones alone (2); as many as there are cosines. */
+        readonly stride: 1 | 2;
         readonly cosines: readonly number[];
         readonly sines: readonly number[];
         readonly constant: Constant;

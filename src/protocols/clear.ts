@@ -94,7 +94,7 @@ class ClearScope extends Scope {
       case "keys":
         return keysInto(this, step, out, this.x(step.x), this.input.tokens);
       case "fourier":
-        this.ring.fourierClear(out, this.x(step.x), step.periodBits, factors(step), step.trigBits);
+        this.ring.fourierClear(out, this.x(step.x), step.periodBits, step.stride, factors(step), step.trigBits);
         return this.ring.addConstant(out, out, ...split(step.constant));
       case "lessThan":
         // The finished bit at once; the tree above it only passes it on.

@@ -16,7 +16,7 @@ type Fourier = StepOf<"fourier">;
 
 function block(step: Fourier, program: Program): Block {
   const out = program.values[step.out];
-  return { length: 2 * step.harmonics.length * elements(out), bits: out.ring };
+  return { length: 2 * step.cosines.length * elements(out), bits: out.ring };
 }
 
 /** The public factors' coefficients at their scale: cosines, then sines. */
@@ -30,14 +30,21 @@ export const fourier: Protocol<"fourier"> = {
   deal(d, step) {
     const { length, bits } = block(step, d.program);
     const secret = d.temp(length);
-    d.ring.fourierSecrets(secret, d.get("full", step.x), step.periodBits, step.harmonics.length, step.trigBits);
+    d.ring.fourierSecrets(
+      secret,
+      d.get("full", step.x),
+      step.periodBits,
+      step.cosines.length,
+      step.stride,
+      step.trigBits,
+    );
     d.deal(step, secret, bits);
   },
 
   run(p, step) {
     const shares = p.dealt(step, 0, block(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
-    p.ring.fourier(out, p.get("public", step.x), step.periodBits, factors(step), shares);
+    p.ring.fourier(out, p.get("public", step.x), step.periodBits, step.stride, factors(step), shares);
     if (p.isServer) p.ring.addConstant(out, out, ...split(step.constant));
   },
 };

@@ -47,9 +47,9 @@ export interface Kernels {
     pairCount: N,
   ): void;
   repeatWords(out: N, a: N, n: N, repeat: N): void;
-  fourierSecrets(out: N, r: N, n: N, bits: N, harmonics: N, trigBits: N): void;
-  fourierEvaluate(out: N, x: N, n: N, bits: N, harmonics: N, coefficients: N, shares: N): void;
-  fourierClear(out: N, x: N, n: N, bits: N, harmonics: N, coefficients: N, trigBits: N): void;
+  fourierSecrets(out: N, r: N, n: N, bits: N, harmonics: N, stride: N, trigBits: N): void;
+  fourierEvaluate(out: N, x: N, n: N, bits: N, harmonics: N, stride: N, coefficients: N, shares: N): void;
+  fourierClear(out: N, x: N, n: N, bits: N, harmonics: N, stride: N, coefficients: N, trigBits: N): void;
   lessThanSecrets(out: N, r: N, n: N, ring: N, blocks: N): void;
   lessThanLeaves(out: N, c: N, shares: N, n: N, ring: N, blocks: N, server: N): void;
   carrySecrets(out: N, rho: N, n: N, nodes: N): void;

@@ -341,23 +341,30 @@ export class Ring {
     for (const pointer of tables) this.memory.release(pointer);
   }
 
-  fourierSecrets(out: Words, r: Words, bits: number, harmonics: number, trigBits: number): void {
+  /** The dealer's cosines and sines of the harmonics of r mod 2^bits, at scale 2^trigBits. */
+  fourierSecrets(out: Words, r: Words, bits: number, harmonics: number, stride: 1 | 2, trigBits: number): void {
     sized(2 * harmonics * r.length, out);
-    this.kernels.fourierSecrets(out.pointer, r.pointer, r.length, bits, harmonics, trigBits);
+    this.kernels.fourierSecrets(out.pointer, r.pointer, r.length, bits, harmonics, stride, trigBits);
   }
 
-  /** `factors`: the coefficients of the cosines, then of the sines, times the factor's scale. */
-  fourier(out: Words, x: Words, bits: number, factors: Float64Array, shares: Words): void {
+  /**
+   * A party's share of a Fourier series of an opened value. `factors`: the coefficients of the cosines, then of the sines,
+   * times the factor's scale; harmonics are consecutive (stride 1) or odd (2).
+   */
+  fourier(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, shares: Words): void {
     sized(factors.length * x.length, shares);
+    const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
-      this.kernels.fourierEvaluate(out.pointer, x.pointer, x.length, bits, factors.length / 2, pointer, shares.pointer),
+      this.kernels.fourierEvaluate(out.pointer, x.pointer, x.length, bits, count, stride, pointer, shares.pointer),
     );
   }
 
-  fourierClear(out: Words, x: Words, bits: number, factors: Float64Array, trigBits: number): void {
+  /** The same in the clear, at r = 0. */
+  fourierClear(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, trigBits: number): void {
     same(out, x);
+    const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
-      this.kernels.fourierClear(out.pointer, x.pointer, x.length, bits, factors.length / 2, pointer, trigBits),
+      this.kernels.fourierClear(out.pointer, x.pointer, x.length, bits, count, stride, pointer, trigBits),
     );
   }
 

@@ -233,41 +233,45 @@ describe("comparison", () => {
 });
 
 describe("Fourier functions", () => {
-  it("add up to the series within the factors' and the dealer's roundings", async () => {
-    const [period, trig, scale] = [12, 14, 2 ** 26];
-    const count = 2 ** period;
-    const values = Array.from({ length: count }, (_, i) => BigInt(i - count / 2));
-    const b = new Builder();
-    const x = b.add({ kind: "input", source: "mask" }, b.value("x", 1, count, 2 ** 8, 8, "masked"));
-    const out = kept(b.value("f", 1, count, scale, 4, "share"), 40);
-    const step = {
-      kind: "fourier" as const,
-      x: x.id,
-      periodBits: period,
-      harmonics: [1, 2, 3],
-      cosines: [0.7, -0.2, 0.05],
-      sines: [0.3, 0, -0.4],
-      constant: 2 ** 20,
-      factorScale: scale / 2 ** trig,
-      trigBits: trig,
-    };
-    b.add(step, out);
-    const program = b.finish(1, out);
-    const parties = await run(ring, program, new Map([[x.id, values]]));
-    const results = joined(parties, out);
-    const series = factors(program.steps[1] as StepOf<"fourier">);
-    // Each of 2·3 factors rounds by 1/2 and meets a cosine of 2^14; each cosine rounds by 1/2 and meets a factor.
-    const bound = 6 * 0.5 * 2 ** trig + 0.5 * series.reduce((s, c) => s + 2 * Math.abs(c), 0) + 64;
-    for (const [i, v] of values.entries()) {
-      const theta = (2 * Math.PI * Number(v)) / count;
-      let expected = step.constant;
-      step.harmonics.forEach((h, j) => {
-        expected += (step.cosines[j] * Math.cos(h * theta) + step.sines[j] * Math.sin(h * theta)) * scale;
-      });
-      expect(Math.abs(Number(results[i]) - expected)).toBeLessThan(bound);
-    }
-    parties.close();
-  });
+  it.each([1, 2] as const)(
+    "add up to the series within the factors' and the dealer's roundings, stride %i",
+    async (stride) => {
+      const [period, trig, scale] = [12, 14, 2 ** 26];
+      const count = 2 ** period;
+      const values = Array.from({ length: count }, (_, i) => BigInt(i - count / 2));
+      const b = new Builder();
+      const x = b.add({ kind: "input", source: "mask" }, b.value("x", 1, count, 2 ** 8, 8, "masked"));
+      const out = kept(b.value("f", 1, count, scale, 4, "share"), 40);
+      const step = {
+        kind: "fourier" as const,
+        x: x.id,
+        periodBits: period,
+        stride,
+        cosines: [0.7, -0.2, 0.05],
+        sines: [0.3, 0, -0.4],
+        constant: 2 ** 20,
+        factorScale: scale / 2 ** trig,
+        trigBits: trig,
+      };
+      b.add(step, out);
+      const program = b.finish(1, out);
+      const parties = await run(ring, program, new Map([[x.id, values]]));
+      const results = joined(parties, out);
+      const series = factors(program.steps[1] as StepOf<"fourier">);
+      // Each of 2·3 factors rounds by 1/2 and meets a cosine of 2^14; each cosine rounds by 1/2 and meets a factor.
+      const bound = 6 * 0.5 * 2 ** trig + 0.5 * series.reduce((s, c) => s + 2 * Math.abs(c), 0) + 64;
+      for (const [i, v] of values.entries()) {
+        const theta = (2 * Math.PI * Number(v)) / count;
+        let expected = step.constant;
+        step.cosines.forEach((cosine, j) => {
+          const angle = (1 + step.stride * j) * theta;
+          expected += (cosine * Math.cos(angle) + step.sines[j] * Math.sin(angle)) * scale;
+        });
+        expect(Math.abs(Number(results[i]) - expected)).toBeLessThan(bound);
+      }
+      parties.close();
+    },
+  );
 });
 
 describe("roots", () => {
