@@ -22,8 +22,11 @@ const program = new Command("mpcformer")
 const json = () => new Option("--json", "print JSON for machines");
 const approximate = (command: Command) =>
   command
-    .option("--gelu <name>", "stand-in for GeLU: exact, quad, relu")
-    .option("--softmax <name>", "stand-in for softmax: exact, 2quad[:c], 2relu[:ε], 2linear")
+    .option("--gelu <name>", "stand-in for GeLU: exact, quad, relu (default: the folder's; quad for a named shape)")
+    .option(
+      "--softmax <name>",
+      "stand-in for softmax: exact, 2quad[:c], 2relu[:ε], 2linear (default: the folder's; 2quad for a named shape)",
+    )
     .option("--embedding <mode>", "private: the tables stay with the server; public: the client gets them")
     .option("--answer <what>", "what the client learns: scores, or the label alone")
     .option(

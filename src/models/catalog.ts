@@ -19,7 +19,7 @@ export type CatalogName = keyof typeof SHAPES;
 /** The names of all shapes, smallest first. */
 export const catalogNames = Object.keys(SHAPES) as readonly CatalogName[];
 
-/** The spec of a named shape, with two labels. @throws an Error that lists the known names. */
+/** The spec of a named shape, with two labels and MPCFormer's stand-ins. @throws an Error that lists the known names. */
 export function catalogSpec(name: string, overrides: SpecOverrides = {}): ModelSpec {
   if (!Object.hasOwn(SHAPES, name)) throw new Error(`unknown shape: use one of ${catalogNames.join(", ")}`);
   const [layers, hidden, heads, intermediate] = SHAPES[name as CatalogName];
@@ -38,8 +38,8 @@ export function catalogSpec(name: string, overrides: SpecOverrides = {}): ModelS
     positionOffset: roberta ? 2 : 0,
     problem: "classification",
     labelNames: ["LABEL_0", "LABEL_1"],
-    gelu: "exact",
-    softmax: "exact",
+    gelu: "quad",
+    softmax: "2quad:5",
     embedding: "public",
     answer: "scores",
   };

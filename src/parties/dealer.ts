@@ -3,7 +3,7 @@
 import type * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
-import type { Program } from "../program/steps.ts";
+import type { Program, Step, WeightSlot } from "../program/steps.ts";
 import { Dealer } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
@@ -90,7 +90,8 @@ export class DealerService {
     }
     const started = performance.now();
     await client.channel.sendJson(0, { accepted: true } satisfies v.InferOutput<typeof accepted>);
-    const weights = await this.setup(channel, message.model.id, program);
+    const arriving = await this.setup(channel, message.model.id, program);
+    const weights = new StoredWeights(arriving.words, program.weights);
     const dealer = new Dealer(
       this.ring,
       program,
@@ -99,7 +100,8 @@ export class DealerService {
       weights,
     );
     try {
-      await dealProgram(dealer, (step, packed) => channel.send("offline", step.id, [packed]), this.options.progress);
+      const emit = (step: Step, packed: Uint8Array) => channel.send("offline", step.id, [packed]);
+      await dealProgram(dealer, emit, this.options.progress, (step) => arriving.until(step));
     } finally {
       dealer.close();
     }
@@ -114,29 +116,52 @@ export class DealerService {
     );
   }
 
-  /** Takes from the server the masked weights that are not here yet. */
-  private async setup(channel: Channel, model: string, program: Program): Promise<StoredWeights> {
+  /**
+   * Asks the server for the masked weights that are not here yet. They arrive in the order of their use while the first
+   * steps are dealt already.
+   */
+  private async setup(channel: Channel, model: string, program: Program): Promise<ArrivingWeights> {
     const keys: string[] = [];
     for (const slot of program.weights) keys.push(`${model}:${await slotKey(slot.ref)}`);
     const lacking = program.weights.filter((slot) => !this.weights.has(keys[slot.id]));
     await channel.sendJson(0, { missing: lacking.map((s) => s.id) });
-    for (const slot of lacking) {
-      const words = this.ring.alloc(slot.rows * slot.columns);
-      try {
-        let at = 0;
-        for (const size of setupParts(slot)) {
-          words.bytes().set(await channel.receive("setup", slot.id, size), at);
-          at += size;
-        }
-      } catch (error) {
-        this.ring.free(words);
-        throw error;
+    const words = keys.map((key) => this.weights.get(key));
+    const until = async (step: Step) => {
+      const last = step.kind === "linear" ? Math.max(...step.terms.map((t) => t.weightId)) : -1;
+      while (lacking.length > 0 && lacking[0].id <= last) {
+        const slot = lacking.shift()!;
+        words[slot.id] = await this.take(channel, slot, keys[slot.id]);
       }
-      this.weights.set(keys[slot.id], words);
-    }
-    return new StoredWeights(
-      keys.map((key) => this.weights.get(key)!),
-      program.weights,
-    );
+    };
+    return { words, until };
   }
+
+  private async take(channel: Channel, slot: WeightSlot, key: string): Promise<Words> {
+    const words = this.ring.alloc(slot.rows * slot.columns);
+    try {
+      let at = 0;
+      for (const size of setupParts(slot)) {
+        words.bytes().set(await channel.receive("setup", slot.id, size), at);
+        at += size;
+      }
+    } catch (error) {
+      this.ring.free(words);
+      throw error;
+    }
+    const known = this.weights.get(key);
+    if (known === undefined) {
+      this.weights.set(key, words);
+      return words;
+    }
+    // Another session brought the same operand meanwhile.
+    this.ring.free(words);
+    return known;
+  }
+}
+
+interface ArrivingWeights {
+  /** By slot; filled as they come. */
+  readonly words: readonly (Words | undefined)[];
+  /** Resolves when everything that a step needs is here. */
+  until(step: Step): Promise<void>;
 }

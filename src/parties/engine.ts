@@ -33,15 +33,20 @@ export function unpackOne(ring: Ring, out: Words, packed: Uint8Array, blocks: re
   ring.unpackBits(out, packed.subarray(at, at + blockBytes(blocks[index])), blocks[index].bits);
 }
 
-/** The dealer's run: for each step the server's shares of the correlated secrets, packed. */
+/**
+ * The dealer's run: for each step the server's shares of the correlated secrets, packed. `ready` is awaited before each
+ * step: weights may still be on their way.
+ */
 export async function dealProgram(
   d: Dealer,
   emit: (step: Step, packed: Uint8Array) => Promise<void>,
   progress?: Progress,
+  ready?: (step: Step) => Promise<void>,
 ): Promise<void> {
   const { steps } = d.program;
   for (const step of steps) {
     const protocol = protocolOf(step);
+    await ready?.(step);
     protocol.deal?.(d, step);
     const corrections = d.takeCorrections();
     const blocks = protocol.traffic(step, d.program).dealt ?? [];

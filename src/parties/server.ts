@@ -141,12 +141,18 @@ export class ServerService {
       model: this.served.model,
     } satisfies v.InferOutput<typeof messages.toDealer>);
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
-    if (missing.length > 0) await this.uploadWeights(dealer, program, missing);
-    for (const step of program.steps) {
-      const size = bytesOf(protocolOf(step).traffic(step, program).dealt ?? []);
-      if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
-      this.options.progress?.(step.id + 1, program.steps.length);
-    }
+    const take = async () => {
+      for (const step of program.steps) {
+        const size = bytesOf(protocolOf(step).traffic(step, program).dealt ?? []);
+        if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
+        this.options.progress?.(step.id + 1, program.steps.length);
+      }
+    };
+    // The dealer deals what it can while later weights are still on their way.
+    await allOrFirstError([
+      take(),
+      missing.length > 0 ? this.uploadWeights(dealer, program, missing) : Promise.resolve(),
+    ]);
     return parse(messages.offlineReport, await dealer.receiveJson(0), "dealer");
   }
 
@@ -162,9 +168,9 @@ export class ServerService {
     for (const id of missing) {
       const slot = program.weights[id];
       if (slot === undefined) throw new PartyError("the dealer asks for a weight that the program has not");
-      const parts: Uint8Array[] = [];
-      this.integers.mask(slot, masks, (part) => parts.push(part));
-      for (const part of parts) await dealer.send("setup", slot.id, [part]);
+      const sent: Promise<void>[] = [];
+      this.integers.mask(slot, masks, (part) => sent.push(dealer.send("setup", slot.id, [part])));
+      await Promise.all(sent);
     }
     this.options.log?.(`the dealer has ${missing.length} masked weights more`);
   }

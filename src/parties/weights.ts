@@ -71,16 +71,18 @@ export class WeightMasks implements MaskedWeights {
 
 /** The masked operands as a dealer holds them. */
 export class StoredWeights implements MaskedWeights {
-  private readonly words: readonly Words[];
+  private readonly words: readonly (Words | undefined)[];
   private readonly slots: readonly WeightSlot[];
 
-  constructor(words: readonly Words[], slots: readonly WeightSlot[]) {
+  constructor(words: readonly (Words | undefined)[], slots: readonly WeightSlot[]) {
     this.words = words;
     this.slots = slots;
   }
 
   chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void {
-    use(this.words[weightId], 0, this.slots[weightId].rows);
+    const words = this.words[weightId];
+    if (words === undefined) throw new Error(`masked weight ${weightId} has not arrived`);
+    use(words, 0, this.slots[weightId].rows);
   }
 }
 

@@ -39,7 +39,7 @@ describe("results", () => {
     expect(quad.online.flights).toBeLessThanOrEqual(2 * 30);
     expect(quad.offline.bytes.dealer_to_client).toBe(0);
     expect(quad.steps.length).toBeGreaterThan(20);
-    const exact = await run();
+    const exact = await run("--gelu", "exact", "--softmax", "exact");
     for (const way of ["client_to_server", "server_to_client"]) {
       expect(exact.online.bytes[way]).toBeLessThan(2 * quad.online.bytes[way]);
     }

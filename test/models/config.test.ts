@@ -16,7 +16,7 @@ const spec = (fields: Record<string, unknown>, overrides = {}) =>
 
 describe("specOf", () => {
   it("fills in Hugging Face's defaults", () => {
-    expect(spec({})).toEqual(catalogSpec("bert-tiny", { embedding: "private" }));
+    expect(spec({})).toEqual(catalogSpec("bert-tiny", { embedding: "private", gelu: "exact", softmax: "exact" }));
     expect(spec({ model_type: "roberta", type_vocab_size: 1 })).toMatchObject({ positionOffset: 2, types: 1 });
     expect(spec({ model_type: "roberta", pad_token_id: 4 }).positionOffset).toBe(5);
   });
