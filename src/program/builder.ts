@@ -21,6 +21,15 @@ export class Builder {
     return value;
   }
 
+  /** Emits under another label, and returns to the present one. */
+  within(label: string, group: string, emit: () => Value): Value {
+    const before = [this.label, this.group];
+    [this.label, this.group] = [label, group];
+    const out = emit();
+    [this.label, this.group] = before;
+    return out;
+  }
+
   add(step: Unnumbered<Step>, out: Value): Value {
     const base = { id: this.steps.length, label: this.label, group: this.group, out: out.id };
     this.steps.push({ ...step, ...base } as Step);

@@ -347,10 +347,9 @@ export class Compiler implements Ops<Handle> {
     let memo: Value | null = null;
     const [label, group] = [this.b.label, groupOf(x)];
     const held = () => {
-      if (memo === null) {
-        [this.b.label, this.b.group] = [label, group];
-        memo = this.open(value, "toServer", this.target(x.range, ACTIVATION_BITS, 12), magnitude(x.range));
-      }
+      memo ??= this.b.within(label, group, () =>
+        this.open(value, "toServer", this.target(x.range, ACTIVATION_BITS, 12), magnitude(x.range)),
+      );
       return memo;
     };
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
@@ -407,15 +406,16 @@ export class Compiler implements Ops<Handle> {
     const exponent = (this.plan.exponents[x.name] ?? DEFAULT_EXPONENT) - Math.min(this.slack, 4);
     const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
     const scale = inner.scale * 2 ** exponent;
-    const [label, group] = [x.name, dense.kind === "table" ? "embedding" : "linear"];
     const terms = x.parts.flatMap((part) => this.terms(part, x, scale));
     const bias = biasOf(x.parts, scale);
-    [this.b.label, this.b.group] = [label, group];
     if (x.rowsMasked && bias !== null) {
       terms.push(this.b.term(this.mask(), { kind: "outer", bias }, 1, x.columns));
     }
     const shape = { rows: x.rows, columns: x.columns, scale, magnitude: magnitude(x.range) };
-    const out = this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, centre);
+    const group = dense.kind === "table" ? "embedding" : "linear";
+    const out = this.b.within(x.name, group, () =>
+      this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, centre),
+    );
     if (!centre) x.memo = out;
     return out;
   }
