@@ -1,10 +1,12 @@
 import { classifier } from "../models/bert.ts";
 import type { Client } from "../parties/client.ts";
 import { FloatOps } from "../program/float.ts";
+import { Ring } from "../ring/ring.ts";
 import { answer, openClient, printAnswer } from "./parties.ts";
 import { startParties } from "./processes.ts";
+import { outsideRange } from "./ranges.ts";
 import { openSource } from "./source.ts";
-import { formatBytes, note, Progress, print, printJson } from "./terminal.ts";
+import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";
 const GLIMPSE_BYTES = 24;
@@ -17,6 +19,12 @@ export async function demo(given: string | undefined, options: { json?: boolean 
   const source = await openSource("demo", { overrides: {} });
   // A text that cannot be judged is refused before anything starts.
   const tokens = source.tokenizer!.encode(text);
+  const [outside] = outsideRange(source, [tokens], await Ring.create(), () => {});
+  if (outside !== undefined) {
+    throw new UsageError(
+      `the text takes "${outside.name}" ${outside.excess.toFixed(1)} times beyond the plan: give a text like a film review's sentence`,
+    );
+  }
   const parties = await startParties(["demo"]);
   const sizes = { client: 0, server: 0 };
   const glimpses: Record<"client" | "server", string> = { client: "", server: "" };

@@ -1,12 +1,7 @@
 import { classifier } from "../models/bert.ts";
-import { compile } from "../models/calibrate.ts";
-import { type Client, TextInput } from "../parties/client.ts";
-import { IntegerWeights } from "../parties/weights.ts";
+import type { Client } from "../parties/client.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
-import { bucketFor } from "../program/lengths.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
-import type { Program } from "../program/steps.ts";
-import { runClear, type Violation } from "../protocols/clear.ts";
 import { Ring } from "../ring/ring.ts";
 import { readLabelled } from "./data.ts";
 import { floatMatmul } from "./float.ts";
@@ -14,6 +9,7 @@ import { agreement, pearson } from "./metrics.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openClient } from "./parties.ts";
 import { startParties } from "./processes.ts";
+import { outsideRange } from "./ranges.ts";
 import { openSource, type Source } from "./source.ts";
 import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
@@ -50,7 +46,7 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
   const labels = rows.map((r) => r.label);
   const clear = inTheClear(source, texts, matmul, progress);
-  const outside = outsideRange(source, texts, await Ring.create(), progress);
+  const outside = outsideRange(source, texts, await Ring.create(), progress.of("in fixed point"));
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
   const [metric, value] = measure(spec, hidden ?? clear, labels);
@@ -88,30 +84,6 @@ function inTheClear(source: Source, texts: readonly TokenizedText[], matmul: Mat
     step(i + 1, texts.length);
     return [...logits];
   });
-}
-
-/** Texts that the fixed-point run finds to leave the plan's range: their private answers may be wrong. */
-function outsideRange(
-  source: Source,
-  texts: readonly TokenizedText[],
-  ring: Ring,
-  progress: Progress,
-): (Violation & { index: number })[] {
-  const { spec, plan, weights } = source;
-  const integers = new IntegerWeights(ring, weights);
-  const programs = new Map<number, Program>();
-  const step = progress.of("in fixed point");
-  const found: (Violation & { index: number })[] = [];
-  texts.forEach((text, index) => {
-    const length = bucketFor(text.ids.length, spec.positions - spec.positionOffset);
-    const program = programs.get(length) ?? compile(spec, plan, length);
-    programs.set(length, program);
-    const input = new TextInput(ring, program, spec, text, weights);
-    const { violations } = runClear(ring, program, integers.for(program), input);
-    if (violations.length > 0) found.push({ ...violations[0], index });
-    step(index + 1, texts.length);
-  });
-  return found;
 }
 
 async function underMpc(

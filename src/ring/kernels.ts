@@ -34,7 +34,8 @@ export interface Kernels {
   matmulNarrow(out: N, a: N, packed: N, scratch: N, m: N, k: N, n: N, klass: N, accumulate: N): void;
   packBits(out: N, a: N, bits: N, n: N): void;
   unpackBits(out: N, source: N, bits: N, n: N): void;
-  matmulF32Transposed(out: N, a: N, w: N, m: N, k: N, n: N): void;
+  matmulF32Scratch(k: N): N;
+  matmulF32(out: N, a: N, b: N, scratch: N, m: N, k: N, n: N, transposed: N): void;
   polynomialEvaluate(
     out: N,
     n: N,
@@ -61,7 +62,10 @@ let module: Promise<WebAssembly.Module> | null = null;
 
 /** One instance of the kernels over the given memory. The module is compiled once for all. */
 export async function loadKernels(memory: Memory): Promise<Kernels> {
-  module ??= compileModule();
+  module ??= compileModule().catch((error: unknown) => {
+    module = null; // a failed download may be tried again
+    throw error;
+  });
   const imports = { env: { memory: memory.wasm, abort: aborted } };
   const instance = await WebAssembly.instantiate(await module, imports);
   return instance.exports as unknown as Kernels;
@@ -73,7 +77,10 @@ async function compileModule(): Promise<WebAssembly.Module> {
     const { readFile } = await import("node:fs/promises");
     return WebAssembly.compile(await readFile(url));
   }
-  return WebAssembly.compileStreaming(fetch(url));
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`the kernels could not be fetched: status ${response.status} for ${url.pathname}`);
+  // Not compileStreaming: it refuses servers that do not know the media type of .wasm.
+  return WebAssembly.compile(await response.arrayBuffer());
 }
 
 function aborted(): never {

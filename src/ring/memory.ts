@@ -24,16 +24,19 @@ export class Memory {
     this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES });
   }
 
+  /** Bytes handed out and not given back, with the padding of each part. */
   get bytesInUse(): number {
     return this.inUse;
   }
 
+  /** The most that `bytesInUse` has been. */
   get peakBytes(): number {
     return this.peak;
   }
 
   /** @throws RangeError when 4 GiB do not suffice. */
   allocate(bytes: number): number {
+    if (!(bytes >= 0)) throw new RangeError(`cannot allocate ${bytes} bytes`);
     const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
     const pointer = this.takeFree(size) ?? this.extend(size);
     this.owned.set(pointer, size);
@@ -49,10 +52,6 @@ export class Memory {
     this.owned.delete(pointer);
     this.inUse -= size;
     this.giveBack({ start: pointer, size });
-  }
-
-  owns(pointer: number): boolean {
-    return this.owned.has(pointer);
   }
 
   private takeFree(size: number): number | null {
@@ -113,30 +112,38 @@ export class Memory {
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
 
-/** A tensor of 64-bit ring words. Whatever prints it sees its length, never its contents. */
-export class Words {
-  readonly pointer: number;
+/** An owned part of one memory. Whatever prints it sees its length, never its contents; once freed it refuses all use. */
+abstract class Tensor {
   readonly length: number;
-  private readonly memory: Memory;
+  readonly #pointer: number;
+  #memory: Memory | null;
 
-  constructor(memory: Memory, pointer: number, length: number) {
-    this.memory = memory;
-    this.pointer = pointer;
+  constructor(memory: Memory, length: number, bytesEach: number) {
+    if (!Number.isSafeInteger(length) || length < 0) throw new RangeError(`a tensor cannot have ${length} elements`);
+    this.#pointer = memory.allocate(length * bytesEach);
+    this.#memory = memory;
     this.length = length;
   }
 
-  /** Low and high halves in turn; valid until the memory grows. */
-  i32(): Int32Array {
-    return new Int32Array(this.memory.wasm.buffer, this.pointer, 2 * this.length);
+  /** Where it begins. @throws RangeError once freed. */
+  get pointer(): number {
+    this.home();
+    return this.#pointer;
   }
 
-  /** Valid until the memory grows. */
-  bytes(): Uint8Array {
-    return new Uint8Array(this.memory.wasm.buffer, this.pointer, 8 * this.length);
+  /** Whether it lies in `memory` and is not freed. */
+  isIn(memory: Memory): boolean {
+    return this.#memory === memory;
+  }
+
+  /** Gives its memory back. @throws RangeError the second time. */
+  release(): void {
+    this.home().release(this.#pointer);
+    this.#memory = null;
   }
 
   toString(): string {
-    return `Words(${this.length})`;
+    return `${this.constructor.name}(${this.length})`;
   }
 
   toJSON(): string {
@@ -146,22 +153,40 @@ export class Words {
   [inspect](): string {
     return this.toString();
   }
+
+  protected home(): Memory {
+    if (this.#memory === null) throw new RangeError("used after it was freed, or freed twice");
+    return this.#memory;
+  }
+}
+
+/** A tensor of 64-bit ring words. */
+export class Words extends Tensor {
+  /** Allocates uninitialised words. */
+  constructor(memory: Memory, length: number) {
+    super(memory, length, 8);
+  }
+
+  /** Low and high halves in turn; valid until the memory grows. */
+  i32(): Int32Array {
+    return new Int32Array(this.home().wasm.buffer, this.pointer, 2 * this.length);
+  }
+
+  /** Valid until the memory grows. */
+  bytes(): Uint8Array {
+    return new Uint8Array(this.home().wasm.buffer, this.pointer, 8 * this.length);
+  }
 }
 
 /** A tensor of 32-bit floats, for the float reference. */
-export class Floats {
-  readonly pointer: number;
-  readonly length: number;
-  private readonly memory: Memory;
-
-  constructor(memory: Memory, pointer: number, length: number) {
-    this.memory = memory;
-    this.pointer = pointer;
-    this.length = length;
+export class Floats extends Tensor {
+  /** Allocates uninitialised floats. */
+  constructor(memory: Memory, length: number) {
+    super(memory, length, 4);
   }
 
   /** Valid until the memory grows. */
   view(): Float32Array {
-    return new Float32Array(this.memory.wasm.buffer, this.pointer, this.length);
+    return new Float32Array(this.home().wasm.buffer, this.pointer, this.length);
   }
 }

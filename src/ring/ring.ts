@@ -1,6 +1,12 @@
 /** Z_{2^64}: tensors of words and the operations on them. One Ring a party; everything bulky happens in WebAssembly. */
 import { type Kernels, loadKernels } from "./kernels.ts";
 import { Floats, Memory, Words } from "./memory.ts";
+import {
+  type PolynomialMonomial,
+  type PolynomialSecret,
+  type PolynomialVariable,
+  polynomialTables,
+} from "./polynomial.ts";
 
 /** Plaintext weights, packed for the narrow kernel. */
 export interface PackedWeights {
@@ -11,39 +17,17 @@ export interface PackedWeights {
   readonly klass: 0 | 1 | 2;
 }
 
-/** A variable of `Ring.polynomial`: x = A(β) - r as protocols/polynomial.ts has it. kind: 0 native, 1 lifted, 2 bit. */
-export interface PolynomialVariable {
-  readonly x: Words;
-  readonly repeat: number;
-  readonly ring: number;
-  readonly kind: number;
-}
-
-export interface PolynomialMonomial {
-  readonly constant: readonly [number, number];
-  readonly degrees: readonly number[];
-}
-
-/** A share of one secret monomial Π r^powers β^bits; each element serves `repeat` outputs. */
-export interface PolynomialSecret {
-  readonly share: Words;
-  readonly repeat: number;
-  readonly powers: readonly number[];
-  readonly bits: readonly number[];
-}
-
-const MAX_VARIABLES = 4;
-const MAX_DEGREE = 4;
-
 export class Ring {
   readonly memory: Memory;
   private readonly kernels: Kernels;
+  private readonly packed = new Set<PackedWeights>();
 
   private constructor(memory: Memory, kernels: Kernels) {
     this.memory = memory;
     this.kernels = kernels;
   }
 
+  /** A ring with a memory of its own. */
   static async create(): Promise<Ring> {
     const memory = new Memory();
     return new Ring(memory, await loadKernels(memory));
@@ -51,142 +35,158 @@ export class Ring {
 
   /** Uninitialised: every word must be written before it is read. */
   alloc(length: number): Words {
-    return new Words(this.memory, this.memory.allocate(length * 8), length);
+    return new Words(this.memory, length);
   }
 
+  /** @throws RangeError for words freed before, or of another ring. */
   free(w: Words): void {
-    this.memory.release(w.pointer);
+    if (!w.isIn(this.memory)) throw new RangeError("freed twice, or not of this ring");
+    w.release();
   }
 
   allocFloats(length: number): Floats {
-    return new Floats(this.memory, this.memory.allocate(length * 4), length);
+    return new Floats(this.memory, length);
   }
 
+  /** @throws RangeError for floats freed before, or of another ring. */
   freeFloats(f: Floats): void {
-    this.memory.release(f.pointer);
+    if (!f.isIn(this.memory)) throw new RangeError("freed twice, or not of this ring");
+    f.release();
   }
 
   zero(out: Words): void {
+    this.sized(out.length, out);
     out.bytes().fill(0);
   }
 
   copy(out: Words, a: Words): void {
-    same(out, a);
+    this.same(out, a);
     out.bytes().set(a.bytes());
   }
 
   add(out: Words, a: Words, b: Words): void {
-    same(out, a, b);
+    this.same(out, a, b);
     this.kernels.add(out.pointer, a.pointer, b.pointer, out.length);
   }
 
   subtract(out: Words, a: Words, b: Words): void {
-    same(out, a, b);
+    this.same(out, a, b);
     this.kernels.subtract(out.pointer, a.pointer, b.pointer, out.length);
   }
 
   negate(out: Words, a: Words): void {
-    same(out, a);
+    this.same(out, a);
     this.kernels.negate(out.pointer, a.pointer, out.length);
   }
 
   /** Elementwise. */
   multiply(out: Words, a: Words, b: Words): void {
-    same(out, a, b);
+    this.same(out, a, b);
     this.kernels.multiply(out.pointer, a.pointer, b.pointer, out.length);
   }
 
   xor(out: Words, a: Words, b: Words): void {
-    same(out, a, b);
+    this.same(out, a, b);
     this.kernels.xorWords(out.pointer, a.pointer, b.pointer, out.length);
   }
 
   /** Constants come as the two's-complement halves of 64 bits. */
   addConstant(out: Words, a: Words, lo: number, hi: number): void {
-    same(out, a);
+    this.same(out, a);
     this.kernels.addConstant(out.pointer, a.pointer, lo, hi, out.length);
   }
 
   scale(out: Words, a: Words, lo: number, hi: number): void {
-    same(out, a);
+    this.same(out, a);
     this.kernels.scale(out.pointer, a.pointer, lo, hi, out.length);
   }
 
   /** out += a·c */
   addScaled(out: Words, a: Words, lo: number, hi: number): void {
-    same(out, a);
+    this.same(out, a);
     this.kernels.addScaled(out.pointer, a.pointer, lo, hi, out.length);
   }
 
   /** out[i, j] = a[i, j] + row[j] */
   addRow(out: Words, a: Words, row: Words, rows: number, columns: number): void {
-    sized(rows * columns, out, a);
-    sized(columns, row);
+    whole(rows, columns);
+    this.sized(rows * columns, out, a);
+    this.sized(columns, row);
     this.kernels.addRow(out.pointer, a.pointer, row.pointer, rows, columns);
   }
 
   /** out[i, j] += a[i, j]·row[j] */
   scaleColumns(out: Words, a: Words, row: Words, rows: number, columns: number): void {
-    sized(rows * columns, out, a);
-    sized(columns, row);
+    whole(rows, columns);
+    this.sized(rows * columns, out, a);
+    this.sized(columns, row);
     this.kernels.scaleColumns(out.pointer, a.pointer, row.pointer, rows, columns);
   }
 
   /** out[i, j] += column[i]·row[j] */
   addOuter(out: Words, column: Words, row: Words, rows: number, columns: number): void {
-    sized(rows * columns, out);
-    sized(rows, column);
-    sized(columns, row);
+    whole(rows, columns);
+    this.sized(rows * columns, out);
+    this.sized(rows, column);
+    this.sized(columns, row);
     this.kernels.addOuter(out.pointer, column.pointer, row.pointer, rows, columns);
   }
 
+  /** out[i] = Σ_j a[i, j] */
   rowSum(out: Words, a: Words, rows: number, columns: number): void {
-    sized(rows * columns, a);
-    sized(rows, out);
+    whole(rows, columns);
+    this.sized(rows * columns, a);
+    this.sized(rows, out);
     this.kernels.rowSum(out.pointer, a.pointer, rows, columns);
   }
 
   /** out[i, j] = columns·a[i, j] - Σ_j a[i, j] */
   centre(out: Words, a: Words, rows: number, columns: number): void {
-    sized(rows * columns, out, a);
+    whole(rows, columns);
+    this.sized(rows * columns, out, a);
     this.kernels.centre(out.pointer, a.pointer, rows, columns);
   }
 
   /** a mod 2^bits */
   reduce(out: Words, a: Words, bits: number): void {
-    same(out, a);
+    this.same(out, a);
     width(bits);
     this.kernels.reduce(out.pointer, a.pointer, bits, out.length);
   }
 
   /** ((a mod 2^from) >> shift) mod 2^to, the shift logical */
   truncate(out: Words, a: Words, from: number, shift: number, to: number): void {
-    same(out, a);
+    this.same(out, a);
     width(from);
     width(to);
+    whole(shift);
     this.kernels.truncate(out.pointer, a.pointer, from, shift, to, out.length);
   }
 
   signExtend(out: Words, a: Words, bits: number): void {
-    same(out, a);
+    this.same(out, a);
     width(bits);
     this.kernels.signExtend(out.pointer, a.pointer, bits, out.length);
   }
 
   arithmeticShift(out: Words, a: Words, shift: number): void {
-    same(out, a);
+    this.same(out, a);
+    whole(shift);
     this.kernels.arithmeticShift(out.pointer, a.pointer, shift, out.length);
   }
 
   /** Bit bits-1, as 0 or 1 */
   msb(out: Words, a: Words, bits: number): void {
-    same(out, a);
+    this.same(out, a);
     width(bits);
     this.kernels.msb(out.pointer, a.pointer, bits, out.length);
   }
 
+  /** out [columns, rows]; it may not be `a`. */
   transpose(out: Words, a: Words, rows: number, columns: number): void {
-    sized(rows * columns, out, a);
+    whole(rows, columns);
+    distinct(out, a);
+    this.sized(rows * columns, out, a);
     this.kernels.transpose(out.pointer, a.pointer, rows, columns);
   }
 
@@ -201,8 +201,11 @@ export class Ring {
     rows: number,
     columns: number,
   ): void {
+    whole(outOffset, outStride, aOffset, aStride, rows, columns);
+    this.sized(out.length, out);
+    this.sized(a.length, a);
     const last = (offset: number, stride: number) => offset + (rows - 1) * stride + columns;
-    if (rows <= 0 || last(outOffset, outStride) > out.length || last(aOffset, aStride) > a.length) {
+    if (rows === 0 || last(outOffset, outStride) > out.length || last(aOffset, aStride) > a.length) {
       throw new RangeError("copyBlock: the block lies outside a tensor");
     }
     this.kernels.copyBlock(out.pointer + 8 * outOffset, outStride, a.pointer + 8 * aOffset, aStride, rows, columns);
@@ -210,15 +213,19 @@ export class Ring {
 
   /** out[i] = a[floor(i / repeat)] */
   repeat(out: Words, a: Words, repeat: number): void {
-    sized(a.length * repeat, out);
+    whole(repeat);
+    this.sized(a.length * repeat, out);
+    this.sized(a.length, a);
     this.kernels.repeatWords(out.pointer, a.pointer, out.length, repeat);
   }
 
-  /** out (+)= a·b mod 2^64; a [m, k], b [k, n]. */
+  /** out (+)= a·b mod 2^64; a [m, k], b [k, n]; out may be neither. */
   matmul(out: Words, a: Words, b: Words, m: number, k: number, n: number, accumulate = false): void {
-    sized(m * n, out);
-    sized(m * k, a);
-    sized(k * n, b);
+    whole(m, k, n);
+    distinct(out, a, b);
+    this.sized(m * n, out);
+    this.sized(m * k, a);
+    this.sized(k * n, b);
     const scratch = this.memory.allocate(this.kernels.matmulScratch(k, n));
     this.kernels.matmul(out.pointer, a.pointer, b.pointer, scratch, m, k, n, accumulate ? 1 : 0);
     this.memory.release(scratch);
@@ -229,6 +236,7 @@ export class Ring {
    * @throws RangeError for a weight beyond ±32767: the kernel would overflow silently.
    */
   packWeights(weights: Int16Array, k: number, n: number): PackedWeights {
+    whole(k, n);
     if (weights.length !== k * n) throw new RangeError(`expected ${k * n} weights, got ${weights.length}`);
     let largest = 0;
     for (let i = 0; i < weights.length; i++) largest = Math.max(largest, Math.abs(weights[i]));
@@ -239,31 +247,43 @@ export class Ring {
     const pointer = this.memory.allocate(this.kernels.narrowBytes(k, n));
     this.kernels.narrowPack(pointer, source, k, n);
     this.memory.release(source);
-    return { pointer, k, n, klass };
+    const packed = { pointer, k, n, klass } as const;
+    this.packed.add(packed);
+    return packed;
   }
 
+  /** @throws RangeError for weights freed before, or of another ring. */
   freeWeights(packed: PackedWeights): void {
+    if (!this.packed.delete(packed)) throw new RangeError("weights freed before, or not of this ring");
     this.memory.release(packed.pointer);
   }
 
-  /** out (+)= a·weights mod 2^64, exact for any a; a [m, k]. */
+  /** out (+)= a·weights mod 2^64, exact for any a; a [m, k]; out may not be a. */
   matmulNarrow(out: Words, a: Words, packed: PackedWeights, m: number, accumulate = false): void {
     const { pointer, k, n, klass } = packed;
-    sized(m * n, out);
-    sized(m * k, a);
+    if (!this.packed.has(packed)) throw new RangeError("weights freed before, or not of this ring");
+    whole(m);
+    distinct(out, a);
+    this.sized(m * n, out);
+    this.sized(m * k, a);
     const scratch = this.memory.allocate(this.kernels.narrowScratch(k, klass));
     this.kernels.matmulNarrow(out.pointer, a.pointer, pointer, scratch, m, k, n, klass, accumulate ? 1 : 0);
     this.memory.release(scratch);
   }
 
-  /** out = a·wᵀ in floats; a [m, k], w [n, k]. */
+  /** out = a·b in floats; a [m, k], b [k, n]. */
+  matmulF32(out: Floats, a: Floats, b: Floats, m: number, k: number, n: number): void {
+    this.floatProduct(out, a, b, m, k, n, false);
+  }
+
+  /** out = a·wᵀ in floats; a [m, k], w [n, k], the way Hugging Face stores weights. */
   matmulF32Transposed(out: Floats, a: Floats, w: Floats, m: number, k: number, n: number): void {
-    if (out.length !== m * n || a.length !== m * k || w.length !== n * k) throw new RangeError("float shapes differ");
-    this.kernels.matmulF32Transposed(out.pointer, a.pointer, w.pointer, m, k, n);
+    this.floatProduct(out, a, w, m, k, n, true);
   }
 
   /** Writes the low `bits` of every word as a bit stream. @throws RangeError when `target` has not ceil(n·bits/8) bytes. */
   packBits(target: Uint8Array, a: Words, bits: number): void {
+    this.sized(a.length, a);
     packedSize(target, a, bits);
     const scratch = this.memory.allocate(target.length + 8);
     this.kernels.packBits(scratch, a.pointer, bits, a.length);
@@ -273,6 +293,7 @@ export class Ring {
 
   /** Reads a bit stream; words are mod 2^bits. @throws RangeError when `source` has not ceil(n·bits/8) bytes. */
   unpackBits(out: Words, source: Uint8Array, bits: number): void {
+    this.sized(out.length, out);
     packedSize(source, out, bits);
     const scratch = this.memory.allocate(source.length + 16);
     new Uint8Array(this.memory.wasm.buffer, scratch, source.length).set(source);
@@ -285,6 +306,7 @@ export class Ring {
    * @throws RangeError when a value is not finite or |value·scale| >= 2^62; the value is not in the message.
    */
   encode(out: Words, values: Float64Array | Float32Array, scale: number): void {
+    this.sized(out.length, out);
     if (values.length !== out.length) throw new RangeError(`expected ${out.length} values, got ${values.length}`);
     const scratch = this.memory.allocate(values.length * 8);
     new Float64Array(this.memory.wasm.buffer, scratch, values.length).set(values);
@@ -296,6 +318,7 @@ export class Ring {
   /** Words mod 2^bits as signed numbers over `scale`. */
   decode(a: Words, bits: number, scale: number): Float64Array {
     width(bits);
+    this.sized(a.length, a);
     const scratch = this.memory.allocate(a.length * 8);
     this.kernels.decodeF64(scratch, a.pointer, bits, scale, a.length);
     const values = new Float64Array(this.memory.wasm.buffer, scratch, a.length).slice();
@@ -314,36 +337,18 @@ export class Ring {
     monomials: readonly PolynomialMonomial[],
     secrets: readonly PolynomialSecret[],
   ): void {
-    if (variables.length > MAX_VARIABLES) throw new RangeError(`at most ${MAX_VARIABLES} variables`);
-    const degrees = variables.map((_, v) => Math.max(0, ...monomials.map((m) => m.degrees[v])));
-    if (degrees.some((d) => d > MAX_DEGREE)) throw new RangeError(`at most degree ${MAX_DEGREE} in a variable`);
-    for (const v of variables) sized(out.length / v.repeat, v.x);
-    for (const s of secrets) sized(out.length / s.repeat, s.share);
-    const pairs = pairsOf(monomials, secrets);
-    const tables = [
-      variables.flatMap((v, i) => [v.x.pointer, v.repeat, v.ring, v.kind, degrees[i]]),
-      monomials.flatMap((m) => [...m.constant, ...padded(m.degrees), 0, 0]),
-      secrets.flatMap((s) => [s.share.pointer, s.repeat, ...padded(s.powers), ...padded(s.bits)]),
-      pairs.flat(),
-    ].map((t) => this.table(t));
+    for (const v of variables) this.sized(out.length / v.repeat, v.x);
+    for (const s of secrets) this.sized(out.length / s.repeat, s.share);
+    const { pairCount, ...entries } = polynomialTables(variables, monomials, secrets);
+    const tables = [entries.variables, entries.monomials, entries.secrets, entries.pairs].map((t) => this.table(t));
     const [v, m, t, p] = tables;
-    this.kernels.polynomialEvaluate(
-      out.pointer,
-      out.length,
-      server ? 1 : 0,
-      v,
-      variables.length,
-      m,
-      t,
-      p,
-      pairs.length,
-    );
+    this.kernels.polynomialEvaluate(out.pointer, out.length, server ? 1 : 0, v, variables.length, m, t, p, pairCount);
     for (const pointer of tables) this.memory.release(pointer);
   }
 
   /** The dealer's cosines and sines of the harmonics of r mod 2^bits, at scale 2^trigBits. */
   fourierSecrets(out: Words, r: Words, bits: number, harmonics: number, stride: 1 | 2, trigBits: number): void {
-    sized(2 * harmonics * r.length, out);
+    this.sized(2 * harmonics * r.length, out);
     this.kernels.fourierSecrets(out.pointer, r.pointer, r.length, bits, harmonics, stride, trigBits);
   }
 
@@ -352,7 +357,8 @@ export class Ring {
    * times the factor's scale; harmonics are consecutive (stride 1) or odd (2).
    */
   fourier(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, shares: Words): void {
-    sized(factors.length * x.length, shares);
+    this.same(out, x);
+    this.sized(factors.length * x.length, shares);
     const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
       this.kernels.fourierEvaluate(out.pointer, x.pointer, x.length, bits, count, stride, pointer, shares.pointer),
@@ -361,7 +367,7 @@ export class Ring {
 
   /** The same in the clear, at r = 0. */
   fourierClear(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, trigBits: number): void {
-    same(out, x);
+    this.same(out, x);
     const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
       this.kernels.fourierClear(out.pointer, x.pointer, x.length, bits, count, stride, pointer, trigBits),
@@ -369,25 +375,47 @@ export class Ring {
   }
 
   lessThanSecrets(out: Words, r: Words, ring: number, blocks: number): void {
-    sized(Math.ceil(blocks / 4) * r.length, out);
+    this.sized(Math.ceil(blocks / 4) * r.length, out);
     this.kernels.lessThanSecrets(out.pointer, r.pointer, r.length, ring, blocks);
   }
 
   lessThanLeaves(out: Words, c: Words, shares: Words, ring: number, blocks: number, server: boolean): void {
-    sized(Math.ceil(blocks / 4) * c.length, shares);
-    same(out, c);
+    this.sized(Math.ceil(blocks / 4) * c.length, shares);
+    this.same(out, c);
     this.kernels.lessThanLeaves(out.pointer, c.pointer, shares.pointer, c.length, ring, blocks, server ? 1 : 0);
   }
 
   carrySecrets(out: Words, rho: Words, nodes: number): void {
-    same(out, rho);
+    this.same(out, rho);
     this.kernels.carrySecrets(out.pointer, rho.pointer, out.length, nodes);
   }
 
   carryLevel(out: Words, x: Words, rho: Words, secret: Words, nodes: number, server: boolean): void {
-    same(out, x, rho);
-    sized(out.length, secret);
+    this.same(out, x, rho);
+    this.sized(out.length, secret);
     this.kernels.carryLevel(out.pointer, x.pointer, rho.pointer, secret.pointer, out.length, nodes, server ? 1 : 0);
+  }
+
+  private floatProduct(out: Floats, a: Floats, b: Floats, m: number, k: number, n: number, transposed: boolean): void {
+    whole(m, k, n);
+    distinct(out, a, b);
+    this.sized(m * n, out);
+    this.sized(m * k, a);
+    this.sized(k * n, b);
+    const scratch = this.memory.allocate(this.kernels.matmulF32Scratch(k));
+    this.kernels.matmulF32(out.pointer, a.pointer, b.pointer, scratch, m, k, n, transposed ? 1 : 0);
+    this.memory.release(scratch);
+  }
+
+  private same(a: Words, ...others: readonly Words[]): void {
+    this.sized(a.length, a, ...others);
+  }
+
+  private sized(length: number, ...tensors: readonly (Words | Floats)[]): void {
+    for (const t of tensors) {
+      if (t.length !== length) throw new RangeError(`expected ${length} words, got ${t.length}`);
+      if (!t.isIn(this.memory)) throw new RangeError("freed, or not of this ring");
+    }
   }
 
   private withFactors(factors: Float64Array, call: (pointer: number) => void): void {
@@ -404,33 +432,15 @@ export class Ring {
   }
 }
 
-/** Which monomials each secret (and, as -1, the public part) occurs in: all whose degrees reach the secret's powers. */
-function pairsOf(
-  monomials: readonly PolynomialMonomial[],
-  secrets: readonly PolynomialSecret[],
-): (readonly [number, number])[] {
-  const pairs: (readonly [number, number])[] = monomials.map((_, m) => [-1, m] as const);
-  secrets.forEach((s, t) => {
-    monomials.forEach((monomial, m) => {
-      const reached = monomial.degrees.every((d, v) => s.powers[v] + s.bits[v] <= d);
-      if (reached) pairs.push([t, m]);
-    });
-  });
-  return pairs;
-}
-
-function padded(entries: readonly number[]): number[] {
-  return [...entries, ...new Array<number>(MAX_VARIABLES - entries.length).fill(0)];
-}
-
-function same(a: Words, ...others: readonly Words[]): void {
-  sized(a.length, ...others);
-}
-
-function sized(length: number, ...tensors: readonly Words[]): void {
-  for (const t of tensors) {
-    if (t.length !== length) throw new RangeError(`expected ${length} words, got ${t.length}`);
+function whole(...counts: readonly number[]): void {
+  for (const count of counts) {
+    if (!Number.isSafeInteger(count) || count < 0) throw new RangeError(`${count} is not a count`);
   }
+}
+
+/** Where an output written early would change an input still to be read. */
+function distinct(out: Words | Floats, ...inputs: readonly (Words | Floats)[]): void {
+  if (inputs.includes(out)) throw new RangeError("the output may not be one of the inputs");
 }
 
 function width(bits: number): void {

@@ -89,6 +89,45 @@ describe("elementwise", () => {
     }
   });
 
+  it.each([
+    [1, 9],
+    [2, 2],
+    [15, 17],
+    [16, 16],
+    [33, 65],
+    [64, 3],
+  ])("transposes %i x %i", (rows, columns) => {
+    const a = draw(rows * columns, rows);
+    const expected = a.map((_, i) => a[(i % rows) * columns + Math.floor(i / rows)]);
+    expect(apply([a], a.length, (o, m) => ring.transpose(o, m, rows, columns))).toEqual(expected);
+  });
+
+  it("may write over what it reads", () => {
+    const [rows, columns] = [3, 5];
+    const [a, row] = [draw(15, 5), draw(5, 6)];
+    const kernels: ((out: Words, x: Words, r: Words) => void)[] = [
+      (o, x) => ring.add(o, x, x),
+      (o, x) => ring.subtract(o, x, x),
+      (o, x) => ring.multiply(o, x, x),
+      (o, x) => ring.negate(o, x),
+      (o, x) => ring.scale(o, x, -3, 5),
+      (o, x) => ring.addConstant(o, x, -3, 5),
+      (o, x) => ring.truncate(o, x, 40, 7, 20),
+      (o, x) => ring.truncate(o, x, 64, 64, 64),
+      (o, x) => ring.arithmeticShift(o, x, 64),
+      (o, x) => ring.centre(o, x, rows, columns),
+      (o, x, r) => ring.addRow(o, x, r, rows, columns),
+    ];
+    for (const kernel of kernels) {
+      const apart = apply([a, row], 15, kernel);
+      const inPlace = apply([a, row], 15, (o, x, r) => {
+        kernel(x, x, r);
+        ring.copy(o, x);
+      });
+      expect(inPlace).toEqual(apart);
+    }
+  });
+
   it("works by rows and columns", () => {
     const [rows, columns] = [5, 7];
     const [a, row, column, start] = [draw(35, 1), draw(7, 2), draw(5, 3), draw(35, 99)];
@@ -136,6 +175,11 @@ describe("matrix products", () => {
     [2, 3, 5],
     [3, 17, 1],
     [1, 300, 6],
+    [1, 2, 1],
+    [1, 517, 2],
+    [65, 513, 1],
+    [4, 2, 1],
+    [64, 1, 64],
     [17, 64, 33],
     [5, 257, 9],
     [33, 5, 65],
@@ -152,9 +196,10 @@ describe("matrix products", () => {
     "narrow, all weights ±%i and activations of extreme limbs: no overflow",
     (limit) => {
       // Limbs of the largest magnitude in both splittings, all of one sign against the weights' signs.
-      const worst = [0x7fff7fff7fff7fffn, 0x8000800080008000n, 0xffffffffffffffffn, 0x83ff1ffc00000400n];
+      const digits = u64(-1024n - (1024n << 11n) - (512n << 22n));
+      const worst = [0x7fff7fff7fff7fffn, 0x8000800080008000n, digits, 0x83ff1ffc00000400n];
       for (const [m, k, n] of [
-        [2, 1100, 9],
+        [4, 1100, 9],
         [1, 1, 1],
         [33, 7, 8],
       ]) {
@@ -191,12 +236,23 @@ describe("matrix products", () => {
     expect(() => ring.packWeights(Int16Array.of(1, 2), 1, 1)).toThrow(RangeError);
   });
 
-  it("floats", () => {
-    const [m, k, n] = [5, 19, 7];
+  it.each([
+    [1, 1, 1],
+    [5, 19, 7],
+    [4, 8, 8],
+    [9, 3, 13],
+    [3, 66, 12],
+    [2, 5, 3],
+  ])("floats, %i x %i x %i", (m, k, n) => {
     const [a, w, out] = [ring.allocFloats(m * k), ring.allocFloats(n * k), ring.allocFloats(m * n)];
     a.view().set(Float32Array.from({ length: m * k }, (_, i) => Math.sin(i)));
     w.view().set(Float32Array.from({ length: n * k }, (_, i) => Math.cos(3 * i)));
     ring.matmulF32Transposed(out, a, w, m, k, n);
+    const b = ring.allocFloats(k * n);
+    b.view().set(Float32Array.from({ length: k * n }, (_, i) => w.view()[(i % n) * k + Math.floor(i / n)]));
+    const plain = ring.allocFloats(m * n);
+    ring.matmulF32(plain, a, b, m, k, n);
+    expect(plain.view()).toEqual(out.view());
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
         let sum = 0;
@@ -204,7 +260,7 @@ describe("matrix products", () => {
         expect(out.view()[i * n + j]).toBeCloseTo(sum, 4);
       }
     }
-    for (const f of [a, w, out]) ring.freeFloats(f);
+    for (const f of [a, w, out, b, plain]) ring.freeFloats(f);
   });
 });
 

@@ -1,5 +1,7 @@
 // Elementwise kernels over 64-bit ring words. Pointers are 8-byte aligned; n counts words.
 
+const BLOCK: i32 = 16;
+
 // @ts-ignore: decorator
 @inline
 function mask(bits: i32): u64 {
@@ -100,9 +102,10 @@ export function reduce(out: usize, a: usize, bits: i32, n: i32): void {
 /** ((a mod 2^from) >> shift) mod 2^to. */
 export function truncate(out: usize, a: usize, from: i32, shift: i32, to: i32, n: i32): void {
   const wide = mask(from);
-  const narrow = mask(to);
+  // A shift takes its count mod 64.
+  const narrow = shift >= 64 ? 0 : mask(to);
   for (let i: usize = 0, end = <usize>n << 3; i < end; i += 8) {
-    store<u64>(out + i, shift >= 64 ? 0 : ((load<u64>(a + i) & wide) >> shift) & narrow);
+    store<u64>(out + i, ((load<u64>(a + i) & wide) >> shift) & narrow);
   }
 }
 
@@ -120,10 +123,35 @@ export function msb(out: usize, a: usize, bits: i32, n: i32): void {
   for (let i: usize = 0, end = <usize>n << 3; i < end; i += 8) store<u64>(out + i, (load<u64>(a + i) >> (bits - 1)) & 1);
 }
 
+/** In blocks, so that a cache line that was fetched is used up before it is lost; 2 × 2 words at a time within. */
 export function transpose(out: usize, a: usize, rows: i32, columns: i32): void {
-  for (let i: i32 = 0; i < rows; i++) {
-    for (let j: i32 = 0; j < columns; j++) {
-      store<u64>(out + ((<usize>j * <usize>rows + <usize>i) << 3), load<u64>(a + ((<usize>i * <usize>columns + <usize>j) << 3)));
+  const down = <usize>rows << 3;
+  const across = <usize>columns << 3;
+  for (let i0: i32 = 0; i0 < rows; i0 += BLOCK) {
+    const iEnd = min(rows, i0 + BLOCK);
+    for (let j0: i32 = 0; j0 < columns; j0 += BLOCK) {
+      const jEnd = min(columns, j0 + BLOCK);
+      let j = j0;
+      for (; j + 2 <= jEnd; j += 2) {
+        let from = a + <usize>i0 * across + (<usize>j << 3);
+        let to = out + <usize>j * down + (<usize>i0 << 3);
+        let i = i0;
+        for (; i + 2 <= iEnd; i += 2, from += 2 * across, to += 16) {
+          const x = v128.load(from);
+          const y = v128.load(from + across);
+          v128.store(to, v128.shuffle<i64>(x, y, 0, 2));
+          v128.store(to + down, v128.shuffle<i64>(x, y, 1, 3));
+        }
+        if (i < iEnd) {
+          store<u64>(to, load<u64>(from));
+          store<u64>(to + down, load<u64>(from, 8));
+        }
+      }
+      if (j < jEnd) {
+        for (let i = i0; i < iEnd; i++) {
+          store<u64>(out + <usize>j * down + (<usize>i << 3), load<u64>(a + <usize>i * across + (<usize>j << 3)));
+        }
+      }
     }
   }
 }

@@ -1,64 +1,136 @@
-// The float reference's matrix product: a [m, k] times the transpose of w [n, k], both contiguous along k.
+// The float reference's matrix product: out = a·b, a [m, k]. Eight columns of b at a time are copied to a panel that lies
+// as the inner loop reads it; b [k, n] and b [n, k] differ in that copy alone. Tiles of 4 rows by 8 columns.
+
+/** Bytes of scratch for one panel. */
+export function matmulF32Scratch(k: i32): i32 {
+  return k << 5;
+}
+
+/** Columns j..j+7 of b [k, n]; those beyond n are zeros. */
+function panelOf(panel: usize, b: usize, j: i32, k: i32, n: i32): void {
+  const stride = <usize>n << 2;
+  let from = b + (<usize>j << 2);
+  const end = panel + (<usize>k << 5);
+  if (n - j >= 8) {
+    for (; panel < end; panel += 32, from += stride) {
+      v128.store(panel, v128.load(from));
+      v128.store(panel, v128.load(from, 16), 16);
+    }
+    return;
+  }
+  for (; panel < end; panel += 32, from += stride) {
+    for (let c: i32 = 0; c < 8; c++) {
+      store<f32>(panel + (<usize>c << 2), j + c < n ? load<f32>(from + (<usize>c << 2)) : 0);
+    }
+  }
+}
+
+/** The same columns, which are rows j..j+7 of b [n, k]. */
+function panelOfRows(panel: usize, b: usize, j: i32, k: i32, n: i32): void {
+  const stride = <usize>k << 2;
+  for (let c: i32 = 0; c < 8; c += 4) {
+    let done: i32 = 0;
+    const from = b + <usize>(j + c) * stride;
+    const to = panel + (<usize>c << 2);
+    if (j + c + 4 <= n) {
+      for (; done + 4 <= k; done += 4) {
+        const at = from + (<usize>done << 2);
+        transpose4(to + (<usize>done << 5), v128.load(at), v128.load(at + stride), v128.load(at + 2 * stride), v128.load(at + 3 * stride));
+      }
+    }
+    for (; done < k; done++) {
+      for (let i: i32 = 0; i < 4; i++) {
+        const value = j + c + i < n ? load<f32>(from + <usize>i * stride + (<usize>done << 2)) : 0;
+        store<f32>(to + (<usize>done << 5) + (<usize>i << 2), value);
+      }
+    }
+  }
+}
 
 // @ts-ignore: decorator
 @inline
-function total(x: v128): f32 {
-  return f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3);
+function transpose4(to: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
+  const x = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+  const y = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+  const z = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+  const w = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<i64>(x, y, 0, 2));
+  v128.store(to, v128.shuffle<i64>(x, y, 1, 3), 32);
+  v128.store(to, v128.shuffle<i64>(z, w, 0, 2), 64);
+  v128.store(to, v128.shuffle<i64>(z, w, 1, 3), 96);
 }
 
-function dot(a: usize, w: usize, k: i32): f32 {
-  let sum: f32 = 0;
-  for (let i: i32 = 0; i < k; i++) sum += load<f32>(a + (<usize>i << 2)) * load<f32>(w + (<usize>i << 2));
-  return sum;
-}
-
-// Two rows of a by four rows of w.
-function tile(out: usize, n: i32, a: usize, w: usize, k: i32): void {
-  const width = <usize>k << 2;
-  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
-  const end = <usize>(k & ~3) << 2;
-  for (let i: usize = 0; i < end; i += 16) {
-    const x = v128.load(a + i);
-    const y = v128.load(a + width + i);
-    let b = v128.load(w + i);
-    s0 = f32x4.add(s0, f32x4.mul(x, b));
-    t0 = f32x4.add(t0, f32x4.mul(y, b));
-    b = v128.load(w + width + i);
-    s1 = f32x4.add(s1, f32x4.mul(x, b));
-    t1 = f32x4.add(t1, f32x4.mul(y, b));
-    b = v128.load(w + 2 * width + i);
-    s2 = f32x4.add(s2, f32x4.mul(x, b));
-    t2 = f32x4.add(t2, f32x4.mul(y, b));
-    b = v128.load(w + 3 * width + i);
-    s3 = f32x4.add(s3, f32x4.mul(x, b));
-    t3 = f32x4.add(t3, f32x4.mul(y, b));
+// @ts-ignore: decorator
+@inline
+function put(out: usize, low: v128, high: v128, width: i32): void {
+  if (width >= 8) {
+    v128.store(out, low);
+    v128.store(out, high, 16);
+    return;
   }
-  const rest = k & 3;
-  const next = out + (<usize>n << 2);
-  store<f32>(out, total(s0) + dot(a + end, w + end, rest));
-  store<f32>(out, total(s1) + dot(a + end, w + width + end, rest), 4);
-  store<f32>(out, total(s2) + dot(a + end, w + 2 * width + end, rest), 8);
-  store<f32>(out, total(s3) + dot(a + end, w + 3 * width + end, rest), 12);
-  store<f32>(next, total(t0) + dot(a + width + end, w + end, rest));
-  store<f32>(next, total(t1) + dot(a + width + end, w + width + end, rest), 4);
-  store<f32>(next, total(t2) + dot(a + width + end, w + 2 * width + end, rest), 8);
-  store<f32>(next, total(t3) + dot(a + width + end, w + 3 * width + end, rest), 12);
+  if (width >= 4) {
+    v128.store(out, low);
+    out += 16;
+    low = high;
+    width -= 4;
+  }
+  if (width > 0) store<f32>(out, f32x4.extract_lane(low, 0));
+  if (width > 1) store<f32>(out, f32x4.extract_lane(low, 1), 4);
+  if (width > 2) store<f32>(out, f32x4.extract_lane(low, 2), 8);
 }
 
-export function matmulF32Transposed(out: usize, a: usize, w: usize, m: i32, k: i32, n: i32): void {
-  const width = <usize>k << 2;
-  for (let j: i32 = 0; j < n; j += 4) {
-    for (let i: i32 = 0; i < m; i += 2) {
-      if (i + 2 <= m && j + 4 <= n) {
-        tile(out + ((<usize>i * <usize>n + <usize>j) << 2), n, a + <usize>i * width, w + <usize>j * width, k);
-        continue;
-      }
-      for (let r = i; r < min(i + 2, m); r++) {
-        for (let c = j; c < min(j + 4, n); c++) {
-          store<f32>(out + ((<usize>r * <usize>n + <usize>c) << 2), dot(a + <usize>r * width, w + <usize>c * width, k));
-        }
-      }
+function rows4(out: usize, n: i32, a: usize, panel: usize, k: i32, width: i32): void {
+  const stride = <usize>k << 2;
+  const end = a + stride;
+  let b = a + stride, c = b + stride, d = c + stride;
+  let a0 = f32x4.splat(0), b0 = f32x4.splat(0), c0 = f32x4.splat(0), d0 = f32x4.splat(0);
+  let a1 = f32x4.splat(0), b1 = f32x4.splat(0), c1 = f32x4.splat(0), d1 = f32x4.splat(0);
+  for (; a < end; a += 4, b += 4, c += 4, d += 4, panel += 32) {
+    const low = v128.load(panel);
+    const high = v128.load(panel, 16);
+    let x = v128.load32_splat(a);
+    a0 = f32x4.add(a0, f32x4.mul(x, low));
+    a1 = f32x4.add(a1, f32x4.mul(x, high));
+    x = v128.load32_splat(b);
+    b0 = f32x4.add(b0, f32x4.mul(x, low));
+    b1 = f32x4.add(b1, f32x4.mul(x, high));
+    x = v128.load32_splat(c);
+    c0 = f32x4.add(c0, f32x4.mul(x, low));
+    c1 = f32x4.add(c1, f32x4.mul(x, high));
+    x = v128.load32_splat(d);
+    d0 = f32x4.add(d0, f32x4.mul(x, low));
+    d1 = f32x4.add(d1, f32x4.mul(x, high));
+  }
+  const next = <usize>n << 2;
+  put(out, a0, a1, width);
+  put(out + next, b0, b1, width);
+  put(out + 2 * next, c0, c1, width);
+  put(out + 3 * next, d0, d1, width);
+}
+
+function rows1(out: usize, a: usize, panel: usize, k: i32, width: i32): void {
+  const end = a + (<usize>k << 2);
+  let low = f32x4.splat(0), high = f32x4.splat(0);
+  for (; a < end; a += 4, panel += 32) {
+    const x = v128.load32_splat(a);
+    low = f32x4.add(low, f32x4.mul(x, v128.load(panel)));
+    high = f32x4.add(high, f32x4.mul(x, v128.load(panel, 16)));
+  }
+  put(out, low, high, width);
+}
+
+/** b is [k, n], or [n, k] if `transposed`. */
+export function matmulF32(
+  out: usize, a: usize, b: usize, scratch: usize, m: i32, k: i32, n: i32, transposed: i32,
+): void {
+  const row = <usize>k << 2;
+  for (let j: i32 = 0; j < n; j += 8) {
+    if (transposed) panelOfRows(scratch, b, j, k, n);
+    else panelOf(scratch, b, j, k, n);
+    let i: i32 = 0;
+    for (; i + 4 <= m; i += 4) {
+      rows4(out + ((<usize>i * <usize>n + <usize>j) << 2), n, a + <usize>i * row, scratch, k, n - j);
     }
+    for (; i < m; i++) rows1(out + ((<usize>i * <usize>n + <usize>j) << 2), a + <usize>i * row, scratch, k, n - j);
   }
 }

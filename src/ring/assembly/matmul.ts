@@ -89,8 +89,46 @@ function rows1(out: usize, a: usize, panel: usize, kc: i32, width: i32): void {
   put(out, lo0, lo1, hi, width);
 }
 
+// One row or one column: every word is used once, so that packing would cost as much as the product. Scalar words.
+
+function oneRow(out: usize, a: usize, b: usize, k: i32, n: i32): void {
+  const stride = <usize>n << 3;
+  let i: i32 = 0;
+  for (; i + 4 <= k; i += 4, a += 32, b += 4 * stride) {
+    const x0 = load<u64>(a), x1 = load<u64>(a, 8), x2 = load<u64>(a, 16), x3 = load<u64>(a, 24);
+    let b0 = b, b1 = b0 + stride, b2 = b1 + stride, b3 = b2 + stride;
+    for (let to = out, end = out + stride; to < end; to += 8, b0 += 8, b1 += 8, b2 += 8, b3 += 8) {
+      const left = x0 * load<u64>(b0) + x1 * load<u64>(b1);
+      store<u64>(to, load<u64>(to) + left + (x2 * load<u64>(b2) + x3 * load<u64>(b3)));
+    }
+  }
+  for (; i < k; i++, a += 8, b += stride) {
+    const x = load<u64>(a);
+    for (let at: usize = 0; at < stride; at += 8) store<u64>(out + at, load<u64>(out + at) + x * load<u64>(b + at));
+  }
+}
+
+function oneColumn(out: usize, a: usize, b: usize, m: i32, k: i32): void {
+  const end = b + (<usize>k << 3);
+  const whole = b + (<usize>(k & ~3) << 3);
+  for (let i: i32 = 0; i < m; i++, out += 8) {
+    let s0: u64 = 0, s1: u64 = 0, s2: u64 = 0, s3: u64 = 0;
+    let at = b;
+    for (; at < whole; at += 32, a += 32) {
+      s0 += load<u64>(a) * load<u64>(at);
+      s1 += load<u64>(a, 8) * load<u64>(at, 8);
+      s2 += load<u64>(a, 16) * load<u64>(at, 16);
+      s3 += load<u64>(a, 24) * load<u64>(at, 24);
+    }
+    for (; at < end; at += 8, a += 8) s0 += load<u64>(a) * load<u64>(at);
+    store<u64>(out, load<u64>(out) + s0 + s1 + (s2 + s3));
+  }
+}
+
 export function matmul(out: usize, a: usize, b: usize, scratch: usize, m: i32, k: i32, n: i32, accumulate: i32): void {
   if (!accumulate) memory.fill(out, 0, (<usize>m * <usize>n) << 3);
+  if (m == 1) return oneRow(out, a, b, k, n);
+  if (n == 1) return oneColumn(out, a, b, m, k);
   for (let k0: i32 = 0; k0 < k; k0 += KC) {
     const kc = min(KC, k - k0);
     packB(scratch, b, k0, kc, n);

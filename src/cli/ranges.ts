@@ -1,0 +1,42 @@
+/** What a private run cannot see: texts that take a value out of its planned range. */
+import { compile } from "../models/calibrate.ts";
+import { TextInput } from "../parties/client.ts";
+import { PartyError } from "../parties/messages.ts";
+import { IntegerWeights } from "../parties/weights.ts";
+import { bucketFor } from "../program/lengths.ts";
+import type { TokenizedText } from "../program/spec.ts";
+import type { Program } from "../program/steps.ts";
+import { runClear, type Violation } from "../protocols/clear.ts";
+import type { Ring } from "../ring/ring.ts";
+import type { Source } from "./source.ts";
+
+/** The first violation of a text, by the text's index. */
+export type Outside = Pick<Violation, "label" | "name" | "excess"> & { readonly index: number };
+
+/** Runs every text in fixed point in the clear; returns those whose private answers could be wrong. */
+export function outsideRange(
+  source: Source,
+  texts: readonly TokenizedText[],
+  ring: Ring,
+  progress: (done: number, total: number) => void,
+): Outside[] {
+  const { spec, plan, weights } = source;
+  const integers = new IntegerWeights(ring, weights);
+  const programs = new Map<number, Program>();
+  const found: Outside[] = [];
+  texts.forEach((text, index) => {
+    const length = bucketFor(text.ids.length, spec.positions - spec.positionOffset);
+    const program = programs.get(length) ?? compile(spec, plan, length);
+    programs.set(length, program);
+    try {
+      const input = new TextInput(ring, program, spec, text, weights);
+      const { violations } = runClear(ring, program, integers.for(program), input);
+      if (violations.length > 0) found.push({ ...violations[0], index });
+    } catch (error) {
+      if (!(error instanceof PartyError)) throw error;
+      found.push({ label: "embeddings", name: "embeddings", excess: 1, index });
+    }
+    progress(index + 1, texts.length);
+  });
+  return found;
+}

@@ -1,0 +1,139 @@
+/** Planning: what is refused, how rings, roots and flights are chosen. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { calibrate, compile } from "../../src/models/calibrate.ts";
+import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { fitFourier } from "../../src/program/fit.ts";
+import { BUCKETS, bucketFor, shortest } from "../../src/program/lengths.ts";
+import { planRoot } from "../../src/program/newton.ts";
+import type { Plan } from "../../src/program/plan.ts";
+import { liftBits } from "../../src/program/rings.ts";
+import { inputsOf } from "../../src/program/schedule.ts";
+import { smoothFunctions } from "../../src/program/smooth.ts";
+import type { Program } from "../../src/program/steps.ts";
+import { costOf } from "../../src/protocols/cost.ts";
+import { TINY } from "../parties/harness.ts";
+
+let plan: Plan;
+let program: Program;
+beforeAll(() => {
+  const texts = Array.from({ length: 8 }, (_, i) => randomText(TINY, 4 + i, i));
+  plan = calibrate(TINY, randomWeights(TINY, 5), texts);
+  program = compile(TINY, plan, 16);
+});
+
+describe("lengths", () => {
+  it("has a bucket for every length up to the model's limit", () => {
+    for (let tokens = 1; tokens <= 512; tokens++) {
+      const bucket = bucketFor(tokens, 512);
+      expect(bucket).toBeGreaterThanOrEqual(tokens);
+      if (tokens > 2) expect(shortest(bucket)).toBeLessThanOrEqual(tokens);
+    }
+    expect(bucketFor(70, 72)).toBe(72);
+    expect(() => bucketFor(73, 72)).toThrow(/73 tokens, the model takes 72/);
+    expect(BUCKETS.map(shortest)[1]).toBe(9);
+  });
+});
+
+describe("a compiled program", () => {
+  it("computes nothing before its inputs, and every step once", () => {
+    const done = new Set<number>();
+    const steps: number[] = [];
+    for (const slot of program.slots) {
+      for (const id of [...slot.local, ...slot.opens]) {
+        const step = program.steps[id];
+        for (const input of inputsOf(step)) expect(done, `${step.kind} ${id}`).toContain(input);
+        if (slot.local.includes(id)) done.add(step.out);
+        steps.push(id);
+      }
+      for (const id of slot.opens) done.add(program.steps[id].out);
+    }
+    expect(steps.sort((a, b) => a - b)).toEqual(program.steps.map((s) => s.id));
+  });
+
+  it("gives every lifted value room, and no ring beyond 64 bits", () => {
+    for (const step of program.steps) {
+      if (step.kind !== "polynomial") continue;
+      for (const v of step.variables) {
+        const value = program.values[v.x];
+        if (v.kind === "lifted") expect(value.ring).toBeGreaterThanOrEqual(liftBits(value));
+      }
+    }
+    for (const value of program.values) expect(value.ring).toBeLessThanOrEqual(64);
+  });
+
+  it("is the same for the same plan, and its weights' operands differ where anything differs", () => {
+    expect(compile(TINY, plan, 16)).toEqual(program);
+    const keys = program.weights.map((w) => JSON.stringify(w.ref));
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  it("costs more bytes for more tokens, at the same flights within a few", () => {
+    const [short, long] = [costOf(program), costOf(compile(TINY, plan, 32))];
+    expect(long.online.bytes.client_to_server).toBeGreaterThan(1.8 * short.online.bytes.client_to_server);
+    expect(Math.abs(long.online.flights - short.online.flights)).toBeLessThan(8);
+    expect(long.macs).toBeGreaterThan(1.5 * short.macs);
+  });
+
+  it("gives up precision before it gives up", () => {
+    const wide = (factor: number): Plan => ({
+      ...plan,
+      ranges: Object.fromEntries(
+        Object.entries(plan.ranges).map(([k, [lo, hi]]) => [
+          k,
+          k.endsWith(".mean") ? [lo * factor, hi * factor] : [lo, hi],
+        ]),
+      ),
+    });
+    expect(compile(TINY, wide(2 ** 10), 16).steps.length).toBe(program.steps.length);
+    expect(() => compile(TINY, wide(2 ** 60), 16)).toThrow(
+      /needs a ring of \d+ bits, 64 are there|does not fit into 64 bits/,
+    );
+  });
+
+  it("refuses a plan without a range, or for other operations", () => {
+    const { "1.out": _gone, ...ranges } = plan.ranges;
+    expect(() => compile(TINY, { ...plan, ranges }, 16)).toThrow(/no range "out" for operation 1: calibrate/);
+    expect(() => calibrate(TINY, randomWeights(TINY, 5), [])).toThrow(/at least one text/);
+  });
+});
+
+describe("roots", () => {
+  it.each([1.5, 4, 16, 64, 300, 3000])("plans 1/x over a ratio of %d", (ratio) => {
+    const root = planRoot("reciprocal", ratio);
+    expect(root.error).toBeLessThan(ratio > 100 ? 0.02 : 2 ** -11);
+    expect(root.steps).toBeLessThanOrEqual(14);
+  });
+
+  it.each([1.5, 4, 16, 64, 300])("plans x^-1/2 over a ratio of %d", (ratio) => {
+    expect(planRoot("inverseSqrt", ratio).error).toBeLessThan(ratio > 100 ? 0.02 : 2 ** -10);
+  });
+
+  it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY, -1])("refuses a ratio of %d", (ratio) => {
+    expect(() => planRoot("reciprocal", ratio)).toThrow(/includes zero/);
+  });
+});
+
+describe("Fourier fits", () => {
+  it.each([
+    [6, 16],
+    [12, 32],
+    [28, 64],
+  ])("GeLU on ±%d with period %d as accurately as published", (reach, period) => {
+    const even = (x: number) => smoothFunctions.gelu(x) - x / 2;
+    const fit = fitFourier(even, [-reach, reach], period, "even");
+    expect(fit.error).toBeLessThan(1e-3);
+    expect(fit.cosines.length).toBeLessThanOrEqual(20);
+    // The coefficients are the function: evaluated again, away from the fitted points.
+    for (let x = -reach; x <= reach; x += 0.0371) {
+      let sum = fit.constant;
+      fit.cosines.forEach((c, k) => {
+        sum += c * Math.cos(((1 + fit.stride * k) * 2 * Math.PI * x) / period);
+      });
+      expect(Math.abs(sum - even(x))).toBeLessThan(1.1 * fit.error + 1e-6);
+    }
+  });
+
+  it("refuses what no series of 64 harmonics reaches", () => {
+    expect(() => fitFourier((x) => Math.sign(x - 0.1), [-1, 1], 3, "none")).toThrow(/no Fourier series fits/);
+  });
+});
