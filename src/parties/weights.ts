@@ -124,7 +124,7 @@ export class IntegerWeights {
       const w = this.ring.alloc(r.length);
       if (operand.kind === "narrow") {
         const from = first * slot.columns;
-        this.ring.encode(w, Float32Array.from(operand.integers.subarray(from, from + count * slot.columns)), 1);
+        this.ring.widen(w, operand.integers.subarray(from, from + count * slot.columns));
       } else this.ring.copy(w, operand.words);
       this.ring.subtract(w, w, r);
       emit(w.bytes().slice());

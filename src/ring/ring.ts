@@ -315,6 +315,15 @@ export class Ring {
     if (failed !== 0) throw new RangeError("a value is not finite or does not fit into fixed point: check its range");
   }
 
+  /** Small integers as words. */
+  widen(out: Words, values: Int16Array): void {
+    if (values.length !== out.length) throw new RangeError(`expected ${out.length} values, got ${values.length}`);
+    const scratch = this.memory.allocate(values.byteLength);
+    new Int16Array(this.memory.wasm.buffer, scratch, values.length).set(values);
+    this.kernels.widenI16(out.pointer, scratch, out.length);
+    this.memory.release(scratch);
+  }
+
   /** Words mod 2^bits as signed numbers over `scale`. */
   decode(a: Words, bits: number, scale: number): Float64Array {
     width(bits);

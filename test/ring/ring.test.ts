@@ -283,6 +283,14 @@ describe("packing", () => {
     }
   });
 
+  it("widens 16-bit integers", () => {
+    const w = ring.alloc(4);
+    ring.widen(w, Int16Array.of(0, -1, 32_767, -32_768));
+    expect([...ring.decode(w, 64, 1)]).toEqual([0, -1, 32_767, -32_768]);
+    expect(() => ring.widen(w, Int16Array.of(1))).toThrow(RangeError);
+    ring.free(w);
+  });
+
   it("encodes to the nearest integer and decodes what it encoded", () => {
     const values = Float64Array.of(0, 1.5, -1.5, 0.49, -2.75, 2 ** 50, -(2 ** 50));
     const w = ring.alloc(values.length);

@@ -34,6 +34,27 @@ function fillTable(v: usize, a0: u64, a1: u64, maxDegree: i32, hasMask: bool): v
   }
 }
 
+/** The entries of `fillTable` that depend on A, for degrees up to 2: nearly all there are. */
+// @ts-ignore: decorator
+@inline
+function updateTable(v: usize, a0: u64, a1: u64, maxDegree: i32, hasMask: bool): void {
+  if (maxDegree > 2) {
+    fillTable(v, a0, a1, maxDegree, hasMask);
+    return;
+  }
+  const apart = a1 - a0;
+  store<u64>(at(v, 1, 0, 0), a0);
+  store<u64>(at(v, 1, 0, 1), apart);
+  if (maxDegree == 2) {
+    store<u64>(at(v, 2, 0, 0), a0 * a0);
+    store<u64>(at(v, 2, 0, 1), apart * (a0 + a1));
+    if (hasMask) {
+      store<u64>(at(v, 2, 1, 0), 0 - 2 * a0);
+      store<u64>(at(v, 2, 1, 1), 0 - 2 * apart);
+    }
+  }
+}
+
 /**
  * out[i] = Σ_terms coefficient(i) · share_term[i / repeat], plus the public term if `server`.
  *
@@ -49,6 +70,10 @@ export function polynomialEvaluate(
   terms: usize,
   pairs: usize, pairCount: i32,
 ): void {
+  for (let v: i32 = 0; v < variableCount; v++) {
+    const d = variables + <usize>v * 20;
+    fillTable(v, 0, 0, load<i32>(d, 16), load<i32>(d, 12) != 2);
+  }
   for (let i: i32 = 0; i < n; i++) {
     for (let v: i32 = 0; v < variableCount; v++) {
       const d = variables + <usize>v * 20;
@@ -62,11 +87,11 @@ export function polynomialEvaluate(
         const offset: u64 = 1 << (ring - 2);
         const u = (x + offset) & (((<u64>1) << ring) - 1);
         const wrap: u64 = ((u >> (ring - 1)) ^ 1) << ring;
-        fillTable(v, u - offset, u - offset + wrap, load<i32>(d, 16), true);
+        updateTable(v, u - offset, u - offset + wrap, load<i32>(d, 16), true);
       } else if (kind == 2) {
-        fillTable(v, x & 1, (x & 1) ^ 1, load<i32>(d, 16), false);
+        updateTable(v, x & 1, (x & 1) ^ 1, load<i32>(d, 16), false);
       } else {
-        fillTable(v, x, x, load<i32>(d, 16), true);
+        updateTable(v, x, x, load<i32>(d, 16), true);
       }
     }
     let sum: u64 = 0;
