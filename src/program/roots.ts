@@ -1,6 +1,6 @@
 import type { Builder } from "./builder.ts";
 import { constant } from "./builder.ts";
-import { planRoot, type RootKind } from "./newton.ts";
+import { OVERSHOOT, planRoot, type RootKind } from "./newton.ts";
 import type { Range } from "./plan.ts";
 import type { Monomial, Value, Variable } from "./steps.ts";
 
@@ -18,7 +18,7 @@ export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: V
   const [lo, hi] = range;
   const plan = planRoot(kind, hi / lo);
   const atTop = kind === "reciprocal" ? 1 / hi : 1 / Math.sqrt(hi);
-  const largest = (kind === "reciprocal" ? hi / lo : Math.sqrt(hi / lo)) * 1.25;
+  const largest = (kind === "reciprocal" ? hi / lo : Math.sqrt(hi / lo)) * OVERSHOOT;
   const fine = b.open(x, "exchange", 2 ** plan.xBits / hi, hi);
   const fineScale = fine.scale * hi;
   const y = (scale: number) => b.value(`${kind}`, x.rows, x.columns, scale, largest, "share");

@@ -101,11 +101,11 @@ describe("roots", () => {
   it.each([1.5, 4, 16, 64, 300, 3000])("plans 1/x over a ratio of %d", (ratio) => {
     const root = planRoot("reciprocal", ratio);
     expect(root.error).toBeLessThan(ratio > 100 ? 0.02 : 2 ** -11);
-    expect(root.steps).toBeLessThanOrEqual(14);
+    expect(root.steps).toBeLessThanOrEqual(16);
   });
 
-  it.each([1.5, 4, 16, 64, 300])("plans x^-1/2 over a ratio of %d", (ratio) => {
-    expect(planRoot("inverseSqrt", ratio).error).toBeLessThan(ratio > 100 ? 0.02 : 2 ** -10);
+  it.each([1.5, 4, 16, 64, 300, 2000])("plans x^-1/2 over a ratio of %d", (ratio) => {
+    expect(planRoot("inverseSqrt", ratio).error).toBeLessThan(ratio > 100 ? 0.002 : 2 ** -11);
   });
 
   it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY, -1])("refuses a ratio of %d", (ratio) => {
