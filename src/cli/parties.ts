@@ -47,6 +47,9 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   });
   const { id, key } = await identity(source, options.store);
   const log = options.json ? undefined : note;
+  const store = options.store === undefined ? undefined : new MaterialStore(options.store);
+  // What an earlier process had claimed or half written when it ended is burnt before anyone can ask for it.
+  await store?.burnLeftovers();
   const service = new ServerService(
     ring,
     {
@@ -57,7 +60,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     },
     {
       connectDealer: () => connect("dealer", options.dealer, options),
-      store: options.store === undefined ? undefined : new MaterialStore(options.store),
+      store,
       log,
     },
   );
