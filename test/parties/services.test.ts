@@ -69,10 +69,11 @@ async function world(overrides: Partial<ModelSpec> = {}, modelId = hex(randomKey
   );
   const serverPort = await listen((c) => server.serve(c), "client");
   const clientRing = await Ring.create();
-  const connect = async (withStore = false) =>
+  const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}) =>
     Client.connect(clientRing, await dial(serverPort, "server"), {
       connectDealer: () => dial(dealerPort, "dealer"),
       store: withStore ? new MaterialStore(join(dir, "client")) : undefined,
+      progress: (phase, done) => phase === "online" && onFlight(done),
     });
   const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
     ...classifier(new FloatOps(weights, text, length), spec).data,
@@ -125,13 +126,15 @@ describe("sessions", () => {
 describe("failures", () => {
   it("a server that dies in the online phase ends the client at once, and the material is burnt", async () => {
     const w = await world();
-    const client = await w.connect(true);
+    let closing: Promise<void> | null = null;
+    const client = await w.connect(true, (flight) => {
+      if (flight === 3) closing = listeners[1].close();
+    });
     await client.prepare(8);
-    const text = randomText(w.spec, 7, 1);
-    const running = client.infer(text);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    await listeners[1].close();
+    const running = client.infer(randomText(w.spec, 7, 1));
     await expect(running).rejects.toThrow(/closed the connection/);
+    expect(closing).not.toBeNull();
+    await closing;
     expect(await client.prepared(8)).toBe(0);
     for (const key of await readdir(join(dir, "server"))) {
       expect((await readdir(join(dir, "server", key))).filter((f) => f.endsWith(".material"))).toEqual([]);
