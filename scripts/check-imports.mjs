@@ -10,7 +10,9 @@ const MAY_IMPORT = {
   models: ["program", "approximations"],
   protocols: ["program", "ring"],
   parties: ["protocols", "models", "program", "ring", "channels"],
-  cli: ["parties", "protocols", "models", "approximations", "program", "ring", "channels"],
+  tasks: [],
+  distill: ["models", "approximations", "program"],
+  cli: ["tasks", "distill", "parties", "protocols", "models", "approximations", "program", "ring", "channels"],
 };
 
 const src = resolve("src");

@@ -3,9 +3,10 @@ import type { Client } from "../parties/client.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
-import { readLabelled } from "./data.ts";
+import { labelValues, readLabelled } from "../tasks/labelled.ts";
+import { agreement, type MetricName, measure, winner } from "../tasks/metrics.ts";
+import { taskOf } from "../tasks/tasks.ts";
 import { floatMatmul } from "./float.ts";
-import { agreement, pearson } from "./metrics.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openClient } from "./parties.ts";
 import { startParties } from "./processes.ts";
@@ -15,6 +16,7 @@ import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 interface EvaluateOptions extends ModelOptions {
   readonly data: string;
+  readonly task?: string;
   readonly private?: boolean;
   readonly limit?: string;
   readonly json?: boolean;
@@ -35,24 +37,22 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   });
   const { spec, tokenizer } = source;
   if (tokenizer === null) throw new UsageError("a random model has no tokenizer: give a model's folder, or demo");
-  const rows = await readLabelled(
-    options.data,
-    options.limit === undefined ? undefined : positive(options.limit, "--limit"),
-  );
-  for (const { label, line } of rows) {
-    const known = spec.problem === "regression" || (Number.isInteger(label) && label >= 0 && label < spec.labels);
-    if (!known) throw new UsageError(`${options.data}, line ${line}: the label is none of 0 to ${spec.labels - 1}`);
-  }
+  const task = options.task === undefined ? undefined : taskOf(options.task);
+  const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");
+  const rows = await readLabelled(options.data, task, limit);
+  const labels = labelValues(rows, spec, options.data);
   const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
-  const labels = rows.map((r) => r.label);
+  const metrics = task?.metrics ?? defaultMetrics(spec);
   const clear = inTheClear(source, texts, matmul, progress);
   const outside = outsideRange(source, texts, await Ring.create(), progress.of("in fixed point"));
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
-  const [metric, value] = measure(spec, hidden ?? clear, labels);
+  const [values, clearValues] = [measure(metrics, hidden ?? clear, labels), measure(metrics, clear, labels)];
+  const [metric] = metrics;
   const result = {
     metric,
-    value,
+    value: values[metric],
+    metrics: values,
     texts: texts.length,
     outside_range: outside.length,
     ...(hidden === null
@@ -60,7 +60,8 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
       : {
           agreement: agreement(decisions(spec, hidden), decisions(spec, clear)),
           ...(spec.answer === "label" ? {} : { max_abs_logit_error: worst(hidden, clear) }),
-          clear_value: measure(spec, clear, labels)[1],
+          clear_value: clearValues[metric],
+          clear_metrics: clearValues,
         }),
   };
   for (const { index, label, name, excess } of outside.slice(0, MOST_WARNINGS)) {
@@ -69,7 +70,8 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
     );
   }
   if (options.json) return printJson(result);
-  print(`${metric}: ${value.toFixed(4)} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
+  const shown = Object.entries(values).map(([name, value]) => `${name}: ${value.toFixed(4)}`);
+  print(`${shown.join(", ")} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
   if (result.agreement !== undefined) {
     print(`in the clear: ${result.clear_value!.toFixed(4)}; labels equal: ${(100 * result.agreement).toFixed(2)}%`);
     if (result.max_abs_logit_error !== undefined)
@@ -119,19 +121,12 @@ function asLogits(spec: ModelSpec, answer: Logits): Logits {
 
 function decisions(spec: ModelSpec, logits: readonly Logits[]): number[] {
   // A regression agrees where it agrees to a hundredth.
-  return logits.map((l) => (spec.problem === "regression" ? Math.round(l[0] * 100) : l.indexOf(Math.max(...l))));
+  return logits.map((l) => (spec.problem === "regression" ? Math.round(l[0] * 100) : winner(l)));
 }
 
-function measure(spec: ModelSpec, logits: readonly Logits[], labels: readonly number[]): [string, number] {
-  if (spec.problem === "regression")
-    return [
-      "pearson",
-      pearson(
-        logits.map((l) => l[0]),
-        labels,
-      ),
-    ];
-  return ["accuracy", agreement(decisions(spec, logits), labels)];
+/** What a model is measured by where no task says it. */
+export function defaultMetrics(spec: Pick<ModelSpec, "problem">): readonly MetricName[] {
+  return spec.problem === "regression" ? ["pearson", "spearman"] : ["accuracy"];
 }
 
 function worst(a: readonly Logits[], b: readonly Logits[]): number {

@@ -4,7 +4,9 @@ import { Command, CommanderError, Option } from "commander";
 import { bench } from "./bench.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { demo } from "./demo.ts";
+import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
+import { finetune } from "./finetune.ts";
 import { approximations } from "./list.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
 import { plan } from "./plan.ts";
@@ -102,6 +104,7 @@ approximate(program.command("evaluate"))
   .description("accuracy on labelled texts, in the clear or under MPC")
   .argument("<model>", MODEL)
   .requiredOption("--data <file>", "TSV, CSV or JSONL with a text and a label on each line")
+  .option("--task <name>", "columns and metrics of cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli or imdb")
   .option("--private", "run every text privately, over three processes")
   .option("--limit <n>", "only the first so many texts")
   .addOption(json())
@@ -114,6 +117,68 @@ approximate(program.command("calibrate"))
   .option("--margin <factor>", "room beyond what the texts show", "2")
   .addOption(json())
   .action((model, options) => calibrateCommand(model, options));
+
+const train = (command: Command) =>
+  command
+    .requiredOption("--data <file>", "TSV, CSV or JSONL with a text (or two) and a label on each line")
+    .option("--dev <file>", "the same, to measure by: the best weights on it are kept")
+    .option(
+      "--task <name>",
+      "columns, labels and metrics of cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli or imdb",
+    )
+    .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
+    .option("--limit <n>", "only the first so many texts of --data")
+    .option("--length <n>", "cut texts at so many tokens (default: at the model's positions)")
+    .option("--batch <n>", "texts of a batch", "32")
+    .option("--accumulate <n>", "batches before the weights move", "1")
+    .option("--warmup <share>", "share of the steps in which the learning rate rises", "0.1")
+    .option("--decay <x>", "weight decay", "0.01")
+    .option("--clip <norm>", "largest norm of the gradients", "1")
+    .option("--freeze <what>", "what stays as it is: nothing, words, embeddings", "nothing")
+    .option("--seed <n>", "decides order, dropout and random weights", "1")
+    .option("--threads <n>", "threads of the CPU (default: all cores)")
+    .option("--provider <name>", "where it runs: cpu, cuda, webgpu", "cpu")
+    .option("--patience <n>", "evaluations without a better one after which to stop; 0: never", "0")
+    .option("--evaluations <n>", "evaluations an epoch", "1")
+    .addOption(json());
+
+train(program.command("finetune"))
+  .description("make a teacher: train an encoder on labelled texts")
+  .requiredOption("--from <model>", "a Hugging Face folder of a BERT or RoBERTa, with a classifier or without")
+  .option("--layers <n>", "keep the first so many layers")
+  .option("--gelu <name>", "train with this stand-in")
+  .option("--softmax <name>", "train with this stand-in")
+  .option("--regression", "the labels are values")
+  .option("--epochs <n>", "passes over the data", "3")
+  .option("--lr <rate>", "largest learning rate", "5e-5")
+  .option("--dropout <rate>", "rate of dropout; 0: off", "0.1")
+  .action((options) => finetune(options));
+
+train(program.command("distill"))
+  .description("train a student with stand-ins to compute what its teacher computes (MPCFormer's two stages)")
+  .requiredOption("--teacher <dir>", "a fine-tuned Hugging Face folder")
+  .option("--gelu <name>", "the student's stand-in for GeLU", "quad")
+  .option("--softmax <name>", "the student's stand-in for softmax", "2quad")
+  .option(
+    "--student <from>",
+    "begin with the teacher's weights (teacher), at random (scratch), or with a folder's",
+    "teacher",
+  )
+  .option("--layers <n>", "layers of the student, evenly of the teacher's (default: all)")
+  .option("--layers-epochs <n>", "first stage, all layers: passes over the data", "10")
+  .option("--layers-lr <rate>", "first stage: largest learning rate", "5e-5")
+  .option("--prediction-epochs <n>", "second stage, predictions: passes over the data", "5")
+  .option("--prediction-lr <rate>", "second stage: largest learning rate", "1e-5")
+  .option("--hidden <weight>", "weight of the hidden states' loss (first stage)", "1")
+  .option("--scores <weight>", "weight of the attention scores' loss (first stage)", "1")
+  .option("--prediction <weight>", "weight of the soft predictions' loss (second stage)", "1")
+  .option("--labels <weight>", "weight of the data's own labels (second stage)", "0")
+  .option("--ranges <weight>", "weight of a penalty on values beyond the teacher's ranges (both stages)", "0")
+  .option("--temperature <t>", "softens the predictions of both", "1")
+  .option("--embedding <mode>", "private: the tables stay with the server; public: the client gets them")
+  .option("--answer <what>", "what the client learns: scores, or the label alone")
+  .option("--dropout <rate>", "rate of dropout; 0: off", "0")
+  .action((options) => distill(options));
 
 program
   .command("approximations")

@@ -14,7 +14,7 @@ import { planSchema } from "../parties/messages.ts";
 import type { Matmul } from "../program/float.ts";
 import type { Plan } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { readTexts } from "./data.ts";
+import { readTexts } from "../tasks/tables.ts";
 import { UsageError } from "./terminal.ts";
 
 /** The plan's file in a model folder. */

@@ -15,16 +15,21 @@ export class Progress {
     this.quiet = quiet;
   }
 
-  /** A step function for one piece of work; the bar appears with the first call and goes with the last. */
-  of(title: string): (done: number, total: number) => void {
+  /**
+   * A step function for one piece of work; the bar appears with the first call and goes with the last. With a `unit` the
+   * rate is shown, and what the step function is told beside the count.
+   */
+  of(title: string, unit?: string): (done: number, total: number, beside?: string) => void {
     let last = -1;
-    return (done, total) => {
+    let start = [0, 0];
+    const rate = (done: number) => ((done - start[0]) / ((performance.now() - start[1]) / 1000)).toFixed(1);
+    return (done, total, beside = "") => {
       if (this.quiet || done === last) return;
       last = done;
       if (this.bar === null) {
         this.bar = new SingleBar(
           {
-            format: `${title} {bar} {percentage}% | {eta_formatted} left`,
+            format: `${title} {bar} {percentage}%${unit === undefined ? "" : ` | {rate} ${unit}/s`} | {eta_formatted} left {beside}`,
             stream: process.stderr,
             hideCursor: true,
             clearOnComplete: true,
@@ -34,9 +39,10 @@ export class Progress {
           },
           Presets.shades_classic,
         );
-        this.bar.start(total, done);
+        start = [done, performance.now()];
+        this.bar.start(total, done, { rate: "-", beside });
       }
-      this.bar.update(done);
+      this.bar.update(done, { rate: rate(done), beside });
       if (done >= total) this.stop();
     };
   }

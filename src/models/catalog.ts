@@ -2,6 +2,7 @@
 
 import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
+import { generator } from "./random.ts";
 import { elementCount, requiredWeights } from "./weights.ts";
 
 /** [layers, hidden, heads, intermediate] of each. */
@@ -98,27 +99,6 @@ function normals(name: string, shape: readonly number[], seed: number, mean: num
   }
   if (out.length % 2 === 1) out[out.length - 1] = scaled[next() & 0xffff];
   return out;
-}
-
-/** 32-bit words, xoshiro128** (Blackman and Vigna), seeded from a name and a number. Not for secrets. */
-function generator(name: string, seed: number): () => number {
-  let hash = 0x811c9dc5;
-  for (const letter of `${seed}/${name}`) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
-  let [a, b, c, d] = [hash, hash ^ 0x9e3779b9, Math.imul(hash, 0x85ebca6b), 0x6a09e667];
-  const next = (): number => {
-    const scrambled = Math.imul(b, 5);
-    const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9);
-    const shifted = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= shifted;
-    d = (d << 11) | (d >>> 21);
-    return result;
-  };
-  for (let i = 0; i < 16; i++) next();
-  return next;
 }
 
 let table: Float32Array | undefined;

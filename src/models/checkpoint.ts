@@ -40,7 +40,28 @@ const indexSchema = v.looseObject({
 export async function loadModel(folder: string, overrides: SpecOverrides = {}): Promise<Model> {
   const spec = await loadSpec(folder, overrides);
   const tokenizer = await loadTokenizer(folder, spec);
-  return { spec, weights: await loadWeights(folder, spec), tokenizer };
+  return { spec, weights: await loadWeights(folder, spec, () => undefined), tokenizer };
+}
+
+/** The labels that a model shall learn. */
+export type NewHead = Pick<ModelSpec, "problem" | "labelNames">;
+
+/**
+ * Reads an encoder to fine-tune: its classifier is replaced by a fresh one, its pooler where the folder has none, both from
+ * `fresh`.
+ * @throws an Error of one line, as `loadModel` does.
+ */
+export async function loadEncoder(
+  folder: string,
+  head: NewHead,
+  fresh: (spec: ModelSpec) => Weights,
+  overrides: SpecOverrides = {},
+): Promise<Model> {
+  const spec = { ...(await loadSpec(folder, overrides)), ...head, labels: head.labelNames.length };
+  const tokenizer = await loadTokenizer(folder, spec);
+  const random = fresh(spec);
+  const stand = (name: string) => (isHead(name) ? random.get(name) : undefined);
+  return { spec, weights: await loadWeights(folder, spec, stand), tokenizer };
 }
 
 /** Reads the public shape alone. */
@@ -88,10 +109,25 @@ async function saveTokenizer(folder: string, files: TokenizerFiles): Promise<voi
   }
 }
 
-async function loadWeights(folder: string, spec: ModelSpec): Promise<Weights> {
+/** `standIn` may replace a tensor: the classifier's even where the file has one, the others' where it has none. */
+async function loadWeights(
+  folder: string,
+  spec: ModelSpec,
+  standIn: (name: string) => NamedTensor | undefined,
+): Promise<Weights> {
   const wanted = new Map(requiredWeights(spec));
   const found = new Map<string, NamedTensor>();
-  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, spec, wanted, found);
+  for (const name of [...wanted.keys()].filter((one) => one.startsWith("classifier."))) {
+    const tensor = standIn(name);
+    if (tensor === undefined) continue;
+    found.set(name, tensor);
+  }
+  const fromFiles = new Map([...wanted].filter(([name]) => !found.has(name)));
+  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, spec, fromFiles, found);
+  for (const name of wanted.keys()) {
+    const tensor = found.get(name) ?? standIn(name);
+    if (tensor !== undefined) found.set(name, tensor);
+  }
   const missing = [...wanted.keys()].filter((name) => !found.has(name));
   if (missing.length > 0) throw missingTensors(missing, spec);
   return weightsOf(found);

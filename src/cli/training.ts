@@ -1,0 +1,177 @@
+/** What `finetune`, `distill` and `study` share: data as examples, settings, progress, and a finished model's folder. */
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Example } from "../distill/batches.ts";
+import { readCurves, stageCurves } from "../distill/curves.ts";
+import { FREEZES } from "../distill/objective.ts";
+import type { Settings, StageResult } from "../distill/recipe.ts";
+import type { DevSet, RunStatus } from "../distill/run.ts";
+import { PROVIDERS, type SessionOptions } from "../distill/session.ts";
+import { resident } from "../distill/weights.ts";
+import { calibrate } from "../models/calibrate.ts";
+import { type Model, saveModel } from "../models/checkpoint.ts";
+import { generator, shuffled } from "../models/random.ts";
+import { TextTokenizer } from "../models/tokenizer.ts";
+import type { Matmul } from "../program/float.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
+import { measure } from "../tasks/metrics.ts";
+import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
+import { defaultMetrics } from "./evaluate.ts";
+import { positive } from "./options.ts";
+import { PLAN_FILE, planJson } from "./source.ts";
+import { type Progress, UsageError } from "./terminal.ts";
+
+/** Options of every command that trains, as commander gives them. */
+export interface TrainingOptions {
+  readonly data: string;
+  readonly dev?: string;
+  readonly task?: string;
+  readonly out: string;
+  readonly limit?: string;
+  readonly length?: string;
+  readonly batch: string;
+  readonly accumulate: string;
+  readonly warmup: string;
+  readonly dropout: string;
+  readonly decay: string;
+  readonly clip: string;
+  readonly freeze: string;
+  readonly seed: string;
+  readonly threads?: string;
+  readonly provider: string;
+  readonly patience: string;
+  readonly evaluations: string;
+  readonly json?: boolean;
+}
+
+/** Labelled texts of a file, with the task they were read as. */
+export interface Data {
+  readonly path: string;
+  readonly task: Task;
+  readonly rows: readonly LabelledText[];
+}
+
+/** The folder, in a model's, of a training's states and curves. */
+export const TRAINING = "training";
+const CALIBRATION_TEXTS = 256;
+
+/** A number of an option. @throws UsageError that names it and its bounds. */
+export function numberOf(text: string, option: string, least: number, most: number): number {
+  const n = Number(text);
+  if (text.trim() !== "" && n >= least && n <= most) return n;
+  throw new UsageError(`${option} takes a number from ${least} to ${most}`);
+}
+
+/** @throws UsageError for a value out of its bounds. */
+export function settingsOf(o: TrainingOptions, temperature = "1"): Settings {
+  return {
+    batch: positive(o.batch, "--batch"),
+    accumulate: positive(o.accumulate, "--accumulate"),
+    warmup: numberOf(o.warmup, "--warmup", 0, 1),
+    dropout: numberOf(o.dropout, "--dropout", 0, 0.9),
+    decay: numberOf(o.decay, "--decay", 0, 1),
+    clip: numberOf(o.clip, "--clip", 1e-6, 1e6),
+    temperature: numberOf(temperature, "--temperature", 0.01, 100),
+    freeze: oneOf(o.freeze, FREEZES, "--freeze"),
+    seed: positive(o.seed, "--seed"),
+  };
+}
+
+export function sessionOf(o: Pick<TrainingOptions, "threads" | "provider">): SessionOptions {
+  const threads = o.threads === undefined ? {} : { threads: positive(o.threads, "--threads") };
+  return { ...threads, provider: oneOf(o.provider, PROVIDERS, "--provider") };
+}
+
+export async function readData(path: string, taskName: string | undefined, limit?: string): Promise<Data> {
+  const task = taskName === undefined ? PLAIN : taskOf(taskName);
+  return {
+    path,
+    task,
+    rows: await readLabelled(path, task, limit === undefined ? undefined : positive(limit, "--limit")),
+  };
+}
+
+/** The problem and the labels that data pose: the task's, or what the rows themselves name. */
+export function headOf({ task, rows }: Data, regression: boolean): Pick<ModelSpec, "problem" | "labelNames"> {
+  if (regression || task.labels === null) return { problem: "regression", labelNames: ["score"] };
+  return { problem: "classification", labelNames: task.labels ?? labelsIn(rows) };
+}
+
+/** A tokenizer that cuts texts at so many tokens; at the model's positions unless told. */
+export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: string | undefined): TextTokenizer {
+  const { spec, tokenizer } = model;
+  if (length === undefined) return tokenizer;
+  const most = spec.positions - spec.positionOffset;
+  const tokens = numberOf(length, "--length", 4, most);
+  return new TextTokenizer(tokenizer.files, { ...spec, positions: tokens + spec.positionOffset });
+}
+
+/** @throws DataError with file and line where a label is none of the model's. */
+export function examplesOf({ rows, path }: Data, spec: ModelSpec, tokenizer: TextTokenizer): Example[] {
+  const labels = labelValues(rows, spec, path);
+  return rows.map(({ text, pair }, i) => ({
+    text: tokenizer.encode(text, pair, { truncate: true }),
+    label: labels[i],
+  }));
+}
+
+export function devSetOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer, o: TrainingOptions): DevSet {
+  const examples = examplesOf(data, spec, tokenizer);
+  const labels = examples.map(({ label }) => label);
+  const metrics = data.task === PLAIN ? defaultMetrics(spec) : data.task.metrics;
+  return {
+    texts: examples.map(({ text }) => text),
+    measure: (logits) => measure(metrics, logits, labels),
+    patience: o.patience === "0" ? 0 : positive(o.patience, "--patience"),
+    perEpoch: positive(o.evaluations, "--evaluations"),
+  };
+}
+
+/** A bar for every stage, with the loss and the best value so far. */
+export function trainingProgress(progress: Progress): (what: string) => (status: RunStatus) => void {
+  return (what) => {
+    const step = progress.of(what, "steps");
+    return ({ step: done, steps, loss, value }) => {
+      step(done, steps, `loss ${loss.toPrecision(4)}${value === null ? "" : `, dev ${value.toFixed(4)}`}`);
+    };
+  };
+}
+
+/** Writes the model, its plan from texts of its own training, and the curves. */
+export async function finish(
+  folder: string,
+  model: Model,
+  examples: readonly Example[],
+  stages: readonly StageResult[],
+  matmul: Matmul,
+  seed: number,
+  progress: Progress,
+): Promise<void> {
+  const order = shuffled(examples.length, generator("calibration", seed)).slice(0, CALIBRATION_TEXTS);
+  const texts = order.map((i) => examples[i].text);
+  const weights = resident(model.spec, model.weights);
+  const plan = calibrate(model.spec, weights, texts, { matmul, progress: progress.of("calibrating") });
+  await saveModel(folder, { ...model, weights });
+  await writeFile(join(folder, PLAN_FILE), planJson(model.spec, plan));
+  await writeFile(join(folder, TRAINING, "curves.svg"), stageCurves(await readCurves(join(folder, TRAINING), stages)));
+}
+
+/** What a command says of its stages. */
+export function stageSummaries(stages: readonly StageResult[]) {
+  return stages.map(({ name, steps, state: { best, evaluations, seconds } }) => ({
+    stage: name,
+    steps,
+    seconds: Math.round(seconds),
+    best: best?.value ?? null,
+    before: evaluations[0]?.values ?? null,
+    after: evaluations.find(({ step }) => step === best?.step)?.values ?? null,
+  }));
+}
+
+function oneOf<T extends string>(text: string, known: readonly T[], option: string): T {
+  const found = known.find((one) => one === text);
+  if (found === undefined) throw new UsageError(`${option} takes ${known.join(", ")}`);
+  return found;
+}

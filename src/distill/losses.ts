@@ -1,0 +1,57 @@
+/** Losses: scalars over the graph, each with its gradient. Masks are 0 or 1 and broadcast; counts are scalars of the graph. */
+
+import type { Operators } from "./operators.ts";
+import type { Value } from "./tape.ts";
+
+/** Which entries count: `mask` (absent: all of them), and how many they are. */
+export interface Entries {
+  readonly mask?: string;
+  readonly count: string;
+}
+
+/** Mean over the entries of (x - target)². */
+export function meanSquaredError(o: Operators, x: Value, target: string, entries: Entries): Value {
+  const { e } = o;
+  const difference = masked(o, e.op("Sub", x.name, target), entries);
+  const loss = e.op("Div", e.graph.node("ReduceSumSquare", [difference], { keepdims: 0 }), entries.count);
+  return o.tape.record(loss, [[x, (g) => e.op("Mul", difference, e.op("Div", e.op("Mul", g, 2), entries.count))]]);
+}
+
+/**
+ * Mean over the batch of the cross entropy between target distributions and softmax(x / temperature), both [B, labels]. With
+ * a teacher's distribution it is the soft cross entropy of distillation (Hinton et al., arXiv:1503.02531), with one-hot
+ * rows the usual one.
+ */
+export function crossEntropy(o: Operators, x: Value, target: string, temperature = 1): Value {
+  const { e } = o;
+  const scaled = e.op("Mul", x.name, 1 / temperature);
+  const count = e.graph.node("Cast", [batchSize(o, x.name)], { to: 1 });
+  const logs = e.with("LogSoftmax", { axis: -1 }, scaled);
+  const loss = e.op("Neg", e.op("Div", e.total(e.op("Mul", target, logs)), count));
+  const backward = (g: string) => {
+    const difference = e.op("Sub", e.with("Softmax", { axis: -1 }, scaled), target);
+    return e.op("Mul", difference, e.op("Div", e.op("Mul", g, 1 / temperature), count));
+  };
+  return o.tape.record(loss, [[x, backward]]);
+}
+
+/** Mean over the entries of max(|x| / bound - 1, 0)²: nothing within the bound, growing beyond it. */
+export function excess(o: Operators, x: Value, bound: number, entries: Entries): Value {
+  const { e } = o;
+  const beyond = masked(o, e.op("Relu", e.op("Sub", e.op("Mul", e.op("Abs", x.name), 1 / bound), 1)), entries);
+  const loss = e.op("Div", e.graph.node("ReduceSumSquare", [beyond], { keepdims: 0 }), entries.count);
+  const backward = (g: string) => {
+    const factor = e.op("Div", e.op("Mul", g, 2 / bound), entries.count);
+    return e.op("Mul", e.op("Mul", beyond, e.op("Sign", x.name)), factor);
+  };
+  return o.tape.record(loss, [[x, backward]]);
+}
+
+/** The first dimension as a scalar integer. */
+export function batchSize(o: Operators, x: string): string {
+  return o.e.op("Squeeze", o.e.op("Slice", o.e.op("Shape", x), o.e.graph.ints([0]), o.e.graph.ints([1])));
+}
+
+function masked(o: Operators, x: string, entries: Entries): string {
+  return entries.mask === undefined ? x : o.e.op("Mul", x, entries.mask);
+}

@@ -1,0 +1,163 @@
+/** The whole training of a model: one stage after another, each with its losses, from examples to weights. */
+
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { requiredWeights } from "../models/weights.ts";
+import type { Matmul } from "../program/float.ts";
+import type { Weights } from "../program/spec.ts";
+import type { Example } from "./batches.ts";
+import type { RunState } from "./checkpoint.ts";
+import { TrainingGraph } from "./graph.ts";
+import { boundsOf, type Freeze, type LossWeights, type TrainedModel, writeObjective } from "./objective.ts";
+import { ADAM } from "./optimiser.ts";
+import { Predictor } from "./predictor.ts";
+import { type DevSet, type RunStatus, run } from "./run.ts";
+import type { SessionOptions } from "./session.ts";
+
+export interface Stage {
+  readonly name: "labels" | "layers" | "prediction";
+  readonly epochs: number;
+  readonly learningRate: number;
+  readonly losses: LossWeights;
+}
+
+export interface Settings {
+  readonly batch: number;
+  readonly accumulate: number;
+  readonly warmup: number;
+  readonly dropout: number;
+  readonly decay: number;
+  readonly clip: number;
+  readonly temperature: number;
+  readonly freeze: Freeze;
+  readonly seed: number;
+}
+
+export interface Training {
+  readonly model: TrainedModel;
+  readonly teacher: TrainedModel | null;
+  readonly examples: readonly Example[];
+  readonly dev?: DevSet;
+  readonly stages: readonly Stage[];
+  readonly settings: Settings;
+  readonly session: SessionOptions;
+  /** Each stage keeps its state in a folder of its name in here. */
+  readonly folder: string;
+  readonly matmul?: Matmul;
+  readonly progress?: (what: string) => (status: RunStatus) => void;
+  readonly stopAfter?: number;
+}
+
+export interface StageResult {
+  readonly name: string;
+  readonly steps: number;
+  readonly state: RunState;
+}
+
+const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0 };
+
+/** Fine-tuning on the data's own labels. */
+export function labelStages(epochs: number, learningRate: number): Stage[] {
+  return [{ name: "labels", epochs, learningRate, losses: { ...NONE, labels: 1 } }];
+}
+
+/** MPCFormer's two stages (arXiv:2211.01452, section 4.2): all layers, then the prediction. */
+export function distillationStages(
+  layers: Pick<Stage, "epochs" | "learningRate">,
+  prediction: Pick<Stage, "epochs" | "learningRate">,
+  weights: LossWeights,
+): Stage[] {
+  const { hidden, scores, prediction: soft, labels, ranges } = weights;
+  return [
+    { name: "layers", ...layers, losses: { ...NONE, hidden, scores, ranges } },
+    { name: "prediction", ...prediction, losses: { ...NONE, prediction: soft, labels, ranges } },
+  ];
+}
+
+/** Texts from which the teacher's ranges are taken. */
+const BOUND_TEXTS = 200;
+
+/**
+ * Trains through the stages; one that is done already is not repeated.
+ * @throws an Error of one line when models, losses and folder do not fit together, or the loss is not finite.
+ */
+export async function train(
+  training: Training,
+): Promise<{ readonly weights: Weights; readonly stages: readonly StageResult[] }> {
+  const { settings, session, folder, dev, teacher } = training;
+  const stages = training.stages.filter((stage) => stage.epochs > 0);
+  const data = digestOf(training);
+  let examples = training.examples;
+  let model = training.model;
+  const results: StageResult[] = [];
+  for (const stage of stages) {
+    if (stage.losses.prediction > 0 && examples[0].logits === undefined) examples = await taught(training, examples);
+    const objective = {
+      weights: stage.losses,
+      temperature: settings.temperature,
+      freeze: settings.freeze,
+      seed: settings.seed,
+      bounds: stage.losses.ranges > 0 ? bounds(training) : undefined,
+    };
+    const { spec } = model;
+    const result = await run({
+      folder: join(folder, stage.name),
+      request: JSON.stringify({ data, stage, settings, dev: dev === undefined ? null : [dev.patience, dev.perEpoch] }),
+      model,
+      examples,
+      dev,
+      keep: stage.name === "layers" ? "last" : "best",
+      write: (graph) => writeObjective(graph, model, teacher, objective),
+      schedule: {
+        epochs: stage.epochs,
+        batch: settings.batch,
+        learningRate: stage.learningRate,
+        warmup: settings.warmup,
+      },
+      trainer: {
+        ...session,
+        adam: { ...ADAM, decay: settings.decay, clip: settings.clip },
+        dropout: settings.dropout,
+        accumulate: settings.accumulate,
+        seed: settings.seed,
+        vocabulary: spec.vocabulary,
+      },
+      progress: training.progress?.(stage.name),
+      stopAfter: training.stopAfter,
+    });
+    model = { spec, weights: result.weights };
+    results.push({ name: stage.name, steps: result.steps, state: result.state });
+    if (!result.state.done) break;
+  }
+  return { weights: model.weights, stages: results };
+}
+
+/** The examples with their teacher's logits. */
+async function taught({ teacher, session }: Training, examples: readonly Example[]): Promise<Example[]> {
+  if (teacher === null) throw new Error("the prediction's loss needs a teacher, or its logits with the data: give one");
+  const predictor = await Predictor.open(teacher.spec, teacher.weights, session);
+  const logits = await predictor.logits(examples.map(({ text }) => text));
+  await predictor.close();
+  return examples.map((example, i) => ({ ...example, logits: logits[i] }));
+}
+
+function bounds({ teacher, examples, matmul }: Training): Map<string, number> {
+  if (teacher === null) throw new Error("a range penalty needs the teacher's ranges: give a teacher");
+  const texts = examples.slice(0, BOUND_TEXTS).map(({ text }) => text);
+  return boundsOf(teacher, texts, new TrainingGraph(false), matmul);
+}
+
+/** Of everything that decides the result beside the settings: examples, the dev set, both models. */
+function digestOf({ model, teacher, examples, dev }: Training): string {
+  const hash = createHash("sha256");
+  for (const { text, label, logits } of examples) {
+    hash.update(Int32Array.of(text.ids.length, ...text.ids, ...text.types)).update(Float64Array.of(label));
+    if (logits !== undefined) hash.update(logits);
+  }
+  for (const { ids, types } of dev?.texts ?? []) hash.update(Int32Array.of(ids.length, ...ids, ...types));
+  for (const one of teacher === null ? [model] : [model, teacher]) {
+    hash.update(JSON.stringify(one.spec));
+    for (const name of requiredWeights(one.spec).keys()) hash.update(one.weights.get(name).data);
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,52 @@
+/** Where a model's training begins: at random, or with some of another's layers. */
+
+import { generator, uniforms } from "../models/random.ts";
+import { elementCount, requiredWeights } from "../models/weights.ts";
+import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import type { TrainedModel } from "./objective.ts";
+
+/** BERT's deviation of weights and tables (Devlin et al., arXiv:1810.04805). */
+const DEVIATION = 0.02;
+
+/** BERT's initial weights: N(0, 0.02²), biases 0, gains 1; made when asked for, the same for the same seed. */
+export function initialWeights(spec: ModelSpec, seed: number): Weights {
+  const shapes = requiredWeights(spec);
+  return {
+    get(name) {
+      const shape = shapes.get(name);
+      if (shape === undefined) throw new Error(`the model has no tensor ${name}: check its configuration`);
+      return initialTensor(name, shape, seed);
+    },
+  };
+}
+
+/** One tensor at its initial value. */
+export function initialTensor(name: string, shape: readonly number[], seed: number): NamedTensor {
+  const data = new Float32Array(elementCount(shape));
+  if (shape.length === 1) return { shape, data: data.fill(name.endsWith("norm.weight") ? 1 : 0) };
+  const uniform = uniforms(generator(`initial ${name}`, seed));
+  // Box and Muller: two normal numbers of two uniform ones.
+  for (let i = 0; i < data.length; i += 2) {
+    const radius = DEVIATION * Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
+    data[i] = radius * Math.cos(angle);
+    if (i + 1 < data.length) data[i + 1] = radius * Math.sin(angle);
+  }
+  return { shape, data };
+}
+
+/** The first layers of a model, or as many evenly from all of them, the last included. @throws an Error when it has fewer. */
+export function takeLayers({ spec, weights }: TrainedModel, layers: number, which: "first" | "even"): TrainedModel {
+  if (layers > spec.layers) throw new Error(`the model has ${spec.layers} layers: take as many or fewer`);
+  const source = (i: number) => (which === "first" ? i : Math.floor(((i + 1) * spec.layers) / layers) - 1);
+  return {
+    spec: { ...spec, layers },
+    weights: { get: (name) => weights.get(name.replace(/^layer\.(\d+)\./, (_, i) => `layer.${source(Number(i))}.`)) },
+  };
+}
+
+/** Every tensor in memory, once. */
+export function resident(spec: ModelSpec, weights: Weights): Weights {
+  const tensors = new Map([...requiredWeights(spec).keys()].map((name) => [name, weights.get(name)]));
+  return { get: (name) => tensors.get(name) ?? weights.get(name) };
+}

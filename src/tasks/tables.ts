@@ -1,0 +1,126 @@
+/** Text files as rows of named or numbered fields: TSV, CSV, JSONL; and plain texts, one a line. */
+
+import { readFile } from "node:fs/promises";
+
+/** A mistake in a file that one line explains: the file, the line, what to do; never the line's content. */
+export class DataError extends Error {
+  override readonly name = "DataError";
+}
+
+export type TableFormat = "tsv" | "csv" | "jsonl";
+
+/** A row's fields, and its line in the file, from 1. */
+export interface Row {
+  readonly fields: readonly string[];
+  readonly line: number;
+}
+
+/** The rows of a file. JSONL's are put into the order of `columns`, the first name of each that a row has. */
+export async function readTable(
+  path: string,
+  format: TableFormat,
+  columns: readonly (readonly string[])[],
+): Promise<Row[]> {
+  const content = (await readUtf8(path)).replace(/^\uFEFF/, "");
+  if (format === "jsonl") return jsonRows(content, path, columns);
+  return format === "csv" ? csvRows(content, path) : tsvRows(content);
+}
+
+/** The format that a file's name says; TSV where it says nothing. */
+export function formatOf(path: string): TableFormat {
+  if (path.endsWith(".jsonl")) return "jsonl";
+  return path.endsWith(".csv") ? "csv" : "tsv";
+}
+
+/** The file's lines that are not empty. @throws DataError when it cannot be read or has none. */
+export async function readTexts(path: string): Promise<string[]> {
+  const lines = (await readUtf8(path)).split(/\r?\n/).map((l) => l.trim());
+  const texts = lines.filter((l) => l !== "");
+  if (texts.length === 0) throw new DataError(`${path} has no texts: give one a line`);
+  return texts;
+}
+
+async function readUtf8(path: string): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch {
+    throw new DataError(`cannot read ${path}: give the path of a text file`);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    let line = 1;
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    for (let start = 0; start < bytes.length; line++) {
+      const end = bytes.indexOf(10, start);
+      const stop = end < 0 ? bytes.length : end;
+      try {
+        decoder.decode(bytes.subarray(start, stop));
+      } catch {
+        break;
+      }
+      start = stop + 1;
+    }
+    throw new DataError(`${path}, line ${line}: not UTF-8; convert the file`);
+  }
+}
+
+function tsvRows(content: string): Row[] {
+  const lines = content.split(/\r?\n/).map((l, i) => ({ fields: l.split("\t"), line: i + 1 }));
+  return lines.filter((r) => r.fields.length > 1 || r.fields[0] !== "");
+}
+
+/** RFC 4180: quoted fields may hold commas, quotes (doubled) and line ends. */
+function csvRows(content: string, path: string): Row[] {
+  const rows: Row[] = [];
+  let [fields, field, quoted, line, start]: [string[], string, boolean, number, number] = [[], "", false, 1, 1];
+  const endRow = () => {
+    fields.push(field);
+    if (fields.length > 1 || fields[0] !== "") rows.push({ fields, line: start });
+    [fields, field] = [[], ""];
+  };
+  for (let i = 0; i < content.length; i++) {
+    const c = content[i];
+    if (c === "\n") line++;
+    if (quoted) {
+      if (c !== '"') field += c;
+      else if (content[i + 1] === '"') field += content[i++];
+      else quoted = false;
+    } else if (c === '"' && field === "") quoted = true;
+    else if (c === ",") {
+      fields.push(field);
+      field = "";
+    } else if (c === "\n") {
+      endRow();
+      start = line;
+    } else if (c !== "\r") field += c;
+  }
+  if (quoted) throw new DataError(`${path}, line ${start}: a quote is not closed`);
+  if (field !== "" || fields.length > 0) endRow();
+  return rows;
+}
+
+function jsonRows(content: string, path: string, columns: readonly (readonly string[])[]): Row[] {
+  const lines = content.split(/\r?\n/).map((text, i) => ({ text, line: i + 1 }));
+  return lines
+    .filter((l) => l.text.trim() !== "")
+    .map(({ text, line }) => {
+      const row = objectOf(text);
+      if (row === undefined) throw new DataError(`${path}, line ${line}: not JSON with fields`);
+      const fields = columns.map((names) => {
+        const value = names.map((name) => row[name]).find((x) => x !== undefined);
+        return typeof value === "string" || typeof value === "number" ? String(value) : "";
+      });
+      return { fields, line };
+    });
+}
+
+function objectOf(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,161 @@
+import { describe, it } from "vitest";
+import { smoothFunctions } from "../../src/program/smooth.ts";
+import { checkGradients, dense, type GradientCase, uniform } from "./gradients.ts";
+
+const next = uniform(7);
+const [x, y] = [dense([4, 6], next), dense([4, 6], next)];
+const [q, k] = [dense([2, 2, 3, 4], next), dense([2, 2, 5, 4], next)];
+const s = dense([2, 2, 3, 5], next);
+
+const rows = (data: readonly number[], width: number) =>
+  Array.from({ length: data.length / width }, (_, i) => data.slice(i * width, (i + 1) * width));
+const sum = (v: readonly number[]) => v.reduce((a, b) => a + b, 0);
+
+/** Batched a [.., m, k] times b [.., k, n], b given by an index function. */
+function product(
+  a: readonly number[],
+  m: number,
+  inner: number,
+  n: number,
+  blocks: number,
+  b: (block: number, c: number, j: number) => number,
+): number[] {
+  const out: number[] = [];
+  for (let block = 0; block < blocks; block++)
+    for (let i = 0; i < m; i++)
+      for (let j = 0; j < n; j++)
+        out.push(sum(Array.from({ length: inner }, (_, c) => a[(block * m + i) * inner + c] * b(block, c, j))));
+  return out;
+}
+
+const cases: Record<string, GradientCase> = {
+  linear: {
+    inputs: { x, w: dense([3, 6], next), b: dense([3], next) },
+    build: (o, v) => o.linear(v.x, v.w, v.b),
+    reference: ({ x, w, b }) => product(x, 4, 6, 3, 1, (_, c, j) => w[j * 6 + c]).map((z, i) => z + b[i % 3]),
+  },
+  add: {
+    inputs: { x, y },
+    build: (o, v) => o.add(v.x, v.y),
+    reference: ({ x, y }) => x.map((z, i) => z + y[i]),
+  },
+  "add of a value to itself": {
+    inputs: { x },
+    build: (o, v) => o.add(v.x, v.x),
+    reference: ({ x }) => x.map((z) => 2 * z),
+  },
+  scale: {
+    inputs: { x },
+    build: (o, v) => o.scale(v.x, 3),
+    reference: ({ x }) => x.map((z) => 3 * z),
+  },
+  shift: {
+    inputs: { x },
+    build: (o, v) => o.shift(v.x, 3),
+    reference: ({ x }) => x.map((z) => z + 3),
+  },
+  "reshape and transpose": {
+    inputs: { q },
+    build: (o, v) => o.reshape(o.transpose(v.q, 0, 2, 1, 3), o.e.graph.ints([-1, 8])),
+    reference: ({ q }) =>
+      [0, 1].flatMap((b) =>
+        [0, 1, 2].flatMap((r) =>
+          [0, 1].flatMap((a) => q.slice(((b * 2 + a) * 3 + r) * 4, ((b * 2 + a) * 3 + r + 1) * 4)),
+        ),
+      ),
+  },
+  timesTransposed: {
+    inputs: { q, k },
+    build: (o, v) => o.timesTransposed(v.q, v.k),
+    reference: ({ q, k }) => product(q, 3, 4, 5, 4, (block, c, j) => k[(block * 5 + j) * 4 + c]),
+  },
+  times: {
+    inputs: { s, k },
+    build: (o, v) => o.times(v.s, v.k),
+    reference: ({ s, k }) => product(s, 3, 5, 4, 4, (block, c, j) => k[(block * 5 + c) * 4 + j]),
+  },
+  layerNorm: {
+    inputs: { x, gain: dense([6], next), bias: dense([6], next) },
+    build: (o, v) => o.layerNorm(v.x, v.gain, v.bias, 1e-5),
+    reference: ({ x, gain, bias }) =>
+      rows(x, 6).flatMap((row) => {
+        const mean = sum(row) / 6;
+        const variance = sum(row.map((z) => (z - mean) ** 2)) / 6;
+        return row.map((z, i) => ((z - mean) / Math.sqrt(variance + 1e-5)) * gain[i] + bias[i]);
+      }),
+  },
+  "polynomial (quad)": {
+    inputs: { x },
+    build: (o, v) => o.polynomial(v.x, [0.5, 0.25, 0.125]),
+    reference: ({ x }) => x.map((z) => 0.5 + 0.25 * z + 0.125 * z * z),
+  },
+  "polynomial (square)": {
+    inputs: { x },
+    build: (o, v) => o.polynomial(v.x, [0, 0, 1]),
+    reference: ({ x }) => x.map((z) => z * z),
+  },
+  "polynomial (fourth power)": {
+    inputs: { x },
+    build: (o, v) => o.polynomial(v.x, [0, 0, 0, 0, 1]),
+    reference: ({ x }) => x.map((z) => z ** 4),
+  },
+  "polynomial (line)": {
+    inputs: { x },
+    build: (o, v) => o.polynomial(v.x, [2, 3, 0]),
+    reference: ({ x }) => x.map((z) => 2 + 3 * z),
+  },
+  ...Object.fromEntries(
+    (["gelu", "tanh", "exp/4"] as const).map((name) => [
+      `smooth (${name})`,
+      {
+        inputs: { x },
+        build: (o, v) => o.smooth(v.x, name),
+        reference: ({ x }) => x.map((z) => smoothFunctions[name](z)),
+      } satisfies GradientCase,
+    ]),
+  ),
+  relu: {
+    inputs: { x },
+    build: (o, v) => o.relu(v.x),
+    reference: ({ x }) => x.map((z) => Math.max(z, 0)),
+  },
+  subtractRowMax: {
+    inputs: { s },
+    build: (o, v) => o.subtractRowMax(v.s),
+    reference: ({ s }) => rows(s, 5).flatMap((row) => row.map((z) => z - Math.max(...row))),
+  },
+  normalise: {
+    inputs: { s: { shape: s.shape, data: s.data.map((z) => z * z + 0.1) } },
+    build: (o, v) => o.normalise(v.s),
+    reference: ({ s }) => rows(s, 5).flatMap((row) => row.map((z) => z / sum(row))),
+  },
+  rows: {
+    inputs: { table: dense([7, 3], next) },
+    integers: { ids: { shape: [5, 1], data: [6, 0, 2, 2, 6] } },
+    build: (o, v, n) => o.rows(v.table, n("ids")),
+    reference: ({ table }) => [6, 0, 2, 2, 6].flatMap((i) => table.slice(i * 3, i * 3 + 3)),
+  },
+  addPositions: {
+    inputs: { h: dense([2, 3, 4], next), table: dense([9, 4], next) },
+    build: (o, v) => o.addPositions(v.h, v.table, 2, o.e.graph.ints([3])),
+    reference: ({ h, table }) => h.map((z, i) => z + table[(2 + (Math.floor(i / 4) % 3)) * 4 + (i % 4)]),
+  },
+  first: {
+    inputs: { h: dense([2, 3, 4], next) },
+    build: (o, v) => o.first(v.h, o.e.graph.ints([3])),
+    reference: ({ h }) => [...h.slice(0, 4), ...h.slice(12, 16)],
+  },
+  combine: {
+    inputs: { a: dense([], next), b: dense([], next) },
+    build: (o, v) =>
+      o.combine([
+        [2, v.a],
+        [-3, v.b],
+      ]),
+    reference: ({ a, b }) => [2 * a[0] - 3 * b[0]],
+  },
+};
+
+describe("operators agree with float64, in value and gradient:", () => {
+  for (const [name, one] of Object.entries(cases)) it(name, () => checkGradients(one));
+});
