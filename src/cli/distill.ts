@@ -6,7 +6,7 @@ import { loadModel, type Model } from "../models/checkpoint.ts";
 import { withOverrides } from "../models/config.ts";
 import { shown } from "./finetune.ts";
 import { floatMatmul } from "./float.ts";
-import { type ModelOptions, overridesOf, positive } from "./options.ts";
+import { isQuiet, type ModelOptions, overridesOf, positive } from "./options.ts";
 import { Progress, print, printJson } from "./terminal.ts";
 import {
   devSetOf,
@@ -41,14 +41,14 @@ interface DistillOptions extends TrainingOptions, Omit<ModelOptions, "calibrate"
 
 /** MPCFormer's distillation: a teacher's layers, then its predictions, into a student with stand-ins. */
 export async function distill(options: DistillOptions): Promise<void> {
-  const progress = new Progress(options.json ?? false);
+  const progress = new Progress(isQuiet(options));
   const settings = settingsOf(options, options.temperature);
   const teacher = await loadModel(options.teacher);
   const student = await studentOf(options, teacher, settings.seed);
   const tokenizer = shortened(student, options.length);
   const data = await readData(options.data, options.task, options.limit);
   const examples = examplesOf(data, student.spec, tokenizer);
-  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task);
+  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
   const matmul = await floatMatmul();
   const { weights, stages } = await train({
     model: student,

@@ -7,7 +7,7 @@ import { labelValues, readLabelled } from "../tasks/labelled.ts";
 import { agreement, type MetricName, measure, winner } from "../tasks/metrics.ts";
 import { taskOf } from "../tasks/tasks.ts";
 import { floatMatmul } from "./float.ts";
-import { type ModelOptions, overridesOf, positive } from "./options.ts";
+import { isQuiet, type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openClient } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
@@ -20,6 +20,7 @@ interface EvaluateOptions extends ModelOptions {
   readonly private?: boolean;
   readonly limit?: string;
   readonly json?: boolean;
+  readonly progress?: boolean;
 }
 
 type Logits = readonly number[];
@@ -27,7 +28,7 @@ const MOST_WARNINGS = 5;
 
 /** Accuracy (correlation for regressions) of a model on labelled texts. */
 export async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
-  const progress = new Progress(options.json ?? false);
+  const progress = new Progress(isQuiet(options));
   const matmul = await floatMatmul();
   const source = await openSource(name, {
     overrides: overridesOf(options),

@@ -3,7 +3,7 @@ import { labelStages, train } from "../distill/recipe.ts";
 import { initialWeights, takeLayers } from "../distill/weights.ts";
 import { loadEncoder, type Model } from "../models/checkpoint.ts";
 import { floatMatmul } from "./float.ts";
-import { positive } from "./options.ts";
+import { isQuiet, positive } from "./options.ts";
 import { Progress, print, printJson } from "./terminal.ts";
 import {
   devSetOf,
@@ -33,7 +33,7 @@ interface FinetuneOptions extends TrainingOptions {
 
 /** Makes a teacher: an encoder with a fresh classifier, trained on labelled texts. */
 export async function finetune(options: FinetuneOptions): Promise<void> {
-  const progress = new Progress(options.json ?? false);
+  const progress = new Progress(isQuiet(options));
   const settings = settingsOf(options);
   const data = await readData(options.data, options.task, options.limit);
   const { gelu, softmax } = options;
@@ -47,7 +47,7 @@ export async function finetune(options: FinetuneOptions): Promise<void> {
   const model: Model = { ...loaded, ...takeLayers(loaded, layers, "first") };
   const tokenizer = shortened(model, options.length);
   const examples = examplesOf(data, model.spec, tokenizer);
-  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task);
+  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
   const matmul = await floatMatmul();
   const { weights, stages } = await train({
     model,

@@ -10,6 +10,7 @@ import { finetune } from "./finetune.ts";
 import { approximations } from "./list.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
 import { plan } from "./plan.ts";
+import { study } from "./study.ts";
 
 const VERSION = "0.1.0";
 const MODEL = "a Hugging Face folder, or demo";
@@ -22,6 +23,7 @@ const program = new Command("mpcformer")
   .configureOutput({ outputError: (text, write) => write(`mpcformer: ${text.replace(/^error: /, "")}`) });
 
 const json = () => new Option("--json", "print JSON for machines");
+const showProgress = () => new Option("--progress", "show progress beside --json");
 const approximate = (command: Command) =>
   command
     .option("--gelu <name>", "stand-in for GeLU: exact, quad, relu (default: the folder's; quad for a named shape)")
@@ -108,6 +110,7 @@ approximate(program.command("evaluate"))
   .option("--private", "run every text privately, over three processes")
   .option("--limit <n>", "only the first so many texts")
   .addOption(json())
+  .addOption(showProgress())
   .action((model, options) => evaluate(model, options));
 
 approximate(program.command("calibrate"))
@@ -128,6 +131,7 @@ const train = (command: Command) =>
     )
     .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
     .option("--limit <n>", "only the first so many texts of --data")
+    .option("--dev-limit <n>", "only the first so many texts of --dev")
     .option("--length <n>", "cut texts at so many tokens (default: at the model's positions)")
     .option("--batch <n>", "texts of a batch", "32")
     .option("--accumulate <n>", "batches before the weights move", "1")
@@ -140,7 +144,8 @@ const train = (command: Command) =>
     .option("--provider <name>", "where it runs: cpu, cuda, webgpu", "cpu")
     .option("--patience <n>", "evaluations without a better one after which to stop; 0: never", "0")
     .option("--evaluations <n>", "evaluations an epoch", "1")
-    .addOption(json());
+    .addOption(json())
+    .addOption(showProgress());
 
 train(program.command("finetune"))
   .description("make a teacher: train an encoder on labelled texts")
@@ -179,6 +184,18 @@ train(program.command("distill"))
   .option("--answer <what>", "what the client learns: scores, or the label alone")
   .option("--dropout <rate>", "rate of dropout; 0: off", "0")
   .action((options) => distill(options));
+
+program
+  .command("study")
+  .description(
+    "remake MPCFormer's tables: pairs of stand-ins, without and with distillation, in the clear and under MPC",
+  )
+  .argument("<file>", 'a study in YAML (README, "Studies")')
+  .requiredOption("--out <dir>", "where models and results go; a study that was stopped goes on from here")
+  .option("--root <dir>", "where the study's paths begin (default: the file's own folder)")
+  .option("--only <names>", "only these of its tasks, separated by commas")
+  .addOption(json())
+  .action((file, options) => study(file, options));
 
 program
   .command("approximations")

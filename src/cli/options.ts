@@ -32,3 +32,8 @@ export function positive(text: string, option: string): number {
   if (!(Number.isInteger(n) && n > 0)) throw new UsageError(`${option} takes a whole number from 1`);
   return n;
 }
+
+/** Machines see no progress, unless they ask for it. */
+export function isQuiet(options: { readonly json?: boolean; readonly progress?: boolean }): boolean {
+  return (options.json ?? false) && !(options.progress ?? false);
+}

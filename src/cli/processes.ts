@@ -6,6 +6,9 @@ import { UsageError } from "./terminal.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 
+/** Of a command's stderr, what its last line may be found in. */
+const ERROR_TAIL = 4096;
+
 export interface Running {
   readonly address: string;
   stop(): void;
@@ -69,15 +72,19 @@ export async function startParties(serveArgs: readonly string[]): Promise<Partie
   }
 }
 
-/** Runs one command of this program to its end and returns its JSON. @throws UsageError with its error line. */
-export async function runJson(args: readonly string[]): Promise<unknown> {
+/**
+ * Runs one command of this program to its end and returns its JSON; `shown` passes on what it says of its progress.
+ * @throws UsageError with its error line.
+ */
+export async function runJson(args: readonly string[], shown = false): Promise<unknown> {
   const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();
   });
   child.stderr.on("data", (chunk: Buffer) => {
-    err += chunk.toString();
+    err = (err + chunk.toString()).slice(-ERROR_TAIL);
+    if (shown) process.stderr.write(chunk);
   });
   const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
   if (code !== 0)

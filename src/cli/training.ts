@@ -27,6 +27,7 @@ import { type Progress, UsageError } from "./terminal.ts";
 export interface TrainingOptions {
   readonly data: string;
   readonly dev?: string;
+  readonly devLimit?: string;
   readonly task?: string;
   readonly out: string;
   readonly limit?: string;
@@ -44,6 +45,7 @@ export interface TrainingOptions {
   readonly patience: string;
   readonly evaluations: string;
   readonly json?: boolean;
+  readonly progress?: boolean;
 }
 
 /** Labelled texts of a file, with the task they were read as. */

@@ -1,0 +1,139 @@
+/** A study's results for people: a table in Markdown, bars in SVG. */
+
+import { scaleBand, scaleLinear } from "d3-scale";
+import { formatBytes } from "./terminal.ts";
+
+/** One pair of stand-ins on one task. Metrics are those of the whole dev set, in the clear unless under `private`. */
+export interface Row {
+  readonly task: string;
+  readonly gelu: string;
+  readonly softmax: string;
+  readonly metric: string;
+  readonly teacher: number;
+  readonly without_pd: number | null;
+  readonly without_d: number | null;
+  readonly both: number | null;
+  /** The distilled student under MPC, and the same texts in the clear. */
+  readonly private: {
+    readonly texts: number;
+    readonly value: number;
+    readonly clear_value: number | null;
+    readonly agreement: number | null;
+    readonly outside_range: number;
+  } | null;
+  /** One private inference; speed-ups over the teacher with its exact functions. */
+  readonly cost: {
+    readonly length: number;
+    readonly flights: number;
+    readonly online_bytes: number;
+    readonly offline_bytes: number;
+    readonly online_seconds: number;
+    readonly offline_seconds: number;
+    readonly speed_up: number | null;
+    readonly online_speed_up: number | null;
+  } | null;
+}
+
+const BARS = [
+  ["teacher", "#57606a"],
+  ["without_pd", "#d1570c"],
+  ["without_d", "#e3b341"],
+  ["both", "#1f6feb"],
+  ["private", "#2da44e"],
+] as const;
+const LEGEND = {
+  teacher: "teacher",
+  without_pd: "w/o p,d",
+  without_d: "w/o d",
+  both: "both",
+  private: "both, under MPC",
+};
+
+/** @returns the table, with a line that says how to read it. */
+export function studyMarkdown(title: string, rows: readonly Row[]): string {
+  const head = [
+    "task",
+    "GeLU + softmax",
+    "metric",
+    "teacher",
+    "w/o p,d",
+    "w/o d",
+    "both",
+    "both under MPC (clear)",
+    "labels equal",
+    "speed-up (online)",
+    "flights",
+    "bytes online",
+  ];
+  const body = rows.map((row) => {
+    const { private: hidden, cost } = row;
+    const share = (value: number | null | undefined) =>
+      value === null || value === undefined ? "" : (100 * value).toFixed(1);
+    return [
+      row.task,
+      `${row.gelu} + ${row.softmax}`,
+      row.metric,
+      share(row.teacher),
+      share(row.without_pd),
+      share(row.without_d),
+      share(row.both),
+      hidden === null ? "" : `${share(hidden.value)} (${share(hidden.clear_value)}) of ${hidden.texts}`,
+      hidden?.agreement === null || hidden === null ? "" : `${(100 * hidden.agreement).toFixed(2)}%`,
+      cost?.speed_up == null ? "" : `${cost.speed_up.toFixed(2)} (${(cost.online_speed_up ?? 0).toFixed(2)})`,
+      cost === null ? "" : `${cost.flights} at ${cost.length}`,
+      cost === null ? "" : formatBytes(cost.online_bytes),
+    ];
+  });
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const explained =
+    "w/o p,d: random weights, labels alone. w/o d: the teacher's weights, labels alone. both: distilled from the teacher. " +
+    "Speed-up: one private inference, offline and online (online alone), over the teacher with exact GeLU and softmax.";
+  return `# ${title}\n\n${[line(head), line(head.map(() => "---")), ...body.map(line)].join("\n")}\n\n${explained}\n`;
+}
+
+/** A group of bars for every row. */
+export function studySvg(title: string, rows: readonly Row[]): string {
+  const [width, height, left, bottom, top] = [Math.max(480, 130 * rows.length + 60), 320, 40, 60, 48];
+  const groups = scaleBand(
+    rows.map((_, i) => String(i)),
+    [left, width - 10],
+  ).padding(0.2);
+  const bars = scaleBand(
+    BARS.map(([name]) => name),
+    [0, groups.bandwidth()],
+  ).padding(0.08);
+  const y = scaleLinear([0, 1], [height - bottom, top]);
+  const valueIn = (row: Row, name: (typeof BARS)[number][0]) =>
+    name === "private" ? (row.private?.value ?? null) : row[name];
+  const drawn = rows.flatMap((row, i) => {
+    const x = groups(String(i)) ?? 0;
+    const marks = BARS.flatMap(([name, colour]) => {
+      const value = valueIn(row, name);
+      if (value === null) return [];
+      const shown = Math.max(0, value);
+      const at = x + (bars(name) ?? 0);
+      return [
+        `<rect x="${at}" y="${y(shown)}" width="${bars.bandwidth()}" height="${y(0) - y(shown)}" fill="${colour}"/>`,
+        `<text x="${at + bars.bandwidth() / 2}" y="${y(shown) - 3}" text-anchor="middle" font-size="8">${(100 * value).toFixed(1)}</text>`,
+      ];
+    });
+    const middle = x + groups.bandwidth() / 2;
+    const names = [`${row.task} (${row.metric})`, `${row.gelu} + ${row.softmax}`];
+    const labels = names.map(
+      (text, j) => `<text x="${middle}" y="${height - bottom + 16 + 14 * j}" text-anchor="middle">${text}</text>`,
+    );
+    return [...marks, ...labels];
+  });
+  const ticks = y
+    .ticks(5)
+    .map(
+      (t) =>
+        `<text x="${left - 6}" y="${y(t) + 4}" text-anchor="end">${100 * t}</text><line x1="${left}" x2="${width - 10}" y1="${y(t)}" y2="${y(t)}" stroke="#d0d7de"/>`,
+    );
+  const legend = BARS.map(
+    ([name, colour], i) =>
+      `<rect x="${left + 105 * i}" y="26" width="10" height="10" fill="${colour}"/><text x="${left + 14 + 105 * i}" y="35">${LEGEND[name]}</text>`,
+  );
+  const heading = `<text x="${left}" y="16" font-size="13">${title.replace(/[<&]/g, " ")}</text>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="10">${[heading, ...ticks, ...drawn, ...legend].join("")}</svg>\n`;
+}

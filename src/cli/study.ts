@@ -1,0 +1,293 @@
+/**
+ * A study remakes MPCFormer's tables: for every task and every pair of stand-ins, the teacher, a student trained on labels
+ * alone from random weights (w/o p,d) and from the teacher's (w/o d), and a distilled one (both); in the clear and under MPC.
+ *
+ * It is a list of this program's own commands, run one after another. Each leaves its result in a file, and a study that was
+ * stopped goes on behind the last one: within a training from its checkpoint.
+ */
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import * as v from "valibot";
+import { parse } from "yaml";
+import { runJson } from "./processes.ts";
+import { type Row, studyMarkdown, studySvg } from "./report.ts";
+import { note, print, printJson, UsageError } from "./terminal.ts";
+
+interface StudyOptions {
+  readonly out: string;
+  readonly root?: string;
+  readonly only?: string;
+  readonly json?: boolean;
+}
+
+const COLUMNS = ["without_pd", "without_d", "both"] as const;
+type Column = (typeof COLUMNS)[number];
+
+const whole = (least: number) => v.pipe(v.number(), v.integer(), v.minValue(least));
+/** Options of a command, by their long names. */
+const flags = v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z-]*$/)), v.union([v.string(), v.number()]));
+const name = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_-]*$/, "names have lower-case letters, digits, - and _"));
+const taskSchema = v.strictObject({
+  name,
+  /** A task known by name; absent: columns as the file names them. */
+  task: v.optional(v.string()),
+  train: v.string(),
+  dev: v.string(),
+  /** Only the first so many texts of the dev set. */
+  "dev-limit": v.optional(whole(1)),
+  /** A fine-tuned folder, or an encoder to fine-tune. */
+  teacher: v.union([v.string(), v.strictObject({ from: v.string(), finetune: v.optional(flags, {}) })]),
+  /** [GeLU, softmax]. */
+  pairs: v.pipe(v.array(v.strictTuple([v.string(), v.string()])), v.minLength(1)),
+  columns: v.optional(v.array(v.picklist(COLUMNS)), [...COLUMNS]),
+  /** Options of `distill` for the column "both", and for the columns without distillation. */
+  distill: v.optional(flags, {}),
+  labels: v.optional(flags, {}),
+  /** Options of every training. */
+  common: v.optional(flags, {}),
+  /** Texts of the dev set that the distilled student answers under MPC: all, or the first so many. */
+  private: v.optional(v.union([v.boolean(), whole(1)]), true),
+  /** Tokens of the text whose private inference is timed. */
+  length: v.optional(whole(3)),
+});
+const studySchema = v.strictObject({ title: v.string(), tasks: v.pipe(v.array(taskSchema), v.minLength(1)) });
+type StudyTask = v.InferOutput<typeof taskSchema>;
+
+const trained = v.looseObject({
+  stages: v.array(v.looseObject({ after: v.nullable(v.record(v.string(), v.number())) })),
+});
+const evaluated = v.looseObject({
+  metric: v.string(),
+  value: v.number(),
+  texts: v.number(),
+  agreement: v.optional(v.number()),
+  clear_value: v.optional(v.number()),
+  outside_range: v.number(),
+});
+const benched = v.looseObject({
+  online: v.looseObject({ flights: v.number(), bytes: v.number() }),
+  offline: v.looseObject({ bytes: v.number() }),
+  seconds: v.looseObject({ online: v.number(), offline: v.number() }),
+});
+
+/** Runs what is missing of a study and writes its table as Markdown, JSON and SVG. */
+export async function study(path: string, options: StudyOptions): Promise<void> {
+  const { title, tasks } = await readStudy(path);
+  const root = options.root ?? resolve(path, "..");
+  const wanted = tasks.filter((task) => options.only === undefined || options.only.split(",").includes(task.name));
+  if (wanted.length === 0)
+    throw new UsageError(`--only takes names of ${path}: ${tasks.map((t) => t.name).join(", ")}`);
+  const runner = new Runner(options.out, options.json ?? false);
+  for (const task of wanted) await new TaskRun(task, root, runner).finish();
+  const rows: Row[] = [];
+  for (const task of tasks) rows.push(...(await new TaskRun(task, root, runner).rows()));
+  await writeFile(join(options.out, "results.md"), studyMarkdown(title, rows));
+  await writeFile(join(options.out, "results.json"), `${JSON.stringify({ title, rows }, null, 2)}\n`);
+  await writeFile(join(options.out, "results.svg"), studySvg(title, rows));
+  if (options.json) return printJson({ title, rows });
+  print(studyMarkdown(title, rows));
+}
+
+async function readStudy(path: string): Promise<v.InferOutput<typeof studySchema>> {
+  let content: unknown;
+  try {
+    content = parse(await readFile(path, "utf8"));
+  } catch {
+    throw new UsageError(`${path} cannot be read as YAML: give a study's file`);
+  }
+  const result = v.safeParse(studySchema, content);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new UsageError(`${path}, ${v.getDotPath(issue) ?? "top level"}: ${issue.message}`);
+}
+
+/** Runs commands whose result is not there yet. */
+class Runner {
+  readonly out: string;
+  readonly #quiet: boolean;
+
+  constructor(out: string, quiet: boolean) {
+    this.out = out;
+    this.#quiet = quiet;
+  }
+
+  /** The result kept under a name, if there is one. */
+  async known(id: string): Promise<unknown> {
+    try {
+      return JSON.parse(await readFile(join(this.out, `${id}.json`), "utf8"));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async run(id: string, args: readonly string[]): Promise<void> {
+    if ((await this.known(id)) !== undefined) return;
+    if (!this.#quiet) note(`${id}: mpcformer ${args[0]}`);
+    const started = performance.now();
+    const result = await runJson([...args, ...(this.#quiet ? [] : ["--progress"])], !this.#quiet);
+    const file = join(this.out, `${id}.json`);
+    await mkdir(resolve(file, ".."), { recursive: true });
+    await writeFile(file, `${JSON.stringify(result)}\n`);
+    if (!this.#quiet) note(`${id}: done in ${((performance.now() - started) / 60_000).toFixed(1)} min`);
+  }
+}
+
+/** One task's commands, and what they found. */
+class TaskRun {
+  readonly #task: StudyTask;
+  readonly #root: string;
+  readonly #runner: Runner;
+
+  constructor(task: StudyTask, root: string, runner: Runner) {
+    this.#task = task;
+    this.#root = root;
+    this.#runner = runner;
+  }
+
+  async finish(): Promise<void> {
+    const { teacher, pairs, columns, length } = this.#task;
+    if (typeof teacher !== "string") {
+      const args = [
+        "finetune",
+        "--from",
+        this.#path(teacher.from),
+        "--out",
+        this.#teacher(),
+        ...this.#data(),
+        ...list(teacher.finetune),
+      ];
+      await this.#runner.run(this.#id("teacher"), args);
+    }
+    await this.#runner.run(this.#id("teacher-clear"), this.#evaluate(this.#teacher()));
+    if (length !== undefined) await this.#runner.run(this.#id("teacher-bench"), this.#bench(this.#teacher(), length));
+    for (const pair of pairs) {
+      for (const column of columns) await this.#runner.run(this.#id(pair, column), this.#train(pair, column));
+      if (!columns.includes("both")) continue;
+      const folder = this.#folder(pair, "both");
+      if (this.#task.private !== false)
+        await this.#runner.run(this.#id(pair, "private"), this.#evaluate(folder, this.#task.private));
+      if (length !== undefined) await this.#runner.run(this.#id(pair, "bench"), this.#bench(folder, length));
+    }
+  }
+
+  /** The table's rows, as far as results are there. */
+  async rows(): Promise<Row[]> {
+    const teacher = v.safeParse(evaluated, await this.#runner.known(this.#id("teacher-clear")));
+    if (!teacher.success) return [];
+    const base = v.safeParse(benched, await this.#runner.known(this.#id("teacher-bench")));
+    return Promise.all(
+      this.#task.pairs.map(async (pair) => {
+        const [gelu, softmax] = pair;
+        const value = async (column: Column) => {
+          const result = v.safeParse(trained, await this.#runner.known(this.#id(pair, column)));
+          return result.success ? (result.output.stages.at(-1)?.after?.[teacher.output.metric] ?? null) : null;
+        };
+        const hidden = v.safeParse(evaluated, await this.#runner.known(this.#id(pair, "private")));
+        const timed = v.safeParse(benched, await this.#runner.known(this.#id(pair, "bench")));
+        const seconds = (b: v.InferOutput<typeof benched>) => b.seconds.online + b.seconds.offline;
+        return {
+          task: this.#task.name,
+          gelu,
+          softmax,
+          metric: teacher.output.metric,
+          teacher: teacher.output.value,
+          without_pd: await value("without_pd"),
+          without_d: await value("without_d"),
+          both: await value("both"),
+          private: hidden.success
+            ? {
+                texts: hidden.output.texts,
+                value: hidden.output.value,
+                clear_value: hidden.output.clear_value ?? null,
+                agreement: hidden.output.agreement ?? null,
+                outside_range: hidden.output.outside_range,
+              }
+            : null,
+          cost: timed.success
+            ? {
+                length: this.#task.length ?? 0,
+                flights: timed.output.online.flights,
+                online_bytes: timed.output.online.bytes,
+                offline_bytes: timed.output.offline.bytes,
+                online_seconds: timed.output.seconds.online,
+                offline_seconds: timed.output.seconds.offline,
+                speed_up: base.success ? seconds(base.output) / seconds(timed.output) : null,
+                online_speed_up: base.success ? base.output.seconds.online / timed.output.seconds.online : null,
+              }
+            : null,
+        };
+      }),
+    );
+  }
+
+  /** Both columns without distillation learn from the labels alone; they differ in the weights they begin with. */
+  #train(pair: readonly [string, string], column: Column): string[] {
+    const { distill, labels } = this.#task;
+    const [gelu, softmax] = pair;
+    const start = [
+      "distill",
+      "--teacher",
+      this.#teacher(),
+      "--out",
+      this.#folder(pair, column),
+      "--gelu",
+      gelu,
+      "--softmax",
+      softmax,
+    ];
+    if (column === "both") return [...start, ...this.#data(), ...list(distill)];
+    const alone = ["--layers-epochs", "0", "--prediction", "0", "--labels", "1"];
+    const from = ["--student", column === "without_pd" ? "scratch" : "teacher"];
+    return [...start, ...this.#data(), ...from, ...alone, ...list(labels)];
+  }
+
+  #evaluate(folder: string, underMpc?: boolean | number): string[] {
+    const { dev, task } = this.#task;
+    const named = task === undefined ? [] : ["--task", task];
+    const most = typeof underMpc === "number" ? underMpc : this.#task["dev-limit"];
+    const limit = most === undefined ? [] : ["--limit", String(most)];
+    return [
+      "evaluate",
+      folder,
+      "--data",
+      this.#path(dev),
+      ...named,
+      ...(underMpc === undefined ? [] : ["--private"]),
+      ...limit,
+    ];
+  }
+
+  #bench(folder: string, length: number): string[] {
+    return ["bench", folder, "--length", String(length)];
+  }
+
+  #data(): string[] {
+    const { train, dev, task, common, "dev-limit": most } = this.#task;
+    const named = task === undefined ? [] : ["--task", task];
+    const limit = most === undefined ? [] : ["--dev-limit", String(most)];
+    return ["--data", this.#path(train), "--dev", this.#path(dev), ...limit, ...named, ...list(common)];
+  }
+
+  #teacher(): string {
+    const { teacher } = this.#task;
+    return typeof teacher === "string" ? this.#path(teacher) : join(this.#runner.out, this.#task.name, "teacher");
+  }
+
+  #folder([gelu, softmax]: readonly [string, string], column: Column): string {
+    return join(this.#runner.out, this.#task.name, `${gelu}+${softmax}`.replaceAll(":", "_"), column);
+  }
+
+  #id(...parts: readonly (string | readonly [string, string])[]): string {
+    const names = parts.map((part) => (typeof part === "string" ? part : part.join("+").replaceAll(":", "_")));
+    return join(this.#task.name, "results", names.join("."));
+  }
+
+  #path(path: string): string {
+    return isAbsolute(path) ? path : join(this.#root, path);
+  }
+}
+
+function list(options: v.InferOutput<typeof flags>): string[] {
+  return Object.entries(options).flatMap(([option, value]) => [`--${option}`, String(value)]);
+}
