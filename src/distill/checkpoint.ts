@@ -21,6 +21,8 @@ const stateSchema = v.strictObject({
   /** Bytes of the metrics' file that belong to the steps taken. */
   logged: v.number(),
   seconds: v.number(),
+  /** Sums of the losses of steps that are not in the metrics' file yet. */
+  window: v.strictObject({ count: v.number(), loss: v.number(), losses: v.record(v.string(), v.number()) }),
   done: v.boolean(),
   tensors: fileName,
   bestTensors: v.nullable(fileName),

@@ -11,7 +11,7 @@ import { TrainingGraph } from "./graph.ts";
 import { boundsOf, type Freeze, type LossWeights, type TrainedModel, writeObjective } from "./objective.ts";
 import { ADAM } from "./optimiser.ts";
 import { Predictor } from "./predictor.ts";
-import { type DevSet, type RunStatus, run } from "./run.ts";
+import { type DevSet, type RunStatus, run, SAVE_SECONDS } from "./run.ts";
 import type { SessionOptions } from "./session.ts";
 
 export interface Stage {
@@ -45,6 +45,8 @@ export interface Training {
   readonly folder: string;
   readonly matmul?: Matmul;
   readonly progress?: (what: string) => (status: RunStatus) => void;
+  /** See `RunOptions`. */
+  readonly saveSeconds?: number;
   readonly stopAfter?: number;
 }
 
@@ -123,11 +125,11 @@ export async function train(
         vocabulary: spec.vocabulary,
       },
       progress: training.progress?.(stage.name),
+      saveSeconds: training.saveSeconds ?? SAVE_SECONDS,
       stopAfter: training.stopAfter,
     });
     model = { spec, weights: result.weights };
     results.push({ name: stage.name, steps: result.steps, state: result.state });
-    if (!result.state.done) break;
   }
   return { weights: model.weights, stages: results };
 }

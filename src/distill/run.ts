@@ -45,7 +45,9 @@ export interface RunOptions {
   /** Makes a batch of a selection; as the examples' labels have it, unless told. */
   readonly batchOf?: (selection: Selection, index: number) => Batch;
   readonly progress?: (status: RunStatus) => void;
-  /** Stops after this step with the state saved, as if interrupted. */
+  /** The state is saved after so many seconds, and with every evaluation. */
+  readonly saveSeconds: number;
+  /** Throws after this step, as if killed: nothing more is saved. */
   readonly stopAfter?: number;
 }
 
@@ -66,7 +68,8 @@ export interface RunResult {
 }
 
 const LOG_EVERY = 10;
-const SAVE_SECONDS = 120;
+/** How often the state is saved, unless told. */
+export const SAVE_SECONDS = 120;
 export const METRICS_FILE = "metrics.jsonl";
 
 /** @throws an Error of one line when the folder holds another run, or the loss is not finite. */
@@ -101,6 +104,8 @@ export function learningRateAt(step: number, steps: number, { learningRate, warm
   return (learningRate * (steps - step)) / Math.max(1, steps - rising);
 }
 
+const EMPTY: RunState["window"] = { count: 0, loss: 0, losses: {} };
+
 /** A run on its way. */
 class Course {
   readonly #o: RunOptions;
@@ -113,7 +118,6 @@ class Course {
   #state: Omit<RunState, "tensors">;
   #epoch: { readonly index: number; readonly batches: readonly Selection[] } | null = null;
   #tokens = 0;
-  #window: { count: number; loss: number; losses: Record<string, number> } = { count: 0, loss: 0, losses: {} };
 
   constructor(o: RunOptions, trainer: Trainer, predictor: Predictor | null, known: RunState | null) {
     this.#o = o;
@@ -131,6 +135,7 @@ class Course {
       best: null,
       logged: 0,
       seconds: 0,
+      window: EMPTY,
       done: false,
       bestTensors: null,
     };
@@ -152,16 +157,14 @@ class Course {
       const evaluates = step % this.#evaluateEvery === 0 || step === this.#steps;
       if (step % LOG_EVERY === 0 || evaluates) await this.#logLosses();
       if (evaluates) await this.#evaluate();
-      const stops = step === this.#o.stopAfter;
-      if (stops || (this.#window.count === 0 && now - saved > SAVE_SECONDS * 1000)) {
+      if (now - saved >= this.#o.saveSeconds * 1000) {
         await writeState(this.#o.folder, this.#state, this.#trainer.tensors);
         saved = now;
       }
-      if (stops) break;
+      if (step === this.#o.stopAfter) throw new Error(`stopped after step ${step}, as asked`);
     }
-    const done = this.#trainer.steps === this.#steps || this.#isStale();
-    this.#state = { ...this.#state, done };
-    if (done) await writeState(this.#o.folder, this.#state, this.#trainer.tensors);
+    this.#state = { ...this.#state, done: true };
+    await writeState(this.#o.folder, this.#state, this.#trainer.tensors);
     const seconds = (performance.now() - start) / 1000;
     const state = { ...this.#state, tensors: `state-${this.#state.step}.safetensors` };
     const kept = await readTensors(this.#o.folder, keptOf(state, this.#o.keep));
@@ -179,16 +182,15 @@ class Course {
     const rate = learningRateAt(this.#trainer.steps + 1, this.#steps, this.#o.schedule);
     const { loss, losses } = await this.#trainer.step(batches, rate);
     this.#tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
-    this.#window.count++;
-    this.#window.loss += loss;
-    for (const [name, value] of Object.entries(losses)) {
-      this.#window.losses[name] = (this.#window.losses[name] ?? 0) + value;
-    }
+    const { window } = this.#state;
+    const sums = Object.entries(losses).map(([name, value]) => [name, (window.losses[name] ?? 0) + value]);
+    const next = { count: window.count + 1, loss: window.loss + loss, losses: Object.fromEntries(sums) };
+    this.#state = { ...this.#state, window: next };
     this.#o.progress?.({
       step: this.#trainer.steps,
       steps: this.#steps,
       epoch: (this.#trainer.steps * accumulate) / this.#perEpoch,
-      loss: this.#window.loss / this.#window.count,
+      loss: next.loss / next.count,
       value: this.#state.best?.value ?? null,
     });
   }
@@ -232,13 +234,13 @@ class Course {
   }
 
   async #logLosses(): Promise<void> {
-    const { count, loss, losses } = this.#window;
+    const { count, loss, losses } = this.#state.window;
     if (count === 0) return;
     const means = Object.fromEntries(Object.entries(losses).map(([name, sum]) => [name, sum / count]));
     const step = this.#trainer.steps;
     const rate = learningRateAt(step, this.#steps, this.#o.schedule);
     await this.#log({ step, loss: loss / count, losses: means, learning_rate: rate });
-    this.#window = { count: 0, loss: 0, losses: {} };
+    this.#state = { ...this.#state, window: EMPTY };
   }
 
   async #log(entry: Readonly<Record<string, unknown>>): Promise<void> {
