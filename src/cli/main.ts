@@ -10,6 +10,7 @@ import { finetune } from "./finetune.ts";
 import { approximations } from "./list.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
 import { plan } from "./plan.ts";
+import { pretrain } from "./pretrain.ts";
 import { study } from "./study.ts";
 
 const VERSION = "0.1.0";
@@ -146,6 +147,28 @@ const train = (command: Command) =>
     .option("--evaluations <n>", "evaluations an epoch", "1")
     .addOption(json())
     .addOption(showProgress());
+
+program
+  .command("pretrain")
+  .description("make a small BERT from plain text, by masked-language modelling; then fine-tune it")
+  .requiredOption("--texts <file>", "texts, one a line")
+  .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
+  .option("--tokenizer <dir>", "use this folder's tokenizer (default: learn one from the texts)")
+  .option("--vocabulary <n>", "pieces to learn", "8000")
+  .option("--layers <n>", "layers", "3")
+  .option("--width <n>", "hidden width", "128")
+  .option("--heads <n>", "attention heads", "4")
+  .option("--intermediate <n>", "width of the feed-forward layers", "512")
+  .option("--length <n>", "tokens of a text; longer ones are cut into pieces", "128")
+  .option("--epochs <n>", "passes over the texts", "1")
+  .option("--batch <n>", "pieces of a batch", "32")
+  .option("--lr <rate>", "largest learning rate", "1e-3")
+  .option("--seed <n>", "decides order, masks and first weights", "1")
+  .option("--threads <n>", "threads of the CPU (default: all cores)")
+  .option("--provider <name>", "where it runs: cpu, cuda, webgpu", "cpu")
+  .addOption(json())
+  .addOption(showProgress())
+  .action((options) => pretrain(options));
 
 train(program.command("finetune"))
   .description("make a teacher: train an encoder on labelled texts")

@@ -34,6 +34,10 @@ export const WORDS = "embeddings.word";
 export const TARGETS = "targets";
 export const LOGITS = "logits";
 
+/** The inputs of a masked batch: rows of B·n, and the tokens that were there; both [M, 1]. */
+export const MASKED_ROWS = "masked.rows";
+export const MASKED_TOKENS = "masked.tokens";
+
 /** The graph under construction, with the tensors that are its inputs. */
 export class TrainingGraph {
   readonly tape = new Tape();
@@ -46,7 +50,11 @@ export class TrainingGraph {
   readonly frozen: Frozen[] = [];
   readonly perTextInputs = new Set<typeof TARGETS | typeof LOGITS>();
 
-  constructor(dropout: boolean) {
+  /** Whether whole tables go into the graph, not the rows of a batch's tokens: where a loss reads every row. */
+  readonly wholeTables: boolean;
+
+  constructor(dropout: boolean, wholeTables = false) {
+    this.wholeTables = wholeTables;
     this.batch = new BatchInputs(this.tape);
     this.dropout = dropout ? new Dropout(this.batch.operators) : null;
   }
@@ -67,7 +75,7 @@ export class TrainingGraph {
   train(name: string, tensor: NamedTensor): Value {
     const known = this.trained.get(name);
     if (known !== undefined) return known.value;
-    const byToken = name === WORDS;
+    const byToken = this.#isByToken(name);
     const value = { name: this.tape.graph.input(name, "float32", inputShape(tensor, byToken)), needs: true };
     this.trained.set(name, { tensor, value, byToken });
     return value;
@@ -80,13 +88,17 @@ export class TrainingGraph {
       const old = known.get(name);
       if (old !== undefined) return old;
       const tensor = weights.get(name);
-      const byToken = name === WORDS;
+      const byToken = this.#isByToken(name);
       const input = this.tape.graph.input(prefix + name, "float32", inputShape(tensor, byToken));
       this.frozen.push({ input, tensor, byToken });
       const value = this.tape.constant(input);
       known.set(name, value);
       return value;
     };
+  }
+
+  #isByToken(name: string): boolean {
+    return name === WORDS && !this.wholeTables;
   }
 }
 
@@ -98,8 +110,12 @@ export interface LocalTokens {
   readonly rows: readonly BigInt64Array[];
 }
 
-/** The different tokens of some batches, in order of their number. */
-export function localTokens(batches: readonly Batch[], vocabulary: number): LocalTokens {
+/** The different tokens of some batches, in order of their number; `whole`: all there are. */
+export function localTokens(batches: readonly Batch[], vocabulary: number, whole = false): LocalTokens {
+  if (whole) {
+    const rows = batches.map(({ ids }) => BigInt64Array.from(ids, BigInt));
+    return { tokens: Int32Array.from({ length: vocabulary }, (_, id) => id), rows };
+  }
   const rowOf = new Int32Array(vocabulary).fill(-1);
   for (const { ids } of batches) for (const id of ids) rowOf[id] = 0;
   const tokens: number[] = [];

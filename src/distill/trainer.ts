@@ -10,6 +10,8 @@ import {
   type LOGITS,
   type LocalTokens,
   localTokens,
+  MASKED_ROWS,
+  MASKED_TOKENS,
   scatter,
   TARGETS,
   type Trained,
@@ -27,6 +29,8 @@ export interface TrainerOptions extends SessionOptions {
   readonly accumulate: number;
   readonly seed: number;
   readonly vocabulary: number;
+  /** See `TrainingGraph`. */
+  readonly wholeTables?: boolean;
 }
 
 /** What a step reports: the mean of each unweighted loss over its batches, the weighted sum, and the gradients' norm. */
@@ -117,7 +121,7 @@ export class Trainer {
     const { accumulate, adam, vocabulary } = this.#options;
     if (batches.length !== accumulate)
       throw new RangeError(`a step takes ${accumulate} batches, got ${batches.length}`);
-    const local = localTokens(batches, vocabulary);
+    const local = localTokens(batches, vocabulary, this.#options.wholeTables);
     const parts = this.#partsOf(local);
     const total: Record<string, number> = {};
     const addLosses = ({ terms, reports }: Stage) => {
@@ -174,18 +178,7 @@ export class Trainer {
       ...batchFeeds(session, batch, local.rows[index]),
       ...stage.frozen.of(local.tokens),
       ...Object.fromEntries([...stage.perTextInputs].map((name) => [name, this.#perText(session, batch, name)])),
-      ...(batch.masked === undefined
-        ? {}
-        : {
-            "masked.rows": session.integers(BigInt64Array.from(batch.masked.rows, BigInt), [
-              batch.masked.rows.length,
-              1,
-            ]),
-            "masked.tokens": session.integers(BigInt64Array.from(batch.masked.tokens, BigInt), [
-              batch.masked.tokens.length,
-              1,
-            ]),
-          }),
+      ...(batch.masked === undefined ? {} : maskedFeeds(session, batch.masked)),
       ...(stage.dropoutSites > 0 ? this.#dropout(stage, batch, index) : {}),
     };
   }
@@ -283,7 +276,7 @@ async function openStage(
   options: TrainerOptions,
   finish: (graph: TrainingGraph, gradients: Gradients) => void,
 ): Promise<Stage> {
-  const graph = new TrainingGraph(options.dropout > 0);
+  const graph = new TrainingGraph(options.dropout > 0, options.wholeTables);
   const terms = write(graph);
   const { operators } = graph.batch;
   const loss = operators.combine(terms.map(({ weight, value }) => [weight / options.accumulate, value]));
@@ -314,6 +307,11 @@ async function openStage(
     dropoutSites: graph.dropout?.sites ?? 0,
     perTextInputs: graph.perTextInputs,
   };
+}
+
+function maskedFeeds(session: Session, { rows, tokens }: NonNullable<Batch["masked"]>): Tensors {
+  const column = (values: Int32Array) => session.integers(BigInt64Array.from(values, BigInt), [values.length, 1]);
+  return { [MASKED_ROWS]: column(rows), [MASKED_TOKENS]: column(tokens) };
 }
 
 /** Inputs as the outputs that replace them. */

@@ -12,15 +12,22 @@ import type { ModelSpec } from "../program/spec.ts";
 /** The model's logits: [1, labels]. */
 export function classifier<T>(ops: Ops<T>, spec: ModelSpec): T {
   let h = ops.embed(embeddings(spec)); // [n, d]
-  for (let i = 0; i < spec.layers; i++) h = layer(ops, spec, h, i); // the last gives [1, d]
+  // Only the first row of the last layer is ever read, so there the queries are that row alone: it gives [1, d].
+  for (let i = 0; i < spec.layers; i++) h = layer(ops, spec, i === spec.layers - 1 ? ops.firstRow(h) : h, h, i);
   const pooled = ops.smooth(ops.linear(h, linear("pooler", spec.hidden, spec.hidden)), "tanh"); // [1, d]
   return ops.linear(pooled, linear("classifier", spec.hidden, spec.labels)); // [1, labels]
 }
 
-/** One encoder layer. Only the first row of the last layer is ever read, so there the queries are that row alone. */
-function layer<T>(ops: Ops<T>, spec: ModelSpec, h: T, index: number): T {
+/** The encoder's last states, of all rows: [n, d]. What pre-training reads. */
+export function encoder<T>(ops: Ops<T>, spec: ModelSpec): T {
+  let h = ops.embed(embeddings(spec)); // [n, d]
+  for (let i = 0; i < spec.layers; i++) h = layer(ops, spec, h, h, i);
+  return h;
+}
+
+/** One encoder layer: the new states of `rows`, which attend to all of `h`. */
+function layer<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number): T {
   const at = `layer.${index}`;
-  const rows = index === spec.layers - 1 ? ops.firstRow(h) : h; // [n or 1, d]
   const x = norm(ops, spec, ops.add(attention(ops, spec, rows, h, at), rows), `${at}.attention.norm`);
   return norm(ops, spec, ops.add(feedForward(ops, spec, x, at), x), `${at}.norm`);
 }

@@ -22,6 +22,8 @@ export interface Model {
 export interface SaveOptions {
   /** The type of the saved weights; F32 unless told. */
   readonly dtype?: "F32" | "F16";
+  /** Leaves the classifier out: a model to fine-tune. */
+  readonly encoderOnly?: boolean;
 }
 
 const SINGLE = "model.safetensors";
@@ -85,7 +87,8 @@ export async function loadTokenizer(folder: string, spec: ModelSpec): Promise<Te
 export async function saveModel(folder: string, model: Model, options: SaveOptions = {}): Promise<void> {
   const { spec, weights, tokenizer } = model;
   await mkdir(folder, { recursive: true });
-  const tensors: TensorToWrite[] = [...requiredWeights(spec)].map(([name, shape]) => ({
+  const names = [...requiredWeights(spec)].filter(([name]) => !(options.encoderOnly && isHead(name)));
+  const tensors: TensorToWrite[] = names.map(([name, shape]) => ({
     name: checkpointNames(name, spec.architecture)[0],
     shape,
     data: () => weights.get(name).data,
@@ -98,7 +101,7 @@ export async function saveModel(folder: string, model: Model, options: SaveOptio
     await file.close();
   }
   await rename(partial, join(folder, SINGLE));
-  await writeFile(join(folder, "config.json"), configJson(spec));
+  await writeFile(join(folder, "config.json"), configJson(spec, options.encoderOnly));
   await saveTokenizer(folder, tokenizer.files);
 }
 

@@ -112,10 +112,10 @@ export function withOverrides(spec: ModelSpec, overrides: SpecOverrides): ModelS
 }
 
 /** The text of a config.json that Hugging Face reads and that `specOf` turns back into this spec. */
-export function configJson(spec: ModelSpec): string {
+export function configJson(spec: ModelSpec, encoderOnly = false): string {
   const roberta = spec.architecture === "roberta";
   const config = {
-    architectures: [roberta ? "RobertaForSequenceClassification" : "BertForSequenceClassification"],
+    architectures: [`${roberta ? "Roberta" : "Bert"}${encoderOnly ? "Model" : "ForSequenceClassification"}`],
     model_type: spec.architecture,
     num_hidden_layers: spec.layers,
     hidden_size: spec.hidden,

@@ -86,6 +86,8 @@ type Settings = v.InferOutput<typeof settingsSchema>;
 export class TextTokenizer {
   /** The files it was built from, to save or to send. */
   readonly files: TokenizerFiles;
+  /** The vocabulary's size: one more than the largest number of a token. */
+  readonly size: number;
   /** The most tokens a text may have, the special ones included. */
   readonly limit: number;
   readonly #spec: TokenizerSpec;
@@ -102,6 +104,8 @@ export class TextTokenizer {
     const json = completed(tokenizerJson(files, spec, settings), spec, settings);
     this.files = files;
     this.limit = spec.positions - spec.positionOffset;
+    const ids = [...Object.values(json.model.vocab), ...json.added_tokens.map(({ id }) => id)];
+    this.size = 1 + ids.reduce((most, id) => Math.max(most, id), 0);
     this.#spec = spec;
     this.#prepare = preparation(json);
     try {
@@ -130,6 +134,11 @@ export class TextTokenizer {
     }
     const { tokens, types } = this.#assemble(first, second);
     return { ids: tokens.map((token) => this.#id(token)), types };
+  }
+
+  /** A token's number, if the vocabulary has it. */
+  idOf(token: string): number | undefined {
+    return this.#tokenizer.token_to_id(token);
   }
 
   #tokens(text: string): string[] {

@@ -1,0 +1,148 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readCurves, stageCurves } from "../distill/curves.ts";
+import { ADAM } from "../distill/optimiser.ts";
+import { type MaskTokens, maskedBatch, piecesOf, writeMaskedModelling } from "../distill/pretrain.ts";
+import { run, SAVE_SECONDS } from "../distill/run.ts";
+import { initialWeights, resident } from "../distill/weights.ts";
+import { loadTokenizer, saveModel } from "../models/checkpoint.ts";
+import { TextTokenizer } from "../models/tokenizer.ts";
+import { learnWordPieces, SPECIALS } from "../models/wordpiece.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import { readTexts } from "../tasks/tables.ts";
+import { isQuiet, positive } from "./options.ts";
+import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import { numberOf, sessionOf, TRAINING, trainingProgress } from "./training.ts";
+
+interface PretrainOptions {
+  readonly texts: string;
+  readonly out: string;
+  readonly tokenizer?: string;
+  readonly vocabulary: string;
+  readonly layers: string;
+  readonly width: string;
+  readonly heads: string;
+  readonly intermediate: string;
+  readonly length: string;
+  readonly epochs: string;
+  readonly batch: string;
+  readonly lr: string;
+  readonly seed: string;
+  readonly threads?: string;
+  readonly provider: string;
+  readonly json?: boolean;
+  readonly progress?: boolean;
+}
+
+/** Texts from which a vocabulary is learnt: words that matter occur in the first ones. */
+const VOCABULARY_TEXTS = 20_000;
+/** Longer than any text: pieces are cut after the tokens are known. */
+const ANY_LENGTH = 1_000_000;
+
+/** Makes a small BERT from plain text: a vocabulary, and masked-language modelling. */
+export async function pretrain(options: PretrainOptions): Promise<void> {
+  const progress = new Progress(isQuiet(options));
+  const texts = await readTexts(options.texts);
+  const shape = shapeOf(options);
+  const { tokenizer, vocabulary, tokens } = await tokenizerOf(options, shape, texts, progress);
+  const spec = { ...shape, vocabulary };
+  const seed = positive(options.seed, "--seed");
+  const pieces = piecesOf(texts, tokenizer, tokens, spec.positions);
+  if (pieces.length === 0) throw new UsageError(`${options.texts} has no text of 8 tokens or more: give longer ones`);
+  const model = { spec, weights: resident(spec, initialWeights(spec, seed)) };
+  const folder = join(options.out, TRAINING, "tokens");
+  const schedule = {
+    epochs: numberOf(options.epochs, "--epochs", 0.001, 1e4),
+    batch: positive(options.batch, "--batch"),
+    learningRate: numberOf(options.lr, "--lr", 1e-9, 1),
+    warmup: 0.05,
+  };
+  const { weights, state, steps } = await run({
+    folder,
+    request: JSON.stringify({
+      spec,
+      schedule,
+      seed,
+      pieces: pieces.length,
+      tokens: pieces.reduce((n, { ids }) => n + ids.length, 0),
+    }),
+    model,
+    examples: pieces.map((text) => ({ text, label: 0 })),
+    batchOf: (selection, index) =>
+      maskedBatch(
+        selection.map((i) => pieces[i]),
+        spec,
+        tokens,
+        seed,
+        index,
+      ),
+    write: (graph) => writeMaskedModelling(graph, model, seed),
+    keep: "last",
+    schedule,
+    saveSeconds: SAVE_SECONDS,
+    trainer: {
+      ...sessionOf(options),
+      adam: ADAM,
+      dropout: 0,
+      accumulate: 1,
+      seed,
+      vocabulary,
+      wholeTables: true,
+    },
+    progress: trainingProgress(progress)("masked tokens"),
+  });
+  const final = new TextTokenizer(tokenizer.files, spec);
+  await saveModel(options.out, { spec, weights, tokenizer: final }, { encoderOnly: true });
+  const curves = await readCurves(join(options.out, TRAINING), [{ name: "tokens" }]);
+  await writeFile(join(options.out, TRAINING, "curves.svg"), stageCurves(curves));
+  progress.stop();
+  const loss = curves[0].loss.at(-1)?.[1] ?? null;
+  if (options.json) return printJson({ out: options.out, steps, seconds: Math.round(state.seconds), loss, vocabulary });
+  print(`${steps} steps in ${Math.round(state.seconds)} s; loss of masked tokens ${loss?.toFixed(3)}`);
+  print(`wrote ${options.out}: fine-tune it with "mpcformer finetune --from ${options.out}"`);
+}
+
+function shapeOf(o: PretrainOptions): ModelSpec {
+  const [hidden, heads] = [positive(o.width, "--width"), positive(o.heads, "--heads")];
+  if (hidden % heads !== 0) throw new UsageError("--heads must divide --width");
+  return {
+    architecture: "bert",
+    layers: positive(o.layers, "--layers"),
+    hidden,
+    heads,
+    intermediate: positive(o.intermediate, "--intermediate"),
+    vocabulary: positive(o.vocabulary, "--vocabulary"),
+    positions: numberOf(o.length, "--length", 8, 4096),
+    types: 2,
+    labels: 2,
+    epsilon: 1e-12,
+    positionOffset: 0,
+    problem: "classification",
+    labelNames: ["LABEL_0", "LABEL_1"],
+    gelu: "exact",
+    softmax: "exact",
+    embedding: "private",
+    answer: "scores",
+  };
+}
+
+/** Another model's tokenizer, or one learnt from the texts. It takes texts of any length. */
+async function tokenizerOf(o: PretrainOptions, shape: ModelSpec, texts: readonly string[], progress: Progress) {
+  const wide = { ...shape, positions: ANY_LENGTH };
+  let tokenizer: TextTokenizer;
+  if (o.tokenizer !== undefined) tokenizer = await loadTokenizer(o.tokenizer, { ...wide, vocabulary: ANY_LENGTH });
+  else {
+    if (!isQuiet(o)) note(`learning ${shape.vocabulary} pieces of words`);
+    const kept = join(o.out, "vocab.txt");
+    await mkdir(o.out, { recursive: true });
+    await writeFile(kept, learnWordPieces(texts.slice(0, VOCABULARY_TEXTS), shape.vocabulary));
+    tokenizer = await loadTokenizer(o.out, wide);
+  }
+  progress.stop();
+  const [cls, sep, mask] = ["[CLS]", "[SEP]", "[MASK]"].map((token) => tokenizer.idOf(token));
+  if (cls === undefined || sep === undefined || mask === undefined) {
+    throw new UsageError(`the vocabulary lacks one of ${SPECIALS.join(", ")}: give a BERT's, or learn one`);
+  }
+  const tokens: MaskTokens = { cls, sep, mask };
+  return { tokenizer, tokens, vocabulary: tokenizer.size };
+}
