@@ -26,6 +26,8 @@ export function uniform(seed: number): () => number {
 
 export interface GradientCase {
   readonly inputs: Readonly<Record<string, Dense>>;
+  /** Inputs that have no gradient, by name. */
+  readonly constants?: Readonly<Record<string, Dense>>;
   /** Integer inputs, by name. */
   readonly integers?: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
   build(o: Operators, x: Readonly<Record<string, Value>>, n: (name: string) => string): Value;
@@ -42,6 +44,7 @@ export async function checkGradients(one: GradientCase): Promise<void> {
     names.map((name) => [name, { name: tape.graph.input(name, "float32", one.inputs[name].shape), needs: true }]),
   );
   for (const [name, { shape }] of Object.entries(one.integers ?? {})) tape.graph.input(name, "int64", shape);
+  for (const [name, { shape }] of Object.entries(one.constants ?? {})) tape.graph.input(name, "float32", shape);
   const y = one.build(o, values, (name) => name);
   const start = Object.fromEntries(names.map((name) => [name, one.inputs[name].data]));
   const expected = one.reference(start);
@@ -62,6 +65,10 @@ export async function checkGradients(one: GradientCase): Promise<void> {
   const session = await Session.open(tape.graph.encode(), { threads: 1 });
   const feeds = Object.fromEntries([
     ...names.map((name) => [name, session.floats(Float32Array.from(start[name]), one.inputs[name].shape)]),
+    ...Object.entries(one.constants ?? {}).map(([name, { data, shape }]) => [
+      name,
+      session.floats(Float32Array.from(data), shape),
+    ]),
     ...Object.entries(one.integers ?? {}).map(([name, { data, shape }]) => [
       name,
       session.integers(BigInt64Array.from(data, BigInt), shape),

@@ -1,4 +1,5 @@
 import { describe, it } from "vitest";
+import { crossEntropy, excess, meanSquaredError } from "../../src/distill/losses.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { checkGradients, dense, type GradientCase, uniform } from "./gradients.ts";
 
@@ -155,6 +156,49 @@ const cases: Record<string, GradientCase> = {
     reference: ({ a, b }) => [2 * a[0] - 3 * b[0]],
   },
 };
+
+const mask = { shape: [4, 1], data: [1, 0, 1, 1] };
+const losses: Record<string, GradientCase> = {
+  "mean squared error of some rows": {
+    inputs: { x },
+    constants: { mask, target: y },
+    build: (o, v, n) => meanSquaredError(o, v.x, n("target"), { mask: n("mask"), count: o.e.graph.floats(18) }),
+    reference: ({ x }) => [sum(x.map((z, i) => mask.data[Math.floor(i / 6)] * (z - y.data[i]) ** 2)) / 18],
+  },
+  "excess over a bound": {
+    inputs: { x },
+    constants: { mask },
+    build: (o, v, n) => excess(o, v.x, 0.7, { mask: n("mask"), count: o.e.graph.floats(18) }),
+    reference: ({ x }) => [
+      sum(x.map((z, i) => mask.data[Math.floor(i / 6)] * Math.max(Math.abs(z) / 0.7 - 1, 0) ** 2)) / 18,
+    ],
+  },
+  "cross entropy at a temperature": {
+    inputs: { x },
+    constants: {
+      target: {
+        shape: [4, 6],
+        data: rows(
+          y.data.map((z) => z * z),
+          6,
+        ).flatMap((r) => r.map((z) => z / sum(r))),
+      },
+    },
+    build: (o, v, n) => crossEntropy(o, v.x, n("target"), 2),
+    reference: ({ x }) => {
+      const target = rows(
+        y.data.map((z) => z * z),
+        6,
+      ).map((r) => r.map((z) => z / sum(r)));
+      const logs = rows(x, 6).map((r) => r.map((z) => z / 2 - Math.log(sum(r.map((u) => Math.exp(u / 2))))));
+      return [-sum(target.map((t, i) => sum(t.map((p, j) => p * logs[i][j])))) / 4];
+    },
+  },
+};
+
+describe("losses agree with float64, in value and gradient:", () => {
+  for (const [name, one] of Object.entries(losses)) it(name, () => checkGradients(one));
+});
 
 describe("operators agree with float64, in value and gradient:", () => {
   for (const [name, one] of Object.entries(cases)) it(name, () => checkGradients(one));
