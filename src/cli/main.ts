@@ -110,6 +110,7 @@ approximate(program.command("evaluate"))
   .option("--task <name>", "columns and metrics of cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli or imdb")
   .option("--private", "run every text privately, over three processes")
   .option("--limit <n>", "only the first so many texts")
+  .option("--no-range-check", "do not look for texts beyond the plan's ranges, which takes a run in fixed point")
   .addOption(json())
   .addOption(showProgress())
   .action((model, options) => evaluate(model, options));

@@ -19,7 +19,7 @@ export interface Row {
     readonly value: number;
     readonly clear_value: number | null;
     readonly agreement: number | null;
-    readonly outside_range: number;
+    readonly outside_range: number | null;
   } | null;
   /** One private inference; speed-ups over the teacher with its exact functions. */
   readonly cost: {
