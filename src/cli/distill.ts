@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { LossWeights } from "../distill/objective.ts";
 import { distillationStages, train } from "../distill/recipe.ts";
 import { initialWeights, takeLayers } from "../distill/weights.ts";
-import { loadModel, type Model } from "../models/checkpoint.ts";
+import { loadEncoder, loadModel, type Model } from "../models/checkpoint.ts";
 import { withOverrides } from "../models/config.ts";
 import { shown } from "./finetune.ts";
 import { floatMatmul } from "./float.ts";
@@ -20,6 +20,7 @@ import {
   stageSummaries,
   TRAINING,
   type TrainingOptions,
+  textsOf,
   trainingProgress,
 } from "./training.ts";
 
@@ -48,12 +49,14 @@ export async function distill(options: DistillOptions): Promise<void> {
   const tokenizer = shortened(student, options.length);
   const data = await readData(options.data, options.task, options.limit);
   const examples = examplesOf(data, student.spec, tokenizer);
+  const sameTokens = JSON.stringify(student.tokenizer.files) === JSON.stringify(teacher.tokenizer.files);
   const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
   const matmul = await floatMatmul();
   const { weights, stages } = await train({
     model: student,
     teacher,
     examples,
+    teacherTexts: sameTokens ? undefined : textsOf(data, shortened(teacher, options.length)),
     dev: dev === undefined ? undefined : devSetOf(dev, student.spec, tokenizer, options),
     stages: distillationStages(
       {
@@ -91,7 +94,9 @@ export async function distill(options: DistillOptions): Promise<void> {
 /** The student as it begins: the teacher's weights, random ones, or another folder's. */
 async function studentOf(options: DistillOptions, teacher: Model, seed: number): Promise<Model> {
   const overrides = overridesOf(options);
-  if (options.student !== "teacher" && options.student !== "scratch") return loadModel(options.student, overrides);
+  if (options.student !== "teacher" && options.student !== "scratch") {
+    return loadEncoder(options.student, teacher.spec, (spec) => initialWeights(spec, seed), overrides, true);
+  }
   const layers = options.layers === undefined ? teacher.spec.layers : positive(options.layers, "--layers");
   const taken = takeLayers(teacher, layers, "even");
   const spec = withOverrides(taken.spec, overrides);

@@ -14,7 +14,7 @@ import { type Model, saveModel } from "../models/checkpoint.ts";
 import { generator, shuffled } from "../models/random.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import type { Matmul } from "../program/float.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
 import { measure } from "../tasks/metrics.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
@@ -111,12 +111,13 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: stri
 }
 
 /** @throws DataError with file and line where a label is none of the model's. */
-export function examplesOf({ rows, path }: Data, spec: ModelSpec, tokenizer: TextTokenizer): Example[] {
-  const labels = labelValues(rows, spec, path);
-  return rows.map(({ text, pair }, i) => ({
-    text: tokenizer.encode(text, pair, { truncate: true }),
-    label: labels[i],
-  }));
+export function examplesOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer): Example[] {
+  const labels = labelValues(data.rows, spec, data.path);
+  return textsOf(data, tokenizer).map((text, i) => ({ text, label: labels[i] }));
+}
+
+export function textsOf({ rows }: Data, tokenizer: TextTokenizer): TokenizedText[] {
+  return rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
 }
 
 export function devSetOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer, o: TrainingOptions): DevSet {

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { requiredWeights } from "../models/weights.ts";
 import type { Matmul } from "../program/float.ts";
-import type { Weights } from "../program/spec.ts";
+import type { TokenizedText, Weights } from "../program/spec.ts";
 import type { Example } from "./batches.ts";
 import type { RunState } from "./checkpoint.ts";
 import { TrainingGraph } from "./graph.ts";
@@ -37,6 +37,8 @@ export interface Training {
   readonly model: TrainedModel;
   readonly teacher: TrainedModel | null;
   readonly examples: readonly Example[];
+  /** The examples' texts in the teacher's own tokens, where those are not the student's. */
+  readonly teacherTexts?: readonly TokenizedText[];
   readonly dev?: DevSet;
   readonly stages: readonly Stage[];
   readonly settings: Settings;
@@ -88,6 +90,7 @@ export async function train(
 ): Promise<{ readonly weights: Weights; readonly stages: readonly StageResult[] }> {
   const { settings, session, folder, dev, teacher } = training;
   const stages = training.stages.filter((stage) => stage.epochs > 0);
+  check(training, stages);
   const data = digestOf(training);
   let examples = training.examples;
   let model = training.model;
@@ -134,11 +137,24 @@ export async function train(
   return { weights: model.weights, stages: results };
 }
 
+function check({ model, teacher, teacherTexts }: Training, stages: readonly Stage[]): void {
+  const uses = (name: keyof LossWeights) => stages.some(({ losses }) => losses[name] > 0);
+  if (teacherTexts !== undefined && (uses("hidden") || uses("scores"))) {
+    throw new Error(
+      "student and teacher have other vocabularies, their layers do not compare: leave the first stage out",
+    );
+  }
+  const { labels, problem } = model.spec;
+  if (uses("prediction") && teacher !== null && (labels !== teacher.spec.labels || problem !== teacher.spec.problem)) {
+    throw new Error("student and teacher must have the same labels: fine-tune the teacher for them first");
+  }
+}
+
 /** The examples with their teacher's logits. */
-async function taught({ teacher, session }: Training, examples: readonly Example[]): Promise<Example[]> {
+async function taught({ teacher, session, teacherTexts }: Training, examples: readonly Example[]): Promise<Example[]> {
   if (teacher === null) throw new Error("the prediction's loss needs a teacher, or its logits with the data: give one");
   const predictor = await Predictor.open(teacher.spec, teacher.weights, session);
-  const logits = await predictor.logits(examples.map(({ text }) => text));
+  const logits = await predictor.logits(teacherTexts ?? examples.map(({ text }) => text));
   await predictor.close();
   return examples.map((example, i) => ({ ...example, logits: logits[i] }));
 }
@@ -150,13 +166,14 @@ function bounds({ teacher, examples, matmul }: Training): Map<string, number> {
 }
 
 /** Of everything that decides the result beside the settings: examples, the dev set, both models. */
-function digestOf({ model, teacher, examples, dev }: Training): string {
+function digestOf({ model, teacher, examples, teacherTexts, dev }: Training): string {
   const hash = createHash("sha256");
   for (const { text, label, logits } of examples) {
     hash.update(Int32Array.of(text.ids.length, ...text.ids, ...text.types)).update(Float64Array.of(label));
     if (logits !== undefined) hash.update(logits);
   }
-  for (const { ids, types } of dev?.texts ?? []) hash.update(Int32Array.of(ids.length, ...ids, ...types));
+  for (const { ids, types } of [...(teacherTexts ?? []), ...(dev?.texts ?? [])])
+    hash.update(Int32Array.of(ids.length, ...ids, ...types));
   for (const one of teacher === null ? [model] : [model, teacher]) {
     hash.update(JSON.stringify(one.spec));
     for (const name of requiredWeights(one.spec).keys()) hash.update(one.weights.get(name).data);

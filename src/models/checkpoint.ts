@@ -42,15 +42,15 @@ const indexSchema = v.looseObject({
 export async function loadModel(folder: string, overrides: SpecOverrides = {}): Promise<Model> {
   const spec = await loadSpec(folder, overrides);
   const tokenizer = await loadTokenizer(folder, spec);
-  return { spec, weights: await loadWeights(folder, spec, () => undefined), tokenizer };
+  return { spec, weights: await loadWeights(folder, spec, () => undefined, true), tokenizer };
 }
 
 /** The labels that a model shall learn. */
 export type NewHead = Pick<ModelSpec, "problem" | "labelNames">;
 
 /**
- * Reads an encoder to fine-tune: its classifier is replaced by a fresh one, its pooler where the folder has none, both from
- * `fresh`.
+ * Reads an encoder to train: the classifier, and the pooler where the folder has none, come from `fresh`. With `keep` a
+ * classifier of the folder stays.
  * @throws an Error of one line, as `loadModel` does.
  */
 export async function loadEncoder(
@@ -58,12 +58,14 @@ export async function loadEncoder(
   head: NewHead,
   fresh: (spec: ModelSpec) => Weights,
   overrides: SpecOverrides = {},
+  keep = false,
 ): Promise<Model> {
-  const spec = { ...(await loadSpec(folder, overrides)), ...head, labels: head.labelNames.length };
+  const { problem, labelNames } = head;
+  const spec = { ...(await loadSpec(folder, overrides)), problem, labelNames, labels: labelNames.length };
   const tokenizer = await loadTokenizer(folder, spec);
   const random = fresh(spec);
-  const stand = (name: string) => (isHead(name) ? random.get(name) : undefined);
-  return { spec, weights: await loadWeights(folder, spec, stand), tokenizer };
+  const standIn = (name: string) => (isHead(name) ? random.get(name) : undefined);
+  return { spec, weights: await loadWeights(folder, spec, standIn, keep), tokenizer };
 }
 
 /** Reads the public shape alone. */
@@ -112,26 +114,22 @@ async function saveTokenizer(folder: string, files: TokenizerFiles): Promise<voi
   }
 }
 
-/** `standIn` may replace a tensor: the classifier's even where the file has one, the others' where it has none. */
+/** `standIn` gives what the files lack, and the classifier even where they have one, unless it is kept. */
 async function loadWeights(
   folder: string,
   spec: ModelSpec,
   standIn: (name: string) => NamedTensor | undefined,
+  keepClassifier: boolean,
 ): Promise<Weights> {
-  const wanted = new Map(requiredWeights(spec));
+  const all = requiredWeights(spec);
+  const wanted = new Map([...all].filter(([name]) => keepClassifier || !name.startsWith("classifier.")));
   const found = new Map<string, NamedTensor>();
-  for (const name of [...wanted.keys()].filter((one) => one.startsWith("classifier."))) {
-    const tensor = standIn(name);
-    if (tensor === undefined) continue;
-    found.set(name, tensor);
-  }
-  const fromFiles = new Map([...wanted].filter(([name]) => !found.has(name)));
-  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, spec, fromFiles, found);
-  for (const name of wanted.keys()) {
+  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, spec, wanted, found);
+  for (const name of all.keys()) {
     const tensor = found.get(name) ?? standIn(name);
     if (tensor !== undefined) found.set(name, tensor);
   }
-  const missing = [...wanted.keys()].filter((name) => !found.has(name));
+  const missing = [...all.keys()].filter((name) => !found.has(name));
   if (missing.length > 0) throw missingTensors(missing, spec);
   return weightsOf(found);
 }

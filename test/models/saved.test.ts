@@ -1,0 +1,39 @@
+/**
+ * PyTorch reads what this package writes. test/models/fixtures/saved.json has the logits that transformers computes with
+ * these very folders (scripts/make-saved-goldens.py); here the folders are made again, byte for byte.
+ */
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { classifier } from "../../src/models/bert.ts";
+import { loadModel } from "../../src/models/checkpoint.ts";
+import { FloatOps } from "../../src/program/float.ts";
+import { golden } from "./fixtures.ts";
+import { savedNames, saveStudent } from "./saved.ts";
+
+let dir: string;
+beforeAll(async () => {
+  dir = process.env.SAVED ?? (await mkdtemp(join(tmpdir(), "saved-")));
+});
+afterAll(async () => {
+  if (process.env.SAVED === undefined) await rm(dir, { recursive: true, force: true });
+});
+
+it.each(savedNames)("%s", async (name) => {
+  await saveStudent(name, join(dir, name));
+  const torch: Record<string, { sha256: string; logits: number[][] }> = JSON.parse(
+    await readFile(new URL("fixtures/saved.json", import.meta.url), "utf8"),
+  );
+  const bytes = await readFile(join(dir, name, "model.safetensors"));
+  expect(createHash("sha256").update(bytes).digest("hex")).toBe(torch[name].sha256);
+  const { spec, weights } = await loadModel(join(dir, name));
+  expect([spec.gelu, spec.softmax]).toEqual(["quad", "2quad:5"]);
+  golden(name).cases.forEach(({ ids, types }, i) => {
+    const logits = classifier(new FloatOps(weights, { ids, types }, ids.length), spec).data;
+    logits.forEach((x, j) => {
+      expect(Math.abs(x - torch[name].logits[i][j])).toBeLessThan(1e-5);
+    });
+  });
+});
