@@ -19,7 +19,7 @@ export async function demo(given: string | undefined, options: { json?: boolean 
   const source = await openSource("demo", { overrides: {} });
   // A text that cannot be judged is refused before anything starts.
   const tokens = source.tokenizer!.encode(text);
-  const [outside] = outsideRange(source, [tokens], await Ring.create(), () => {});
+  const [outside] = await outsideRange(source, [tokens], await Ring.create(), () => {});
   if (outside !== undefined) {
     throw new UsageError(
       `the text takes "${outside.name}" ${outside.excess.toFixed(1)} times beyond the plan: give a text like a film review's sentence`,

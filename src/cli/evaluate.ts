@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { classifier } from "../models/bert.ts";
 import type { Client } from "../parties/client.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
@@ -46,9 +47,9 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   const labels = labelValues(rows, spec, options.data);
   const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
   const metrics = task?.metrics ?? defaultMetrics(spec);
-  const clear = inTheClear(source, texts, matmul, progress);
+  const clear = await inTheClear(source, texts, matmul, progress);
   const checks = options.rangeCheck ?? true;
-  const outside = checks ? outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
+  const outside = checks ? await outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
   const [values, clearValues] = [measure(metrics, hidden ?? clear, labels), measure(metrics, clear, labels)];
@@ -62,7 +63,7 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
     ...(hidden === null
       ? {}
       : {
-          agreement: agreement(decisions(spec, hidden), decisions(spec, clear)),
+          agreement: agreementOf(spec, hidden, clear, labels),
           ...(spec.answer === "label" ? {} : { max_abs_logit_error: worst(hidden, clear) }),
           clear_value: clearValues[metric],
           clear_metrics: clearValues,
@@ -83,13 +84,21 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   }
 }
 
-function inTheClear(source: Source, texts: readonly TokenizedText[], matmul: Matmul, progress: Progress): Logits[] {
+async function inTheClear(
+  source: Source,
+  texts: readonly TokenizedText[],
+  matmul: Matmul,
+  progress: Progress,
+): Promise<Logits[]> {
   const step = progress.of("in the clear");
-  return texts.map((text, i) => {
+  const all: Logits[] = [];
+  for (const text of texts) {
     const logits = classifier(new FloatOps(source.weights, text, text.ids.length, { matmul }), source.spec).data;
-    step(i + 1, texts.length);
-    return [...logits];
-  });
+    all.push([...logits]);
+    step(all.length, texts.length);
+    await setImmediate(); // the bar's timer
+  }
+  return all;
 }
 
 async function underMpc(
@@ -123,9 +132,11 @@ function asLogits(spec: ModelSpec, answer: Logits): Logits {
   return spec.answer === "label" ? Array.from({ length: spec.labels }, (_, i) => (i === answer[0] ? 1 : 0)) : answer;
 }
 
-function decisions(spec: ModelSpec, logits: readonly Logits[]): number[] {
-  // A regression agrees where it agrees to a hundredth.
-  return logits.map((l) => (spec.problem === "regression" ? Math.round(l[0] * 100) : winner(l)));
+/** Share of texts with the same label; of regressions, with values within 1% of the range of the labels. */
+function agreementOf(spec: ModelSpec, a: readonly Logits[], b: readonly Logits[], labels: readonly number[]): number {
+  if (spec.problem !== "regression") return agreement(a.map(winner), b.map(winner));
+  const range = Math.max(...labels) - Math.min(...labels);
+  return a.filter(([x], i) => Math.abs(x - b[i][0]) <= 0.01 * range).length / a.length;
 }
 
 /** What a model is measured by where no task says it. */

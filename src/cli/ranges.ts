@@ -1,4 +1,5 @@
 /** What a private run cannot see: texts that take a value out of its planned range. */
+import { setImmediate } from "node:timers/promises";
 import { compile } from "../models/calibrate.ts";
 import { TextInput } from "../parties/client.ts";
 import { PartyError } from "../parties/messages.ts";
@@ -14,17 +15,17 @@ import type { Source } from "./source.ts";
 export type Outside = Pick<Violation, "label" | "name" | "excess"> & { readonly index: number };
 
 /** Runs every text in fixed point in the clear; returns those whose private answers could be wrong. */
-export function outsideRange(
+export async function outsideRange(
   source: Source,
   texts: readonly TokenizedText[],
   ring: Ring,
   progress: (done: number, total: number) => void,
-): Outside[] {
+): Promise<Outside[]> {
   const { spec, plan, weights } = source;
   const integers = new IntegerWeights(ring, weights);
   const programs = new Map<number, Program>();
   const found: Outside[] = [];
-  texts.forEach((text, index) => {
+  for (const [index, text] of texts.entries()) {
     const length = bucketFor(text.ids.length, spec.positions - spec.positionOffset);
     const program = programs.get(length) ?? compile(spec, plan, length);
     programs.set(length, program);
@@ -37,6 +38,7 @@ export function outsideRange(
       found.push({ label: "embeddings", name: "embeddings", excess: 1, index });
     }
     progress(index + 1, texts.length);
-  });
+    await setImmediate(); // the bar's timer
+  }
   return found;
 }

@@ -163,13 +163,12 @@ export async function finish(
 
 /** What a command says of its stages. */
 export function stageSummaries(stages: readonly StageResult[]) {
-  return stages.map(({ name, steps, state: { best, evaluations, seconds } }) => ({
+  return stages.map(({ name, steps, after, state: { evaluations, seconds } }) => ({
     stage: name,
     steps,
     seconds: Math.round(seconds),
-    best: best?.value ?? null,
     before: evaluations[0]?.values ?? null,
-    after: evaluations.find(({ step }) => step === best?.step)?.values ?? null,
+    after,
   }));
 }
 

@@ -193,9 +193,22 @@ function rangePenalty(graph: TrainingGraph, sites: readonly Site[], { bounds }: 
   const o = graph.batch.operators;
   const values = sites.flatMap((site) => {
     const bound = bounds.get(site.name);
-    return bound === undefined ? [] : [excess(o, site.activation.value, bound, entriesOf(graph, site))];
+    return bound === undefined ? [] : [excess(o, site.activation.value, bound, rowsOf(graph, site))];
   });
   return sumOf(graph, values);
+}
+
+/**
+ * The rows of a site that belong to texts, each with all its entries. Values far out are few: in a mean over entries they
+ * would hardly count.
+ */
+function rowsOf(graph: TrainingGraph, site: Site): Entries {
+  const { batch } = graph;
+  const { e } = batch.operators;
+  const { mask } = entriesOf(graph, site);
+  const texts = e.graph.node("Cast", [batchSize(batch.operators, batch.mask)], { to: 1 });
+  const rows = site.activation.rows === "first" ? texts : e.total(batch.mask);
+  return { mask, count: site.kind === "scores" ? e.op("Mul", rows, site.width) : rows };
 }
 
 function predictionError(graph: TrainingGraph, logits: Value, target: string): Value {

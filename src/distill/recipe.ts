@@ -56,6 +56,8 @@ export interface StageResult {
   readonly name: string;
   readonly steps: number;
   readonly state: RunState;
+  /** The dev set's metrics of the weights that the stage ended with. */
+  readonly after: Readonly<Record<string, number>> | null;
 }
 
 const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0 };
@@ -111,7 +113,7 @@ export async function train(
       model,
       examples,
       dev,
-      keep: stage.name === "layers" ? "last" : "best",
+      keep: keepOf(stage),
       write: (graph) => writeObjective(graph, model, teacher, objective),
       schedule: {
         epochs: stage.epochs,
@@ -132,9 +134,17 @@ export async function train(
       stopAfter: training.stopAfter,
     });
     model = { spec, weights: result.weights };
-    results.push({ name: stage.name, steps: result.steps, state: result.state });
+    const { best, evaluations, step } = result.state;
+    const kept = keepOf(stage) === "best" && best !== null ? best.step : step;
+    const after = evaluations.findLast((one) => one.step === kept)?.values ?? null;
+    results.push({ name: stage.name, steps: result.steps, state: result.state, after });
   }
   return { weights: model.weights, stages: results };
+}
+
+/** The layers' losses do not aim at the dev set's metric: their last weights are their best. */
+function keepOf(stage: Stage): "best" | "last" {
+  return stage.name === "layers" ? "last" : "best";
 }
 
 function check({ model, teacher, teacherTexts }: Training, stages: readonly Stage[]): void {
