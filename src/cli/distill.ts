@@ -74,6 +74,7 @@ export async function distill(options: DistillOptions): Promise<void> {
     folder: join(options.out, TRAINING),
     matmul,
     progress: trainingProgress(progress),
+    teacherProgress: progress.of("the teacher's answers"),
   });
   await finish(options.out, { ...student, weights }, examples, stages, matmul, settings.seed, progress);
   progress.stop();

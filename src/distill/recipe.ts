@@ -47,6 +47,8 @@ export interface Training {
   readonly folder: string;
   readonly matmul?: Matmul;
   readonly progress?: (what: string) => (status: RunStatus) => void;
+  /** Of the texts that the teacher has judged, before the first stage that needs its logits. */
+  readonly teacherProgress?: (done: number, total: number) => void;
   /** See `RunOptions`. */
   readonly saveSeconds?: number;
   readonly stopAfter?: number;
@@ -161,10 +163,13 @@ function check({ model, teacher, teacherTexts }: Training, stages: readonly Stag
 }
 
 /** The examples with their teacher's logits. */
-async function taught({ teacher, session, teacherTexts }: Training, examples: readonly Example[]): Promise<Example[]> {
+async function taught(
+  { teacher, session, teacherTexts, teacherProgress }: Training,
+  examples: readonly Example[],
+): Promise<Example[]> {
   if (teacher === null) throw new Error("the prediction's loss needs a teacher, or its logits with the data: give one");
   const predictor = await Predictor.open(teacher.spec, teacher.weights, session);
-  const logits = await predictor.logits(teacherTexts ?? examples.map(({ text }) => text));
+  const logits = await predictor.logits(teacherTexts ?? examples.map(({ text }) => text), teacherProgress);
   await predictor.close();
   return examples.map((example, i) => ({ ...example, logits: logits[i] }));
 }
