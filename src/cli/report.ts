@@ -93,7 +93,7 @@ export function studyMarkdown(title: string, rows: readonly Row[]): string {
 
 /** A group of bars for every row. */
 export function studySvg(title: string, rows: readonly Row[]): string {
-  const [width, height, left, bottom, top] = [Math.max(480, 130 * rows.length + 60), 320, 40, 60, 48];
+  const [width, height, left, bottom, top] = [Math.max(600, 130 * rows.length + 60), 320, 40, 60, 48];
   const groups = scaleBand(
     rows.map((_, i) => String(i)),
     [left, width - 10],

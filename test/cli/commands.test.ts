@@ -93,7 +93,7 @@ describe("results", () => {
   it("lists the approximations and helps on every command", async () => {
     expect((await mpcformer("approximations")).out).toContain("softmax 2quad:5");
     const help = await mpcformer("--help");
-    for (const name of ["demo", "serve", "deal", "infer", "plan", "bench", "evaluate"])
+    for (const name of ["demo", "serve", "infer", "plan", "evaluate", "pretrain", "finetune", "distill", "study"])
       expect(help.out).toContain(name);
     expect((await mpcformer("infer", "--help")).out).toContain("--server <address>");
   });

@@ -1,0 +1,18 @@
+/**
+ * mpcformer/training: distillation and fine-tuning as a library, for Node.js with onnxruntime-node installed. The commands
+ * `pretrain`, `finetune`, `distill` and `study` are written on these.
+ */
+export type { Example } from "./distill/batches.ts";
+export type { LossWeights, TrainedModel } from "./distill/objective.ts";
+export { Predictor } from "./distill/predictor.ts";
+export {
+  distillationStages,
+  labelStages,
+  type Settings,
+  type Stage,
+  type StageResult,
+  type Training,
+  train,
+} from "./distill/recipe.ts";
+export type { DevSet, RunStatus } from "./distill/run.ts";
+export { initialWeights, takeLayers } from "./distill/weights.ts";
