@@ -64,7 +64,6 @@ export interface RunResult {
   readonly weights: Weights;
   readonly state: RunState;
   readonly steps: number;
-  readonly tokensPerSecond: number;
 }
 
 const LOG_EVERY = 10;
@@ -79,7 +78,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const known = await readState(folder, request);
   if (known?.done) {
     const weights = over(model.weights, await readTensors(folder, keptOf(known, options.keep)));
-    return { weights, state: known, steps: known.step, tokensPerSecond: 0 };
+    return { weights, state: known, steps: known.step };
   }
   const trainer = await Trainer.open(options.write, options.trainer);
   const weights = trainer.weights(model.weights);
@@ -117,7 +116,6 @@ class Course {
   readonly #evaluateEvery: number;
   #state: Omit<RunState, "tensors">;
   #epoch: { readonly index: number; readonly batches: readonly Selection[] } | null = null;
-  #tokens = 0;
 
   constructor(o: RunOptions, trainer: Trainer, predictor: Predictor | null, known: RunState | null) {
     this.#o = o;
@@ -148,7 +146,7 @@ class Course {
     const before = this.#state.seconds;
     const start = performance.now();
     let saved = start;
-    if (this.#trainer.steps === 0) await this.#evaluate();
+    if (this.#state.evaluations.length === 0) await this.#evaluate();
     while (this.#trainer.steps < this.#steps && !this.#isStale()) {
       await this.#step();
       const step = this.#trainer.steps;
@@ -165,15 +163,9 @@ class Course {
     }
     this.#state = { ...this.#state, done: true };
     await writeState(this.#o.folder, this.#state, this.#trainer.tensors);
-    const seconds = (performance.now() - start) / 1000;
     const state = { ...this.#state, tensors: `state-${this.#state.step}.safetensors` };
     const kept = await readTensors(this.#o.folder, keptOf(state, this.#o.keep));
-    return {
-      weights: over(this.#o.model.weights, kept),
-      state,
-      steps: this.#steps,
-      tokensPerSecond: this.#tokens / seconds,
-    };
+    return { weights: over(this.#o.model.weights, kept), state, steps: this.#steps };
   }
 
   async #step(): Promise<void> {
@@ -181,7 +173,6 @@ class Course {
     const batches = Array.from({ length: accumulate }, (_, i) => this.#batch(this.#trainer.steps * accumulate + i));
     const rate = learningRateAt(this.#trainer.steps + 1, this.#steps, this.#o.schedule);
     const { loss, losses } = await this.#trainer.step(batches, rate);
-    this.#tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
     const { window } = this.#state;
     const sums = Object.entries(losses).map(([name, value]) => [name, (window.losses[name] ?? 0) + value]);
     const next = { count: window.count + 1, loss: window.loss + loss, losses: Object.fromEntries(sums) };

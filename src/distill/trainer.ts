@@ -20,6 +20,7 @@ import {
 import type { Term } from "./objective.ts";
 import { type AdamOptions, moments, next, SCALARS, stepScalars, type Updated, writeAdamW } from "./optimiser.ts";
 import { Session, type SessionOptions, type Tensors } from "./session.ts";
+import { DROPOUT_OFFSETS, DROPOUT_POOL, type Dropout } from "./training-ops.ts";
 
 export interface TrainerOptions extends SessionOptions {
   readonly adam: AdamOptions;
@@ -54,7 +55,7 @@ interface Stage {
   readonly frozen: FrozenFeeds;
   readonly terms: readonly Term[];
   readonly reports: Tensors;
-  readonly dropoutSites: number;
+  readonly dropout: Dropout | null;
   readonly perTextInputs: ReadonlySet<typeof TARGETS | typeof LOGITS>;
 }
 
@@ -179,7 +180,7 @@ export class Trainer {
       ...stage.frozen.of(local.tokens),
       ...Object.fromEntries([...stage.perTextInputs].map((name) => [name, this.#perText(session, batch, name)])),
       ...(batch.masked === undefined ? {} : maskedFeeds(session, batch.masked)),
-      ...(stage.dropoutSites > 0 ? this.#dropout(stage, batch, index) : {}),
+      ...(stage.dropout === null ? {} : this.#dropout(session, stage.dropout, batch, index)),
     };
   }
 
@@ -190,26 +191,19 @@ export class Trainer {
   }
 
   /** Dropout's factors of this step: the offsets follow from the seed and the step, so a resumed run draws the same. */
-  #dropout({ session, dropoutSites }: Stage, batch: Batch, index: number): Tensors {
+  #dropout(session: Session, sites: Dropout, batch: Batch, index: number): Tensors {
     const { seed, dropout, accumulate } = this.#options;
-    const rows = batch.size * batch.positions;
-    const wanted = OFFSETS + rows * this.#widest(batch.positions);
+    const wanted = OFFSETS + sites.most(batch.size, batch.positions);
     if (this.#pool.length < wanted) {
       const uniform = uniforms(generator("dropout's pool", seed));
       this.#pool = Float32Array.from({ length: wanted }, () => (uniform() < dropout ? 0 : 1 / (1 - dropout)));
     }
     const draw = uniforms(generator(`dropout of batch ${this.steps * accumulate + index}`, seed));
-    const offsets = BigInt64Array.from({ length: dropoutSites }, () => BigInt(Math.floor(draw() * OFFSETS)));
+    const offsets = BigInt64Array.from({ length: sites.sites }, () => BigInt(Math.floor(draw() * OFFSETS)));
     return {
-      "dropout.pool": session.floats(this.#pool, [this.#pool.length]),
-      "dropout.offsets": session.integers(offsets, [dropoutSites]),
+      [DROPOUT_POOL]: session.floats(this.#pool, [this.#pool.length]),
+      [DROPOUT_OFFSETS]: session.integers(offsets, [sites.sites]),
     };
-  }
-
-  /** An upper bound of the numbers that dropout falls on, by row: hidden width, or heads times positions. */
-  #widest(positions: number): number {
-    const widths = this.tensors.map(({ shape }) => shape[shape.length - 1]);
-    return Math.max(...widths, positions * 64);
   }
 
   /** The whole tensors and their moments, as inputs of the last stage. */
@@ -304,7 +298,7 @@ async function openStage(
     frozen: new FrozenFeeds(session, graph.frozen),
     terms,
     reports,
-    dropoutSites: graph.dropout?.sites ?? 0,
+    dropout: graph.dropout,
     perTextInputs: graph.perTextInputs,
   };
 }

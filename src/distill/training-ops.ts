@@ -66,18 +66,38 @@ export class BatchInputs {
 
 /** Dropout masks: slices of one pool of factors 0 and 1/(1 - rate), at offsets that the host draws for every step. */
 export class Dropout {
+  /** The places where it falls: an offset each. */
+  sites = 0;
   readonly #operators: Operators;
   readonly #pool: string;
   readonly #offsets: string;
-  sites = 0;
+  #width = 0;
+  #heads = 0;
 
   constructor(operators: Operators) {
     this.#operators = operators;
-    this.#pool = operators.e.graph.input("dropout.pool", "float32", ["pool"]);
-    this.#offsets = operators.e.graph.input("dropout.offsets", "int64", ["sites"]);
+    this.#pool = operators.e.graph.input(DROPOUT_POOL, "float32", ["pool"]);
+    this.#offsets = operators.e.graph.input(DROPOUT_OFFSETS, "int64", ["sites"]);
   }
 
-  apply(x: Value): Value {
+  /** On rows of activations. */
+  onRows(x: Value, width: number): Value {
+    this.#width = Math.max(this.#width, width);
+    return this.#apply(x);
+  }
+
+  /** On the attention's weights. */
+  onWeights(x: Value, heads: number): Value {
+    this.#heads = Math.max(this.#heads, heads);
+    return this.#apply(x);
+  }
+
+  /** The most factors that a site of a batch takes. */
+  most(texts: number, positions: number): number {
+    return texts * positions * Math.max(this.#width, this.#heads * positions);
+  }
+
+  #apply(x: Value): Value {
     const { e } = this.#operators;
     const site = this.sites++;
     const start = e.op("Slice", this.#offsets, e.graph.ints([site]), e.graph.ints([site + 1]));
@@ -86,6 +106,10 @@ export class Dropout {
     return this.#operators.scale(x, e.op("Reshape", factors, e.op("Shape", x.name)));
   }
 }
+
+/** The inputs of dropout: the factors [pool], and where each site's begin [sites]. */
+export const DROPOUT_POOL = "dropout.pool";
+export const DROPOUT_OFFSETS = "dropout.offsets";
 
 /** Interprets a program into the graph of its tape, and remembers the values that losses refer to. */
 export class TrainingOps implements Ops<Activation> {
@@ -96,6 +120,8 @@ export class TrainingOps implements Ops<Activation> {
   readonly #dropout: Dropout | null;
   #calls = 0;
   #scores = 0;
+  /** Of the residual stream. */
+  #width = 0;
 
   constructor(batch: BatchInputs, parameters: Parameters, dropout: Dropout | null = null) {
     this.#batch = batch;
@@ -117,7 +143,8 @@ export class TrainingOps implements Ops<Activation> {
     });
     const placed = o.addPositions(o.reshape(sum, shape), position, ref.positionOffset, this.#batch.positions);
     const x = this.#normed(o.reshape(placed, e.graph.ints([-1, width])), ref.norm);
-    const out: Activation = { value: this.#dropped(x), rows: "all" };
+    this.#width = width;
+    const out: Activation = { value: this.#dropout?.onRows(x, width) ?? x, rows: "all" };
     this.sites.push({ name: "embeddings", kind: "hidden", activation: out, width, op });
     return out;
   }
@@ -134,7 +161,8 @@ export class TrainingOps implements Ops<Activation> {
   /** Dropout falls on the first operand: a residual branch, as BERT has it. */
   add(x: Activation, y: Activation): Activation {
     this.#calls++;
-    return { value: this.#operators.add(this.#dropped(x.value), y.value), rows: x.rows };
+    const branch = this.#dropout?.onRows(x.value, this.#width) ?? x.value;
+    return { value: this.#operators.add(branch, y.value), rows: x.rows };
   }
 
   layerNorm(x: Activation, ref: NormRef): Activation {
@@ -204,7 +232,8 @@ export class TrainingOps implements Ops<Activation> {
     this.#calls++;
     const o = this.#operators;
     const [vs] = this.#split(v, heads);
-    const mixed = o.times(this.#dropped(o.normalise(e.value)), vs); // [B, a, r, w]
+    const weights = o.normalise(e.value);
+    const mixed = o.times(this.#dropout?.onWeights(weights, heads) ?? weights, vs); // [B, a, r, w]
     const { graph } = o.e;
     const width = o.e.op(
       "Mul",
@@ -231,9 +260,5 @@ export class TrainingOps implements Ops<Activation> {
     const gain = this.#parameters(`${ref.name}.weight`, [ref.width]);
     const bias = this.#parameters(`${ref.name}.bias`, [ref.width]);
     return this.#operators.layerNorm(x, gain, bias, ref.epsilon);
-  }
-
-  #dropped(x: Value): Value {
-    return this.#dropout === null ? x : this.#dropout.apply(x);
   }
 }

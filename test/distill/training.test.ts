@@ -257,6 +257,8 @@ describe("a training", () => {
     expect(whole.stages.map(({ steps }) => steps)).toEqual([8, 6]);
     for (const stopAfter of [1, 3, 5]) {
       const folder = `stopped-${stopAfter}`;
+      // killed behind the last state, here that of the first evaluation
+      await expect(train(await setup(folder, { stopAfter: 1 }))).rejects.toThrow(/stopped after step/);
       // once with a state saved at that very step, once killed with the last state some steps back
       await expect(train(await setup(folder, { stopAfter, saveSeconds: 0 }))).rejects.toThrow(/stopped after step/);
       await expect(train(await setup(folder, { stopAfter: stopAfter + 2 }))).rejects.toThrow(/stopped after step/);
