@@ -37,17 +37,8 @@ export interface Kernels {
   unpackBits(out: N, source: N, bits: N, n: N): void;
   matmulF32Scratch(k: N): N;
   matmulF32(out: N, a: N, b: N, scratch: N, m: N, k: N, n: N, transposed: N): void;
-  polynomialEvaluate(
-    out: N,
-    n: N,
-    server: N,
-    variables: N,
-    variableCount: N,
-    monomials: N,
-    terms: N,
-    pairs: N,
-    pairCount: N,
-  ): void;
+  polynomialScratch(): N;
+  polynomialEvaluate(out: N, n: N, variables: N, variableCount: N, terms: N, termCount: N, pairs: N, scratch: N): void;
   repeatWords(out: N, a: N, n: N, repeat: N): void;
   fourierSecrets(out: N, r: N, n: N, bits: N, harmonics: N, stride: N, trigBits: N): void;
   fourierEvaluate(out: N, x: N, n: N, bits: N, harmonics: N, stride: N, coefficients: N, shares: N): void;

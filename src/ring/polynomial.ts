@@ -1,4 +1,4 @@
-/** What `Ring.polynomial` takes, and the tables that its kernel reads (assembly/polynomial.ts has their layout). */
+/** What `Ring.polynomial` takes, and its expansion into the tables that the kernel reads (assembly/polynomial.ts). */
 import type { Words } from "./memory.ts";
 
 /** A variable of `Ring.polynomial`: x = A(β) - r as protocols/polynomial.ts has it. kind: 0 native, 1 lifted, 2 bit. */
@@ -24,18 +24,26 @@ export interface PolynomialSecret {
 
 const MAX_VARIABLES = 4;
 const MAX_DEGREE = 4;
+const CHOOSE = [[1], [1, 1], [1, 2, 1], [1, 3, 3, 1], [1, 4, 6, 4, 1]] as const;
+/** Rows of vectors that the kernel has for each variable: powers of A(0), of A(1), and their differences. */
+const ROWS = 3 * MAX_DEGREE;
 
 /** The kernel's tables, as 32-bit entries. */
 export interface PolynomialTables {
   readonly variables: readonly number[];
-  readonly monomials: readonly number[];
-  readonly secrets: readonly number[];
+  readonly terms: readonly number[];
+  readonly termCount: number;
   readonly pairs: readonly number[];
-  readonly pairCount: number;
 }
 
-/** @throws RangeError for more variables, or a higher degree in one, than the kernel has room for. */
+/**
+ * x^D = Σ_{j,b} K[D][j][b] r^j β^b with K[D][j][0] = C(D,j) (-1)^j A(0)^(D-j) and
+ * K[D][j][1] = C(D,j) (-1)^j (A(1)^(D-j) - A(0)^(D-j)): each secret's public coefficient, and the public part if `server`.
+ *
+ * @throws RangeError for more variables, or a higher degree in one, than the kernel has room for.
+ */
 export function polynomialTables(
+  server: boolean,
   variables: readonly PolynomialVariable[],
   monomials: readonly PolynomialMonomial[],
   secrets: readonly PolynomialSecret[],
@@ -43,31 +51,48 @@ export function polynomialTables(
   if (variables.length > MAX_VARIABLES) throw new RangeError(`at most ${MAX_VARIABLES} variables`);
   const degrees = variables.map((_, v) => Math.max(0, ...monomials.map((m) => m.degrees[v])));
   if (degrees.some((d) => d > MAX_DEGREE)) throw new RangeError(`at most degree ${MAX_DEGREE} in a variable`);
-  const pairs = pairsOf(monomials, secrets);
+  const none = variables.map(() => 0);
+  const ofServer = server ? [{ pointer: 0, repeat: 1, powers: none, bits: none }] : [];
+  const wanted = [...ofServer, ...secrets.map((s) => ({ ...s, pointer: s.share.pointer }))];
+  const pairs: number[][] = [];
+  const terms = wanted.flatMap((s) => {
+    const first = pairs.length;
+    for (const m of monomials) {
+      const pair = coefficient(m, s.powers, s.bits, variables);
+      if (pair !== null) pairs.push(pair);
+    }
+    return [s.pointer, s.repeat, first, pairs.length - first];
+  });
   return {
     variables: variables.flatMap((v, i) => [v.x.pointer, v.repeat, v.ring, v.kind, degrees[i]]),
-    monomials: monomials.flatMap((m) => [...m.constant, ...padded(m.degrees), 0, 0]),
-    secrets: secrets.flatMap((s) => [s.share.pointer, s.repeat, ...padded(s.powers), ...padded(s.bits)]),
+    terms,
+    termCount: wanted.length,
     pairs: pairs.flat(),
-    pairCount: pairs.length,
   };
 }
 
-/** Which monomials each secret (and, as -1, the public part) occurs in: all whose degrees reach the secret's powers. */
-function pairsOf(
-  monomials: readonly PolynomialMonomial[],
-  secrets: readonly PolynomialSecret[],
-): (readonly [number, number])[] {
-  const pairs: (readonly [number, number])[] = monomials.map((_, m) => [-1, m] as const);
-  secrets.forEach((s, t) => {
-    monomials.forEach((monomial, m) => {
-      const reached = monomial.degrees.every((d, v) => s.powers[v] + s.bits[v] <= d);
-      if (reached) pairs.push([t, m]);
-    });
-  });
-  return pairs;
+/** What one monomial adds to the coefficient of Π r^powers β^bits: a constant times up to four vectors; null for nothing. */
+function coefficient(
+  { constant, degrees }: PolynomialMonomial,
+  powers: readonly number[],
+  bits: readonly number[],
+  variables: readonly PolynomialVariable[],
+): number[] | null {
+  let factor = 1;
+  const vectors: number[] = [];
+  for (let v = 0; v < variables.length; v++) {
+    const exponent = degrees[v] - powers[v];
+    if (exponent < bits[v]) return null;
+    factor *= CHOOSE[degrees[v]][powers[v]] ?? 0;
+    if (powers[v] % 2 === 1) factor = -factor;
+    if (exponent > 0) vectors.push(v * ROWS + (bits[v] === 1 ? 2 : 0) * MAX_DEGREE + exponent - 1);
+  }
+  return [...times(constant, factor), vectors.length, ...vectors, ...new Array<number>(4 - vectors.length).fill(0)];
 }
 
-function padded(entries: readonly number[]): number[] {
-  return [...entries, ...new Array<number>(MAX_VARIABLES - entries.length).fill(0)];
+/** c·factor mod 2^64 in halves, for a small factor. */
+function times([lo, hi]: readonly [number, number], factor: number): [number, number] {
+  const low = (lo >>> 0) * factor;
+  const carry = Math.floor(low / 2 ** 32);
+  return [low | 0, (hi * factor + carry) | 0];
 }

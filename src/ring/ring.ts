@@ -348,11 +348,12 @@ export class Ring {
   ): void {
     for (const v of variables) this.sized(out.length / v.repeat, v.x);
     for (const s of secrets) this.sized(out.length / s.repeat, s.share);
-    const { pairCount, ...entries } = polynomialTables(variables, monomials, secrets);
-    const tables = [entries.variables, entries.monomials, entries.secrets, entries.pairs].map((t) => this.table(t));
-    const [v, m, t, p] = tables;
-    this.kernels.polynomialEvaluate(out.pointer, out.length, server ? 1 : 0, v, variables.length, m, t, p, pairCount);
-    for (const pointer of tables) this.memory.release(pointer);
+    const { termCount, ...entries } = polynomialTables(server, variables, monomials, secrets);
+    const tables = [entries.variables, entries.terms, entries.pairs].map((t) => this.table(t));
+    const [v, t, p] = tables;
+    const scratch = this.memory.allocate(this.kernels.polynomialScratch());
+    this.kernels.polynomialEvaluate(out.pointer, out.length, v, variables.length, t, termCount, p, scratch);
+    for (const pointer of [...tables, scratch]) this.memory.release(pointer);
   }
 
   /** The dealer's cosines and sines of the harmonics of r mod 2^bits, at scale 2^trigBits. */

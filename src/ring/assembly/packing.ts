@@ -1,4 +1,4 @@
-// Bit streams, little-endian: element i occupies bits [i·bits, (i+1)·bits).
+// Bit streams, little-endian: element i occupies bits [i·bits, (i+1)·bits). Eight elements are `bits` whole bytes.
 
 /** Writes whole 64-bit words: `out` needs room for the last one. */
 export function packBits(out: usize, a: usize, bits: i32, n: i32): void {
@@ -23,24 +23,33 @@ export function packBits(out: usize, a: usize, bits: i32, n: i32): void {
   if (fill > 0) store<u64>(out, word);
 }
 
-/** Reads whole 64-bit words: `source` must be readable to the end of the last one. */
+/** `source` must be readable for 8 bytes beyond its end. */
 export function unpackBits(out: usize, source: usize, bits: i32, n: i32): void {
   if (bits == 64) {
     memory.copy(out, source, <usize>n << 3);
     return;
   }
   const mask: u64 = ((<u64>1) << bits) - 1;
-  let word: u64 = n > 0 ? load<u64>(source) : 0;
-  let used: i32 = 0;
-  for (let i: i32 = 0; i < n; i++) {
-    let x = word >> used;
-    used += bits;
-    if (used >= 64) {
-      used -= 64;
-      source += 8;
-      if (used > 0 || i + 1 < n) word = load<u64>(source);
-      if (used > 0) x |= word << (bits - used);
+  // Up to 57 bits an unaligned word holds an element whole, wherever in a byte it begins; beyond, the rest is one byte.
+  if (bits <= 57) {
+    for (let i: i32 = 0, at: u32 = 0; i < n; i++, at += bits) {
+      if (at >= 0x4000_0000) {
+        source += at >> 3;
+        at &= 7;
+      }
+      store<u64>(out + (<usize>i << 3), (load<u64>(source + (at >> 3)) >> (at & 7)) & mask);
     }
+    return;
+  }
+  for (let i: i32 = 0, at: u32 = 0; i < n; i++, at += bits) {
+    if (at >= 0x4000_0000) {
+      source += at >> 3;
+      at &= 7;
+    }
+    const from = source + (at >> 3);
+    const used = at & 7;
+    let x = load<u64>(from) >> used;
+    if (used > 0) x |= (<u64>load<u8>(from, 8)) << (64 - used);
     store<u64>(out + (<usize>i << 3), x & mask);
   }
 }

@@ -1,138 +1,142 @@
-// Elementwise polynomials of masked values (protocols/polynomial.ts): one pass over the elements.
+// Elementwise polynomials of masked values (protocols/polynomial.ts), a block of elements at a time.
 //
-// Each variable is x = A(β) - r: A(0), A(1) public, r and the bit β secret (native: A(0) = A(1) = x̂; a bit has no r).
-// x^D = Σ_{j,b} K[D][j][b] r^j β^b with
-//   K[D][j][0] = C(D,j) (-1)^j A(0)^(D-j),   K[D][j][1] = C(D,j) (-1)^j (A(1)^(D-j) - A(0)^(D-j)).
-// A term is a product over variables of r^j β^b, of which this party holds an additive share; its public coefficient is
-// Σ_monomials c Π_v K_v[D_v][j_v][b_v].
+// Each variable is x = A(β) - r: A(0), A(1) public, r and the bit β secret (native: A(0) = A(1) = x̂; a bit has no r). A term
+// is a product of r^j β^b over the variables, of which this party holds an additive share; its public coefficient is a sum of
+// constants times products of the vectors A(0)^e and A(1)^e - A(0)^e (ring/polynomial.ts expands it).
 
-const DEGREES: usize = 5; // degrees 0..4
-// K tables: 4 variables × DEGREES × DEGREES × 2 words.
-const TABLE: usize = memory.data(4 * 5 * 5 * 2 * 8, 16);
-const CHOOSE: usize = memory.data<i64>([1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 2, 1, 0, 0, 1, 3, 3, 1, 0, 1, 4, 6, 4, 1]);
+const BLOCK: i32 = 64;
+const ROW: usize = 64 * 8;
+/** For each of four variables: A(0)^1..4, A(1)^1..4, and their differences. */
+const POWERS: i32 = 4;
+
+/** Bytes of scratch: the variables' vectors, then one for a coefficient and one for a repeated share. */
+export function polynomialScratch(): i32 {
+  return (4 * 3 * POWERS + 2) * <i32>ROW;
+}
 
 // @ts-ignore: decorator
 @inline
-function at(v: usize, degree: usize, j: usize, b: usize): usize {
-  return TABLE + ((((v * DEGREES + degree) * DEGREES + j) << 1) + b) * 8;
+function row(scratch: usize, v: i32, kind: i32, e: i32): usize {
+  return scratch + <usize>((v * 3 + kind) * POWERS + e) * ROW;
 }
 
-function fillTable(v: usize, a0: u64, a1: u64, maxDegree: i32, hasMask: bool): void {
-  for (let degree: i32 = 0; degree <= maxDegree; degree++) {
-    let p0: u64 = 1;
-    let p1: u64 = 1;
-    // j runs down so that the powers of A grow: A^(degree-j).
-    for (let j: i32 = degree; j >= 0; j--) {
-      let c = load<u64>(CHOOSE + (<usize>(degree * 5 + j)) * 8);
-      if (j & 1) c = 0 - c;
-      if (!hasMask && j > 0) c = 0;
-      store<u64>(at(v, degree, j, 0), c * p0);
-      store<u64>(at(v, degree, j, 1), c * (p1 - p0));
-      p0 *= a0;
-      p1 *= a1;
+/** Elements first..first+n-1 of `a`, each element of which serves `repeat`. */
+function expand(out: usize, a: usize, repeat: i32, first: i32, n: i32): usize {
+  if (repeat == 1) return a + (<usize>first << 3);
+  let index = first / repeat;
+  let left = repeat - (first - index * repeat);
+  for (let i: i32 = 0; i < n; i++) {
+    store<u64>(out + (<usize>i << 3), load<u64>(a + (<usize>index << 3)));
+    if (--left == 0) {
+      left = repeat;
+      index++;
     }
   }
+  return out;
 }
 
-/** The entries of `fillTable` that depend on A, for degrees up to 2: nearly all there are. */
-// @ts-ignore: decorator
-@inline
-function updateTable(v: usize, a0: u64, a1: u64, maxDegree: i32, hasMask: bool): void {
-  if (maxDegree > 2) {
-    fillTable(v, a0, a1, maxDegree, hasMask);
-    return;
+function raise(to: usize, from: usize, base: usize, n: i32): void {
+  for (let i: usize = 0, end = <usize>n << 3; i < end; i += 8) store<u64>(to + i, load<u64>(from + i) * load<u64>(base + i));
+}
+
+/** The vectors of one variable. */
+function publicParts(scratch: usize, v: i32, x: usize, ring: i32, kind: i32, degree: i32, n: i32): void {
+  const a0 = row(scratch, v, 0, 0);
+  const a1 = row(scratch, v, 1, 0);
+  const end = <usize>n << 3;
+  if (kind == 0) memory.copy(a0, x, end);
+  else if (kind == 1) {
+    const offset: u64 = 1 << (ring - 2);
+    const mask: u64 = ((<u64>1) << ring) - 1;
+    for (let i: usize = 0; i < end; i += 8) {
+      const u = (load<u64>(x + i) + offset) & mask;
+      store<u64>(a0 + i, u - offset);
+      store<u64>(a1 + i, u - offset + (((u >> (ring - 1)) ^ 1) << ring));
+    }
+  } else {
+    for (let i: usize = 0; i < end; i += 8) {
+      const bit = load<u64>(x + i) & 1;
+      store<u64>(a0 + i, bit);
+      store<u64>(a1 + i, bit ^ 1);
+    }
   }
-  const apart = a1 - a0;
-  store<u64>(at(v, 1, 0, 0), a0);
-  store<u64>(at(v, 1, 0, 1), apart);
-  if (maxDegree == 2) {
-    store<u64>(at(v, 2, 0, 0), a0 * a0);
-    store<u64>(at(v, 2, 0, 1), apart * (a0 + a1));
-    if (hasMask) {
-      store<u64>(at(v, 2, 1, 0), 0 - 2 * a0);
-      store<u64>(at(v, 2, 1, 1), 0 - 2 * apart);
+  for (let e: i32 = 1; e < degree; e++) raise(row(scratch, v, 0, e), row(scratch, v, 0, e - 1), a0, n);
+  if (kind == 0) return;
+  for (let e: i32 = 1; e < degree; e++) raise(row(scratch, v, 1, e), row(scratch, v, 1, e - 1), a1, n);
+  for (let e: i32 = 0; e < degree; e++) {
+    const p0 = row(scratch, v, 0, e);
+    const p1 = row(scratch, v, 1, e);
+    const difference = row(scratch, v, 2, e);
+    for (let i: usize = 0; i < end; i += 8) store<u64>(difference + i, load<u64>(p1 + i) - load<u64>(p0 + i));
+  }
+}
+
+/** out += c·Π vectors. */
+function addProduct(out: usize, scratch: usize, pair: usize, n: i32): void {
+  const c = load<u64>(pair);
+  const count = load<i32>(pair, 8);
+  const end = <usize>n << 3;
+  const x = scratch + <usize>load<i32>(pair, 12) * ROW;
+  const y = scratch + <usize>load<i32>(pair, 16) * ROW;
+  const z = scratch + <usize>load<i32>(pair, 20) * ROW;
+  const w = scratch + <usize>load<i32>(pair, 24) * ROW;
+  if (count == 0) {
+    for (let i: usize = 0; i < end; i += 8) store<u64>(out + i, load<u64>(out + i) + c);
+  } else if (count == 1) {
+    for (let i: usize = 0; i < end; i += 8) store<u64>(out + i, load<u64>(out + i) + c * load<u64>(x + i));
+  } else if (count == 2) {
+    for (let i: usize = 0; i < end; i += 8) store<u64>(out + i, load<u64>(out + i) + c * load<u64>(x + i) * load<u64>(y + i));
+  } else {
+    for (let i: usize = 0; i < end; i += 8) {
+      let product = c * load<u64>(x + i) * load<u64>(y + i) * load<u64>(z + i);
+      if (count == 4) product *= load<u64>(w + i);
+      store<u64>(out + i, load<u64>(out + i) + product);
     }
   }
 }
 
 /**
- * out[i] = Σ_terms coefficient(i) · share_term[i / repeat], plus the public term if `server`.
+ * out[i] = Σ_terms coefficient(i) · share_term[i / repeat].
  *
- * variables: V × {pointer, repeat, ring, kind (0 native, 1 lifted, 2 bit), maxDegree} as i32.
- * pairs: grouped by term; each pair is a monomial that the term occurs in: {term, monomial}. Term -1 is the public one.
- * monomials: M × {coefficient i64, V × degree as i32, padded to 16 + 16 bytes}: stride 32.
- * terms: T × {pointer, repeat, V × j, V × b as i32}: stride 40.
+ * variables: V × {pointer, repeat, ring, kind (0 native, 1 lifted, 2 bit), degree} as i32.
+ * terms: T × {pointer (0: the public term), repeat, first pair, number of pairs} as i32.
+ * pairs: {constant i64, number of vectors, four vectors as i32}: stride 28, unaligned.
  */
 export function polynomialEvaluate(
-  out: usize, n: i32, server: i32,
-  variables: usize, variableCount: i32,
-  monomials: usize,
-  terms: usize,
-  pairs: usize, pairCount: i32,
+  out: usize, n: i32, variables: usize, variableCount: i32, terms: usize, termCount: i32, pairs: usize, scratch: usize,
 ): void {
-  for (let v: i32 = 0; v < variableCount; v++) {
-    const d = variables + <usize>v * 20;
-    fillTable(v, 0, 0, load<i32>(d, 16), load<i32>(d, 12) != 2);
-  }
-  for (let i: i32 = 0; i < n; i++) {
+  const coefficient = scratch + (4 * 3 * POWERS) * ROW;
+  const repeated = coefficient + ROW;
+  for (let first: i32 = 0; first < n; first += BLOCK) {
+    const count = min(BLOCK, n - first);
+    const end = <usize>count << 3;
     for (let v: i32 = 0; v < variableCount; v++) {
       const d = variables + <usize>v * 20;
-      const repeat = load<i32>(d, 4);
-      if (repeat > 1 && i % repeat != 0) continue;
-      const index = repeat > 1 ? i / repeat : i;
-      const ring = load<i32>(d, 8);
-      const kind = load<i32>(d, 12);
-      const x = load<u64>(<usize>load<u32>(d) + (<usize>index << 3));
-      if (kind == 1) {
-        const offset: u64 = 1 << (ring - 2);
-        const u = (x + offset) & (((<u64>1) << ring) - 1);
-        const wrap: u64 = ((u >> (ring - 1)) ^ 1) << ring;
-        updateTable(v, u - offset, u - offset + wrap, load<i32>(d, 16), true);
-      } else if (kind == 2) {
-        updateTable(v, x & 1, (x & 1) ^ 1, load<i32>(d, 16), false);
-      } else {
-        updateTable(v, x, x, load<i32>(d, 16), true);
+      const x = expand(repeated, load<u32>(d), load<i32>(d, 4), first, count);
+      publicParts(scratch, v, x, load<i32>(d, 8), load<i32>(d, 12), load<i32>(d, 16), count);
+    }
+    const to = out + (<usize>first << 3);
+    memory.fill(to, 0, end);
+    for (let t: i32 = 0; t < termCount; t++) {
+      const term = terms + <usize>t * 16;
+      const own = load<u32>(term) == 0;
+      const sum = own ? to : coefficient;
+      if (!own) memory.fill(sum, 0, end);
+      let pair = pairs + <usize>load<i32>(term, 8) * 28;
+      for (let p = load<i32>(term, 12); p > 0; p--, pair += 28) addProduct(sum, scratch, pair, count);
+      if (own) continue;
+      const share = expand(repeated, load<u32>(term), load<i32>(term, 4), first, count);
+      for (let i: usize = 0; i < end; i += 8) {
+        store<u64>(to + i, load<u64>(to + i) + load<u64>(coefficient + i) * load<u64>(share + i));
       }
     }
-    let sum: u64 = 0;
-    let term: i32 = -1;
-    let coefficient: u64 = 0;
-    for (let p: i32 = 0; p < pairCount; p++) {
-      const pair = pairs + <usize>p * 8;
-      const next = load<i32>(pair);
-      if (next != term) {
-        if (term >= 0) sum += coefficient * shareOf(terms, term, i);
-        else if (server) sum += coefficient;
-        coefficient = 0;
-        term = next;
-      }
-      const m = monomials + <usize>load<i32>(pair, 4) * 32;
-      const t = terms + <usize>term * 40;
-      let product = load<u64>(m);
-      for (let v: i32 = 0; v < variableCount; v++) {
-        const degree = load<i32>(m + <usize>v * 4, 8);
-        const j = term < 0 ? 0 : load<i32>(t + <usize>v * 4, 8);
-        const b = term < 0 ? 0 : load<i32>(t + <usize>v * 4, 24);
-        product *= load<u64>(at(v, degree, j, b));
-      }
-      coefficient += product;
-    }
-    if (term >= 0) sum += coefficient * shareOf(terms, term, i);
-    else if (server) sum += coefficient;
-    store<u64>(out + (<usize>i << 3), sum);
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function shareOf(terms: usize, term: i32, i: i32): u64 {
-  const t = terms + <usize>term * 40;
-  const repeat = load<i32>(t, 4);
-  const index = repeat > 1 ? i / repeat : i;
-  return load<u64>(<usize>load<u32>(t) + (<usize>index << 3));
 }
 
 /** out[i] = a[i / repeat]. */
 export function repeatWords(out: usize, a: usize, n: i32, repeat: i32): void {
-  for (let i: i32 = 0; i < n; i++) store<u64>(out + (<usize>i << 3), load<u64>(a + (<usize>(i / repeat) << 3)));
+  for (let i: i32 = 0; i < n; i += repeat, a += 8) {
+    const x = load<u64>(a);
+    for (let end = out + (<usize>repeat << 3); out < end; out += 8) store<u64>(out, x);
+  }
 }
