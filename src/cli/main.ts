@@ -8,6 +8,7 @@ import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
 import { finetune } from "./finetune.ts";
 import { approximations } from "./list.ts";
+import { buildNative, doctor } from "./native.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
 import { plan } from "./plan.ts";
 import { pretrain } from "./pretrain.ts";
@@ -226,6 +227,21 @@ program
   .description("the stand-ins for GeLU and softmax")
   .addOption(json())
   .action((options) => approximations(options));
+
+program
+  .command("build-native")
+  .description(
+    "compile faster kernels for this machine's processor, with its C compiler; without them WebAssembly does it",
+  )
+  .option("--cc <command>", "the C compiler", process.env.CC ?? "cc")
+  .addOption(json())
+  .action((options) => buildNative(options));
+
+program
+  .command("doctor")
+  .description("what this machine runs: versions, kernels, speed of one core")
+  .addOption(json())
+  .action((options) => doctor(options));
 
 /** One line that says what to do; a stack only for faults of this program. */
 function report(error: unknown): number {

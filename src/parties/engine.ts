@@ -1,7 +1,7 @@
 /** The three runs of one program: dealing, the client's preparation, and the two parties online. */
 import type { Channel } from "../channels/channel.ts";
 import type { Step } from "../program/steps.ts";
-import { protocolOf } from "../protocols/all.ts";
+import { protocolOf, trafficOf } from "../protocols/all.ts";
 import { blockBytes, slotTraffic } from "../protocols/cost.ts";
 import { clientShareIsRead } from "../protocols/linear.ts";
 import { type Block, type ClientOffline, type Dealer, elements, type Party } from "../protocols/protocol.ts";
@@ -48,13 +48,13 @@ export async function dealProgram(
     const protocol = protocolOf(step);
     await ready?.(step);
     protocol.deal?.(d, step);
-    const corrections = d.takeCorrections();
-    const blocks = protocol.traffic(step, d.program).dealt ?? [];
-    if (corrections.length !== blocks.length)
-      throw new Error(`step ${step.id}: dealt blocks differ from the declared ones`);
-    const packed = packAll(d.ring, corrections, blocks);
+    const correction = d.takeCorrection();
+    const block = trafficOf(step, d.program).dealt;
+    if (correction?.length !== block?.length)
+      throw new Error(`step ${step.id}: what was dealt is not what is declared`);
+    const packed = correction !== null && block ? packAll(d.ring, [correction], [block]) : null;
     d.done(step);
-    if (packed.length > 0) await emit(step, packed);
+    if (packed !== null) await emit(step, packed);
     progress?.(step.id + 1, steps.length);
     await breathe();
   }
@@ -71,7 +71,7 @@ export async function prepareProgram(
   for (const step of steps) {
     const protocol = protocolOf(step);
     const words = protocol.prepare?.(c, step) ?? null;
-    const block = protocol.traffic(step, c.program).ahead;
+    const block = trafficOf(step, c.program).ahead;
     const packed = words !== null && block ? packAll(c.ring, [words], [block]) : null;
     if (step.kind === "linear" && clientShareIsRead(c.program, step)) {
       const out = c.value(step.out);
@@ -140,6 +140,6 @@ async function exchange(
 }
 
 function blockFrom(p: Party, step: Step, sender: "client" | "server"): Block | undefined {
-  const traffic = protocolOf(step).traffic(step, p.program);
+  const traffic = trafficOf(step, p.program);
   return sender === "client" ? traffic.fromClient : traffic.fromServer;
 }

@@ -1,11 +1,9 @@
 /** What a party brings from the offline phase into one online run. Secret; never printed; used once. */
 import type { Program, Step } from "../program/steps.ts";
-import { protocolOf } from "../protocols/all.ts";
 import { type Block, type Material, SHARE } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { unpackOne } from "./engine.ts";
 
 type Table = "dealt" | "ahead" | "share";
 const TABLES: readonly Table[] = ["dealt", "ahead", "share"];
@@ -31,19 +29,17 @@ export class StoredMaterial implements Material {
     this.entries.set(`${table}:${step}`, packed);
   }
 
-  dealt(ring: Ring, step: Step, index: number, block: Block, out: Words): void {
-    if (this.role === "client") this.withDealer.words(ring, out, step.id, SHARE + index, block.bits);
-    else
-      unpackOne(ring, out, this.take("dealt", step), protocolOf(step).traffic(step, this.program).dealt ?? [], index);
+  dealt(ring: Ring, step: Step, block: Block, out: Words): void {
+    if (this.role === "client") this.withDealer.words(ring, out, step.id, SHARE, block.bits);
+    else ring.unpackBits(out, this.take("dealt", step), block.bits);
   }
 
   ahead(ring: Ring, step: Step, block: Block, out: Words): void {
-    unpackOne(ring, out, this.take("ahead", step), [block], 0);
+    ring.unpackBits(out, this.take("ahead", step), block.bits);
   }
 
   share(ring: Ring, step: Step, out: Words): void {
-    const block = { length: out.length, bits: this.program.values[step.out].ring };
-    unpackOne(ring, out, this.take("share", step), [block], 0);
+    ring.unpackBits(out, this.take("share", step), this.program.values[step.out].ring);
   }
 
   /** The bytes to keep on disk: the seed, then every entry behind its header. */

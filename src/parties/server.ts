@@ -6,8 +6,8 @@ import { compile } from "../models/calibrate.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import type { Weights } from "../program/spec.ts";
 import type { Program } from "../program/steps.ts";
-import { protocolOf } from "../protocols/all.ts";
-import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { trafficOf } from "../protocols/all.ts";
+import { blockBytes } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -143,8 +143,8 @@ export class ServerService {
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
     const take = async () => {
       for (const step of program.steps) {
-        const size = bytesOf(protocolOf(step).traffic(step, program).dealt ?? []);
-        if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
+        const block = trafficOf(step, program).dealt;
+        if (block) material.put("dealt", step.id, await dealer.receive("offline", step.id, blockBytes(block)));
         this.options.progress?.(step.id + 1, program.steps.length);
       }
     };
@@ -158,7 +158,7 @@ export class ServerService {
 
   private async fromClient(channel: Channel, program: Program, material: StoredMaterial): Promise<void> {
     for (const step of program.steps) {
-      const block = protocolOf(step).traffic(step, program).ahead;
+      const block = trafficOf(step, program).ahead;
       if (block) material.put("ahead", step.id, await channel.receive("offline", step.id, blockBytes(block)));
     }
   }

@@ -15,17 +15,16 @@ function monomials(step: StepOf<"lessThan">, program: Program): Block {
 }
 
 export const lessThan: Protocol<"lessThan"> = {
-  traffic: (step, program) => ({ dealt: [monomials(step, program)] }),
+  traffic: (step, program) => ({ dealt: monomials(step, program) }),
 
   deal(d, step) {
-    const { length, bits } = monomials(step, d.program);
-    const secret = d.temp(length);
+    const secret = d.temp(monomials(step, d.program).length);
     d.ring.lessThanSecrets(secret, d.get("full", step.x), d.value(step.x).ring, step.blocks);
-    d.dealBits(step, secret, bits);
+    d.dealBits(step, secret);
   },
 
   run(p, step) {
-    const shares = p.dealt(step, 0, monomials(step, p.program));
+    const shares = p.dealt(step, monomials(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.lessThanLeaves(out, p.get("public", step.x), shares, p.value(step.x).ring, step.blocks, p.isServer);
   },
@@ -36,17 +35,16 @@ function ands(step: StepOf<"carry">, program: Program): Block {
 }
 
 export const carry: Protocol<"carry"> = {
-  traffic: (step, program) => ({ dealt: [ands(step, program)] }),
+  traffic: (step, program) => ({ dealt: ands(step, program) }),
 
   deal(d, step) {
-    const { length, bits } = ands(step, d.program);
-    const secret = d.temp(length);
+    const secret = d.temp(ands(step, d.program).length);
     d.ring.carrySecrets(secret, d.get("full", step.x), step.nodes);
-    d.dealBits(step, secret, bits);
+    d.dealBits(step, secret);
   },
 
   run(p, step) {
-    const secret = p.dealt(step, 0, ands(step, p.program));
+    const secret = p.dealt(step, ands(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.carryLevel(out, p.get("public", step.x), p.get("mask", step.x), secret, step.nodes, p.isServer);
   },

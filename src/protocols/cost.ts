@@ -1,7 +1,7 @@
 /** What a program costs, before it is run: the same declarations that the parties send and expect by. */
 import { shortest } from "../program/lengths.ts";
 import type { Program, Step } from "../program/steps.ts";
-import { protocolOf } from "./all.ts";
+import { trafficOf } from "./all.ts";
 import { type Block, elements } from "./protocol.ts";
 
 /** Bytes of one frame's header on every channel. */
@@ -85,7 +85,7 @@ export function slotTraffic(opens: readonly number[], program: Program): { fromC
   const fromClient: Block[] = [];
   const fromServer: Block[] = [];
   for (const id of opens) {
-    const traffic = protocolOf(program.steps[id]).traffic(program.steps[id], program);
+    const traffic = trafficOf(program.steps[id], program);
     if (traffic.fromClient) fromClient.push(traffic.fromClient);
     if (traffic.fromServer) fromServer.push(traffic.fromServer);
   }
@@ -93,7 +93,7 @@ export function slotTraffic(opens: readonly number[], program: Program): { fromC
 }
 
 function stepCost(step: Step, program: Program): StepCost {
-  const t = protocolOf(step).traffic(step, program);
+  const t = trafficOf(step, program);
   const one = (b: Block | undefined) => (b ? blockBytes(b) : 0);
   return {
     step: step.id,
@@ -102,7 +102,7 @@ function stepCost(step: Step, program: Program): StepCost {
     kind: step.kind === "open" ? `open ${step.mode}` : step.kind,
     bits: t.fromClient?.bits ?? t.fromServer?.bits ?? 0,
     online: { client_to_server: one(t.fromClient), server_to_client: one(t.fromServer) },
-    offline: { dealer_to_server: bytesOf(t.dealt ?? []), client_to_server: one(t.ahead) },
+    offline: { dealer_to_server: one(t.dealt), client_to_server: one(t.ahead) },
     macs: macsOf(step, program),
   };
 }

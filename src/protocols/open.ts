@@ -48,7 +48,7 @@ export const open: Protocol<"open"> = {
     if (step.mode === "toServer") return { fromClient: k };
     if (step.mode === "toClient") return { fromServer: k };
     if (step.mode === "exchange") {
-      return { dealt: needsShares(step, program) ? [m] : [], fromClient: k, fromServer: k };
+      return { ...(needsShares(step, program) ? { dealt: m } : {}), fromClient: k, fromServer: k };
     }
     return { ahead: k, fromServer: m };
   },
@@ -66,7 +66,11 @@ export const open: Protocol<"open"> = {
       d.withServer.words(d.ring, mask, step.id, SERVER_MASK, k);
       ring.add(mask, mask, client);
       const full = d.set("full", step.out, truncate(d, step, mask));
-      if (needsShares(step, program)) d.deal(step, full, m);
+      if (needsShares(step, program)) {
+        const secret = d.temp(length);
+        ring.copy(secret, full);
+        d.deal(step, secret);
+      }
       return;
     }
     const truncated = d.set("client", step.out, truncate(d, step, client));
@@ -130,7 +134,7 @@ export const open: Protocol<"open"> = {
       p.set("public", step.out, truncate(p, step, sum));
       if (needsShares(step, p.program)) {
         const own = p.ring.alloc(length);
-        p.ring.copy(own, p.dealt(step, 0, { length, bits: m }));
+        p.ring.copy(own, p.dealt(step, { length, bits: m }));
         p.set("mask", step.out, own);
       }
     } else if (step.mode === "toServer" && p.isServer && other !== null) {

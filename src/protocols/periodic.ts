@@ -25,11 +25,10 @@ export function factors(step: Fourier): Float64Array {
 }
 
 export const fourier: Protocol<"fourier"> = {
-  traffic: (step, program) => ({ dealt: [block(step, program)] }),
+  traffic: (step, program) => ({ dealt: block(step, program) }),
 
   deal(d, step) {
-    const { length, bits } = block(step, d.program);
-    const secret = d.temp(length);
+    const secret = d.temp(block(step, d.program).length);
     d.ring.fourierSecrets(
       secret,
       d.get("full", step.x),
@@ -38,11 +37,11 @@ export const fourier: Protocol<"fourier"> = {
       step.stride,
       step.trigBits,
     );
-    d.deal(step, secret, bits);
+    d.deal(step, secret);
   },
 
   run(p, step) {
-    const shares = p.dealt(step, 0, block(step, p.program));
+    const shares = p.dealt(step, block(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.fourier(out, p.get("public", step.x), step.periodBits, step.stride, factors(step), shares);
     if (p.isServer) p.ring.addConstant(out, out, ...split(step.constant));

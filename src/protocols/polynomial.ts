@@ -23,6 +23,9 @@ interface Term {
   readonly powers: readonly number[];
   readonly bits: readonly number[];
   readonly repeat: number;
+  /** Where its elements lie among those of all terms. */
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** The output before a row sum: as many elements as the widest operand. */
@@ -36,9 +39,21 @@ function isLifted(step: Polynomial, variable: Variable, program: Program): boole
   return variable.kind === "lifted" && program.values[variable.x].ring < program.values[step.out].ring;
 }
 
+const bases = new WeakMap<Polynomial, readonly Term[]>();
+
 /** The secret monomials of a step, in a fixed order that all parties share. */
-export function basis(step: Polynomial, program: Program): Term[] {
-  const found = new Map<string, Term>();
+export function basis(step: Polynomial, program: Program): readonly Term[] {
+  let terms = bases.get(step);
+  if (terms === undefined) {
+    terms = makeBasis(step, program);
+    bases.set(step, terms);
+  }
+  return terms;
+}
+
+function makeBasis(step: Polynomial, program: Program): Term[] {
+  const size = width(step, program);
+  const found = new Map<string, Omit<Term, "offset" | "length">>();
   for (const monomial of step.monomials) {
     let terms: { powers: number[]; bits: number[] }[] = [{ powers: [], bits: [] }];
     step.variables.forEach((variable, v) => {
@@ -56,35 +71,35 @@ export function basis(step: Polynomial, program: Program): Term[] {
       found.set(`${t.powers}|${t.bits}`, { ...t, repeat: Math.min(...used.map((u) => u.repeat)) });
     }
   }
-  return [...found.values()].sort((a, b) => compareKeys(a, b));
+  const keys = [...found.keys()].sort((a, b) => (a < b ? -1 : 1));
+  let offset = 0;
+  return keys.map((key) => {
+    const term = found.get(key)!;
+    const length = size / term.repeat;
+    offset += length;
+    return { ...term, offset: offset - length, length };
+  });
 }
 
-function compareKeys(a: Term, b: Term): number {
-  const [x, y] = [`${a.powers}|${a.bits}`, `${b.powers}|${b.bits}`];
-  return x < y ? -1 : x > y ? 1 : 0;
-}
-
-function blocks(step: Polynomial, program: Program): Block[] {
-  const size = width(step, program);
-  const bits = program.values[step.out].ring;
-  return basis(step, program).map((t) => ({ length: size / t.repeat, bits }));
+/** All terms' elements, one term behind the other. */
+function block(step: Polynomial, program: Program): Block {
+  const length = basis(step, program).reduce((sum, t) => sum + t.length, 0);
+  return { length, bits: program.values[step.out].ring };
 }
 
 export const polynomial: Protocol<"polynomial"> = {
-  traffic: (step, program) => ({ dealt: blocks(step, program) }),
+  traffic: (step, program) => ({ dealt: block(step, program) }),
 
   deal(d, step) {
-    const size = width(step, d.program);
-    const bits = d.value(step.out).ring;
-    for (const term of basis(step, d.program)) d.deal(step, secretOf(d, step, term, size / term.repeat), bits);
+    const secrets = d.temp(block(step, d.program).length);
+    for (const term of basis(step, d.program)) secretInto(d, step, term, secrets.part(term.offset, term.length));
+    d.deal(step, secrets);
   },
 
   run(p, step) {
     const size = width(step, p.program);
-    const terms = basis(step, p.program);
-    const shares = blocks(step, p.program).map((block, i) => p.dealt(step, i, block));
     const sum = p.temp(size);
-    evaluate(p, step, terms, shares, sum);
+    evaluate(p, step, p.dealt(step, block(step, p.program)), sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
     finish(p, step, sum);
   },
@@ -110,39 +125,40 @@ function finish(p: Party, step: Polynomial, sum: Words): void {
   if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...split(step.constant));
 }
 
-function evaluate(p: Party, step: Polynomial, terms: readonly Term[], shares: readonly Words[], out: Words): void {
+function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
   const variables = step.variables.map((v) => {
     const kind = v.kind === "bit" ? 2 : isLifted(step, v, p.program) ? 1 : 0;
     return { x: p.get("public", v.x), repeat: v.repeat, ring: p.value(v.x).ring, kind };
   });
   const monomials = step.monomials.map((m) => ({ constant: split(m.coefficient), degrees: m.degrees }));
-  const secrets = terms.map((t, i) => ({ share: shares[i], repeat: t.repeat, powers: t.powers, bits: t.bits }));
+  const secrets = basis(step, p.program).map((t) => ({ ...t, share: shares.part(t.offset, t.length) }));
   p.ring.polynomial(out, p.isServer, variables, monomials, secrets);
 }
 
-/** Π r^j β^b over the variables, at the term's own length. */
-function secretOf(d: Dealer, step: Polynomial, term: Term, length: number): Words {
-  const product = d.temp(length);
+/** out = Π r^j β^b over the variables, at the term's own length. */
+function secretInto(d: Dealer, step: Polynomial, term: Term, out: Words): void {
   let started = false;
   step.variables.forEach((variable, v) => {
     const [j, b] = [term.powers[v], term.bits[v]];
     if (j === 0 && b === 0) return;
-    const factor = expanded(d, variable, variable.repeat / term.repeat, j, b, length);
-    if (started) d.ring.multiply(product, product, factor);
-    else d.ring.copy(product, factor);
+    const r = d.get("full", variable.x);
+    const repeat = variable.repeat / term.repeat;
+    if (!started && repeat === 1) powerInto(d, variable, r, j, b, out);
+    else {
+      const power = d.temp(r.length);
+      powerInto(d, variable, r, j, b, power);
+      const factor = repeat === 1 ? power : d.temp(out.length);
+      if (repeat !== 1) d.ring.repeat(factor, power, repeat);
+      if (started) d.ring.multiply(out, out, factor);
+      else d.ring.copy(out, factor);
+    }
     started = true;
   });
-  return product;
 }
 
-function expanded(d: Dealer, variable: Variable, repeat: number, j: number, b: number, length: number): Words {
-  const r = d.get("full", variable.x);
-  const power = d.temp(r.length);
-  if (b === 1) d.ring.msb(power, r, variable.kind === "bit" ? 1 : d.value(variable.x).ring);
-  else d.ring.copy(power, r);
-  for (let i = b === 1 ? 0 : 1; i < j; i++) d.ring.multiply(power, power, r);
-  if (repeat === 1) return power;
-  const wide = d.temp(length);
-  d.ring.repeat(wide, power, repeat);
-  return wide;
+/** r^j β^b, elementwise. */
+function powerInto(d: Dealer, variable: Variable, r: Words, j: number, b: number, out: Words): void {
+  if (b === 1) d.ring.msb(out, r, variable.kind === "bit" ? 1 : d.value(variable.x).ring);
+  else d.ring.copy(out, r);
+  for (let i = b === 1 ? 0 : 1; i < j; i++) d.ring.multiply(out, out, r);
 }

@@ -50,13 +50,13 @@ function ownMask(s: Scope, id: number): Words {
 export const product: Protocol<"matmul"> = {
   traffic(step, program) {
     const out = program.values[step.out];
-    return { dealt: [{ length: elements(out), bits: out.ring }] };
+    return { dealt: { length: elements(out), bits: out.ring } };
   },
 
   deal(d, step) {
     const secret = d.temp(elements(d.value(step.out)));
     perHead(d, step, secret, [[d.get("full", step.a), d.get("full", step.b)]]);
-    d.deal(step, secret, d.value(step.out).ring);
+    d.deal(step, secret);
   },
 
   run(p, step) {
@@ -73,6 +73,6 @@ export const product: Protocol<"matmul"> = {
       [x, first],
       [second, y],
     ]);
-    p.ring.add(out, out, p.dealt(step, 0, dealtBlock(p, step)));
+    p.ring.add(out, out, p.dealt(step, dealtBlock(p, step)));
   },
 };

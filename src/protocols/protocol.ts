@@ -12,8 +12,8 @@ export interface Block {
 
 /** What one step sends. The declaration is the price list: the parties send and expect exactly this. */
 export interface Traffic {
-  /** Dealer to server, offline: the server's share of each correlated secret. */
-  readonly dealt?: readonly Block[];
+  /** Dealer to server, offline: the server's shares of the step's correlated secrets, one behind the other. */
+  readonly dealt?: Block;
   /** Client to server, offline: what of the client's opening does not depend on the text. */
   readonly ahead?: Block;
   /** Client to server, online. */
@@ -36,10 +36,10 @@ export interface Protocol<K extends StepKind> {
   receive?(p: Party, step: StepOf<K>, other: Words | null): void;
 }
 
-/** Streams of the PRG within a step; `SHARE + i` is the client's share of the i-th dealt block. */
+/** Streams of the PRG within a step: the two masks of an opening, and the client's share of what is dealt. */
 export const CLIENT_MASK = 0;
 export const SERVER_MASK = 1;
-export const SHARE = 16;
+export const SHARE = 2;
 
 export type Slot = "share" | "public" | "mask" | "client" | "full";
 
@@ -125,8 +125,8 @@ export class Dealer extends Scope {
   readonly withClient: Prg;
   readonly withServer: Prg;
   readonly weights: MaskedWeights;
-  /** The server's shares of this step's secrets, in the order of `traffic().dealt`. */
-  private corrections: Words[] = [];
+  /** The server's share of this step's secrets. */
+  private correction: Words | null = null;
 
   constructor(ring: Ring, program: Program, withClient: Prg, withServer: Prg, weights: MaskedWeights) {
     super(ring, program);
@@ -135,29 +135,30 @@ export class Dealer extends Scope {
     this.weights = weights;
   }
 
-  /** Splits a secret additively: the client's share comes from its seed, the server's is the correction. */
-  deal(step: Step, secret: Words, bits: number): void {
-    const client = this.drawClient(step, secret.length, bits);
-    const own = this.temp(secret.length);
-    this.ring.subtract(own, secret, client);
-    this.ring.reduce(own, own, bits);
-    this.corrections.push(own);
+  /**
+   * Splits secrets additively, in place: the client's share comes from its seed, the server's is the correction. Bits above
+   * the ring are left as they fall; packing cuts them off.
+   */
+  deal(step: Step, secret: Words): void {
+    this.ring.subtract(secret, secret, this.drawClient(step, secret.length));
+    this.correction = secret;
   }
 
   /** The same for bits: XOR. */
-  dealBits(step: Step, secret: Words, bits: number): void {
-    const own = this.temp(secret.length);
-    this.ring.xor(own, secret, this.drawClient(step, secret.length, bits));
-    this.corrections.push(own);
+  dealBits(step: Step, secret: Words): void {
+    this.ring.xor(secret, secret, this.drawClient(step, secret.length));
+    this.correction = secret;
   }
 
-  takeCorrections(): Words[] {
-    return this.corrections.splice(0);
+  takeCorrection(): Words | null {
+    const correction = this.correction;
+    this.correction = null;
+    return correction;
   }
 
-  private drawClient(step: Step, length: number, bits: number): Words {
+  private drawClient(step: Step, length: number): Words {
     const client = this.temp(length);
-    this.withClient.words(this.ring, client, step.id, SHARE + this.corrections.length, bits);
+    this.withClient.words(this.ring, client, step.id, SHARE);
     return client;
   }
 }
@@ -173,9 +174,9 @@ export class ClientOffline extends Scope {
     this.masks = masks;
   }
 
-  dealt(step: Step, index: number, block: Block): Words {
+  dealt(step: Step, block: Block): Words {
     const words = this.temp(block.length);
-    this.withDealer.words(this.ring, words, step.id, SHARE + index, block.bits);
+    this.withDealer.words(this.ring, words, step.id, SHARE, block.bits);
     return words;
   }
 }
@@ -198,8 +199,8 @@ export interface ClientInput {
 
 /** Material of one run: everything a party has from the offline phase. */
 export interface Material {
-  /** The i-th dealt block of a step, this party's share. */
-  dealt(ring: Ring, step: Step, index: number, block: Block, out: Words): void;
+  /** This party's share of what is dealt for a step. */
+  dealt(ring: Ring, step: Step, block: Block, out: Words): void;
   /** Server: the client's offline message of an opening. */
   ahead(ring: Ring, step: Step, block: Block, out: Words): void;
   /** Client: its share of a linear result that later steps read. */
@@ -233,9 +234,9 @@ export class Party extends Scope {
     return this.role === "server";
   }
 
-  dealt(step: Step, index: number, block: Block): Words {
+  dealt(step: Step, block: Block): Words {
     const words = this.temp(block.length);
-    this.material.dealt(this.ring, step, index, block, words);
+    this.material.dealt(this.ring, step, block, words);
     return words;
   }
 }

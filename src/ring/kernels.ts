@@ -1,4 +1,5 @@
 import type { Memory } from "./memory.ts";
+import { withNative } from "./native.ts";
 
 /** Pointers, counts, strides and bit widths: 32-bit numbers. */
 type N = number;
@@ -52,8 +53,13 @@ export interface Kernels {
 
 let module: Promise<WebAssembly.Module> | null = null;
 
-/** One instance of the kernels over the given memory. The module is compiled once for all. */
+/** The kernels over the given memory: native where they are built, else WebAssembly. */
 export async function loadKernels(memory: Memory): Promise<Kernels> {
+  return withNative(await loadWasm(memory), memory);
+}
+
+/** One instance of the WebAssembly kernels. The module is compiled once for all. */
+export async function loadWasm(memory: Memory): Promise<Kernels> {
   module ??= compileModule().catch((error: unknown) => {
     module = null; // a failed download may be tried again
     throw error;

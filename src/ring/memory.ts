@@ -112,16 +112,24 @@ export class Memory {
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
 
-/** An owned part of one memory. Whatever prints it sees its length, never its contents; once freed it refuses all use. */
+/**
+ * Numbers in one memory: its owner, or a part of another's. Whatever prints it sees its length, never its contents; once freed
+ * it refuses all use.
+ */
 abstract class Tensor {
   readonly length: number;
   readonly #pointer: number;
   #memory: Memory | null;
+  readonly #whole: Tensor | null;
 
-  constructor(memory: Memory, length: number, bytesEach: number) {
+  constructor(memory: Memory, length: number, bytesEach: number, within: { whole: Tensor; offset: number } | null) {
     if (!Number.isSafeInteger(length) || length < 0) throw new RangeError(`a tensor cannot have ${length} elements`);
-    this.#pointer = memory.allocate(length * bytesEach);
+    if (within !== null && !(within.offset >= 0 && within.offset + length <= within.whole.length))
+      throw new RangeError("a part lies outside its whole");
+    this.#pointer =
+      within === null ? memory.allocate(length * bytesEach) : within.whole.pointer + within.offset * bytesEach;
     this.#memory = memory;
+    this.#whole = within?.whole ?? null;
     this.length = length;
   }
 
@@ -133,11 +141,12 @@ abstract class Tensor {
 
   /** Whether it lies in `memory` and is not freed. */
   isIn(memory: Memory): boolean {
-    return this.#memory === memory;
+    return this.#memory === memory && (this.#whole === null || this.#whole.isIn(memory));
   }
 
-  /** Gives its memory back. @throws RangeError the second time. */
+  /** Gives its memory back. @throws RangeError the second time, and for a part, which goes with its whole. */
   release(): void {
+    if (this.#whole !== null) throw new RangeError("a part is freed with its whole");
     this.home().release(this.#pointer);
     this.#memory = null;
   }
@@ -156,15 +165,20 @@ abstract class Tensor {
 
   protected home(): Memory {
     if (this.#memory === null) throw new RangeError("used after it was freed, or freed twice");
-    return this.#memory;
+    return this.#whole === null ? this.#memory : this.#whole.home();
   }
 }
 
 /** A tensor of 64-bit ring words. */
 export class Words extends Tensor {
-  /** Allocates uninitialised words. */
-  constructor(memory: Memory, length: number) {
-    super(memory, length, 8);
+  /** Allocates uninitialised words; or stands for `length` words of a whole, from `offset` on. */
+  constructor(memory: Memory, length: number, within: { whole: Words; offset: number } | null = null) {
+    super(memory, length, 8, within);
+  }
+
+  /** Some of these words, shared with them. Valid as long as they are. */
+  part(offset: number, length: number): Words {
+    return new Words(this.home(), length, { whole: this, offset });
   }
 
   /** Low and high halves in turn; valid until the memory grows. */
@@ -182,7 +196,7 @@ export class Words extends Tensor {
 export class Floats extends Tensor {
   /** Allocates uninitialised floats. */
   constructor(memory: Memory, length: number) {
-    super(memory, length, 4);
+    super(memory, length, 4, null);
   }
 
   /** Valid until the memory grows. */

@@ -1,20 +1,38 @@
 // Modular Fourier functions (protocols/periodic.ts). Cosines come from this module's own arithmetic on f64, which
 // WebAssembly defines to the bit: both parties get the same public integers in any engine.
 
+let cosine: f64 = 0;
+let sine: f64 = 0;
+
+/**
+ * Sets `cosine` and `sine` of 2π·x/2^bits, to about 1e-13: the nearest quarter turn, then Taylor within an eighth. The
+ * sequence of roundings is fixed (native/kernels.c has the same).
+ */
 // @ts-ignore: decorator
 @inline
-function angle(x: u64, bits: i32): f64 {
-  const m = x & (((<u64>1) << bits) - 1);
-  return (<f64>m) * (6.283185307179586 / <f64>((<u64>1) << bits));
+function circle(x: u64, bits: i32): void {
+  const f = <f64>(<i64>(x & (((<u64>1) << bits) - 1))) * (1.0 / <f64>((<u64>1) << bits));
+  const q = nearest(4 * f);
+  const t = (f - q * 0.25) * 6.283185307179586;
+  const u = t * t;
+  const s = t * (1 + u * (-1.0 / 6 + u * (1.0 / 120 + u * (-1.0 / 5040 + u * (1.0 / 362880 +
+    u * (-1.0 / 39916800 + u * (1.0 / 6227020800.0)))))));
+  const c = 1 + u * (-0.5 + u * (1.0 / 24 + u * (-1.0 / 720 + u * (1.0 / 40320 + u * (-1.0 / 3628800 +
+    u * (1.0 / 479001600.0 + u * (-1.0 / 87178291200.0)))))));
+  const quarter = <i64>q;
+  const along = quarter & 1 ? s : c;
+  const across = quarter & 1 ? c : s;
+  cosine = (quarter + 1) & 2 ? -along : along;
+  sine = quarter & 2 ? -across : across;
 }
 
 /** The dealer's secrets: for harmonic h, out[2h·n + i] = round(2^trigBits cos(kωr_i)), k its number, out[(2h+1)·n + i] the sine. */
 export function fourierSecrets(out: usize, r: usize, n: i32, bits: i32, harmonics: i32, stride: i32, trigBits: i32): void {
   const unit = <f64>((<u64>1) << trigBits);
   for (let i: i32 = 0; i < n; i++) {
-    const theta = angle(load<u64>(r + (<usize>i << 3)), bits);
-    const c1 = NativeMath.cos(theta);
-    const s1 = NativeMath.sin(theta);
+    circle(load<u64>(r + (<usize>i << 3)), bits);
+    const c1 = cosine;
+    const s1 = sine;
     // From one harmonic to the next the angle grows by stride·θ.
     const cs = stride == 2 ? c1 * c1 - s1 * s1 : c1;
     const ss = stride == 2 ? 2 * s1 * c1 : s1;
@@ -39,9 +57,9 @@ export function fourierEvaluate(
   out: usize, x: usize, n: i32, bits: i32, harmonics: i32, stride: i32, coefficients: usize, shares: usize,
 ): void {
   for (let i: i32 = 0; i < n; i++) {
-    const theta = angle(load<u64>(x + (<usize>i << 3)), bits);
-    const c1 = NativeMath.cos(theta);
-    const s1 = NativeMath.sin(theta);
+    circle(load<u64>(x + (<usize>i << 3)), bits);
+    const c1 = cosine;
+    const s1 = sine;
     // From one harmonic to the next the angle grows by stride·θ.
     const cs = stride == 2 ? c1 * c1 - s1 * s1 : c1;
     const ss = stride == 2 ? 2 * s1 * c1 : s1;
@@ -68,9 +86,9 @@ export function fourierClear(
 ): void {
   const unit = <i64>1 << trigBits;
   for (let i: i32 = 0; i < n; i++) {
-    const theta = angle(load<u64>(x + (<usize>i << 3)), bits);
-    const c1 = NativeMath.cos(theta);
-    const s1 = NativeMath.sin(theta);
+    circle(load<u64>(x + (<usize>i << 3)), bits);
+    const c1 = cosine;
+    const s1 = sine;
     // From one harmonic to the next the angle grows by stride·θ.
     const cs = stride == 2 ? c1 * c1 - s1 * s1 : c1;
     const ss = stride == 2 ? 2 * s1 * c1 : s1;

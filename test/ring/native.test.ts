@@ -1,0 +1,167 @@
+/** Every native kernel against its WebAssembly twin, bit for bit, for each instruction set that is built and runs here. */
+import { existsSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Kernels } from "../../src/ring/kernels.ts";
+import { loadWasm } from "../../src/ring/kernels.ts";
+import { Memory } from "../../src/ring/memory.ts";
+import { loadLevel, NATIVE_LEVELS, type NativeModule, nativeUrl } from "../../src/ring/native.ts";
+import { polynomialTables } from "../../src/ring/polynomial.ts";
+import { Ring } from "../../src/ring/ring.ts";
+
+const memory = new Memory();
+let wasm: Kernels;
+beforeAll(async () => {
+  wasm = await loadWasm(memory);
+});
+
+const built = NATIVE_LEVELS.filter((level) => existsSync(nativeUrl(level)));
+it.skipIf(built.length > 0)("native kernels are not built here: npm run build:native", () => {});
+
+/** Random words, a third of them extremes. */
+function words(n: number, seed: number): number {
+  const pointer = memory.allocate(8 * n + 64);
+  const at = new BigUint64Array(memory.wasm.buffer, pointer, n);
+  let s = BigInt(seed) * 0x9e3779b97f4a7c15n + 88172645463325252n;
+  const extremes = [0n, 1n, 2n ** 64n - 1n, 2n ** 63n, 0xffffffffn, 0x100000000n, 0x8000800080008000n];
+  for (let i = 0; i < n; i++) {
+    s = BigInt.asUintN(64, s ^ (s << 13n));
+    s ^= s >> 7n;
+    s = BigInt.asUintN(64, s ^ (s << 17n));
+    at[i] = i % 3 === 0 ? extremes[Number(s % 7n)] : s;
+  }
+  return pointer;
+}
+
+function table(entries: readonly number[]): number {
+  const pointer = memory.allocate(4 * entries.length);
+  new Int32Array(memory.wasm.buffer, pointer, entries.length).set(entries);
+  return pointer;
+}
+
+const weights = (k: number, n: number, limit: number) => {
+  const source = memory.allocate(2 * k * n);
+  new Int16Array(memory.wasm.buffer, source, k * n).forEach((_, i, all) => {
+    all[i] = i % 5 === 0 ? (i % 2 ? limit : -limit) : ((i * 7919) % (2 * limit + 1)) - limit;
+  });
+  const packed = memory.allocate(wasm.narrowBytes(k, n));
+  wasm.narrowPack(packed, source, k, n);
+  return packed;
+};
+
+describe.each(built)("%s", (level) => {
+  let native: NativeModule;
+  beforeAll(async () => {
+    native = await loadLevel(level);
+  });
+
+  /** Runs both on equal outputs and compares `bytes` of them. */
+  function same(bytes: number, run: (kernels: Kernels, out: number) => void): void {
+    native.attach(new Uint8Array(memory.wasm.buffer));
+    const outs = [wasm, { ...wasm, ...native } as Kernels].map((kernels) => {
+      const out = words(Math.ceil(bytes / 8) + 1, 77);
+      run(kernels, out);
+      return Buffer.from(new Uint8Array(memory.wasm.buffer, out, bytes));
+    });
+    expect(outs[1].equals(outs[0])).toBe(true);
+  }
+
+  it.each([1, 2, 7, 8, 63, 64, 65, 1000])("elementwise kernels, %i words", (n) => {
+    const [a, b] = [words(n, n), words(n, n + 1)];
+    same(8 * n, (k, out) => k.add(out, a, b, n));
+    same(8 * n, (k, out) => k.subtract(out, a, b, n));
+    same(8 * n, (k, out) => k.negate(out, a, n));
+    same(8 * n, (k, out) => k.multiply(out, a, b, n));
+    same(8 * n, (k, out) => k.xorWords(out, a, b, n));
+    same(8 * n, (k, out) => k.addScaled(out, a, -7, 0x12345678, n));
+    same(8 * n, (k, out) => k.scaleColumns(out, a, b, 1, n));
+    same(8, (k, out) => k.rowSum(out, a, 1, n));
+    same(8 * n, (k, out) => k.centre(out, a, 1, n));
+    for (let bits = 1; bits <= 64; bits++) {
+      same(8 * n, (k, out) => k.reduce(out, a, bits, n));
+      same(8 * n, (k, out) => k.msb(out, a, bits, n));
+      same(8 * n, (k, out) => k.truncate(out, a, bits, bits >> 1, 1 + (bits >> 1), n));
+      same(Math.ceil((bits * n) / 8), (k, out) => k.packBits(out, a, bits, n));
+      same(8 * n, (k, out) => k.unpackBits(out, a, bits, n));
+    }
+    same(8 * n, (k, out) => k.widenI16(out, a, n));
+  });
+
+  it.each([
+    [1, 1, 1],
+    [2, 3, 5],
+    [3, 257, 17],
+    [8, 64, 16],
+    [13, 300, 33],
+    [17, 513, 8],
+  ])("products %i × %i × %i", (m, k, n) => {
+    const [a, b] = [words(m * k, 5), words(k * n, 6)];
+    for (const accumulate of [0, 1]) {
+      same(8 * m * n, (kernels, out) => {
+        const scratch = memory.allocate(kernels.matmulScratch(k, n));
+        kernels.matmul(out, a, b, scratch, m, k, n, accumulate);
+      });
+      for (const [klass, limit] of [511, 4095, 32767].entries()) {
+        const packed = weights(k, n, limit);
+        same(8 * m * n, (kernels, out) => {
+          const scratch = memory.allocate(kernels.narrowScratch(k, klass));
+          kernels.matmulNarrow(out, a, packed, scratch, m, k, n, klass, accumulate);
+        });
+      }
+    }
+  });
+
+  it("polynomials of native, lifted and bit variables, with repeats", async () => {
+    const ring = await Ring.create();
+    const of = (n: number) => Object.assign(ring.alloc(1), { length: n });
+    for (const n of [1, 64, 130, 3 * 96]) {
+      for (const repeat of [1, n]) {
+        const variables = [
+          { x: { pointer: words(n, 1) }, repeat: 1, ring: 40, kind: 1 },
+          { x: { pointer: words(n, 2) }, repeat, ring: 64, kind: 0 },
+          { x: { pointer: words(n, 3) }, repeat: 1, ring: 1, kind: 2 },
+        ].map((v) => ({ ...v, x: Object.defineProperty(of(n), "pointer", { value: v.x.pointer }) }));
+        const monomials = [
+          { constant: [-3, 77] as const, degrees: [4, 0, 0] },
+          { constant: [5, 0] as const, degrees: [2, 3, 1] },
+          { constant: [1, 0] as const, degrees: [0, 1, 0] },
+        ];
+        const secret = (powers: number[], bits: number[], r: number) => ({
+          share: Object.defineProperty(of(n), "pointer", { value: words(n, 9 + powers[0]) }),
+          repeat: r,
+          powers,
+          bits,
+        });
+        const secrets = [
+          secret([0, 1, 0], [0, 0, 0], repeat),
+          secret([1, 0, 0], [1, 0, 0], 1),
+          secret([2, 3, 0], [0, 0, 1], 1),
+          secret([3, 0, 0], [0, 0, 0], 1),
+        ];
+        for (const server of [true, false]) {
+          const t = polynomialTables(server, variables, monomials, secrets);
+          const [v, terms, pairs] = [t.variables, t.terms, t.pairs].map(table);
+          same(8 * n, (k, out) => {
+            const scratch = memory.allocate(k.polynomialScratch());
+            k.polynomialEvaluate(out, n, v, 3, terms, t.termCount, pairs, scratch);
+          });
+        }
+      }
+    }
+  });
+
+  it.each([
+    [20, 9, 2],
+    [21, 5, 1],
+    [40, 3, 1],
+    [8, 2, 2],
+  ] as const)("Fourier series: period 2^%i, %i harmonics, stride %i", (bits, harmonics, stride) => {
+    const n = 700;
+    const [x, shares] = [words(n, 8), words(2 * harmonics * n, 9)];
+    const coefficients = memory.allocate(16 * harmonics);
+    new Float64Array(memory.wasm.buffer, coefficients, 2 * harmonics).forEach((_, i, all) => {
+      all[i] = Math.sin(i + 1) * 2 ** 12;
+    });
+    same(16 * harmonics * n, (k, out) => k.fourierSecrets(out, x, n, bits, harmonics, stride, 14));
+    same(8 * n, (k, out) => k.fourierEvaluate(out, x, n, bits, harmonics, stride, coefficients, shares));
+  });
+});
