@@ -37,6 +37,15 @@ export interface ChannelOptions {
   readonly peer: string;
   /** Silence, in milliseconds, after which a waiting receiver gives the peer up. */
   readonly deadlineMs: number;
+  /** What this end sends takes as long as over this network; absent: as it comes. */
+  readonly link?: Link;
+}
+
+/** A network between two machines, one way (shaped.ts). */
+export interface Link {
+  /** From sending to arrival, in milliseconds: half of a round trip. */
+  readonly delayMs: number;
+  readonly bytesPerSecond: number;
 }
 
 interface Expectation {

@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from "node:net";
 import { Channel, ChannelError, type ChannelOptions, type Wire } from "./channel.ts";
+import { shaped } from "./shaped.ts";
 
 function channelOf(socket: Socket, options: ChannelOptions): Channel {
   const wire: Wire = {
@@ -18,7 +19,7 @@ function channelOf(socket: Socket, options: ChannelOptions): Channel {
     // What was written still leaves; then the connection ends.
     close: () => socket.end(() => socket.destroy()),
   };
-  const channel = new Channel(wire, options);
+  const channel = new Channel(options.link === undefined ? wire : shaped(wire, options.link), options);
   socket.setNoDelay(true);
   socket.on("data", (chunk) => channel.feed(chunk));
   socket.on("close", () => channel.disconnected());

@@ -43,6 +43,7 @@ const network = (command: Command) =>
   command
     .option("--deadline <seconds>", "give a silent peer up after this time", "120")
     .option("--plaintext", "allow unencrypted channels beyond this machine");
+const link = () => new Option("--link <link>").hideHelp();
 const peers = (command: Command) =>
   network(command)
     .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
@@ -63,6 +64,7 @@ approximate(network(program.command("serve")))
   .option("--store <dir>", "keep prepared material here until it is used, once")
   .option("--warm <length>", "compile this padded length before listening")
   .addOption(new Option("--plan <file>").hideHelp())
+  .addOption(link())
   .addOption(json())
   .action((model, options) => serve(model, options));
 
@@ -79,6 +81,8 @@ peers(program.command("infer"))
   .option("--pair <text>", "the second text of a pair")
   .option("--store <dir>", "use material prepared here, if there is any")
   .addOption(new Option("--ids <file>").hideHelp())
+  .addOption(new Option("--runs <n>").hideHelp())
+  .addOption(link())
   .addOption(json())
   .action((text, options) => infer(text, options));
 
@@ -98,9 +102,14 @@ approximate(program.command("plan"))
   .action((model, options) => plan(model, options));
 
 approximate(program.command("bench"))
-  .description("the same, measured over three processes on this machine")
+  .description("the same, measured over three processes on this machine: where the time and the bytes go")
   .argument("<model>", SHAPE)
   .requiredOption("--length <n>", "padded length in tokens")
+  .option("--batch <n>", "texts that run side by side and share flights", "1")
+  .option("--runs <n>", "runs after a first one; medians are told", "5")
+  .option("--network <name>", "loopback, lan, wan, or round-trip milliseconds,Mbit/s", "loopback")
+  .option("--pairs <list>", "compare pairs of stand-ins: all, or such as quad+2quad,exact+exact")
+  .option("--svg <file>", "draw it")
   .addOption(json())
   .action((model, options) => bench(model, options));
 

@@ -1,5 +1,5 @@
 /** Addresses, listeners and connections as the commands use them. */
-import type { Channel } from "../channels/channel.ts";
+import type { Channel, Link } from "../channels/channel.ts";
 import { connectTcp, listenTcp } from "../channels/tcp.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -12,6 +12,8 @@ export interface NetworkOptions {
   /** Seconds without a byte after which the peer counts as lost. */
   readonly deadline: string;
   readonly plaintext?: boolean;
+  /** Of the channel between client and server: "one-way milliseconds,Mbit/s". Measuring only. */
+  readonly link?: string;
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -39,10 +41,19 @@ export function deadlineMs(options: NetworkOptions): number {
   return seconds * 1000;
 }
 
+/** @throws UsageError */
+function linkOf(options: { readonly link?: string }): Link | undefined {
+  if (options.link === undefined) return undefined;
+  const [delayMs, megabits] = options.link.split(",").map(Number);
+  if (!(delayMs >= 0 && megabits > 0)) throw new UsageError('a link is "one-way milliseconds,Mbit/s"');
+  return { delayMs, bytesPerSecond: (megabits * 1e6) / 8 };
+}
+
 export async function connect(peer: "server" | "dealer", text: string, options: NetworkOptions): Promise<Channel> {
   const address = parseAddress(text);
   checkPlaintext(address, options);
-  return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer });
+  const link = peer === "server" ? linkOf(options) : undefined;
+  return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer, link });
 }
 
 export interface Listener {
@@ -63,5 +74,6 @@ export async function listen(
   const onChannel = (channel: Channel) => {
     serve(channel).catch((error: unknown) => failed(error instanceof Error ? error : new Error("the session failed")));
   };
-  return listenTcp(address.host, address.port, onChannel, { deadlineMs: deadlineMs(options), peer });
+  const link = peer === "client" ? linkOf(options) : undefined;
+  return listenTcp(address.host, address.port, onChannel, { deadlineMs: deadlineMs(options), peer, link });
 }

@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { Client, type Inference } from "../parties/client.ts";
+import { type BatchInference, Client, type Inference } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
 import { fromHex } from "../parties/messages.ts";
+import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
 import { MaterialStore } from "../parties/store.ts";
 import { hex } from "../parties/weights.ts";
@@ -62,6 +63,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
       connectDealer: () => connect("dealer", options.dealer, options),
       store,
       log,
+      measured: measuredBy(options),
     },
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
@@ -70,9 +72,17 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
 }
 
 export async function deal(options: Common & { listen: string }): Promise<void> {
-  const service = new DealerService(await Ring.create(), { log: options.json ? undefined : note });
+  const service = new DealerService(await Ring.create(), {
+    log: options.json ? undefined : note,
+    measured: measuredBy(options),
+  });
   const listener = await listen(options.listen, "peer", options, (c) => service.serve(c), failed);
   announce(listener, options, "dealing");
+}
+
+/** Machines that start a party read from it what each phase took. */
+function measuredBy(options: Common): ((measured: Measured) => void) | undefined {
+  return options.json ? (measured) => printJson({ measured }) : undefined;
 }
 
 function failed(error: Error): void {
@@ -117,7 +127,9 @@ export interface InferOptions extends Common {
   readonly dealer: string;
   readonly file?: string;
   readonly pair?: string;
+  /** A file of texts as token ids, that run side by side; and how often. For measuring. */
   readonly ids?: string;
+  readonly runs?: string;
   readonly store?: string;
 }
 
@@ -159,12 +171,11 @@ export async function openClient(
 /** Asks one private question. */
 export async function infer(text: string | undefined, options: InferOptions): Promise<void> {
   const progress = new Progress(options.json ?? false);
-  const given = options.ids === undefined ? await textOf(text, options) : null;
+  if (options.ids !== undefined) return inferIds(options.ids, options, progress);
+  const given = await textOf(text, options);
   const client = await openClient(options, progress);
   try {
-    const tokens = given === null ? await idsOf(options.ids!) : client.encode(given, options.pair);
-    const run = given === null ? await client.inferAt(tokens, tokens.ids.length) : await client.infer(tokens);
-    const result = answer(client.spec, run);
+    const result = answer(client.spec, await client.infer(client.encode(given, options.pair)));
     progress.stop();
     if (options.json) printJson(result);
     else printAnswer(result, client.spec);
@@ -184,8 +195,25 @@ async function textOf(text: string | undefined, options: InferOptions): Promise<
   }
 }
 
-async function idsOf(path: string): Promise<TokenizedText> {
-  return JSON.parse(await readFile(path, "utf8")) as TokenizedText;
+/** One run of a bench, and this process's own time in it. */
+export interface MeasuredRun extends BatchInference {
+  readonly cpuSeconds: { readonly client: number };
+}
+
+async function inferIds(path: string, options: InferOptions, progress: Progress): Promise<void> {
+  const texts = JSON.parse(await readFile(path, "utf8")) as TokenizedText[];
+  const client = await openClient(options, progress);
+  try {
+    const runs: MeasuredRun[] = [];
+    for (let i = 0; i < Number(options.runs ?? 1); i++) {
+      const measured = stopwatch("online");
+      const run = await client.inferAll(texts, texts[0].ids.length);
+      runs.push({ ...run, cpuSeconds: { client: measured().cpuSeconds } });
+    }
+    printJson(runs);
+  } finally {
+    await client.close();
+  }
 }
 
 export function printAnswer(result: Answer, spec: ModelSpec): void {

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { Measured } from "../parties/meter.ts";
 import { UsageError } from "./terminal.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -11,6 +12,8 @@ const ERROR_TAIL = 4096;
 
 export interface Running {
   readonly address: string;
+  /** What it measured of the phases so far; it reports a phase once it has answered. */
+  readonly measured: readonly Measured[];
   stop(): void;
 }
 
@@ -22,9 +25,11 @@ export async function start(args: readonly string[]): Promise<Running> {
   const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
   const stop = () => child.kill("SIGTERM");
   process.once("exit", stop);
-  const address = await listening(child);
+  const measured: Measured[] = [];
+  const address = await listening(child, measured);
   return {
     address,
+    measured,
     stop: () => {
       process.removeListener("exit", stop);
       stop();
@@ -32,14 +37,15 @@ export async function start(args: readonly string[]): Promise<Running> {
   };
 }
 
-function listening(child: ChildProcess): Promise<string> {
+function listening(child: ChildProcess, measured: Measured[]): Promise<string> {
   return new Promise((resolve, reject) => {
     let last = "";
     child.stderr!.on("data", (chunk: Buffer) => {
       last = chunk.toString().trim().split("\n").at(-1) ?? last;
     });
     createInterface({ input: child.stdout! }).on("line", (line) => {
-      const message = JSON.parse(line) as { listening?: { host: string; port: number } };
+      const message = JSON.parse(line) as { listening?: { host: string; port: number }; measured?: Measured };
+      if (message.measured) measured.push(message.measured);
       if (message.listening) resolve(`${message.listening.host}:${message.listening.port}`);
     });
     child.on("error", reject);
@@ -50,6 +56,7 @@ function listening(child: ChildProcess): Promise<string> {
 export interface Parties {
   readonly server: string;
   readonly dealer: string;
+  readonly measured: { readonly server: readonly Measured[]; readonly dealer: readonly Measured[] };
   stop(): void;
 }
 
@@ -61,6 +68,7 @@ export async function startParties(serveArgs: readonly string[]): Promise<Partie
     return {
       server: server.address,
       dealer: dealer.address,
+      measured: { server: server.measured, dealer: dealer.measured },
       stop: () => {
         server.stop();
         dealer.stop();

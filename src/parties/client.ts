@@ -16,6 +16,7 @@ import { prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
+import { Meter, peakRssMb, type SpentByGroup } from "./meter.ts";
 import { PUBLIC_TABLES } from "./server.ts";
 import type { MaterialStore } from "./store.ts";
 import { hex, WeightMasks } from "./weights.ts";
@@ -28,12 +29,10 @@ export interface ClientOptions {
   readonly witness?: Witness;
 }
 
-/** What one private inference gave and what it took. */
-export interface Inference {
-  /** Every label's logit (a regression's value); the winning label's index alone where the server answers with labels. */
-  readonly logits: readonly number[];
+/** What one run took, of one text or of several side by side. */
+export interface Run {
+  /** The padded length of each text. */
   readonly length: number;
-  readonly tokens: number;
   readonly seconds: { readonly online: number; readonly offline: number };
   readonly flights: number;
   readonly bytes: {
@@ -47,6 +46,20 @@ export interface Inference {
     readonly setup: { readonly server_to_dealer: number; readonly server_to_client: number };
   };
   readonly peakRssMb: { readonly client: number; readonly server: number; readonly dealer: number };
+  /** Where the client's online time went. */
+  readonly spent: SpentByGroup;
+}
+
+/** What one private inference gave and what it took. */
+export interface Inference extends Run {
+  /** Every label's logit (a regression's value); the winning label's index alone where the server answers with labels. */
+  readonly logits: readonly number[];
+  readonly tokens: number;
+}
+
+/** The same for texts that ran side by side. */
+export interface BatchInference extends Run {
+  readonly logits: readonly (readonly number[])[];
 }
 
 interface Prepared {
@@ -102,23 +115,34 @@ export class Client {
 
   /** The private answer for one text. Material is taken from the store, or made now. */
   async infer(text: TokenizedText): Promise<Inference> {
-    const tokens = text.ids.length;
-    const length = bucketFor(tokens, this.limit);
-    return this.inferAt(text, length);
+    return this.inferAt(text, bucketFor(text.ids.length, this.limit));
   }
 
   /** As `infer`, at a given padded length. */
   async inferAt(text: TokenizedText, length: number): Promise<Inference> {
+    const { logits, ...run } = await this.inferAll([text], length);
+    return { logits: logits[0], tokens: text.ids.length, ...run };
+  }
+
+  /**
+   * The private answers for several texts in one run: they share its flights, and each its padded length (the longest text's
+   * unless given). @throws PartyError for more texts than a run takes.
+   */
+  async inferAll(texts: readonly TokenizedText[], length = this.lengthOf(texts)): Promise<BatchInference> {
+    if (texts.length === 0 || texts.length > messages.MOST_TEXTS)
+      throw new PartyError(`a run takes 1 to ${messages.MOST_TEXTS} texts, not ${texts.length}`);
     const before = totals(this.channel);
     const startedOffline = performance.now();
     if (this.spec.embedding === "public") await this.fetchTables();
-    const prepared = (await this.fromStore(length)) ?? (await this.offline(length, false));
+    const prepared: Prepared[] = [];
+    for (const _ of texts) prepared.push((await this.fromStore(length)) ?? (await this.offline(length, false)));
     const offline = (performance.now() - startedOffline) / 1000;
-    const started = performance.now();
-    const logits = await this.online(prepared, text);
+    const [meter, started] = [new Meter(), performance.now()];
+    const logits = await this.online(prepared, texts, meter);
     const online = (performance.now() - started) / 1000;
     const { peakRssMb } = parse(messages.finished, await this.channel.receiveJson(0), "server");
-    return this.account(before, prepared, { logits, length, tokens: text.ids.length, online, offline, peakRssMb });
+    const { spent } = meter;
+    return { logits, ...this.account(before, prepared, { length, seconds: { online, offline }, peakRssMb, spent }) };
   }
 
   /** Makes material for one text of this padded length and keeps it on both sides. */
@@ -138,6 +162,10 @@ export class Client {
   async close(): Promise<void> {
     await this.channel.sendJson(0, { bye: true }).catch(() => {});
     this.channel.close();
+  }
+
+  private lengthOf(texts: readonly TokenizedText[]): number {
+    return bucketFor(Math.max(...texts.map((t) => t.ids.length)), this.limit);
   }
 
   private storeKey(fingerprint: string): string {
@@ -211,15 +239,23 @@ export class Client {
     }
   }
 
-  private async online(prepared: Prepared, text: TokenizedText): Promise<number[]> {
-    const { material, program } = prepared;
-    const input = new TextInput(this.ring, program, this.spec, text, this.tables);
-    const party = new Party(this.ring, program, { role: "client", withDealer: material.withDealer, material, input });
+  private async online(
+    prepared: readonly Prepared[],
+    texts: readonly TokenizedText[],
+    meter: Meter,
+  ): Promise<number[][]> {
+    const [{ program }] = prepared;
+    await this.channel.sendJson(0, { request: "run", texts: texts.length });
+    const parties = prepared.map(({ material }, i) => {
+      const input = new TextInput(this.ring, program, this.spec, texts[i], this.tables);
+      return new Party(this.ring, program, { role: "client", withDealer: material.withDealer, material, input });
+    });
+    const progress = (done: number, total: number) => this.options.progress?.("online", done, total);
     try {
-      await runProgram(party, this.channel, (d, t) => this.options.progress?.("online", d, t), this.options.witness);
-      return answerOf(party);
+      await runProgram(parties, this.channel, { progress, witness: this.options.witness, meter });
+      return parties.map(answerOf);
     } finally {
-      party.close();
+      for (const party of parties) party.close();
     }
   }
 
@@ -239,29 +275,33 @@ export class Client {
 
   private account(
     before: Totals,
-    prepared: Prepared,
-    run: { logits: number[]; length: number; tokens: number; online: number; offline: number; peakRssMb: number },
-  ): Inference {
+    prepared: readonly Prepared[],
+    run: Pick<Run, "length" | "seconds" | "spent"> & { readonly peakRssMb: number },
+  ): Run {
     const now = totals(this.channel);
     const since = (key: keyof Totals) => now[key] - before[key];
-    const dealer = prepared.report?.dealer;
+    const dealt = prepared.flatMap((p) => (p.report === null ? [] : [p.report.dealer]));
+    const sum = (f: (d: OfflineReport["dealer"]) => number) => dealt.reduce((total, d) => total + f(d), 0);
     return {
-      logits: run.logits,
       length: run.length,
-      tokens: run.tokens,
-      seconds: { online: run.online, offline: run.offline },
-      flights: prepared.program.slots.filter((s) => s.opens.length > 0).length,
+      seconds: run.seconds,
+      flights: prepared[0].program.slots.filter((s) => s.opens.length > 0).length,
       bytes: {
         online: { client_to_server: since("onlineOut"), server_to_client: since("onlineIn") },
         offline: {
-          dealer_to_server: dealer?.bytes ?? 0,
+          dealer_to_server: sum((d) => d.bytes),
           dealer_to_client: 0,
           client_to_server: since("offlineOut"),
           server_to_client: since("offlineIn"),
         },
-        setup: { server_to_dealer: dealer?.setupBytes ?? 0, server_to_client: since("setupIn") },
+        setup: { server_to_dealer: sum((d) => d.setupBytes), server_to_client: since("setupIn") },
       },
-      peakRssMb: { client: messages.peakRssMb(), server: run.peakRssMb, dealer: dealer?.peakRssMb ?? 0 },
+      peakRssMb: {
+        client: peakRssMb(),
+        server: run.peakRssMb,
+        dealer: Math.max(0, ...dealt.map((d) => d.peakRssMb)),
+      },
+      spent: run.spent,
     };
   }
 }

@@ -9,7 +9,8 @@ import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { dealProgram, type Progress } from "./engine.ts";
-import { type accepted, fingerprint, fromHex, PartyError, parse, peakRssMb, toDealer } from "./messages.ts";
+import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
+import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
@@ -27,6 +28,8 @@ export interface DealerOptions {
   readonly progress?: Progress;
   /** One line for people: sessions begun and ended; never a seed. */
   readonly log?: (line: string) => void;
+  /** What each session took here. */
+  readonly measured?: (phase: Measured) => void;
 }
 
 export class DealerService {
@@ -88,7 +91,7 @@ export class DealerService {
     if ((await fingerprint(program)) !== message.program) {
       throw new PartyError("the dealer compiles another program: install the same release everywhere");
     }
-    const started = performance.now();
+    const measured = stopwatch("offline");
     await client.channel.sendJson(0, { accepted: true } satisfies v.InferOutput<typeof accepted>);
     const arriving = await this.setup(channel, message.model.id, program);
     const weights = new StoredWeights(arriving.words, program.weights);
@@ -105,12 +108,14 @@ export class DealerService {
     } finally {
       dealer.close();
     }
-    const seconds = (performance.now() - started) / 1000;
+    const phase = measured();
+    const { seconds } = phase;
     const bytes = channel.sent.offline.bytes;
     await channel.sendJson(0, {
       seconds,
       dealer: { bytes, setupBytes: channel.received.setup.bytes, peakRssMb: peakRssMb() },
     });
+    this.options.measured?.(phase);
     this.options.log?.(
       `dealt a session of length ${program.length}: ${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s`,
     );

@@ -7,6 +7,7 @@ import { clientShareIsRead } from "../protocols/linear.ts";
 import { type Block, type ClientOffline, type Dealer, elements, type Party } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Meter } from "./meter.ts";
 
 /** Called after each step or flight with how much is done, for progress and time left. */
 export type Progress = (done: number, total: number) => void;
@@ -87,56 +88,94 @@ export async function prepareProgram(
 /** What a party saw of the wire, for those who want to look (the demo's glimpse); never kept otherwise. */
 export type Witness = (flight: number, from: "client" | "server", message: Uint8Array) => void;
 
-/** The online run: in every flight local steps, then one message each way at most. */
-export async function runProgram(p: Party, channel: Channel, progress?: Progress, witness?: Witness): Promise<void> {
-  const { slots, steps } = p.program;
+export interface RunOptions {
+  readonly progress?: Progress;
+  readonly witness?: Witness;
+  readonly meter?: Meter;
+}
+
+/**
+ * The online run: in every flight local steps, then one message each way at most. Several texts of one program run side by
+ * side, each with its own material, and share the flights: their messages follow each other in one frame.
+ */
+export async function runProgram(
+  texts: readonly Party[],
+  channel: Channel,
+  { progress, witness, meter = new Meter() }: RunOptions = {},
+): Promise<void> {
+  const { slots, steps } = texts[0].program;
   for (let flight = 0; flight < slots.length; flight++) {
     for (const id of slots[flight].local) {
-      protocolOf(steps[id]).run?.(p, steps[id]);
-      p.done(steps[id]);
+      const step = steps[id];
+      meter.compute(step.group, () => {
+        for (const p of texts) {
+          protocolOf(step).run?.(p, step);
+          p.done(step);
+        }
+      });
     }
     const opens = slots[flight].opens.map((id) => steps[id]);
-    await exchange(p, channel, flight, opens, witness);
-    for (const step of opens) p.done(step);
+    if (opens.length > 0) await exchange(texts, channel, flight, opens, meter, witness);
     progress?.(flight + 1, slots.length);
   }
 }
 
 async function exchange(
-  p: Party,
+  texts: readonly Party[],
   channel: Channel,
   flight: number,
   opens: readonly Step[],
+  meter: Meter,
   witness?: Witness,
 ): Promise<void> {
+  const [{ program, role, isServer }] = texts;
+  const { group } = opens[0];
   const ids = opens.map((s) => s.id);
-  const { fromClient, fromServer } = slotTraffic(ids, p.program);
-  const [mine, theirs] = p.isServer ? [fromServer, fromClient] : [fromClient, fromServer];
-  const sends = (step: Step) => blockFrom(p, step, p.role) !== undefined;
+  const { fromClient, fromServer } = slotTraffic(ids, program);
+  const [mine, theirs] = isServer ? [fromServer, fromClient] : [fromClient, fromServer];
   let sending: Promise<void> | null = null;
   if (mine.length > 0) {
-    const words = opens.filter(sends).map((step) => protocolOf(step).send!(p, step));
-    const packed = packAll(p.ring, words, mine);
-    witness?.(flight, p.role, packed);
-    const sent = channel.send("online", flight, [packed]);
+    const messages = meter.compute(group, () => texts.map((p) => messageOf(p, opens, mine)));
+    for (const message of messages) witness?.(flight, role, message);
+    const sent = channel.send("online", flight, messages);
     // A failure is met at the await below; until then it must not count as unhandled.
     sent.catch(() => {});
     sending = sent;
   }
   const size = theirs.reduce((sum, b) => sum + blockBytes(b), 0);
-  const message = theirs.length > 0 ? await channel.receive("online", flight, size) : null;
-  if (message !== null) witness?.(flight, p.isServer ? "client" : "server", message);
+  const all =
+    theirs.length > 0 ? await meter.wait(group, channel.receive("online", flight, size * texts.length)) : null;
+  meter.compute(group, () => {
+    texts.forEach((p, i) => {
+      const message = all?.subarray(i * size, (i + 1) * size) ?? null;
+      if (message !== null) witness?.(flight, isServer ? "client" : "server", message);
+      accept(p, opens, message, theirs);
+    });
+  });
+  if (sending !== null) await meter.wait(group, sending);
+}
+
+/** This party's part of one flight, packed. */
+function messageOf(p: Party, opens: readonly Step[], blocks: readonly Block[]): Uint8Array {
+  const words = opens
+    .filter((step) => blockFrom(p, step, p.role) !== undefined)
+    .map((step) => protocolOf(step).send!(p, step));
+  return packAll(p.ring, words, blocks);
+}
+
+/** Takes the other party's part of one flight, and ends its openings. */
+function accept(p: Party, opens: readonly Step[], message: Uint8Array | null, blocks: readonly Block[]): void {
   let index = 0;
   for (const step of opens) {
     const block = blockFrom(p, step, p.isServer ? "client" : "server");
     let words: Words | null = null;
     if (block !== undefined && message !== null) {
       words = p.temp(block.length);
-      unpackOne(p.ring, words, message, theirs, index++);
+      unpackOne(p.ring, words, message, blocks, index++);
     }
     protocolOf(step).receive?.(p, step, words);
   }
-  await sending;
+  for (const step of opens) p.done(step);
 }
 
 function blockFrom(p: Party, step: Step, sender: "client" | "server"): Block | undefined {

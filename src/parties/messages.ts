@@ -6,7 +6,7 @@ import type { Program } from "../program/steps.ts";
 import { hex } from "./weights.ts";
 
 /** Parties of different versions refuse each other: their programs could differ. */
-export const PROTOCOL_VERSION = "mpcformer/0.1";
+export const PROTOCOL_VERSION = "mpcformer/0.3";
 
 /** What is public of a served model. */
 export interface PublicModel {
@@ -56,11 +56,18 @@ export const welcome = v.object({
   tokenizer: v.record(v.string(), v.string()),
 });
 
-/** Client to server. */
+/** Texts of one run, at most: their material waits in memory. */
+export const MOST_TEXTS = 64;
+
+/**
+ * Client to server. "session" makes material, "use" takes prepared material: either waits, for this connection, until "run"
+ * takes all that waits, a text each.
+ */
 export const request = v.variant("request", [
   v.object({ request: v.literal("tables") }),
   v.object({ request: v.literal("session"), length: count, program: id, prepare: v.boolean() }),
   v.object({ request: v.literal("use"), session: id, length: count, program: id }),
+  v.object({ request: v.literal("run"), texts: v.pipe(count, v.maxValue(MOST_TEXTS)) }),
 ]);
 
 /** Server to client: what was asked for can begin. */
@@ -133,9 +140,4 @@ export async function fingerprint(program: Program): Promise<string> {
 
 export function fromHex(text: string): Uint8Array {
   return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
-}
-
-/** Peak resident memory of this process. */
-export function peakRssMb(): number {
-  return Math.round(process.resourceUsage().maxRSS / 1024);
 }

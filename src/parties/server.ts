@@ -11,10 +11,11 @@ import { blockBytes } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { type Progress, runProgram, type Witness } from "./engine.ts";
+import { runProgram, type Witness } from "./engine.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
-import { PartyError, type PublicModel, parse, peakRssMb } from "./messages.ts";
+import { PartyError, type PublicModel, parse } from "./messages.ts";
+import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import type { MaterialStore } from "./store.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
 
@@ -30,10 +31,17 @@ export interface ServerOptions {
   readonly connectDealer: () => Promise<Channel>;
   /** Where material prepared ahead of time waits; without it, only on-demand sessions. */
   readonly store?: MaterialStore;
-  readonly progress?: Progress;
   readonly witness?: Witness;
   /** One line for people: what happened, never a seed, share or text. */
   readonly log?: (line: string) => void;
+  /** What each phase took here. */
+  readonly measured?: (phase: Measured) => void;
+}
+
+/** One text's worth of material that waits for its run. */
+interface Waiting {
+  readonly compiled: Compiled;
+  readonly material: StoredMaterial;
 }
 
 interface Compiled {
@@ -69,12 +77,13 @@ export class ServerService {
   /** Serves one client's connection until it closes. */
   async serve(channel: Channel): Promise<void> {
     const { model, tokenizer } = this.served;
+    const waiting: Waiting[] = [];
     try {
       await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model, tokenizer });
       for (;;) {
         const message = await channel.receiveJson(0);
         if (message !== null && typeof message === "object" && "bye" in message) break;
-        await this.answer(parse(messages.request, message, "client"), channel);
+        await this.answer(parse(messages.request, message, "client"), channel, waiting);
       }
       channel.close();
     } catch (error) {
@@ -85,21 +94,28 @@ export class ServerService {
     }
   }
 
-  private async answer(request: Request, channel: Channel): Promise<void> {
+  private async answer(request: Request, channel: Channel, waiting: Waiting[]): Promise<void> {
     if (request.request === "tables") return this.sendTables(channel);
+    if (request.request === "run") return this.online(channel, waiting.splice(0), request.texts);
+    if (waiting.length >= messages.MOST_TEXTS)
+      throw new PartyError(`at most ${messages.MOST_TEXTS} texts run together: ask in smaller groups`);
     const compiled = await this.compiled(request.length);
     if (compiled.fingerprint !== request.program) {
       throw new PartyError("client and server compile different programs: install the same release on both sides");
     }
     if (request.request === "use") {
-      const material = await this.claim(request.session, compiled);
-      await channel.sendJson(0, { accepted: true });
-      return this.online(channel, compiled, material);
+      waiting.push({ compiled, material: await this.claim(request.session, compiled) });
+      return channel.sendJson(0, { accepted: true });
     }
     const session = hex(randomKey());
     await channel.sendJson(0, { session, modelKey: hex(this.served.modelKey) });
+    const measured = stopwatch("offline");
     const material = await this.offline(channel, session, compiled);
-    if (!request.prepare) return this.online(channel, compiled, material);
+    this.options.measured?.(measured());
+    if (!request.prepare) {
+      waiting.push({ compiled, material });
+      return;
+    }
     if (this.options.store === undefined)
       throw new PartyError("the server keeps no material: start it with --store DIR");
     await this.options.store.put(session, { key: this.storeKey(compiled), parts: material.parts() });
@@ -145,7 +161,6 @@ export class ServerService {
       for (const step of program.steps) {
         const block = trafficOf(step, program).dealt;
         if (block) material.put("dealt", step.id, await dealer.receive("offline", step.id, blockBytes(block)));
-        this.options.progress?.(step.id + 1, program.steps.length);
       }
     };
     // The dealer deals what it can while later weights are still on their way.
@@ -175,16 +190,26 @@ export class ServerService {
     this.options.log?.(`the dealer has ${missing.length} masked weights more`);
   }
 
-  private async online(channel: Channel, compiled: Compiled, material: StoredMaterial): Promise<void> {
-    const side = { role: "server", withDealer: material.withDealer, material, weights: compiled.weights } as const;
-    const party = new Party(this.ring, compiled.program, side);
+  /** Answers as many texts as wait, all of one program. */
+  private async online(channel: Channel, waiting: readonly Waiting[], texts: number): Promise<void> {
+    const [first] = waiting;
+    if (waiting.length !== texts || waiting.some((w) => w.compiled.fingerprint !== first.compiled.fingerprint)) {
+      throw new PartyError("a run takes all material that waits, one for each text, of one padded length");
+    }
+    const { program, weights } = first.compiled;
+    const parties = waiting.map(
+      ({ material }) =>
+        new Party(this.ring, program, { role: "server", withDealer: material.withDealer, material, weights }),
+    );
+    const [meter, measured] = [new Meter(), stopwatch("online")];
     try {
-      await runProgram(party, channel, this.options.progress, this.options.witness);
+      await runProgram(parties, channel, { witness: this.options.witness, meter });
     } finally {
-      party.close();
+      for (const party of parties) party.close();
     }
     await channel.sendJson(0, { peakRssMb: peakRssMb() });
-    this.options.log?.(`answered a text of up to ${compiled.program.length} tokens`);
+    this.options.measured?.(measured(meter));
+    this.options.log?.(`answered ${texts === 1 ? "a text" : `${texts} texts`} of up to ${program.length} tokens`);
   }
 
   /** Material prepared earlier: marked as used on disk before the first online byte leaves. */

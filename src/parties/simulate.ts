@@ -72,7 +72,7 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     material: ofServer,
     weights: inputs.weights,
   });
-  await Promise.all([runProgram(client, toServer, undefined, inputs.witness), runProgram(server, toClient)]);
+  await Promise.all([runProgram([client], toServer, { witness: inputs.witness }), runProgram([server], toClient)]);
   const close = () => {
     client.close();
     server.close();

@@ -46,7 +46,18 @@ export interface Cost {
   /** Once for a model: W - R, from the server to the dealer, without frame headers. */
   readonly setup: { readonly bytes: { readonly server_to_dealer: number } };
   readonly macs: number;
+  /** The server's online matrix products by shape: what no implementation of these steps can leave out. */
+  readonly products: readonly Product[];
   readonly steps: readonly StepCost[];
+}
+
+/** [m, k] · [k, n], `times` of them; with narrow plaintext weights, or of two tensors of words. */
+export interface Product {
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+  readonly times: number;
+  readonly narrow: boolean;
 }
 
 /** Predicted flights and bytes, frame headers included: exactly what the channels will count. */
@@ -76,6 +87,7 @@ export function costOf(program: Program): Cost {
     },
     setup: { bytes: { server_to_dealer: program.weights.reduce((t, w) => t + w.rows * w.columns * 8, 0) } },
     macs: sum((c) => c.macs),
+    products: together(program.steps.flatMap((step) => productsOf(step, program))),
     steps,
   };
 }
@@ -108,11 +120,35 @@ function stepCost(step: Step, program: Program): StepCost {
 }
 
 function macsOf(step: Step, program: Program): number {
-  const out = elements(program.values[step.out]);
+  const small =
+    step.kind === "linear"
+      ? step.terms.filter((t) => t.weightId < 0 || program.weights[t.weightId].rows === 1).length
+      : 0;
+  const products = productsOf(step, program).reduce((sum, { m, k, n, times }) => sum + m * k * n * times, 0);
+  return products + small * elements(program.values[step.out]);
+}
+
+/** A linear step's dense terms; X̂(Ŷ - r_Y) and r_X·Ŷ for each head of a product of secret values. */
+function productsOf(step: Step, program: Program): Product[] {
   if (step.kind === "linear") {
-    return step.terms.reduce((sum, t) => sum + out * (t.weightId < 0 ? 1 : program.weights[t.weightId].rows), 0);
+    const { rows, columns } = program.values[step.out];
+    const dense = step.terms.filter((t) => t.weightId >= 0 && program.weights[t.weightId].rows > 1);
+    return dense.map((t) => ({ m: rows, k: program.weights[t.weightId].rows, n: columns, times: 1, narrow: true }));
   }
-  if (step.kind !== "matmul") return 0;
-  const inner = step.transposeB ? program.values[step.a].columns / step.heads : program.values[step.a].columns;
-  return 2 * out * inner;
+  if (step.kind !== "matmul") return [];
+  const [a, b] = [program.values[step.a], program.values[step.b]];
+  const { heads } = step;
+  const times = 2 * heads;
+  return step.transposeB
+    ? [{ m: a.rows, k: a.columns / heads, n: b.rows, times, narrow: false }]
+    : [{ m: a.rows / heads, k: a.columns, n: b.columns / heads, times, narrow: false }];
+}
+
+function together(products: readonly Product[]): Product[] {
+  const shapes = new Map<string, Product>();
+  for (const p of products) {
+    const key = `${p.m},${p.k},${p.n},${p.narrow}`;
+    shapes.set(key, { ...p, times: p.times + (shapes.get(key)?.times ?? 0) });
+  }
+  return [...shapes.values()];
 }

@@ -171,7 +171,7 @@ describe("failures", () => {
     const w = await world();
     const channel = await dial(w.serverPort, "server");
     const welcome = (await channel.receiveJson(0, 2 ** 22)) as { version: string };
-    expect(welcome.version).toBe("mpcformer/0.1");
+    expect(welcome.version).toBe("mpcformer/0.3");
     await channel.sendJson(0, { request: "session", length: 8, program: "0".repeat(64), prepare: false });
     expect(await channel.receiveJson(0)).toEqual({
       error: "client and server compile different programs: install the same release on both sides",
@@ -200,7 +200,7 @@ describe("failures", () => {
   it("a dealer that gets two different models of one session refuses both", async () => {
     const w = await world();
     const session = hex(randomKey());
-    const common = { version: "mpcformer/0.1", session, program: "0".repeat(64), seed: "0".repeat(32) };
+    const common = { version: "mpcformer/0.3", session, program: "0".repeat(64), seed: "0".repeat(32) };
     const [a, b] = [await dial(w.dealerPort, "dealer"), await dial(w.dealerPort, "dealer")];
     await a.sendJson(0, { ...common, role: "client", model: "1".repeat(32) });
     await b.sendJson(0, {

@@ -1,0 +1,26 @@
+import type { Link, Wire } from "./channel.ts";
+
+/**
+ * A wire that takes as long as a network would: what is written leaves at the link's rate, one message after the other, and
+ * arrives after its delay. Each end shapes what it sends, so both need the same link. For measuring; the bytes are the same.
+ */
+export function shaped(wire: Wire, link: Link): Wire {
+  let free = 0;
+  let arrived: Promise<void> = Promise.resolve();
+  return {
+    write(parts) {
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+      const now = performance.now();
+      free = Math.max(free, now) + (1000 * bytes) / link.bytesPerSecond;
+      const arrival = new Promise<void>((resolve) => setTimeout(resolve, free + link.delayMs - now));
+      const before = arrived;
+      arrived = before.then(() => arrival).then(() => wire.write(parts));
+      return arrived;
+    },
+    pause: () => wire.pause(),
+    resume: () => wire.resume(),
+    close: () => {
+      arrived.catch(() => {}).finally(() => wire.close());
+    },
+  };
+}
