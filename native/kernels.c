@@ -75,9 +75,6 @@ static void msb(u64 *out, const u64 *a, int bits, int n) {
 static void xor_words(u64 *out, const u64 *a, const u64 *b, int n) {
   for (int i = 0; i < n; i++) out[i] = a[i] ^ b[i];
 }
-static void widen_i16(u64 *out, const int16_t *values, int n) {
-  for (int i = 0; i < n; i++) out[i] = (u64)(i64)values[i];
-}
 
 /* ---- bit streams: eight elements are `bits` bytes ---- */
 
@@ -489,7 +486,6 @@ DOOR(reduce, reduce(WORDS(0), WORDS(1), INT(2), INT(3)))
 DOOR(truncate, truncate(WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5)))
 DOOR(msb, msb(WORDS(0), WORDS(1), INT(2), INT(3)))
 DOOR(xorWords, xor_words(WORDS(0), WORDS(1), WORDS(2), INT(3)))
-DOOR(widenI16, widen_i16(WORDS(0), (int16_t *)WORDS(1), INT(2)))
 DOOR(packBits, pack_bits((u8 *)WORDS(0), WORDS(1), INT(2), INT(3)))
 DOOR(unpackBits, unpack_bits(WORDS(0), (u8 *)WORDS(1), INT(2), INT(3)))
 DOOR(matmul, matmul(WORDS(0), WORDS(1), WORDS(2), WORDS(3), INT(4), INT(5), INT(6), INT(7)))
@@ -538,7 +534,7 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, #name, f);                                       \
   }
   EXPORT(attach) EXPORT(add) EXPORT(subtract) EXPORT(negate) EXPORT(multiply) EXPORT(addScaled) EXPORT(scaleColumns)
-  EXPORT(rowSum) EXPORT(centre) EXPORT(reduce) EXPORT(truncate) EXPORT(msb) EXPORT(xorWords) EXPORT(widenI16)
+  EXPORT(rowSum) EXPORT(centre) EXPORT(reduce) EXPORT(truncate) EXPORT(msb) EXPORT(xorWords)
   EXPORT(packBits) EXPORT(unpackBits) EXPORT(matmul) EXPORT(matmulNarrow) EXPORT(matmulScratch) EXPORT(narrowScratch)
   EXPORT(polynomialEvaluate) EXPORT(fourierSecrets) EXPORT(fourierEvaluate)
   return exports;

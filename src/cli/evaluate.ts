@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { classifier } from "../models/bert.ts";
 import type { Client } from "../parties/client.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
+import { bucketFor } from "../program/lengths.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
 import { labelValues, readLabelled } from "../tasks/labelled.ts";
@@ -101,6 +102,11 @@ async function inTheClear(
   return all;
 }
 
+/** One makes its material while the other runs. */
+const CLIENTS = 2;
+/** Tokens of a run, about: more share its flights, and hold more material in memory. */
+const RUN_TOKENS = 256;
+
 async function underMpc(
   name: string,
   options: EvaluateOptions,
@@ -111,20 +117,44 @@ async function underMpc(
     options[f] === undefined ? [] : [`--${f}`, options[f]],
   );
   const parties = await startParties([name, ...flags]);
-  let client: Client | null = null;
+  const clients: Client[] = [];
   try {
-    client = await openClient({ ...parties, deadline: "120", json: true }, new Progress(true));
+    const connection = { ...parties, deadline: "120", json: true };
+    for (let i = 0; i < CLIENTS; i++) clients.push(await openClient(connection, new Progress(true)));
     const step = progress.of("under MPC");
     const logits: Logits[] = [];
-    for (const text of texts) {
-      logits.push(asLogits(client.spec, (await client.infer(text)).logits));
-      step(logits.length, texts.length);
-    }
+    const runs = sideBySide(texts, clients[0].limit);
+    let done = 0;
+    const work = async (client: Client) => {
+      for (let run = runs.shift(); run !== undefined; run = runs.shift()) {
+        const answers = (await client.inferAll(run.map((i) => texts[i]))).logits;
+        run.forEach((i, at) => {
+          logits[i] = asLogits(client.spec, answers[at]);
+        });
+        done += run.length;
+        step(done, texts.length);
+      }
+    };
+    await Promise.all(clients.map(work));
     return logits;
   } finally {
-    await client?.close();
+    for (const client of clients) await client.close();
     parties.stop();
   }
+}
+
+/** Texts of one padded length in runs that share flights: their places in `texts`. */
+function sideBySide(texts: readonly TokenizedText[], limit: number): number[][] {
+  const open = new Map<number, number[]>();
+  const runs: number[][] = [];
+  texts.forEach((text, i) => {
+    const length = bucketFor(text.ids.length, limit);
+    const run = open.get(length) ?? [];
+    if (run.length === 0) runs.push(run);
+    run.push(i);
+    open.set(length, run.length < RUN_TOKENS / length ? run : []);
+  });
+  return runs;
 }
 
 /** A label alone counts as the logits that choose it. */

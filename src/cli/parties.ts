@@ -18,7 +18,7 @@ import { Ring } from "../ring/ring.ts";
 import { floatMatmul } from "./float.ts";
 import { connect, type Listener, listen, type NetworkOptions } from "./network.ts";
 import { type ModelOptions, overridesOf } from "./options.ts";
-import { openSource, type Source } from "./source.ts";
+import { openSource, readWeights, type Source } from "./source.ts";
 import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 interface Common extends NetworkOptions {
@@ -38,8 +38,9 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   const ring = await Ring.create();
   const progress = new Progress(options.json ?? false);
   const matmul = await floatMatmul();
+  const overrides = overridesOf(options);
   const source = await openSource(name, {
-    overrides: overridesOf(options),
+    overrides,
     calibration: options.calibrate,
     planPath: options.plan,
     length: options.warm === undefined ? undefined : Number(options.warm),
@@ -56,7 +57,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     {
       model: { id, spec: source.spec, plan: source.plan },
       modelKey: key,
-      weights: source.weights,
+      weights: onceThen(source.weights, () => readWeights(name, overrides)),
       tokenizer: source.tokenizerFiles,
     },
     {
@@ -69,6 +70,16 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   if (options.warm !== undefined) await service.warm(Number(options.warm));
   const listener = await listen(options.listen, "client", options, (c) => service.serve(c), failed);
   announce(listener, options, `serving ${name} (embedding ${source.spec.embedding})`);
+}
+
+/** Hands `first` out once and lets it go; after that it is read again. */
+function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
+  let held: T | null = first;
+  return async () => {
+    const one = held ?? (await again());
+    held = null;
+    return one;
+  };
 }
 
 export async function deal(options: Common & { listen: string }): Promise<void> {

@@ -22,7 +22,7 @@ export async function outsideRange(
   progress: (done: number, total: number) => void,
 ): Promise<Outside[]> {
   const { spec, plan, weights } = source;
-  const integers = new IntegerWeights(ring, weights);
+  const integers = new IntegerWeights(ring);
   const programs = new Map<number, Program>();
   const found: Outside[] = [];
   for (const [index, text] of texts.entries()) {
@@ -30,8 +30,9 @@ export async function outsideRange(
     const program = programs.get(length) ?? compile(spec, plan, length);
     programs.set(length, program);
     try {
+      const served = await integers.for(program, async () => weights);
       const input = new TextInput(ring, program, spec, text, weights);
-      const { violations } = runClear(ring, program, integers.for(program), input);
+      const { violations } = runClear(ring, program, served, input);
       if (violations.length > 0) found.push({ ...violations[0], index });
     } catch (error) {
       if (!(error instanceof PartyError)) throw error;

@@ -71,6 +71,12 @@ export async function openSource(name: string, options: SourceOptions): Promise<
   return { name, spec, plan, weights, tokenizer, tokenizerFiles, fingerprint: await digestOf(folder, spec, plan) };
 }
 
+/** The weights alone, read again. @throws as `openSource` does. */
+export async function readWeights(name: string, overrides: SpecOverrides): Promise<Weights> {
+  if ((catalogNames as readonly string[]).includes(name)) return randomModel(name, RANDOM_SEED, overrides).weights;
+  return (await loadModel(name === "demo" ? asset("demo") : name, overrides)).weights;
+}
+
 /** Writes the plan beside the model. */
 export function planJson(spec: ModelSpec, plan: Plan): string {
   return `${JSON.stringify({ gelu: spec.gelu, softmax: spec.softmax, plan })}\n`;

@@ -146,7 +146,9 @@ export class DealerService {
     try {
       let at = 0;
       for (const size of setupParts(slot)) {
-        words.bytes().set(await channel.receive("setup", slot.id, size), at);
+        const part = await channel.receive("setup", slot.id, size);
+        // Only now: while it came, another session may have made the memory grow and move.
+        words.bytes().set(part, at);
         at += size;
       }
     } catch (error) {

@@ -23,7 +23,8 @@ export interface ServedModel {
   readonly model: PublicModel;
   /** Expands to R; shared with clients, never with the dealer. */
   readonly modelKey: Uint8Array;
-  readonly weights: Weights;
+  /** Reads the floats: asked for once for each padded length that needs other integers, and not kept. */
+  readonly weights: () => Promise<Weights>;
   readonly tokenizer: TokenizerFiles;
 }
 
@@ -61,12 +62,13 @@ export class ServerService {
   private readonly options: ServerOptions;
   private readonly integers: IntegerWeights;
   private readonly programs = new Map<number, Promise<Compiled>>();
+  private tables: readonly Float32Array[] = [];
 
   constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
     this.ring = ring;
     this.served = served;
     this.options = options;
-    this.integers = new IntegerWeights(ring, served.weights);
+    this.integers = new IntegerWeights(ring);
   }
 
   /** Compiles one length and makes its integer weights, before the first client asks. */
@@ -228,13 +230,21 @@ export class ServerService {
   }
 
   private async sendTables(channel: Channel): Promise<void> {
-    const { model, weights } = this.served;
-    if (model.spec.embedding !== "public") throw new PartyError("the embedding tables of this model are private");
+    if (this.served.model.spec.embedding !== "public")
+      throw new PartyError("the embedding tables of this model are private");
+    if (this.tables.length === 0) await this.floats();
     let step = 0;
-    for (const name of PUBLIC_TABLES) {
-      const { data } = weights.get(name);
+    for (const data of this.tables) {
       await channel.send("setup", step++, [new Uint8Array(data.buffer, data.byteOffset, data.byteLength)]);
     }
+  }
+
+  /** The floats; what clients may have of them stays. */
+  private async floats(): Promise<Weights> {
+    const weights = await this.served.weights();
+    if (this.served.model.spec.embedding === "public")
+      this.tables = PUBLIC_TABLES.map((name) => weights.get(name).data);
+    return weights;
   }
 
   private compiled(length: number): Promise<Compiled> {
@@ -246,7 +256,11 @@ export class ServerService {
     if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
     const promise = (async () => {
       const program = compile(model.spec, model.plan, length);
-      return { program, fingerprint: await messages.fingerprint(program), weights: this.integers.for(program) };
+      return {
+        program,
+        fingerprint: await messages.fingerprint(program),
+        weights: await this.integers.for(program, () => this.floats()),
+      };
     })();
     promise.catch(() => this.programs.delete(length));
     this.programs.set(length, promise);

@@ -4,6 +4,7 @@ import {
   type BiasRef,
   PlanError,
   type Program,
+  type Step,
   type StepOf,
   type WeightRef,
   type WeightSlot,
@@ -87,24 +88,35 @@ export class StoredWeights implements MaskedWeights {
 }
 
 type Operand =
-  | { readonly kind: "narrow"; readonly packed: PackedWeights; readonly integers: Int16Array }
+  | { readonly kind: "narrow"; readonly packed: PackedWeights }
   | { readonly kind: "row"; readonly words: Words; readonly column: boolean };
 
 /** The server's operands, made from floats once for each program; equal operands of several lengths are shared. */
 export class IntegerWeights {
   private readonly ring: Ring;
-  private readonly weights: Weights;
   private readonly operands = new Map<string, Operand>();
   private readonly biases = new Map<string, Words>();
 
-  constructor(ring: Ring, weights: Weights) {
+  constructor(ring: Ring) {
     this.ring = ring;
-    this.weights = weights;
   }
 
-  /** What the protocols call for one program. @throws PlanError when a weight does not fit its kernel. */
-  for(program: Program): ServerWeights {
-    const operands = program.weights.map((slot) => this.operand(slot));
+  /**
+   * What the protocols call for one program. The floats are asked for only if an operand is missing, and not kept.
+   * @throws PlanError when a weight does not fit its kernel.
+   */
+  async for(program: Program, load: () => Promise<Weights>): Promise<ServerWeights> {
+    const slots = program.weights.filter((slot) => !this.operands.has(operandKey(slot)));
+    const steps = program.steps.filter((s) => s.kind === "linear" && !this.biases.has(biasKey(s, program)));
+    if (slots.length > 0 || steps.length > 0) {
+      const floats = new FloatWeights(this.ring, await load());
+      for (const slot of slots) this.operands.set(operandKey(slot), floats.operand(slot));
+      for (const step of steps) {
+        const bias = step.kind === "linear" ? floats.bias(step, program) : null;
+        if (step.kind === "linear" && bias !== null) this.biases.set(biasKey(step, program), bias);
+      }
+    }
+    const operands = program.weights.map((slot) => this.operands.get(operandKey(slot))!);
     return {
       apply: (weightId, out, x, rows) => {
         const operand = operands[weightId];
@@ -113,36 +125,45 @@ export class IntegerWeights {
         else if (operand.column) this.ring.addOuter(out, x, operand.words, rows, columns);
         else this.ring.scaleColumns(out, x, operand.words, rows, columns);
       },
-      bias: (step) => this.biasOf(step, program),
+      bias: (step) => this.biases.get(biasKey(step, program)) ?? null,
     };
   }
 
   /** W - R of one operand, part by part as `setupParts` has them; each part is the callee's. */
   mask(slot: WeightSlot, masks: MaskedWeights, emit: (part: Uint8Array) => void): void {
-    const operand = this.operand(slot);
-    masks.chunks(slot.id, (r, first, count) => {
+    const operand = this.operands.get(operandKey(slot));
+    if (operand === undefined) throw new PlanError("a weight is asked for before its program");
+    masks.chunks(slot.id, (r, first) => {
       const w = this.ring.alloc(r.length);
-      if (operand.kind === "narrow") {
-        const from = first * slot.columns;
-        this.ring.widen(w, operand.integers.subarray(from, from + count * slot.columns));
-      } else this.ring.copy(w, operand.words);
+      if (operand.kind === "narrow") this.ring.unpackWeights(w, operand.packed, first);
+      else this.ring.copy(w, operand.words);
       this.ring.subtract(w, w, r);
       emit(w.bytes().slice());
       this.ring.free(w);
     });
   }
+}
 
-  private operand(slot: WeightSlot): Operand {
-    const key = JSON.stringify(slot.ref);
-    let operand = this.operands.get(key);
-    if (operand === undefined) {
-      operand = this.make(slot);
-      this.operands.set(key, operand);
-    }
-    return operand;
+function operandKey(slot: WeightSlot): string {
+  return JSON.stringify(slot.ref);
+}
+
+function biasKey(step: Step, program: Program): string {
+  const bias = step.kind === "linear" ? step.bias : null;
+  return `${JSON.stringify(bias)}:${program.values[step.out].rows}`;
+}
+
+/** Makes operands from floats. */
+class FloatWeights {
+  private readonly ring: Ring;
+  private readonly weights: Weights;
+
+  constructor(ring: Ring, weights: Weights) {
+    this.ring = ring;
+    this.weights = weights;
   }
 
-  private make(slot: WeightSlot): Operand {
+  operand(slot: WeightSlot): Operand {
     const { ref } = slot;
     if (ref.kind === "outer")
       return { kind: "row", words: this.words(this.biasRow(ref.bias), ref.bias.scale), column: true };
@@ -152,7 +173,16 @@ export class IntegerWeights {
     }
     if (ref.kind === "identity") throw new PlanError("a public factor is no weight");
     const integers = ref.kind === "dense" ? this.dense(ref, slot) : this.table(ref, slot);
-    return { kind: "narrow", integers, packed: this.ring.packWeights(integers, slot.rows, slot.columns) };
+    return { kind: "narrow", packed: this.ring.packWeights(integers, slot.rows, slot.columns) };
+  }
+
+  /** The row that the server adds, or one for each position; null where there is none. */
+  bias(step: StepOf<"linear">, program: Program): Words | null {
+    if (step.bias === null) return null;
+    const { rows, columns } = program.values[step.out];
+    const row = this.biasRow(step.bias, columns);
+    const values = step.bias.positions === null ? row : this.withPositions(row, step.bias, rows);
+    return this.words(values, step.bias.scale);
   }
 
   /** [outputs, inputs] floats to [inputs, outputs] integers, the norm's gain folded in. */
@@ -172,22 +202,6 @@ export class IntegerWeights {
   private table(ref: Extract<WeightRef, { kind: "table" }>, slot: WeightSlot): Int16Array {
     const { data } = this.weights.get(ref.name);
     return Int16Array.from({ length: slot.rows * slot.columns }, (_, i) => narrow(data[i] * ref.scale, ref.name));
-  }
-
-  private biasOf(step: StepOf<"linear">, program: Program): Words | null {
-    if (step.bias === null) return null;
-    const { rows, columns } = program.values[step.out];
-    const key = `${JSON.stringify(step.bias)}:${rows}`;
-    let words = this.biases.get(key);
-    if (words === undefined) {
-      const row = this.biasRow(step.bias, columns);
-      words = this.words(
-        step.bias.positions === null ? row : this.withPositions(row, step.bias, rows),
-        step.bias.scale,
-      );
-      this.biases.set(key, words);
-    }
-    return words;
   }
 
   private biasRow(ref: BiasRef, columns = 0): Float64Array {

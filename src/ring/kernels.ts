@@ -26,13 +26,13 @@ export interface Kernels {
   transpose(out: N, a: N, rows: N, columns: N): void;
   copyBlock(out: N, outStride: N, a: N, aStride: N, rows: N, columns: N): void;
   encodeF64(out: N, values: N, factor: number, n: N): N;
-  widenI16(out: N, values: N, n: N): void;
   decodeF64(values: N, a: N, bits: N, factor: number, n: N): void;
   matmulScratch(k: N, n: N): N;
   matmul(out: N, a: N, b: N, scratch: N, m: N, k: N, n: N, accumulate: N): void;
   narrowBytes(k: N, n: N): N;
   narrowScratch(k: N, klass: N): N;
   narrowPack(out: N, w: N, k: N, n: N): void;
+  narrowUnpack(out: N, packed: N, k: N, n: N, first: N, count: N): void;
   matmulNarrow(out: N, a: N, packed: N, scratch: N, m: N, k: N, n: N, klass: N, accumulate: N): void;
   packBits(out: N, a: N, bits: N, n: N): void;
   unpackBits(out: N, source: N, bits: N, n: N): void;

@@ -252,6 +252,17 @@ export class Ring {
     return packed;
   }
 
+  /** Rows of packed weights as words, from `first` on, as many as fill `out`. */
+  unpackWeights(out: Words, packed: PackedWeights, first: number): void {
+    const { pointer, k, n } = packed;
+    if (!this.packed.has(packed)) throw new RangeError("weights freed before, or not of this ring");
+    const count = out.length / n;
+    whole(first, count);
+    if (first + count > k) throw new RangeError("the weights have fewer rows");
+    this.sized(out.length, out);
+    this.kernels.narrowUnpack(out.pointer, pointer, k, n, first, count);
+  }
+
   /** @throws RangeError for weights freed before, or of another ring. */
   freeWeights(packed: PackedWeights): void {
     if (!this.packed.delete(packed)) throw new RangeError("weights freed before, or not of this ring");
@@ -313,15 +324,6 @@ export class Ring {
     const failed = this.kernels.encodeF64(out.pointer, scratch, scale, out.length);
     this.memory.release(scratch);
     if (failed !== 0) throw new RangeError("a value is not finite or does not fit into fixed point: check its range");
-  }
-
-  /** Small integers as words. */
-  widen(out: Words, values: Int16Array): void {
-    if (values.length !== out.length) throw new RangeError(`expected ${out.length} values, got ${values.length}`);
-    const scratch = this.memory.allocate(values.byteLength);
-    new Int16Array(this.memory.wasm.buffer, scratch, values.length).set(values);
-    this.kernels.widenI16(out.pointer, scratch, out.length);
-    this.memory.release(scratch);
   }
 
   /** Words mod 2^bits as signed numbers over `scale`. */

@@ -66,8 +66,8 @@ export async function harness(
   const samples = texts ?? Array.from({ length: 12 }, (_, i) => randomText(spec, 3 + (i % (length - 2)), i));
   const plan = change(calibrate(spec, weights, samples));
   const program = compile(spec, plan, length);
-  const integers = new IntegerWeights(ring, weights);
-  const server = integers.for(program);
+  const integers = new IntegerWeights(ring);
+  const server = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, randomKey());
   const masked: Words[] = program.weights.map((slot) => {
     const words = ring.alloc(slot.rows * slot.columns);

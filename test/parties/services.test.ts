@@ -64,7 +64,7 @@ async function world(overrides: Partial<ModelSpec> = {}, modelId = hex(randomKey
   const store = new MaterialStore(join(dir, "server"));
   const server = new ServerService(
     ring,
-    { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights, tokenizer: {} },
+    { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
     { connectDealer: () => dial(dealerPort, "dealer"), store },
   );
   const serverPort = await listen((c) => server.serve(c), "client");

@@ -83,7 +83,6 @@ describe.each(built)("%s", (level) => {
       same(Math.ceil((bits * n) / 8), (k, out) => k.packBits(out, a, bits, n));
       same(8 * n, (k, out) => k.unpackBits(out, a, bits, n));
     }
-    same(8 * n, (k, out) => k.widenI16(out, a, n));
   });
 
   it.each([

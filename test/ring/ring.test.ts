@@ -283,11 +283,16 @@ describe("packing", () => {
     }
   });
 
-  it("widens 16-bit integers", () => {
-    const w = ring.alloc(4);
-    ring.widen(w, Int16Array.of(0, -1, 32_767, -32_768));
-    expect([...ring.decode(w, 64, 1)]).toEqual([0, -1, 32_767, -32_768]);
-    expect(() => ring.widen(w, Int16Array.of(1))).toThrow(RangeError);
+  it("gives packed weights back as words", () => {
+    const [k, n] = [5, 11];
+    const weights = Int16Array.from({ length: k * n }, (_, i) => ((i * 7919) % 65_535) - 32_767);
+    const packed = ring.packWeights(weights, k, n);
+    const w = ring.alloc(3 * n);
+    ring.unpackWeights(w, packed, 2);
+    expect([...ring.decode(w, 64, 1)]).toEqual([...weights.subarray(2 * n)]);
+    expect(() => ring.unpackWeights(w, packed, 3)).toThrow(RangeError);
+    ring.freeWeights(packed);
+    expect(() => ring.unpackWeights(w, packed, 0)).toThrow(RangeError);
     ring.free(w);
   });
 

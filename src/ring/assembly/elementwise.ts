@@ -179,8 +179,3 @@ export function decodeF64(values: usize, a: usize, bits: i32, factor: f64, n: i3
     store<f64>(values + i, <f64>((load<i64>(a + i) << by) >> by) / factor);
   }
 }
-
-/** 16-bit integers as ring words. */
-export function widenI16(out: usize, values: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n; i++) store<i64>(out + (i << 3), <i64>load<i16>(values + (i << 1)));
-}

@@ -35,6 +35,17 @@ export function narrowPack(out: usize, w: usize, k: i32, n: i32): void {
   }
 }
 
+/** The words of rows first..first+count-1 of packed weights: what `narrowPack` read. */
+export function narrowUnpack(out: usize, packed: usize, k: i32, n: i32, first: i32, count: i32): void {
+  const stride = <usize>((k + 1) >> 1) * 32;
+  for (let p = first; p < first + count; p++) {
+    const row = packed + <usize>(p >> 1) * 32 + <usize>(p & 1) * 2;
+    for (let j: i32 = 0; j < n; j++, out += 8) {
+      store<i64>(out, <i64>load<i16>(row + <usize>(j >> 3) * stride + <usize>(j & 7) * 4));
+    }
+  }
+}
+
 function splitRow(to: usize, a: usize, k: i32, klass: i32): void {
   const width = <usize>((k + 1) & ~1) << 1;
   for (let i: i32 = 0; i < k; i++) {
