@@ -103,6 +103,52 @@ describe("sessions", () => {
     },
   );
 
+  it.each(["private", "public"] as const)(
+    "answer texts side by side, embedding %s: flights are shared",
+    async (embedding) => {
+      const w = await world({ embedding });
+      const client = await w.connect();
+      const texts = [5, 16, 9].map((tokens) => randomText(w.spec, tokens, tokens));
+      const run = await client.inferAll(texts);
+      expect(run.length).toBe(16);
+      texts.forEach((text, t) => {
+        const expected = w.float(text, 16);
+        for (const [i, x] of expected.entries()) expect(Math.abs(run.logits[t][i] - x)).toBeLessThan(0.05);
+      });
+      const cost = costOf(compile(w.spec, w.plan, 16));
+      const { flights, bytes } = cost.online;
+      expect(run.flights).toBe(flights);
+      // Every frame three times as long, but for its header.
+      for (const way of ["client_to_server", "server_to_client"] as const) {
+        const headers = (3 * bytes[way] - run.bytes.online[way]) / 2;
+        expect(headers % 16).toBe(0);
+        expect(headers / 16).toBeGreaterThan(0);
+        expect(headers / 16).toBeLessThanOrEqual(flights);
+      }
+      expect(run.bytes.offline.dealer_to_server).toBe(3 * cost.offline.bytes.dealer_to_server);
+      await client.close();
+      expect(w.clientRing.memory.bytesInUse).toBe(0);
+      expect(failures).toEqual([]);
+    },
+  );
+
+  it("of several clients at once do not mix", async () => {
+    const w = await world();
+    const clients = await Promise.all([w.connect(), w.connect(), w.connect()]);
+    const text = (c: number, i: number) => randomText(w.spec, 4 + ((5 * c + 3 * i) % 12), 10 * c + i);
+    await Promise.all(
+      clients.map(async (client, c) => {
+        for (let i = 0; i < 4; i++) {
+          const run = await client.infer(text(c, i));
+          const expected = w.float(text(c, i), run.length);
+          for (const [j, x] of expected.entries()) expect(Math.abs(run.logits[j] - x)).toBeLessThan(0.05);
+        }
+        await client.close();
+      }),
+    );
+    expect(failures).toEqual([]);
+  });
+
   it("use prepared material once, then make more", async () => {
     const w = await world();
     const client = await w.connect(true);
@@ -186,6 +232,8 @@ describe("failures", () => {
         /beyond the model's 64 positions/,
       ],
       [{ request: "dance" }, /cannot read/],
+      [{ request: "run", texts: 1 }, /all material that waits, one for each text/],
+      [{ request: "run", texts: 65 }, /cannot read/],
       [{ request: "session", length: "8" }, /cannot read/],
     ] as const) {
       const channel = await dial(w.serverPort, "server");
