@@ -1,5 +1,6 @@
-// tsc copies no .wasm: the kernels go beside the compiled module that loads them.
+// tsc copies no .wasm and no .mjs: the kernels and their worker go beside the compiled modules that load them.
 import { copyFileSync, mkdirSync } from "node:fs";
 
 mkdirSync("dist/ring", { recursive: true });
-copyFileSync("src/ring/kernels.wasm", "dist/ring/kernels.wasm");
+for (const file of ["kernels.wasm", "kernels-shared.wasm", "worker.mjs"])
+  copyFileSync(`src/ring/${file}`, `dist/ring/${file}`);

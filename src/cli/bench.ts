@@ -30,6 +30,7 @@ export interface BenchOptions extends PlanOptions {
   readonly batch: string;
   readonly runs: string;
   readonly network: string;
+  readonly threads: string;
   readonly pairs?: string;
   readonly svg?: string;
 }
@@ -41,6 +42,8 @@ export interface BenchResult {
   readonly batch: number;
   readonly runs: number;
   readonly network: string;
+  /** Of each party. */
+  readonly threads: number;
   readonly kernels: string;
   readonly gelu: string;
   readonly softmax: string;
@@ -98,6 +101,7 @@ function linkFlags(network: string): string[] {
 
 async function measure(name: string, options: BenchOptions): Promise<{ result: BenchResult; cost: Cost }> {
   const [batch, runs] = [positive(options.batch, "--batch"), positive(options.runs, "--runs")];
+  const threads = positive(options.threads, "--threads");
   const link = linkFlags(options.network);
   const progress = new Progress(options.json ?? false);
   const matmul = await floatMatmul();
@@ -118,7 +122,7 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
     return spec.answer === "label" ? [logits.indexOf(Math.max(...logits))] : [...logits];
   });
   if (!options.json) note("starting dealer and server, and running");
-  const { measured, all } = await run(name, source, texts, runs + 1, link);
+  const { measured, all } = await run(name, source, texts, runs + 1, link, options.threads);
   // The first run also brings the weights and tables: it counts as setup.
   const [first, ...rest] = all;
   const [client] = [rest.map((r) => r.cpuSeconds.client)];
@@ -132,6 +136,7 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
     batch,
     runs,
     network: options.network,
+    threads,
     kernels: nativeLevel ?? "wasm",
     gelu: spec.gelu,
     softmax: spec.softmax,
@@ -144,7 +149,7 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
       offline: median(rest.map((r) => r.seconds.offline)),
       first_offline: first.seconds.offline,
     },
-    matrix_seconds: await matrixSeconds(cost, batch),
+    matrix_seconds: await matrixSeconds(cost, batch, threads),
     cpu_seconds: {
       client: median(client),
       server: median(offline.map((seconds, i) => seconds + server[i].cpuSeconds)),
@@ -167,6 +172,7 @@ async function run(
   texts: readonly TokenizedText[],
   runs: number,
   link: readonly string[],
+  threads: string,
 ): Promise<{ all: readonly MeasuredRun[]; measured: Parties["measured"] }> {
   const folder = await mkdtemp(join(tmpdir(), "mpcformer-bench-"));
   try {
@@ -175,17 +181,12 @@ async function run(
     await writeFile(idsFile, JSON.stringify(texts));
     const length = String(texts[0].ids.length);
     const flags = ["--plan", planFile, "--warm", length, "--gelu", spec.gelu, "--softmax", spec.softmax];
-    const parties = await startParties([
-      name,
-      ...flags,
-      "--embedding",
-      spec.embedding,
-      "--answer",
-      spec.answer,
-      ...link,
-    ]);
+    const parties = await startParties(
+      [name, ...flags, "--embedding", spec.embedding, "--answer", spec.answer, ...link],
+      threads,
+    );
     try {
-      const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link];
+      const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", threads];
       const all = (await runJson(["infer", "--ids", idsFile, "--runs", String(runs), ...peers])) as MeasuredRun[];
       return { all, measured: parties.measured };
     } finally {
@@ -197,8 +198,8 @@ async function run(
 }
 
 /** The server's online products, one step's shape after the other, on this machine's kernels: the best of three passes. */
-async function matrixSeconds(cost: Cost, batch: number): Promise<number> {
-  const ring = await Ring.create();
+async function matrixSeconds(cost: Cost, batch: number, threads: number): Promise<number> {
+  const ring = await Ring.create({ threads });
   const seconds = cost.products.map(({ m, k, n, times, narrow }) => {
     const [a, b, out] = [m * k, k * n, m * n].map((size) => {
       const words = ring.alloc(size);
@@ -245,7 +246,7 @@ function medians(all: readonly SpentByGroup[]): SpentByGroup {
 
 function printResult(r: BenchResult, cost: Cost): void {
   print(
-    `${r.model}, ${r.length} tokens${r.batch > 1 ? ` × ${r.batch} texts` : ""}, GeLU ${r.gelu}, softmax ${r.softmax}, embedding ${r.embedding}, ${r.network}, kernels ${r.kernels}`,
+    `${r.model}, ${r.length} tokens${r.batch > 1 ? ` × ${r.batch} texts` : ""}, GeLU ${r.gelu}, softmax ${r.softmax}, embedding ${r.embedding}, ${r.network}, kernels ${r.kernels}, ${r.threads} ${r.threads === 1 ? "thread" : "threads"} a party`,
   );
   print();
   print(costTable(cost));

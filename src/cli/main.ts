@@ -42,6 +42,7 @@ const approximate = (command: Command) =>
 const network = (command: Command) =>
   command
     .option("--deadline <seconds>", "give a silent peer up after this time", "120")
+    .option("--threads <n>", "threads of this party", "1")
     .option("--plaintext", "allow unencrypted channels beyond this machine");
 const link = () => new Option("--link <link>").hideHelp();
 const peers = (command: Command) =>
@@ -108,6 +109,7 @@ approximate(program.command("bench"))
   .option("--batch <n>", "texts that run side by side and share flights", "1")
   .option("--runs <n>", "runs after a first one; medians are told", "5")
   .option("--network <name>", "loopback, lan, wan, or round-trip milliseconds,Mbit/s", "loopback")
+  .option("--threads <n>", "threads of each party", "1")
   .option("--pairs <list>", "compare pairs of stand-ins: all, or such as quad+2quad,exact+exact")
   .option("--svg <file>", "draw it")
   .addOption(json())

@@ -1,6 +1,8 @@
 /** Addresses, listeners and connections as the commands use them. */
 import type { Channel, Link } from "../channels/channel.ts";
 import { connectTcp, listenTcp } from "../channels/tcp.ts";
+import { Ring } from "../ring/ring.ts";
+import { positive } from "./options.ts";
 import { UsageError } from "./terminal.ts";
 
 export interface Address {
@@ -14,6 +16,8 @@ export interface NetworkOptions {
   readonly plaintext?: boolean;
   /** Of the channel between client and server: "one-way milliseconds,Mbit/s". Measuring only. */
   readonly link?: string;
+  /** Of this party's own computing. */
+  readonly threads?: string;
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -54,6 +58,11 @@ export async function connect(peer: "server" | "dealer", text: string, options: 
   checkPlaintext(address, options);
   const link = peer === "server" ? linkOf(options) : undefined;
   return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer, link });
+}
+
+/** The ring of a party, with the threads it was given. @throws UsageError */
+export function ringOf(options: NetworkOptions): Promise<Ring> {
+  return Ring.create({ threads: options.threads === undefined ? 1 : positive(options.threads, "--threads") });
 }
 
 export interface Listener {

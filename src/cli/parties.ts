@@ -14,9 +14,8 @@ import { hex } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { randomKey } from "../ring/prg.ts";
-import { Ring } from "../ring/ring.ts";
 import { floatMatmul } from "./float.ts";
-import { connect, type Listener, listen, type NetworkOptions } from "./network.ts";
+import { connect, type Listener, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
 import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
@@ -35,7 +34,7 @@ export interface ServeOptions extends Common, ModelOptions {
 
 /** Serves a model until it is stopped. */
 export async function serve(name: string, options: ServeOptions): Promise<void> {
-  const ring = await Ring.create();
+  const ring = await ringOf(options);
   const progress = new Progress(options.json ?? false);
   const matmul = await floatMatmul();
   const overrides = overridesOf(options);
@@ -83,7 +82,7 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
 }
 
 export async function deal(options: Common & { listen: string }): Promise<void> {
-  const service = new DealerService(await Ring.create(), {
+  const service = new DealerService(await ringOf(options), {
     log: options.json ? undefined : note,
     measured: measuredBy(options),
   });
@@ -171,7 +170,7 @@ export async function openClient(
   witness?: Witness,
 ): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
-  return Client.connect(await Ring.create(), await connect("server", options.server, options), {
+  return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
     store: options.store === undefined ? undefined : new MaterialStore(options.store),
     progress: (phase, done, total) => bars[phase](done, total),

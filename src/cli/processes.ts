@@ -60,11 +60,12 @@ export interface Parties {
   stop(): void;
 }
 
-/** A dealer, and a server that deals with it. */
-export async function startParties(serveArgs: readonly string[]): Promise<Parties> {
-  const dealer = await start(["deal", "--listen", "127.0.0.1:0"]);
+/** A dealer, and a server that deals with it, with so many threads each. */
+export async function startParties(serveArgs: readonly string[], threads = "1"): Promise<Parties> {
+  const own = ["--listen", "127.0.0.1:0", "--threads", threads];
+  const dealer = await start(["deal", ...own]);
   try {
-    const server = await start(["serve", ...serveArgs, "--listen", "127.0.0.1:0", "--dealer", dealer.address]);
+    const server = await start(["serve", ...serveArgs, ...own, "--dealer", dealer.address]);
     return {
       server: server.address,
       dealer: dealer.address,

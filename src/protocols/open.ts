@@ -107,8 +107,7 @@ export const open: Protocol<"open"> = {
     if (step.mode === "exchange" || step.mode === "toServer") {
       p.withDealer.words(p.ring, message, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, k);
       p.ring.add(message, message, p.get("share", step.x));
-      p.ring.reduce(message, message, k);
-      return message;
+      return step.mode === "exchange" ? p.keepSent(step, message) : message;
     }
     p.material.ahead(p.ring, step, blockOf(step, p.program, k), message);
     p.ring.add(message, message, p.get("share", step.x));
@@ -127,9 +126,7 @@ export const open: Protocol<"open"> = {
     const m = p.value(step.out).ring;
     const length = elements(p.value(step.out));
     if (step.mode === "exchange" && other !== null) {
-      const sum = p.temp(length);
-      p.withDealer.words(p.ring, sum, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, k);
-      p.ring.add(sum, sum, p.get("share", step.x));
+      const sum = p.takeSent(step);
       p.ring.add(sum, sum, other);
       p.set("public", step.out, truncate(p, step, sum));
       if (needsShares(step, p.program)) {

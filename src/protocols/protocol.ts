@@ -214,6 +214,7 @@ export class Party extends Scope {
   readonly material: Material;
   readonly weights: ServerWeights | null;
   readonly input: ClientInput | null;
+  private readonly sent = new Map<number, Words>();
 
   constructor(
     ring: Ring,
@@ -228,6 +229,20 @@ export class Party extends Scope {
     this.material = side.material;
     this.weights = side.role === "server" ? side.weights : null;
     this.input = side.role === "client" ? side.input : null;
+  }
+
+  /** Keeps what was sent in an opening until the other's message comes; it is scratch of that step. */
+  keepSent(step: Step, message: Words): Words {
+    this.sent.set(step.id, message);
+    return message;
+  }
+
+  /** What `keepSent` kept. */
+  takeSent(step: Step): Words {
+    const message = this.sent.get(step.id);
+    if (message === undefined) throw new Error(`step ${step.id}: received before it was sent`);
+    this.sent.delete(step.id);
+    return message;
   }
 
   get isServer(): boolean {

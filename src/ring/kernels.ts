@@ -51,26 +51,36 @@ export interface Kernels {
   xorWords(out: N, a: N, b: N, n: N): void;
 }
 
-let module: Promise<WebAssembly.Module> | null = null;
+/** By whether the memory is shared between threads. */
+const modules = new Map<boolean, Promise<WebAssembly.Module>>();
 
 /** The kernels over the given memory: native where they are built, else WebAssembly. */
 export async function loadKernels(memory: Memory): Promise<Kernels> {
   return withNative(await loadWasm(memory), memory);
 }
 
-/** One instance of the WebAssembly kernels. The module is compiled once for all. */
+/** One instance of the WebAssembly kernels. */
 export async function loadWasm(memory: Memory): Promise<Kernels> {
-  module ??= compileModule().catch((error: unknown) => {
-    module = null; // a failed download may be tried again
-    throw error;
-  });
   const imports = { env: { memory: memory.wasm, abort: aborted } };
-  const instance = await WebAssembly.instantiate(await module, imports);
+  const instance = await WebAssembly.instantiate(await wasmModule(memory), imports);
   return instance.exports as unknown as Kernels;
 }
 
-async function compileModule(): Promise<WebAssembly.Module> {
-  const url = new URL("./kernels.wasm", import.meta.url);
+/** The compiled module for this kind of memory; compiled once for all. */
+export function wasmModule(memory: Memory): Promise<WebAssembly.Module> {
+  const { shared } = memory;
+  let module = modules.get(shared);
+  if (module === undefined) {
+    module = compileModule(shared ? "kernels-shared.wasm" : "kernels.wasm");
+    // A failed download may be tried again.
+    module.catch(() => modules.delete(shared));
+    modules.set(shared, module);
+  }
+  return module;
+}
+
+async function compileModule(file: string): Promise<WebAssembly.Module> {
+  const url = new URL(`./${file}`, import.meta.url);
   if (url.protocol === "file:") {
     const { readFile } = await import("node:fs/promises");
     return WebAssembly.compile(await readFile(url));

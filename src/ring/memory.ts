@@ -14,14 +14,17 @@ interface Span {
 /** A first-fit allocator that joins free neighbours. Views must be made afresh: growth detaches old ones. */
 export class Memory {
   readonly wasm: WebAssembly.Memory;
+  readonly shared: boolean;
   private readonly free: Span[] = [];
   private readonly owned = new Map<number, number>();
   private end = HEAP_BASE;
   private inUse = 0;
   private peak = 0;
 
-  constructor() {
-    this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES });
+  /** `shared`: threads may work on it too. */
+  constructor(shared = false) {
+    this.shared = shared;
+    this.wasm = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES, shared });
   }
 
   /** Bytes handed out and not given back, with the padding of each part. */

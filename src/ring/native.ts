@@ -27,6 +27,12 @@ export function nativeUrl(level: NativeLevel): URL {
 
 const native: Native | null = await findNative();
 
+/** The file of the native kernels in use, for threads to load as well. */
+export async function nativeFile(): Promise<string | null> {
+  if (native === null) return null;
+  return (await import("node:url")).fileURLToPath(nativeUrl(native.level));
+}
+
 /** The instruction set of the native kernels in use; null where WebAssembly does it all. */
 export const nativeLevel: NativeLevel | null = native?.level ?? null;
 

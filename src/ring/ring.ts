@@ -1,12 +1,17 @@
 /** Z_{2^64}: tensors of words and the operations on them. One Ring a party; everything bulky happens in WebAssembly. */
-import { type Kernels, loadKernels } from "./kernels.ts";
+import { type Kernels, loadKernels, wasmModule } from "./kernels.ts";
 import { Floats, Memory, Words } from "./memory.ts";
+import { nativeFile } from "./native.ts";
 import {
   type PolynomialMonomial,
   type PolynomialSecret,
   type PolynomialVariable,
   polynomialTables,
 } from "./polynomial.ts";
+import { type ParallelKernel, Threads } from "./threads.ts";
+
+/** Multiplications of a thread's part, at least: a fraction of a millisecond, where handing it over costs little. */
+const LEAST_MACS = 4e6;
 
 /** Plaintext weights, packed for the narrow kernel. */
 export interface PackedWeights {
@@ -22,15 +27,25 @@ export class Ring {
   private readonly kernels: Kernels;
   private readonly packed = new Set<PackedWeights>();
 
-  private constructor(memory: Memory, kernels: Kernels) {
+  private readonly threads: Threads | null;
+
+  private constructor(memory: Memory, kernels: Kernels, threads: Threads | null) {
     this.memory = memory;
     this.kernels = kernels;
+    this.threads = threads;
   }
 
-  /** A ring with a memory of its own. */
-  static async create(): Promise<Ring> {
-    const memory = new Memory();
-    return new Ring(memory, await loadKernels(memory));
+  /** A ring with a memory of its own; with more threads than one, large products are shared among them (Node alone). */
+  static async create({ threads = 1 }: { readonly threads?: number } = {}): Promise<Ring> {
+    if (threads === 1) {
+      const memory = new Memory();
+      return new Ring(memory, await loadKernels(memory), null);
+    }
+    const memory = new Memory(true);
+    const kernels = await loadKernels(memory);
+    // Before any kernel runs: a thread's instance writes the module's initial data once more.
+    const pool = await Threads.start(threads, memory, await wasmModule(memory), await nativeFile());
+    return new Ring(memory, kernels, pool);
   }
 
   /** Uninitialised: every word must be written before it is read. */
@@ -226,9 +241,11 @@ export class Ring {
     this.sized(m * n, out);
     this.sized(m * k, a);
     this.sized(k * n, b);
-    const scratch = this.memory.allocate(this.kernels.matmulScratch(k, n));
-    this.kernels.matmul(out.pointer, a.pointer, b.pointer, scratch, m, k, n, accumulate ? 1 : 0);
-    this.memory.release(scratch);
+    const bytes = this.kernels.matmulScratch(k, n);
+    this.inParts("matmul", m, k * n, bytes, (first, rows, scratch) => {
+      const [to, from] = [out.pointer + 8 * first * n, a.pointer + 8 * first * k];
+      return [to, from, b.pointer, scratch, rows, k, n, accumulate ? 1 : 0];
+    });
   }
 
   /**
@@ -277,9 +294,11 @@ export class Ring {
     distinct(out, a);
     this.sized(m * n, out);
     this.sized(m * k, a);
-    const scratch = this.memory.allocate(this.kernels.narrowScratch(k, klass));
-    this.kernels.matmulNarrow(out.pointer, a.pointer, pointer, scratch, m, k, n, klass, accumulate ? 1 : 0);
-    this.memory.release(scratch);
+    const bytes = this.kernels.narrowScratch(k, klass);
+    this.inParts("matmulNarrow", m, k * n, bytes, (first, rows, scratch) => {
+      const [to, from] = [out.pointer + 8 * first * n, a.pointer + 8 * first * k];
+      return [to, from, pointer, scratch, rows, k, n, klass, accumulate ? 1 : 0];
+    });
   }
 
   /** out = a·b in floats; a [m, k], b [k, n]. */
@@ -406,6 +425,26 @@ export class Ring {
     this.same(out, x, rho);
     this.sized(out.length, secret);
     this.kernels.carryLevel(out.pointer, x.pointer, rho.pointer, secret.pointer, out.length, nodes, server ? 1 : 0);
+  }
+
+  /** Runs a product in parts of its rows, one a thread, each with its own scratch. */
+  private inParts(
+    kernel: ParallelKernel,
+    rows: number,
+    macsOfRow: number,
+    scratchBytes: number,
+    call: (first: number, rows: number, scratch: number) => readonly number[],
+  ): void {
+    const most = Math.floor((rows * macsOfRow) / LEAST_MACS);
+    const parts = Math.max(1, Math.min(this.threads?.count ?? 1, most, rows));
+    const each = Math.ceil(rows / parts);
+    const scratch = this.memory.allocate(scratchBytes * parts);
+    const calls: (readonly number[])[] = [];
+    for (let first = 0; first < rows || calls.length === 0; first += each)
+      calls.push(call(first, Math.min(each, rows - first), scratch + calls.length * scratchBytes));
+    if (calls.length > 1) this.threads!.run(this.kernels, kernel, calls);
+    else (this.kernels[kernel] as (...numbers: number[]) => void)(...calls[0]);
+    this.memory.release(scratch);
   }
 
   private floatProduct(out: Floats, a: Floats, b: Floats, m: number, k: number, n: number, transposed: boolean): void {
