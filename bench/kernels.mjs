@@ -1,4 +1,5 @@
 // Throughput of the kernels on one core: `npm run build && node bench/kernels.mjs`. GMAC/s and GB/s, best of three runs.
+import { nativeLevel } from "../dist/ring/native.js";
 import { Prg, randomKey } from "../dist/ring/prg.js";
 import { Ring } from "../dist/ring/ring.js";
 
@@ -59,4 +60,22 @@ for (const bits of [20, 48]) {
   bytes(`pack to ${bits} bits (words)`, 32e6, () => ring.packBits(target, big, bits));
   bytes(`unpack from ${bits} bits (words)`, 32e6, () => ring.unpackBits(big, target, bits));
 }
+
+// A party's share of elementwise work: elements of 8 bytes that come out.
+const n = 393_216; // BERT-base's feed-forward layer at 128 tokens
+const [x, out] = [words(n), ring.alloc(n)];
+const lifted = { x, repeat: 1, ring: 30, kind: 1 };
+const share = words(4 * n);
+const secret = (i, powers, bits) => ({ share: share.part(i * n, n), repeat: 1, powers, bits });
+const square = [{ constant: [1, 0], degrees: [2] }];
+const ofSquare = [secret(0, [0], [1]), secret(1, [1], [0]), secret(2, [1], [1]), secret(3, [2], [0])];
+bytes("square of lifted values", 8 * n, () => ring.polynomial(out, true, [lifted], square, ofSquare));
+const trig = words(18 * n);
+const factors = Float64Array.from({ length: 18 }, (_, i) => 4096 / (i + 1));
+bytes("GeLU: 9 harmonics", 8 * n, () => ring.fourier(out, x, 20, 2, factors, trig));
+bytes("GeLU: 9 harmonics, dealer", 8 * n, () => ring.fourierSecrets(trig, x, 20, 9, 2, 14));
+const bits = ring.alloc(2 * n);
+bytes("comparison: dealer's monomials", 8 * n, () => ring.lessThanSecrets(bits, x, 25, 6));
+bytes("comparison: leaves", 8 * n, () => ring.lessThanLeaves(out, x, bits, 25, 6, true));
+console.log(`kernels: ${nativeLevel ?? "wasm"}`);
 console.table(rows);

@@ -16,7 +16,7 @@ import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { randomKey } from "../ring/prg.ts";
 import { floatMatmul } from "./float.ts";
 import { connect, type Listener, listen, type NetworkOptions, ringOf } from "./network.ts";
-import { type ModelOptions, overridesOf } from "./options.ts";
+import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
 import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
@@ -141,6 +141,7 @@ export interface InferOptions extends Common {
   readonly ids?: string;
   readonly runs?: string;
   readonly store?: string;
+  readonly ahead?: string;
 }
 
 /** One answer as people and machines read it. */
@@ -180,15 +181,19 @@ export async function openClient(
 
 /** Asks one private question. */
 export async function infer(text: string | undefined, options: InferOptions): Promise<void> {
+  if (options.ahead !== undefined && options.store === undefined)
+    throw new UsageError("--ahead keeps material in a store: give --store DIR as well");
   const progress = new Progress(options.json ?? false);
   if (options.ids !== undefined) return inferIds(options.ids, options, progress);
   const given = await textOf(text, options);
   const client = await openClient(options, progress);
   try {
-    const result = answer(client.spec, await client.infer(client.encode(given, options.pair)));
+    const run = await client.infer(client.encode(given, options.pair));
+    const result = answer(client.spec, run);
     progress.stop();
     if (options.json) printJson(result);
     else printAnswer(result, client.spec);
+    if (options.ahead !== undefined) await client.prepareUpTo(run.length, positive(options.ahead, "--ahead"));
   } finally {
     progress.stop();
     await client.close();

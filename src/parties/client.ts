@@ -154,6 +154,11 @@ export class Client {
     await store.put(session, { key: this.storeKey(fingerprint), parts: material.parts() });
   }
 
+  /** Makes material until `count` texts of this padded length are prepared: while nobody waits, so that the next one does not. */
+  async prepareUpTo(length: number, count: number): Promise<void> {
+    while ((await this.prepared(length)) < count) await this.prepare(length);
+  }
+
   /** How many texts of this padded length are prepared. */
   async prepared(length: number): Promise<number> {
     return (await this.options.store?.count(this.storeKey((await this.program(length)).fingerprint))) ?? 0;

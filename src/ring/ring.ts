@@ -390,6 +390,7 @@ export class Ring {
   fourier(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, shares: Words): void {
     this.same(out, x);
     this.sized(factors.length * x.length, shares);
+    exactFactors(factors);
     const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
       this.kernels.fourierEvaluate(out.pointer, x.pointer, x.length, bits, count, stride, pointer, shares.pointer),
@@ -399,6 +400,7 @@ export class Ring {
   /** The same in the clear, at r = 0. */
   fourierClear(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, trigBits: number): void {
     this.same(out, x);
+    exactFactors(factors);
     const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
       this.kernels.fourierClear(out.pointer, x.pointer, x.length, bits, count, stride, pointer, trigBits),
@@ -492,6 +494,11 @@ function whole(...counts: readonly number[]): void {
 /** Where an output written early would change an input still to be read. */
 function distinct(out: Words | Floats, ...inputs: readonly (Words | Floats)[]): void {
   if (inputs.includes(out)) throw new RangeError("the output may not be one of the inputs");
+}
+
+/** Beyond 2^51 the kernels' rounding would fail silently. */
+function exactFactors(factors: Float64Array): void {
+  if (!factors.every((f) => Math.abs(f) < 2 ** 50)) throw new RangeError("a factor of a Fourier series is too large");
 }
 
 function width(bits: number): void {

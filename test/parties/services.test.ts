@@ -153,7 +153,8 @@ describe("sessions", () => {
     const w = await world();
     const client = await w.connect(true);
     await client.prepare(8);
-    await client.prepare(8);
+    await client.prepareUpTo(8, 2);
+    await client.prepareUpTo(8, 1);
     expect(await client.prepared(8)).toBe(2);
     const text = randomText(w.spec, 7, 1);
     for (const dealt of [false, false, true]) {

@@ -44,9 +44,14 @@ export function lessThanSecrets(out: usize, r: usize, n: i32, ring: i32, blocks:
       let word: u64 = 0;
       for (let lane: i32 = 0; lane < 4 && w * 4 + lane < blocks; lane++) {
         const b = w * 4 + lane;
-        const bits = <u32>(((x & low) >> (4 * b)) & 15);
-        let monomials: u64 = 0;
-        for (let m: u32 = 1; m < 16; m++) if ((bits & m) == m) monomials |= (<u64>1) << m;
+        const bits = (x & low) >> (4 * b);
+        // All products of the four bits, by doubling: with bit i the set of monomials so far is there once more, times it.
+        let monomials: u64 = 1;
+        monomials |= (monomials << 1) & (0 - (bits & 1));
+        monomials |= (monomials << 2) & (0 - ((bits >> 1) & 1));
+        monomials |= (monomials << 4) & (0 - ((bits >> 2) & 1));
+        monomials |= (monomials << 8) & (0 - ((bits >> 3) & 1));
+        monomials &= 0xfffe;
         if (b == 0) monomials |= top;
         word |= monomials << (16 * lane);
       }

@@ -1,6 +1,15 @@
 // Modular Fourier functions (protocols/periodic.ts). Cosines come from this module's own arithmetic on f64, which
 // WebAssembly defines to the bit: both parties get the same public integers in any engine.
 
+// 1.5·2^52: a sum with it has no bits after the point, and its mantissa is the nearest integer (|x| < 2^51).
+const SHIFTER: f64 = 6755399441055744.0;
+
+// @ts-ignore: decorator
+@inline
+function rounded(x: f64): i64 {
+  return reinterpret<i64>(x + SHIFTER) - reinterpret<i64>(SHIFTER);
+}
+
 let cosine: f64 = 0;
 let sine: f64 = 0;
 
@@ -40,8 +49,8 @@ export function fourierSecrets(out: usize, r: usize, n: i32, bits: i32, harmonic
     let s = s1;
     for (let h: i32 = 0; h < harmonics; h++) {
       const row = out + ((<usize>(2 * h) * <usize>n + <usize>i) << 3);
-      store<i64>(row, <i64>nearest(c * unit));
-      store<i64>(row + (<usize>n << 3), <i64>nearest(s * unit));
+      store<i64>(row, rounded(c * unit));
+      store<i64>(row + (<usize>n << 3), rounded(s * unit));
       const next = c * cs - s * ss;
       s = s * cs + c * ss;
       c = next;
@@ -70,8 +79,8 @@ export function fourierEvaluate(
       const a = load<f64>(coefficients + (<usize>h << 3));
       const b = load<f64>(coefficients + (<usize>(h + harmonics) << 3));
       const row = shares + ((<usize>(2 * h) * <usize>n + <usize>i) << 3);
-      sum += <i64>nearest(a * c + b * s) * load<i64>(row);
-      sum += <i64>nearest(a * s - b * c) * load<i64>(row + (<usize>n << 3));
+      sum += rounded(a * c + b * s) * load<i64>(row);
+      sum += rounded(a * s - b * c) * load<i64>(row + (<usize>n << 3));
       const next = c * cs - s * ss;
       s = s * cs + c * ss;
       c = next;
@@ -98,7 +107,7 @@ export function fourierClear(
     for (let h: i32 = 0; h < harmonics; h++) {
       const a = load<f64>(coefficients + (<usize>h << 3));
       const b = load<f64>(coefficients + (<usize>(h + harmonics) << 3));
-      sum += <i64>nearest(a * c + b * s) * unit;
+      sum += rounded(a * c + b * s) * unit;
       const next = c * cs - s * ss;
       s = s * cs + c * ss;
       c = next;
