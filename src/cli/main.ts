@@ -14,7 +14,7 @@ import { plan } from "./plan.ts";
 import { pretrain } from "./pretrain.ts";
 import { study } from "./study.ts";
 
-const VERSION = "0.2.0";
+const VERSION = "0.3.0";
 const MODEL = "a Hugging Face folder, or demo";
 const SHAPE = "a Hugging Face folder, demo, or one of bert-tiny, bert-mini, bert-base, bert-large, roberta-base";
 

@@ -57,6 +57,29 @@ describe("results", () => {
     expect(measured.seconds.online).toBeGreaterThan(0);
   });
 
+  it("bench compares pairs over a network, several texts side by side on two threads, and draws", async () => {
+    const svg = join(dir, "bench.svg");
+    const args = ["bench", "bert-tiny", "--length", "8", "--runs", "1", "--svg", svg, "--json"];
+    const pairs = await mpcformer(...args, "--pairs", "quad+2quad,exact+exact", "--batch", "2", "--threads", "2");
+    const [quad, exact] = JSON.parse(pairs.out);
+    expect([quad.gelu, quad.softmax, exact.gelu, exact.softmax]).toEqual(["quad", "2quad:5", "exact", "exact"]);
+    expect(quad.online.flights).toBeLessThan(exact.online.flights);
+    for (const result of [quad, exact]) expect(result.max_abs_logit_error).toBeLessThan(0.05);
+    expect(await readFile(svg, "utf8")).toMatch(/^<svg .*quad \+ 2quad:5.*<\/svg>\n$/s);
+    // 5 ms there, 5 ms back: 42 flights take 210 ms at least.
+    const slow = JSON.parse((await mpcformer(...args, "--network", "10,1000")).out);
+    expect(slow.seconds.online).toBeGreaterThan(0.2);
+    for (const party of ["client", "server"]) expect(slow.spent[party].norm.waiting).toBeGreaterThan(0);
+    expect(await readFile(svg, "utf8")).toContain("10,1000");
+  });
+
+  it("doctor says what runs", async () => {
+    const found = JSON.parse((await mpcformer("doctor", "--json")).out);
+    expect(["wasm", "x86-64-v3", "x86-64-v4"]).toContain(found.kernels);
+    expect(found.gmacs.words).toBeGreaterThan(0.01);
+    expect((await mpcformer("doctor")).out).toMatch(/^Node\.js v\d+.*\nkernels: /);
+  });
+
   it("demo answers with the model that ships, and shows what was seen", async () => {
     const { code, out } = await mpcformer("demo", "an absolute delight from start to finish", "--json");
     expect(code).toBe(0);
@@ -121,6 +144,11 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["no address", ["infer", "SECRET", "--server", "here"], /is no address: write host:port/],
     ["an open network", ["infer", "SECRET", "--server", "10.0.0.1:1"], /not encrypted/],
     ["no text", ["infer"], /give a text, or --file F/],
+    ["no network", ["bench", "bert-tiny", "--length", "8", "--network", "fast"], /--network takes loopback, lan, wan/],
+    ["no pairs", ["bench", "bert-tiny", "--length", "8", "--pairs", "quad"], /--pairs takes all, or pairs/],
+    ["no threads", ["deal", "--threads", "0", "--listen", "127.0.0.1:0"], /--threads takes a whole number/],
+    ["ahead without a store", ["infer", "text", "--ahead", "1"], /give --store DIR/],
+    ["no compiler", ["build-native", "--cc", "/no/such/cc"], /no C compiler|x64 alone|Node's headers/],
     ["a bad deadline", ["deal", "--deadline", "-1", "--listen", "127.0.0.1:0"], /--deadline takes seconds/],
   ];
   it.each(wrong)("%s", async (_what, args, message) => {
