@@ -60,6 +60,8 @@ export interface BenchResult {
   readonly macs: number;
   readonly steps: Cost["steps"];
   readonly peak_rss_mb: MeasuredRun["peakRssMb"];
+  /** How much the peaks rose over the second half of the runs. */
+  readonly late_growth_mb: MeasuredRun["peakRssMb"];
   readonly max_abs_logit_error: number;
 }
 
@@ -125,7 +127,6 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
   const { measured, all } = await run(name, source, texts, runs + 1, link, options.threads);
   // The first run also brings the weights and tables: it counts as setup.
   const [first, ...rest] = all;
-  const [client] = [rest.map((r) => r.cpuSeconds.client)];
   const server = measured.server.filter((m) => m.phase === "online").slice(1);
   const perRun = (phases: readonly Measured[]) =>
     rest.map((_, i) => sum(phases.slice(batch * (i + 1), batch * (i + 2)), (m) => m.cpuSeconds));
@@ -151,14 +152,15 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
     },
     matrix_seconds: await matrixSeconds(cost, batch, threads),
     cpu_seconds: {
-      client: median(client),
+      client: median(rest.map((r) => r.cpuSeconds.client)),
       server: median(offline.map((seconds, i) => seconds + server[i].cpuSeconds)),
       dealer: median(perRun(measured.dealer)),
     },
     spent: { client: medians(rest.map((r) => r.spent)), server: medians(server.map((m) => m.spent ?? {})) },
     macs: batch * cost.macs,
     steps: cost.steps,
-    peak_rss_mb: all[all.length - 1].peakRssMb,
+    peak_rss_mb: all[runs].peakRssMb,
+    late_growth_mb: growth(all[Math.ceil(runs / 2)].peakRssMb, all[runs].peakRssMb),
     max_abs_logit_error: Math.max(
       ...all.flatMap((r) => r.logits.flatMap((row, i) => row.map((x, j) => Math.abs(x - expected[i][j])))),
     ),
@@ -227,6 +229,10 @@ async function matrixSeconds(cost: Cost, batch: number, threads: number): Promis
   return batch * sum(seconds, (s) => s);
 }
 
+function growth(from: MeasuredRun["peakRssMb"], to: MeasuredRun["peakRssMb"]): MeasuredRun["peakRssMb"] {
+  return { client: to.client - from.client, server: to.server - from.server, dealer: to.dealer - from.dealer };
+}
+
 function sum<T>(items: readonly T[], f: (item: T) => number): number {
   return items.reduce((total, item) => total + f(item), 0);
 }
@@ -267,7 +273,10 @@ function printResult(r: BenchResult, cost: Cost): void {
     `bytes online: ${formatBytes(r.online.bytes.client_to_server)} to the server, ${formatBytes(r.online.bytes.server_to_client)} back; offline: ${formatBytes(r.offline.bytes.dealer_to_server)} dealer to server, ${formatBytes(r.offline.bytes.client_to_server)} client to server`,
   );
   const { client, server, dealer } = r.peak_rss_mb;
-  print(`peak memory: client ${client} MB, server ${server} MB, dealer ${dealer} MB`);
+  const late = r.late_growth_mb;
+  print(
+    `peak memory: client ${client} MB, server ${server} MB, dealer ${dealer} MB; in the second half of the runs it rose by ${Math.max(late.client, late.server, late.dealer)} MB`,
+  );
   print(`largest logit error against floats: ${r.max_abs_logit_error.toFixed(5)}`);
 }
 

@@ -8,7 +8,7 @@ import { Dealer } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { dealProgram, type Progress } from "./engine.ts";
+import { dealProgram } from "./engine.ts";
 import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
@@ -25,7 +25,6 @@ interface Waiting<M> {
 }
 
 export interface DealerOptions {
-  readonly progress?: Progress;
   /** One line for people: sessions begun and ended; never a seed. */
   readonly log?: (line: string) => void;
   /** What each session took here. */
@@ -104,7 +103,7 @@ export class DealerService {
     );
     try {
       const emit = (step: Step, packed: Uint8Array) => channel.send("offline", step.id, [packed]);
-      await dealProgram(dealer, emit, this.options.progress, (step) => arriving.until(step));
+      await dealProgram(dealer, emit, (step) => arriving.until(step));
     } finally {
       dealer.close();
     }

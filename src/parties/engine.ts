@@ -4,7 +4,7 @@ import type { Step } from "../program/steps.ts";
 import { protocolOf, trafficOf } from "../protocols/all.ts";
 import { blockBytes, slotTraffic } from "../protocols/cost.ts";
 import { clientShareIsRead } from "../protocols/linear.ts";
-import { type Block, type ClientOffline, type Dealer, elements, type Party } from "../protocols/protocol.ts";
+import { type Block, type ClientOffline, type Dealer, elements, lengthOf, type Party } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Meter } from "./meter.ts";
@@ -27,6 +27,25 @@ export function packAll(ring: Ring, words: readonly Words[], blocks: readonly Bl
   return packed;
 }
 
+/** Unpacks blocks into one tensor, one behind the other. */
+export function unpackAll(ring: Ring, out: Words, packed: Uint8Array, blocks: readonly Block[]): void {
+  let at = 0;
+  partsOf(out, blocks).forEach((part, i) => {
+    const size = blockBytes(blocks[i]);
+    ring.unpackBits(part, packed.subarray(at, at + size), blocks[i].bits);
+    at += size;
+  });
+}
+
+/** The blocks of a tensor that has them one behind the other. */
+function partsOf(words: Words, blocks: readonly Block[]): Words[] {
+  let at = 0;
+  return blocks.map(({ length }) => {
+    at += length;
+    return words.part(at - length, length);
+  });
+}
+
 /** Unpacks the index-th of several blocks. */
 export function unpackOne(ring: Ring, out: Words, packed: Uint8Array, blocks: readonly Block[], index: number): void {
   let at = 0;
@@ -41,22 +60,19 @@ export function unpackOne(ring: Ring, out: Words, packed: Uint8Array, blocks: re
 export async function dealProgram(
   d: Dealer,
   emit: (step: Step, packed: Uint8Array) => Promise<void>,
-  progress?: Progress,
   ready?: (step: Step) => Promise<void>,
 ): Promise<void> {
-  const { steps } = d.program;
-  for (const step of steps) {
+  for (const step of d.program.steps) {
     const protocol = protocolOf(step);
     await ready?.(step);
     protocol.deal?.(d, step);
     const correction = d.takeCorrection();
-    const block = trafficOf(step, d.program).dealt;
-    if (correction?.length !== block?.length)
+    const blocks = trafficOf(step, d.program).dealt ?? [];
+    if ((correction?.length ?? 0) !== lengthOf(blocks))
       throw new Error(`step ${step.id}: what was dealt is not what is declared`);
-    const packed = correction !== null && block ? packAll(d.ring, [correction], [block]) : null;
+    const packed = correction === null ? null : packAll(d.ring, partsOf(correction, blocks), blocks);
     d.done(step);
     if (packed !== null) await emit(step, packed);
-    progress?.(step.id + 1, steps.length);
     await breathe();
   }
 }

@@ -4,6 +4,7 @@ import { type Block, type Material, SHARE } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { unpackAll } from "./engine.ts";
 
 type Table = "dealt" | "ahead" | "share";
 const TABLES: readonly Table[] = ["dealt", "ahead", "share"];
@@ -29,9 +30,9 @@ export class StoredMaterial implements Material {
     this.entries.set(`${table}:${step}`, packed);
   }
 
-  dealt(ring: Ring, step: Step, block: Block, out: Words): void {
-    if (this.role === "client") this.withDealer.words(ring, out, step.id, SHARE, block.bits);
-    else ring.unpackBits(out, this.take("dealt", step), block.bits);
+  dealt(ring: Ring, step: Step, blocks: readonly Block[], out: Words): void {
+    if (this.role === "client") this.withDealer.words(ring, out, step.id, SHARE);
+    else unpackAll(ring, out, this.take("dealt", step), blocks);
   }
 
   ahead(ring: Ring, step: Step, block: Block, out: Words): void {

@@ -7,7 +7,7 @@ import type { TokenizerFiles } from "../models/tokenizer.ts";
 import type { Weights } from "../program/spec.ts";
 import type { Program } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
-import { blockBytes } from "../protocols/cost.ts";
+import { blockBytes, bytesOf } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -161,8 +161,8 @@ export class ServerService {
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
     const take = async () => {
       for (const step of program.steps) {
-        const block = trafficOf(step, program).dealt;
-        if (block) material.put("dealt", step.id, await dealer.receive("offline", step.id, blockBytes(block)));
+        const size = bytesOf(trafficOf(step, program).dealt ?? []);
+        if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
       }
     };
     // The dealer deals what it can while later weights are still on their way.

@@ -8,17 +8,17 @@
  * opens masked and enters polynomials as the variable kind "bit". Flights: ceil(log2 of the number of blocks) + 1.
  */
 import type { Program, StepOf } from "../program/steps.ts";
-import { type Block, CLIENT_MASK, elements, type Protocol, SERVER_MASK } from "./protocol.ts";
+import { type Block, CLIENT_MASK, elements, lengthOf, type Protocol, SERVER_MASK } from "./protocol.ts";
 
-function monomials(step: StepOf<"lessThan">, program: Program): Block {
-  return { length: elements(program.values[step.x]) * Math.ceil(step.blocks / 4), bits: 64 };
+function monomials(step: StepOf<"lessThan">, program: Program): Block[] {
+  return [{ length: elements(program.values[step.x]) * Math.ceil(step.blocks / 4), bits: 64 }];
 }
 
 export const lessThan: Protocol<"lessThan"> = {
   traffic: (step, program) => ({ dealt: monomials(step, program) }),
 
   deal(d, step) {
-    const secret = d.temp(monomials(step, d.program).length);
+    const secret = d.temp(lengthOf(monomials(step, d.program)));
     d.ring.lessThanSecrets(secret, d.get("full", step.x), d.value(step.x).ring, step.blocks);
     d.dealBits(step, secret);
   },
@@ -30,15 +30,15 @@ export const lessThan: Protocol<"lessThan"> = {
   },
 };
 
-function ands(step: StepOf<"carry">, program: Program): Block {
-  return { length: elements(program.values[step.x]), bits: 2 * (step.nodes >> 1) };
+function ands(step: StepOf<"carry">, program: Program): Block[] {
+  return [{ length: elements(program.values[step.x]), bits: 2 * (step.nodes >> 1) }];
 }
 
 export const carry: Protocol<"carry"> = {
   traffic: (step, program) => ({ dealt: ands(step, program) }),
 
   deal(d, step) {
-    const secret = d.temp(ands(step, d.program).length);
+    const secret = d.temp(lengthOf(ands(step, d.program)));
     d.ring.carrySecrets(secret, d.get("full", step.x), step.nodes);
     d.dealBits(step, secret);
   },

@@ -114,7 +114,7 @@ function stepCost(step: Step, program: Program): StepCost {
     kind: step.kind === "open" ? `open ${step.mode}` : step.kind,
     bits: t.fromClient?.bits ?? t.fromServer?.bits ?? 0,
     online: { client_to_server: one(t.fromClient), server_to_client: one(t.fromServer) },
-    offline: { dealer_to_server: one(t.dealt), client_to_server: one(t.ahead) },
+    offline: { dealer_to_server: bytesOf(t.dealt ?? []), client_to_server: one(t.ahead) },
     macs: macsOf(step, program),
   };
 }

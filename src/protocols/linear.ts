@@ -55,7 +55,7 @@ function centred(s: Scope, step: Linear, y: Words): Words {
 export const linear: Protocol<"linear"> = {
   traffic(step, program) {
     const out = program.values[step.out];
-    return isDealt(step) ? { dealt: { length: elements(out), bits: out.ring } } : {};
+    return isDealt(step) ? { dealt: [{ length: elements(out), bits: out.ring }] } : {};
   },
 
   deal(d, step) {
@@ -78,7 +78,7 @@ export const linear: Protocol<"linear"> = {
     }
     const y = c.set("share", step.out, c.ring.alloc(sum.length));
     c.ring.negate(y, centred(c, step, sum));
-    if (isDealt(step)) c.ring.add(y, y, c.dealt(step, { length: y.length, bits: out.ring }));
+    if (isDealt(step)) c.ring.add(y, y, c.dealt(step, [{ length: y.length, bits: out.ring }]));
     c.ring.reduce(y, y, out.ring);
     return null;
   },
@@ -92,7 +92,7 @@ export const linear: Protocol<"linear"> = {
     }
     const y = p.set("share", step.out, p.ring.alloc(elements(out)));
     applyWeights(p, step, y, p.weights, (id) => serverPart(p, id));
-    if (isDealt(step)) p.ring.add(y, y, p.dealt(step, { length: y.length, bits: out.ring }));
+    if (isDealt(step)) p.ring.add(y, y, p.dealt(step, [{ length: y.length, bits: out.ring }]));
   },
 };
 

@@ -48,7 +48,7 @@ export const open: Protocol<"open"> = {
     if (step.mode === "toServer") return { fromClient: k };
     if (step.mode === "toClient") return { fromServer: k };
     if (step.mode === "exchange") {
-      return { ...(needsShares(step, program) ? { dealt: m } : {}), fromClient: k, fromServer: k };
+      return { ...(needsShares(step, program) ? { dealt: [m] } : {}), fromClient: k, fromServer: k };
     }
     return { ahead: k, fromServer: m };
   },
@@ -131,7 +131,7 @@ export const open: Protocol<"open"> = {
       p.set("public", step.out, truncate(p, step, sum));
       if (needsShares(step, p.program)) {
         const own = p.ring.alloc(length);
-        p.ring.copy(own, p.dealt(step, { length, bits: m }));
+        p.ring.copy(own, p.dealt(step, [{ length, bits: m }]));
         p.set("mask", step.out, own);
       }
     } else if (step.mode === "toServer" && p.isServer && other !== null) {

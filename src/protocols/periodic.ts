@@ -10,13 +10,13 @@
  */
 import type { Program, StepOf } from "../program/steps.ts";
 import { split } from "./linear.ts";
-import { type Block, elements, type Protocol } from "./protocol.ts";
+import { type Block, elements, lengthOf, type Protocol } from "./protocol.ts";
 
 type Fourier = StepOf<"fourier">;
 
-function block(step: Fourier, program: Program): Block {
+function blocks(step: Fourier, program: Program): Block[] {
   const out = program.values[step.out];
-  return { length: 2 * step.cosines.length * elements(out), bits: out.ring };
+  return [{ length: 2 * step.cosines.length * elements(out), bits: out.ring }];
 }
 
 /** The public factors' coefficients at their scale: cosines, then sines. */
@@ -25,10 +25,10 @@ export function factors(step: Fourier): Float64Array {
 }
 
 export const fourier: Protocol<"fourier"> = {
-  traffic: (step, program) => ({ dealt: block(step, program) }),
+  traffic: (step, program) => ({ dealt: blocks(step, program) }),
 
   deal(d, step) {
-    const secret = d.temp(block(step, d.program).length);
+    const secret = d.temp(lengthOf(blocks(step, d.program)));
     d.ring.fourierSecrets(
       secret,
       d.get("full", step.x),
@@ -41,7 +41,7 @@ export const fourier: Protocol<"fourier"> = {
   },
 
   run(p, step) {
-    const shares = p.dealt(step, block(step, p.program));
+    const shares = p.dealt(step, blocks(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.fourier(out, p.get("public", step.x), step.periodBits, step.stride, factors(step), shares);
     if (p.isServer) p.ring.addConstant(out, out, ...split(step.constant));

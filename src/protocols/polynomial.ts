@@ -14,18 +14,18 @@
 import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import { split } from "./linear.ts";
-import { type Block, type Dealer, elements, type Party, type Protocol } from "./protocol.ts";
+import { type Block, type Dealer, elements, lengthOf, type Party, type Protocol } from "./protocol.ts";
 
 type Polynomial = StepOf<"polynomial">;
 
-/** One secret monomial: for each variable the power of r and of β; and how many output elements share one element of it. */
-interface Term {
+/** One secret monomial Π r^powers β^tops over the variables, and its elements among those of all terms. */
+interface Term extends Block {
   readonly powers: readonly number[];
-  readonly bits: readonly number[];
+  /** For each variable, whether its β is a factor: 0 or 1. */
+  readonly tops: readonly number[];
+  /** Output elements that share one element of it. */
   readonly repeat: number;
-  /** Where its elements lie among those of all terms. */
   readonly offset: number;
-  readonly length: number;
 }
 
 /** The output before a row sum: as many elements as the widest operand. */
@@ -41,7 +41,10 @@ function isLifted(step: Polynomial, variable: Variable, program: Program): boole
 
 const bases = new WeakMap<Polynomial, readonly Term[]>();
 
-/** The secret monomials of a step, in a fixed order that all parties share. */
+/**
+ * The secret monomials of a step, in a fixed order that all parties share. A lifted variable's β comes with a public factor of
+ * 0 or 2^m, m its ring: of such a monomial m bits less count, and where none does it is left out.
+ */
 export function basis(step: Polynomial, program: Program): readonly Term[] {
   let terms = bases.get(step);
   if (terms === undefined) {
@@ -54,8 +57,9 @@ export function basis(step: Polynomial, program: Program): readonly Term[] {
 function makeBasis(step: Polynomial, program: Program): Term[] {
   const size = width(step, program);
   const found = new Map<string, Omit<Term, "offset" | "length">>();
+  const ring = program.values[step.out].ring;
   for (const monomial of step.monomials) {
-    let terms: { powers: number[]; bits: number[] }[] = [{ powers: [], bits: [] }];
+    let terms: { powers: number[]; tops: number[] }[] = [{ powers: [], tops: [] }];
     step.variables.forEach((variable, v) => {
       const degree = monomial.degrees[v];
       const choices: [number, number][] = [];
@@ -63,12 +67,17 @@ function makeBasis(step: Polynomial, program: Program): Term[] {
         choices.push([j, 0]);
         if (j < degree && (variable.kind === "bit" || isLifted(step, variable, program))) choices.push([j, 1]);
       }
-      terms = terms.flatMap((t) => choices.map(([j, b]) => ({ powers: [...t.powers, j], bits: [...t.bits, b] })));
+      terms = terms.flatMap((t) => choices.map(([j, b]) => ({ powers: [...t.powers, j], tops: [...t.tops, b] })));
     });
     for (const t of terms) {
-      const used = step.variables.filter((_, v) => t.powers[v] > 0 || t.bits[v] > 0);
-      if (used.length === 0) continue;
-      found.set(`${t.powers}|${t.bits}`, { ...t, repeat: Math.min(...used.map((u) => u.repeat)) });
+      const used = step.variables.filter((_, v) => t.powers[v] > 0 || t.tops[v] > 0);
+      const lost = step.variables.reduce(
+        (sum, u, v) => sum + (u.kind === "bit" ? 0 : t.tops[v]) * program.values[u.x].ring,
+        0,
+      );
+      if (used.length === 0 || lost >= ring) continue;
+      const repeat = Math.min(...used.map((u) => u.repeat));
+      found.set(`${t.powers}|${t.tops}`, { ...t, repeat, bits: ring - lost });
     }
   }
   const keys = [...found.keys()].sort((a, b) => (a < b ? -1 : 1));
@@ -81,17 +90,11 @@ function makeBasis(step: Polynomial, program: Program): Term[] {
   });
 }
 
-/** All terms' elements, one term behind the other. */
-function block(step: Polynomial, program: Program): Block {
-  const length = basis(step, program).reduce((sum, t) => sum + t.length, 0);
-  return { length, bits: program.values[step.out].ring };
-}
-
 export const polynomial: Protocol<"polynomial"> = {
-  traffic: (step, program) => ({ dealt: block(step, program) }),
+  traffic: (step, program) => ({ dealt: basis(step, program) }),
 
   deal(d, step) {
-    const secrets = d.temp(block(step, d.program).length);
+    const secrets = d.temp(lengthOf(basis(step, d.program)));
     for (const term of basis(step, d.program)) secretInto(d, step, term, secrets.part(term.offset, term.length));
     d.deal(step, secrets);
   },
@@ -99,7 +102,7 @@ export const polynomial: Protocol<"polynomial"> = {
   run(p, step) {
     const size = width(step, p.program);
     const sum = p.temp(size);
-    evaluate(p, step, p.dealt(step, block(step, p.program)), sum);
+    evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
     finish(p, step, sum);
   },
@@ -131,7 +134,9 @@ function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
     return { x: p.get("public", v.x), repeat: v.repeat, ring: p.value(v.x).ring, kind };
   });
   const monomials = step.monomials.map((m) => ({ constant: split(m.coefficient), degrees: m.degrees }));
-  const secrets = basis(step, p.program).map((t) => ({ ...t, share: shares.part(t.offset, t.length) }));
+  const secrets = basis(step, p.program).map(({ powers, tops, repeat, offset, length }) => {
+    return { powers, bits: tops, repeat, share: shares.part(offset, length) };
+  });
   p.ring.polynomial(out, p.isServer, variables, monomials, secrets);
 }
 
@@ -139,7 +144,7 @@ function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
 function secretInto(d: Dealer, step: Polynomial, term: Term, out: Words): void {
   let started = false;
   step.variables.forEach((variable, v) => {
-    const [j, b] = [term.powers[v], term.bits[v]];
+    const [j, b] = [term.powers[v], term.tops[v]];
     if (j === 0 && b === 0) return;
     const r = d.get("full", variable.x);
     const repeat = variable.repeat / term.repeat;

@@ -50,7 +50,7 @@ function ownMask(s: Scope, id: number): Words {
 export const product: Protocol<"matmul"> = {
   traffic(step, program) {
     const out = program.values[step.out];
-    return { dealt: { length: elements(out), bits: out.ring } };
+    return { dealt: [{ length: elements(out), bits: out.ring }] };
   },
 
   deal(d, step) {
@@ -73,6 +73,6 @@ export const product: Protocol<"matmul"> = {
       [x, first],
       [second, y],
     ]);
-    p.ring.add(out, out, p.dealt(step, dealtBlock(p, step)));
+    p.ring.add(out, out, p.dealt(step, [dealtBlock(p, step)]));
   },
 };

@@ -12,8 +12,8 @@ export interface Block {
 
 /** What one step sends. The declaration is the price list: the parties send and expect exactly this. */
 export interface Traffic {
-  /** Dealer to server, offline: the server's shares of the step's correlated secrets, one behind the other. */
-  readonly dealt?: Block;
+  /** Dealer to server, offline: the server's shares of the step's correlated secrets, one behind the other in one tensor. */
+  readonly dealt?: readonly Block[];
   /** Client to server, offline: what of the client's opening does not depend on the text. */
   readonly ahead?: Block;
   /** Client to server, online. */
@@ -174,9 +174,10 @@ export class ClientOffline extends Scope {
     this.masks = masks;
   }
 
-  dealt(step: Step, block: Block): Words {
-    const words = this.temp(block.length);
-    this.withDealer.words(this.ring, words, step.id, SHARE, block.bits);
+  /** Its share of what is dealt for a step; above the ring it is as it falls. */
+  dealt(step: Step, blocks: readonly Block[]): Words {
+    const words = this.temp(lengthOf(blocks));
+    this.withDealer.words(this.ring, words, step.id, SHARE);
     return words;
   }
 }
@@ -199,8 +200,8 @@ export interface ClientInput {
 
 /** Material of one run: everything a party has from the offline phase. */
 export interface Material {
-  /** This party's share of what is dealt for a step. */
-  dealt(ring: Ring, step: Step, block: Block, out: Words): void;
+  /** This party's share of what is dealt for a step; above the ring it is as it falls. */
+  dealt(ring: Ring, step: Step, blocks: readonly Block[], out: Words): void;
   /** Server: the client's offline message of an opening. */
   ahead(ring: Ring, step: Step, block: Block, out: Words): void;
   /** Client: its share of a linear result that later steps read. */
@@ -249,11 +250,16 @@ export class Party extends Scope {
     return this.role === "server";
   }
 
-  dealt(step: Step, block: Block): Words {
-    const words = this.temp(block.length);
-    this.material.dealt(this.ring, step, block, words);
+  dealt(step: Step, blocks: readonly Block[]): Words {
+    const words = this.temp(lengthOf(blocks));
+    this.material.dealt(this.ring, step, blocks, words);
     return words;
   }
+}
+
+/** Elements of all blocks. */
+export function lengthOf(blocks: readonly Block[]): number {
+  return blocks.reduce((sum, b) => sum + b.length, 0);
 }
 
 export function elements(value: Value): number {

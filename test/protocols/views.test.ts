@@ -40,7 +40,7 @@ async function collect(h: Harness, sessions: number, broken = false): Promise<Vi
     };
     const offline = (from: "dealer" | "client", step: number, packed: Uint8Array) => {
       const traffic = trafficOf(step);
-      see(`offline ${step} from ${from}`, packed, from === "dealer" ? [traffic.dealt!] : [traffic.ahead!]);
+      see(`offline ${step} from ${from}`, packed, from === "dealer" ? traffic.dealt! : [traffic.ahead!]);
     };
     try {
       (await h.secure(text, witness, offline)).run.close();
