@@ -127,10 +127,7 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
   const { measured, all } = await run(name, source, texts, runs + 1, link, options.threads);
   // The first run also brings the weights and tables: it counts as setup.
   const [first, ...rest] = all;
-  const server = measured.server.filter((m) => m.phase === "online").slice(1);
-  const perRun = (phases: readonly Measured[]) =>
-    rest.map((_, i) => sum(phases.slice(batch * (i + 1), batch * (i + 2)), (m) => m.cpuSeconds));
-  const offline = perRun(measured.server.filter((m) => m.phase === "offline"));
+  const online = measured.server.filter((m) => m.phase === "online").slice(1);
   const result: BenchResult = {
     model: name,
     length,
@@ -151,12 +148,8 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
       first_offline: first.seconds.offline,
     },
     matrix_seconds: await matrixSeconds(cost, batch, threads),
-    cpu_seconds: {
-      client: median(rest.map((r) => r.cpuSeconds.client)),
-      server: median(offline.map((seconds, i) => seconds + server[i].cpuSeconds)),
-      dealer: median(perRun(measured.dealer)),
-    },
-    spent: { client: medians(rest.map((r) => r.spent)), server: medians(server.map((m) => m.spent ?? {})) },
+    cpu_seconds: cpuSeconds(rest, measured, batch),
+    spent: { client: medians(rest.map((r) => r.spent)), server: medians(online.map((m) => m.spent ?? {})) },
     macs: batch * cost.macs,
     steps: cost.steps,
     peak_rss_mb: all[runs].peakRssMb,
@@ -166,6 +159,23 @@ async function measure(name: string, options: BenchOptions): Promise<{ result: B
     ),
   };
   return { result, cost };
+}
+
+/** Processor time of a run by party, offline and online: each text has its own session with the dealer. */
+function cpuSeconds(
+  runs: readonly MeasuredRun[],
+  { server, dealer }: Parties["measured"],
+  batch: number,
+): BenchResult["cpu_seconds"] {
+  const sessions = (phases: readonly Measured[]) =>
+    runs.map((_, i) => sum(phases.slice(batch * (i + 1), batch * (i + 2)), (m) => m.cpuSeconds));
+  const offline = sessions(server.filter((m) => m.phase === "offline"));
+  const online = server.filter((m) => m.phase === "online").slice(1);
+  return {
+    client: median(runs.map((r) => r.cpuSeconds.client)),
+    server: median(online.map((m, i) => m.cpuSeconds + offline[i])),
+    dealer: median(sessions(dealer)),
+  };
 }
 
 async function run(

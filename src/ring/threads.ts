@@ -11,7 +11,8 @@ type Kernel = keyof Kernels;
 const NAMES = ["matmul", "matmulNarrow"] as const satisfies readonly Kernel[];
 export type ParallelKernel = (typeof NAMES)[number];
 
-const [WORK, DONE, FAILED] = [1, 2, 3];
+/** A thread's state: 0 before its first work, 2 behind work well done. */
+const [WORK, FAILED] = [1, 3];
 /** Numbers that a call may have. */
 const MOST_NUMBERS = 16;
 /** How often a finished caller looks before it sleeps: waking costs tens of microseconds. */
@@ -47,15 +48,12 @@ export class Threads {
       const control = new SharedArrayBuffer(8 + 8 * (2 + MOST_NUMBERS));
       const workerData = { module, memory: memory.wasm, control, names: NAMES, native };
       const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData });
-      worker.unref();
-      const state = new Int32Array(control, 0, 2);
       return new Promise<Thread>((resolve, reject) => {
         worker.once("error", reject);
-        const look = () => {
-          if (Atomics.load(state, 0) === DONE) resolve({ state, numbers: new Float64Array(control, 8) });
-          else setTimeout(look, 1);
-        };
-        look();
+        worker.once("message", () => {
+          worker.unref();
+          resolve({ state: new Int32Array(control, 0, 2), numbers: new Float64Array(control, 8) });
+        });
       });
     });
     return new Threads(await Promise.all(started));

@@ -1,5 +1,5 @@
 // One thread of a Ring's pool (threads.ts): waits for a kernel's name and numbers, runs it on the shared memory, says so.
-import { workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 
 const { module, memory, control, names, native } = workerData;
 const state = new Int32Array(control, 0, 2);
@@ -30,9 +30,8 @@ if (native !== null) {
   }
 }
 
-// state[0]: 0 idle, 1 there is work, 2 done, 3 failed. numbers: kernel, count, arguments.
-Atomics.store(state, 0, 2);
-Atomics.notify(state, 0);
+// state[0]: 0 nothing yet, 1 there is work, 2 done, 3 failed. numbers: kernel, count, arguments.
+parentPort.postMessage("ready");
 for (;;) {
   for (let now = Atomics.load(state, 0); now !== 1; now = Atomics.load(state, 0)) Atomics.wait(state, 0, now);
   let end = 2;
