@@ -31,10 +31,8 @@ const cases = {
   "mini wan ×16": { ...base, model: "bert-mini", network: "wan", batch: 16, runs: 3 },
   ...Object.fromEntries(
     ["quad", "relu", "exact"].flatMap((gelu) =>
-      ["2quad", "2relu", "2linear", "exact"].map((softmax) => [
-        `pair ${gelu}+${softmax}`,
-        { ...base, gelu, softmax, runs: 3 },
-      ]),
+      // Not 2linear: the rows of random weights' scores do not stay positive.
+      ["2quad", "2relu", "exact"].map((softmax) => [`pair ${gelu}+${softmax}`, { ...base, gelu, softmax, runs: 3 }]),
     ),
   ),
 };
