@@ -7,7 +7,7 @@ import type { TokenizerFiles } from "../models/tokenizer.ts";
 import type { Weights } from "../program/spec.ts";
 import type { Program } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
-import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly log?: (line: string) => void;
   /** What each phase took here. */
   readonly measured?: (phase: Measured) => void;
+  /** Bytes of material that may wait for one connection's run; 8 GB unless given. */
+  readonly mostWaitingBytes?: number;
 }
 
 /** One text's worth of material that waits for its run. */
@@ -49,8 +51,12 @@ interface Compiled {
   readonly program: Program;
   readonly fingerprint: string;
   readonly weights: ServerWeights;
+  /** Of the material of one text. */
+  readonly materialBytes: number;
 }
 
+/** What may wait for one connection, unless told. */
+const MOST_WAITING_BYTES = 8e9;
 /** Compiled lengths kept: all buckets and a few more. */
 const KEPT_PROGRAMS = 24;
 
@@ -105,6 +111,12 @@ export class ServerService {
     if (compiled.fingerprint !== request.program) {
       throw new PartyError("client and server compile different programs: install the same release on both sides");
     }
+    // Before any is made: a peer must not fill this machine's memory.
+    const bytes = waiting.reduce((sum, w) => sum + w.compiled.materialBytes, compiled.materialBytes);
+    if (bytes > (this.options.mostWaitingBytes ?? MOST_WAITING_BYTES))
+      throw new PartyError(
+        "the material of so many texts is more than this server holds for one run: ask about fewer at once",
+      );
     if (request.request === "use") {
       waiting.push({ compiled, material: await this.claim(request.session, compiled) });
       return channel.sendJson(0, { accepted: true });
@@ -256,8 +268,10 @@ export class ServerService {
     if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
     const promise = (async () => {
       const program = compile(model.spec, model.plan, length);
+      const { dealer_to_server, client_to_server } = costOf(program).offline.bytes;
       return {
         program,
+        materialBytes: dealer_to_server + client_to_server,
         fingerprint: await messages.fingerprint(program),
         weights: await this.integers.for(program, () => this.floats()),
       };

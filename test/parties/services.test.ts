@@ -53,7 +53,11 @@ async function listen(serve: (channel: Channel) => Promise<void>, peer: string):
 const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { ...DEADLINE, peer });
 
 /** A dealer, a server with a random model, and a way to connect clients. */
-async function world(overrides: Partial<ModelSpec> = {}, modelId = hex(randomKey())) {
+async function world(
+  overrides: Partial<ModelSpec> = {},
+  modelId = hex(randomKey()),
+  serving: { readonly mostWaitingBytes?: number } = {},
+) {
   const spec = { ...TINY, ...overrides };
   const weights = randomWeights(spec, 5);
   const texts = Array.from({ length: 10 }, (_, i) => randomText(spec, 4 + i, i));
@@ -65,7 +69,7 @@ async function world(overrides: Partial<ModelSpec> = {}, modelId = hex(randomKey
   const server = new ServerService(
     ring,
     { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
-    { connectDealer: () => dial(dealerPort, "dealer"), store },
+    { connectDealer: () => dial(dealerPort, "dealer"), store, ...serving },
   );
   const serverPort = await listen((c) => server.serve(c), "client");
   const clientRing = await Ring.create();
@@ -244,6 +248,20 @@ describe("failures", () => {
         error: expect.stringMatching(expected),
       });
     }
+  });
+
+  it("more texts at once than the server holds material for are refused before any more is made", async () => {
+    const bytes = 300_000;
+    const w = await world({}, undefined, { mostWaitingBytes: bytes });
+    const { offline } = costOf(compile(w.spec, w.plan, 8));
+    const each = offline.bytes.dealer_to_server + offline.bytes.client_to_server;
+    const fit = Math.floor(bytes / each);
+    expect(fit).toBeGreaterThan(0);
+    const texts = Array.from({ length: fit + 1 }, (_, i) => randomText(w.spec, 7, i));
+    const client = await w.connect();
+    expect((await client.inferAll(texts.slice(1))).logits.length).toBe(fit);
+    await expect(client.inferAll(texts)).rejects.toThrow(/ask about fewer at once/);
+    expect(w.clientRing.memory.bytesInUse).toBe(0);
   });
 
   it("a dealer that gets two different models of one session refuses both", async () => {
