@@ -99,16 +99,18 @@ export const linear: Protocol<"linear"> = {
 /** y = Σ_terms x·W + bias, the mean removed where the step asks. */
 export function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
   const { rows, columns } = s.value(step.out);
-  const sum = s.temp(y.length);
+  const sum = step.centre ? s.temp(y.length) : y;
   const bias = weights.bias(step);
-  s.ring.zero(sum);
   if (bias?.length === sum.length) s.ring.copy(sum, bias);
-  else if (bias !== null) s.ring.addRow(sum, sum, bias, rows, columns);
+  else {
+    s.ring.zero(sum);
+    if (bias !== null) s.ring.addRow(sum, sum, bias, rows, columns);
+  }
   for (const term of step.terms) {
     if (term.weight.kind === "identity") s.ring.addScaled(sum, x(term.x), ...split(term.weight.factor));
     else weights.apply(term.weightId, sum, x(term.x), rows);
   }
-  s.ring.copy(y, centred(s, step, sum));
+  if (step.centre) s.ring.centre(y, sum, rows, columns);
 }
 
 /** x + r_C: what the server holds, or a value known to both less the server's own mask. */

@@ -100,11 +100,13 @@ export const polynomial: Protocol<"polynomial"> = {
   },
 
   run(p, step) {
-    const size = width(step, p.program);
-    const sum = p.temp(size);
+    const value = p.value(step.out);
+    const out = p.set("share", step.out, p.ring.alloc(elements(value)));
+    const sum = step.rowSum ? p.temp(width(step, p.program)) : out;
     evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
-    finish(p, step, sum);
+    if (step.rowSum) p.ring.rowSum(out, sum, value.rows, sum.length / value.rows);
+    if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...split(step.constant));
   },
 };
 
@@ -117,15 +119,6 @@ function addAddend(p: Party, addend: Polynomial["addends"][number], sum: Words):
     x = wide;
   }
   p.ring.addScaled(sum, x, ...split(addend.coefficient));
-}
-
-/** Row sums, and the public constant, which the server adds. */
-function finish(p: Party, step: Polynomial, sum: Words): void {
-  const value = p.value(step.out);
-  const out = p.set("share", step.out, p.ring.alloc(elements(value)));
-  if (step.rowSum) p.ring.rowSum(out, sum, value.rows, sum.length / value.rows);
-  else p.ring.copy(out, sum);
-  if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...split(step.constant));
 }
 
 function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
