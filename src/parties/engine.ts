@@ -131,16 +131,18 @@ export async function runProgram(
       });
     }
     const opens = slots[flight].opens.map((id) => steps[id]);
-    if (opens.length > 0) await exchange(texts, channel, flight, opens, meter, witness);
+    const coming = [...opens, ...(slots[flight + 1]?.local ?? []).map((id) => steps[id])];
+    if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, meter, witness);
     progress?.(flight + 1, slots.length);
   }
 }
 
+/** One flight: `opens` cross the wire in it; `coming` are the steps that this party can make ready for while it waits. */
 async function exchange(
   texts: readonly Party[],
   channel: Channel,
   flight: number,
-  opens: readonly Step[],
+  { opens, coming }: { readonly opens: readonly Step[]; readonly coming: readonly Step[] },
   meter: Meter,
   witness?: Witness,
 ): Promise<void> {
@@ -159,8 +161,11 @@ async function exchange(
     sending = sent;
   }
   const size = theirs.reduce((sum, b) => sum + blockBytes(b), 0);
-  const all =
-    theirs.length > 0 ? await meter.wait(group, channel.receive("online", flight, size * texts.length)) : null;
+  const arriving = theirs.length > 0 ? channel.receive("online", flight, size * texts.length) : null;
+  // As above.
+  arriving?.catch(() => {});
+  if (arriving !== null) await fetchFor(texts, coming, meter);
+  const all = arriving === null ? null : await meter.wait(group, arriving);
   meter.compute(group, () => {
     texts.forEach((p, i) => {
       const message = all?.subarray(i * size, (i + 1) * size) ?? null;
@@ -169,6 +174,19 @@ async function exchange(
     });
   });
   if (sending !== null) await meter.wait(group, sending);
+}
+
+/** What was dealt for the coming steps: work that the message on its way has nothing to do with. */
+async function fetchFor(texts: readonly Party[], coming: readonly Step[], meter: Meter): Promise<void> {
+  for (const step of coming) {
+    const blocks = trafficOf(step, texts[0].program).dealt;
+    if (blocks === undefined) continue;
+    for (const p of texts) {
+      // What was sent may still be on its way out of this process.
+      await breathe();
+      meter.compute(step.group, () => p.fetch(step, blocks));
+    }
+  }
 }
 
 /** This party's part of one flight, packed. */

@@ -84,7 +84,11 @@ export class Scope {
 
   /** Scratch that lives until the end of the step. */
   temp(length: number): Words {
-    const words = this.ring.alloc(length);
+    return this.keepTemp(this.ring.alloc(length));
+  }
+
+  /** Makes words scratch of the present step. */
+  protected keepTemp(words: Words): Words {
     this.temporaries.push(words);
     return words;
   }
@@ -216,6 +220,7 @@ export class Party extends Scope {
   readonly weights: ServerWeights | null;
   readonly input: ClientInput | null;
   private readonly sent = new Map<number, Words>();
+  private readonly fetched = new Map<number, Words>();
 
   constructor(
     ring: Ring,
@@ -250,10 +255,26 @@ export class Party extends Scope {
     return this.role === "server";
   }
 
-  dealt(step: Step, blocks: readonly Block[]): Words {
-    const words = this.temp(lengthOf(blocks));
+  /** Makes what was dealt for a later step ready, while this party has nothing else to do. */
+  fetch(step: Step, blocks: readonly Block[]): void {
+    if (this.fetched.has(step.id)) return;
+    const words = this.ring.alloc(lengthOf(blocks));
+    this.fetched.set(step.id, words);
     this.material.dealt(this.ring, step, blocks, words);
-    return words;
+  }
+
+  /** What was dealt for a step, as scratch of it: fetched before or now. */
+  dealt(step: Step, blocks: readonly Block[]): Words {
+    this.fetch(step, blocks);
+    const words = this.fetched.get(step.id)!;
+    this.fetched.delete(step.id);
+    return this.keepTemp(words);
+  }
+
+  override close(): void {
+    for (const words of this.fetched.values()) this.ring.free(words);
+    this.fetched.clear();
+    super.close();
   }
 }
 
