@@ -4,6 +4,7 @@
  * | name  | form                      | cost in the engine                | without distillation |
  * |-------|---------------------------|-----------------------------------|----------------------|
  * | exact | x·Φ(x)                    | a Fourier series on the range     | as the model         |
+ * | tanh  | its tanh form (GPT-2)     | a Fourier series on the range     | as the model         |
  * | quad  | 0.125·x² + 0.25·x + 0.5   | one square                        | needs distillation   |
  * | relu  | max(x, 0)                 | one comparison                    | close, a little off  |
  */
@@ -19,6 +20,14 @@ export const geluApproximations: readonly Approximation[] = [
     formula: "x·Φ(x)",
     source: "Hendrycks and Gimpel, arXiv:1606.08415",
     apply: (ops, x) => ops.smooth(x, "gelu"),
+  },
+  {
+    name: "tanh",
+    kind: "gelu",
+    description: "GELU's tanh form, which GPT-2 was made with, evaluated on its calibrated range",
+    formula: "x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))",
+    source: "Hendrycks and Gimpel, arXiv:1606.08415",
+    apply: (ops, x) => ops.smooth(x, "gelu-tanh"),
   },
   {
     name: "quad",

@@ -1,5 +1,5 @@
 /**
- * The registry of stand-ins for the functions that cost most in multi-party computation: GELU and softmax.
+ * The registry of stand-ins for the functions that cost most in multi-party computation: GELU, SiLU and softmax.
  *
  * To add one, write an `Approximation` in one file and call `register` before a model is loaded: its form over `Ops<T>` is
  * all that every interpreter (trace, floats, fixed point, parties, training) needs.
@@ -7,10 +7,11 @@
 
 import type { Ops } from "../program/ops.ts";
 import { geluApproximations } from "./gelu.ts";
+import { siluApproximations } from "./silu.ts";
 import { softmaxApproximations } from "./softmax.ts";
 
 /** What an approximation stands in for. A softmax entry gives the *unnormalised* weights; `weightedMean` normalises. */
-export type ApproximationKind = "gelu" | "softmax";
+export type ApproximationKind = "gelu" | "silu" | "softmax";
 
 /** One stand-in: how people find it, and its one definition over the program's operations. */
 export interface Approximation {
@@ -23,7 +24,7 @@ export interface Approximation {
   readonly source: string;
   /** The default of its parameter; absent: it takes none. */
   readonly parameter?: number;
-  /** `x`: the intermediate layer's output (gelu), or the scores, those of padded keys being 0 (softmax). */
+  /** `x`: the intermediate (gate) layer's output, or the scores, those of keys that don't count being 0 (softmax). */
   apply<T>(ops: Ops<T>, x: T, parameter: number): T;
 }
 
@@ -62,6 +63,11 @@ export function gelu(name: string): BoundApproximation {
   return bind("gelu", name);
 }
 
+/** The SiLU stand-in of this name, `name` or `name:number`. @throws an Error that lists the known ones. */
+export function silu(name: string): BoundApproximation {
+  return bind("silu", name);
+}
+
 /** The softmax stand-in of this name, `name` or `name:number`. @throws an Error that lists the known ones. */
 export function softmax(name: string): BoundApproximation {
   return bind("softmax", name);
@@ -93,4 +99,4 @@ function parameterOf(entry: Approximation, text: string): number {
   return Number(text);
 }
 
-for (const entry of [...geluApproximations, ...softmaxApproximations]) register(entry);
+for (const entry of [...geluApproximations, ...siluApproximations, ...softmaxApproximations]) register(entry);

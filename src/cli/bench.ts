@@ -7,17 +7,20 @@ import { classifier } from "../models/bert.ts";
 import { compile } from "../models/calibrate.ts";
 import { randomText } from "../models/catalog.ts";
 import type { Measured, SpentByGroup } from "../parties/meter.ts";
-import { FloatOps } from "../program/float.ts";
-import type { TokenizedText } from "../program/spec.ts";
-import { PlanError } from "../program/steps.ts";
+import { FloatOps, type Matmul } from "../program/float.ts";
+import { isDecoder, type TokenizedText } from "../program/spec.ts";
+import { oneTurn, PlanError } from "../program/steps.ts";
 import { type Cost, costOf } from "../protocols/cost.ts";
 import { nativeLevel } from "../ring/native.ts";
 import { Ring } from "../ring/ring.ts";
+import { generateResult, printGenerate } from "./bench-generate.ts";
 import { benchSvg, pairsSvg } from "./bench-report.ts";
 import { floatMatmul } from "./float.ts";
+import type { MeasuredGeneration } from "./generate.ts";
+import { median, sum } from "./numbers.ts";
 import { overridesOf, positive } from "./options.ts";
 import type { MeasuredRun } from "./parties.ts";
-import { costTable, lengthOf, type PlanOptions } from "./plan.ts";
+import { costTable, lengthOf, newTokensOf, type PlanOptions, shapeOf } from "./plan.ts";
 import { type Parties, runJson, startParties } from "./processes.ts";
 import { openSource, planJson, type Source } from "./source.ts";
 import { formatBytes, note, Progress, print, printJson, table, UsageError } from "./terminal.ts";
@@ -68,8 +71,10 @@ export interface BenchResult {
 
 /** Measures one pair of stand-ins, or several beside each other. */
 export async function bench(name: string, options: BenchOptions): Promise<void> {
+  const { source, matmul } = await opened(name, options);
+  if (isDecoder(source.spec)) return benchGenerate(name, options, source, matmul);
   if (options.pairs === undefined) {
-    const { result, cost } = await measure(name, options);
+    const { result, cost } = await measure(name, options, source, matmul);
     if (options.svg !== undefined) await writeFile(options.svg, benchSvg(result));
     if (options.json) return printJson(result);
     return printResult(result, cost);
@@ -78,7 +83,9 @@ export async function bench(name: string, options: BenchOptions): Promise<void> 
   for (const [gelu, softmax] of pairsOf(options.pairs)) {
     if (!options.json) note(`${gelu} + ${softmax}`);
     try {
-      results.push((await measure(name, { ...options, gelu, softmax })).result);
+      const pair = { ...options, gelu, softmax };
+      const { source, matmul } = await opened(name, pair);
+      results.push((await measure(name, pair, source, matmul)).result);
     } catch (error) {
       // Of all pairs, some do not fit some models.
       if (!(error instanceof PlanError) || options.pairs !== "all") throw error;
@@ -108,30 +115,56 @@ function linkFlags(network: string): string[] {
   return ["--link", `${roundTrip / 2},${megabits}`];
 }
 
-async function measure(name: string, options: BenchOptions): Promise<{ result: BenchResult; cost: Cost }> {
-  const [batch, runs] = [positive(options.batch, "--batch"), positive(options.runs, "--runs")];
-  const threads = positive(options.threads, "--threads");
-  const link = linkFlags(options.network);
+async function opened(name: string, options: BenchOptions): Promise<{ source: Source; matmul: Matmul }> {
   const progress = new Progress(options.json ?? false);
   const matmul = await floatMatmul();
   const source = await openSource(name, {
     overrides: overridesOf(options),
     calibration: options.calibrate,
     length: Number(options.length),
+    newTokens: newTokensOf(options),
     matmul,
     progress: progress.of("calibrating"),
   });
   progress.stop();
+  return { source, matmul };
+}
+
+async function benchGenerate(name: string, options: BenchOptions, source: Source, matmul: Matmul): Promise<void> {
+  if (options.pairs !== undefined || options.svg !== undefined || Number(options.batch) !== 1)
+    throw new UsageError("--pairs, --svg and --batch are for models that classify texts");
+  const [runs, threads] = [positive(options.runs, "--runs"), positive(options.threads, "--threads")];
+  const shape = shapeOf(options, source.spec);
+  const text = randomText(source.spec, shape.length, TEXT_SEED);
+  if (!options.json) note("starting dealer and server, and running");
+  const command = ["generate", "--max-tokens", String(shape.turns)];
+  const link = linkFlags(options.network);
+  const { all } = await run<MeasuredGeneration>(command, name, source, [text], runs + 1, link, options.threads);
+  const { network } = options;
+  const { result, cost } = generateResult({ name, source, shape, text, network, threads, matmul, all });
+  if (options.json) printJson(result);
+  else printGenerate(result, cost, source);
+}
+
+async function measure(
+  name: string,
+  options: BenchOptions,
+  source: Source,
+  matmul: Matmul,
+): Promise<{ result: BenchResult; cost: Cost }> {
+  const [batch, runs] = [positive(options.batch, "--batch"), positive(options.runs, "--runs")];
+  const threads = positive(options.threads, "--threads");
+  const link = linkFlags(options.network);
   const { spec } = source;
   const length = lengthOf(options, spec);
-  const cost = costOf(compile(spec, source.plan, length));
+  const cost = costOf(compile(spec, source.plan, oneTurn(length)));
   const texts = Array.from({ length: batch }, (_, i) => randomText(spec, length, TEXT_SEED + i));
   const expected = texts.map((text) => {
     const logits = classifier(new FloatOps(source.weights, text, length, { matmul }), spec).data;
     return spec.answer === "label" ? [logits.indexOf(Math.max(...logits))] : [...logits];
   });
   if (!options.json) note("starting dealer and server, and running");
-  const { measured, all } = await run(name, source, texts, runs + 1, link, options.threads);
+  const { measured, all } = await run<MeasuredRun>(["infer"], name, source, texts, runs + 1, link, options.threads);
   // The first run also brings the weights and tables: it counts as setup.
   const [first, ...rest] = all;
   const online = measured.server.filter((m) => m.phase === "online").slice(1);
@@ -185,14 +218,16 @@ function cpuSeconds(
   };
 }
 
-async function run(
+/** Runs a command of the client's so many times against a server and a dealer of its own. */
+async function run<R>(
+  command: readonly string[],
   name: string,
   { spec, plan }: Source,
   texts: readonly TokenizedText[],
   runs: number,
   link: readonly string[],
   threads: string,
-): Promise<{ all: readonly MeasuredRun[]; measured: Parties["measured"] }> {
+): Promise<{ all: readonly R[]; measured: Parties["measured"] }> {
   const folder = await mkdtemp(join(tmpdir(), "mpcformer-bench-"));
   try {
     const [planFile, idsFile] = [join(folder, "plan.json"), join(folder, "ids.json")];
@@ -206,7 +241,7 @@ async function run(
     );
     try {
       const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", threads];
-      const all = (await runJson(["infer", "--ids", idsFile, "--runs", String(runs), ...peers])) as MeasuredRun[];
+      const all = (await runJson([...command, "--ids", idsFile, "--runs", String(runs), ...peers])) as R[];
       return { all, measured: parties.measured };
     } finally {
       parties.stop();
@@ -248,16 +283,6 @@ async function matrixSeconds(cost: Cost, batch: number, threads: number): Promis
 
 function growth(from: MeasuredRun["peakRssMb"], to: MeasuredRun["peakRssMb"]): MeasuredRun["peakRssMb"] {
   return { client: to.client - from.client, server: to.server - from.server, dealer: to.dealer - from.dealer };
-}
-
-function sum<T>(items: readonly T[], f: (item: T) => number): number {
-  return items.reduce((total, item) => total + f(item), 0);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** The median of each number. */

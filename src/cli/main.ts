@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /** `mpcformer`: one command a party, and the commands that look at cost and accuracy. */
 import { Command, CommanderError, Option } from "commander";
+import { catalogNames } from "../models/catalog.ts";
 import { bench } from "./bench.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { demo } from "./demo.ts";
 import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
 import { finetune } from "./finetune.ts";
+import { generate } from "./generate.ts";
 import { approximations } from "./list.ts";
 import { buildNative, doctor } from "./native.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
@@ -16,7 +18,7 @@ import { study } from "./study.ts";
 
 const VERSION = "0.3.0";
 const MODEL = "a Hugging Face folder, or demo";
-const SHAPE = "a Hugging Face folder, demo, or one of bert-tiny, bert-mini, bert-base, bert-large, roberta-base";
+const SHAPE = `a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`;
 
 const program = new Command("mpcformer")
   .description("Private Transformer inference: neither side learns the other's secret.")
@@ -88,10 +90,32 @@ peers(program.command("infer"))
   .addOption(json())
   .action((text, options) => infer(text, options));
 
+const choices = (command: Command) =>
+  command
+    .option("--max-tokens <n>", "new tokens, at most", "32")
+    .option("--temperature <t>", "0: always the likeliest token; the higher, the more daring (default: 0)")
+    .option("--top-k <n>", "choose among the so many likeliest tokens")
+    .option("--top-p <p>", "choose among the likeliest tokens of this probability together")
+    .option("--seed <n>", "makes the choice reproducible")
+    .option("--stop <text...>", "end before this text");
+
+choices(peers(program.command("generate")))
+  .description("continue a text privately, token by token")
+  .argument("[prompt]", "the text; it stays on this machine")
+  .option("--file <file>", "take the text from a file")
+  .option("--store <dir>", "use material prepared here, if there is any")
+  .addOption(new Option("--ids <file>").hideHelp())
+  .addOption(new Option("--runs <n>").hideHelp())
+  .addOption(link())
+  .addOption(json())
+  .action((prompt, options) => generate(prompt, options));
+
 peers(program.command("prepare"))
   .description("make material ahead of time, so that a text needs the online phase only")
   .requiredOption("--store <dir>", "where to keep it (the server needs --store too)")
   .option("--tokens <n>", "for texts of up to so many tokens", "32")
+  .option("--max-tokens <n>", "and so many new ones, of a model that continues texts", "32")
+  .option("--temperature <t>", "at which a server that tells tokens alone chooses them")
   .option("--count <n>", "how many texts", "1")
   .addOption(json())
   .action((options) => prepare(options));
@@ -100,6 +124,7 @@ approximate(program.command("plan"))
   .description("the cost of a private inference, by step and in all, without running it")
   .argument("<model>", SHAPE)
   .requiredOption("--length <n>", "padded length in tokens")
+  .option("--tokens <n>", "new tokens, of a model that continues texts (default: 16)")
   .addOption(json())
   .action((model, options) => plan(model, options));
 
@@ -107,6 +132,7 @@ approximate(program.command("bench"))
   .description("the same, measured over three processes on this machine: where the time and the bytes go")
   .argument("<model>", SHAPE)
   .requiredOption("--length <n>", "padded length in tokens")
+  .option("--tokens <n>", "new tokens, of a model that continues texts (default: 16)")
   .option("--batch <n>", "texts that run side by side and share flights", "1")
   .option("--runs <n>", "runs after a first one; medians are told", "5")
   .option("--network <name>", "loopback, lan, wan, or round-trip milliseconds,Mbit/s", "loopback")

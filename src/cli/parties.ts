@@ -6,13 +6,14 @@ import * as v from "valibot";
 import { type BatchInference, Client, type Inference } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
-import { fromHex } from "../parties/messages.ts";
+import { described, fromHex } from "../parties/messages.ts";
 import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
 import { MaterialStore } from "../parties/store.ts";
 import { hex } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
-import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
+import { oneTurn, type Shape } from "../program/steps.ts";
 import { randomKey } from "../ring/prg.ts";
 import { floatMatmul } from "./float.ts";
 import { connect, type Listener, listen, type NetworkOptions, ringOf } from "./network.ts";
@@ -132,9 +133,13 @@ async function identity(source: Source, store: string | undefined): Promise<{ id
   return fresh;
 }
 
-export interface InferOptions extends Common {
+/** Options of the commands that ask. */
+export interface PeerOptions extends Common {
   readonly server: string;
   readonly dealer: string;
+}
+
+export interface InferOptions extends PeerOptions {
   readonly file?: string;
   readonly pair?: string;
   /** A file of texts as token ids, that run side by side; and how often. For measuring. */
@@ -188,19 +193,21 @@ export async function infer(text: string | undefined, options: InferOptions): Pr
   const given = await textOf(text, options);
   const client = await openClient(options, progress);
   try {
+    if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
     const run = await client.infer(client.encode(given, options.pair));
     const result = answer(client.spec, run);
     progress.stop();
     if (options.json) printJson(result);
     else printAnswer(result, client.spec);
-    if (options.ahead !== undefined) await client.prepareUpTo(run.length, positive(options.ahead, "--ahead"));
+    if (options.ahead !== undefined) await client.prepareUpTo(oneTurn(run.length), positive(options.ahead, "--ahead"));
   } finally {
     progress.stop();
     await client.close();
   }
 }
 
-async function textOf(text: string | undefined, options: InferOptions): Promise<string> {
+/** The text given, or that of --file. @throws UsageError for neither and both. */
+export async function textOf(text: string | undefined, options: { readonly file?: string }): Promise<string> {
   if ((text === undefined) === (options.file === undefined)) throw new UsageError("give a text, or --file F");
   if (text !== undefined) return text;
   try {
@@ -248,12 +255,20 @@ export function printAnswer(result: Answer, spec: ModelSpec): void {
   );
 }
 
-export interface PrepareOptions extends Common {
-  readonly server: string;
-  readonly dealer: string;
+export interface PrepareOptions extends PeerOptions {
   readonly store: string;
   readonly tokens: string;
+  /** Of a decoder: new tokens, at most. */
+  readonly maxTokens: string;
+  readonly temperature?: string;
   readonly count: string;
+}
+
+function preparedShape(client: Client, options: PrepareOptions): Shape {
+  const tokens = positive(options.tokens, "--tokens");
+  if (!isDecoder(client.spec)) return oneTurn(bucketFor(tokens, client.limit));
+  const temperature = options.temperature === undefined ? undefined : Number(options.temperature);
+  return client.generationShape(tokens, { maxTokens: positive(options.maxTokens, "--max-tokens"), temperature });
 }
 
 /** Makes material ahead of time for texts of up to so many tokens. */
@@ -263,12 +278,12 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   if (!(Number.isInteger(count) && count > 0)) throw new UsageError("--count takes a number from 1");
   const client = await openClient(options, progress);
   try {
-    const length = bucketFor(Number(options.tokens), client.limit);
-    for (let i = 0; i < count; i++) await client.prepare(length);
-    const stock = await client.prepared(length);
+    const shape = preparedShape(client, options);
+    for (let i = 0; i < count; i++) await client.prepare(shape);
+    const stock = await client.prepared(shape);
     progress.stop();
-    if (options.json) printJson({ length, prepared: stock });
-    else print(`prepared: ${stock} texts of up to ${length} tokens`);
+    if (options.json) printJson({ length: shape.length, new_tokens: shape.turns, prepared: stock });
+    else print(`prepared: ${stock} times ${described(shape)}`);
   } finally {
     progress.stop();
     await client.close();

@@ -1,6 +1,7 @@
 import { compile } from "../models/calibrate.ts";
-import type { ModelSpec } from "../program/spec.ts";
-import { type Cost, costOf, type StepCost } from "../protocols/cost.ts";
+import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import { oneTurn, type Shape } from "../program/steps.ts";
+import { type Cost, costOf, type OnlineCost, type StepCost } from "../protocols/cost.ts";
 import { floatMatmul } from "./float.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource } from "./source.ts";
@@ -8,6 +9,8 @@ import { formatBytes, Progress, print, printJson, table, UsageError } from "./te
 
 export interface PlanOptions extends ModelOptions {
   readonly length: string;
+  /** Of a decoder: new tokens. */
+  readonly tokens?: string;
   readonly json?: boolean;
 }
 
@@ -19,6 +22,27 @@ export function lengthOf(options: { length: string }, spec: ModelSpec): number {
   return length;
 }
 
+/** New tokens of a decoder's run, unless told. */
+const NEW_TOKENS = 16;
+
+/** What a command's run is of: a text, and of a decoder so many new tokens. @throws UsageError beyond the model's positions. */
+export function shapeOf(options: { length: string; tokens?: string }, spec: ModelSpec): Shape {
+  const length = lengthOf(options, spec);
+  if (!isDecoder(spec)) {
+    if (options.tokens !== undefined) throw new UsageError("--tokens is for models that continue texts");
+    return oneTurn(length);
+  }
+  const turns = newTokensOf(options);
+  const limit = spec.positions - spec.positionOffset;
+  if (length + turns - 1 > limit) throw new UsageError(`--length and --tokens together take up to ${limit + 1}`);
+  return { ...oneTurn(length), turns };
+}
+
+/** New tokens that a command asks for, should its model be one that continues texts. */
+export function newTokensOf(options: { tokens?: string }): number {
+  return options.tokens === undefined ? NEW_TOKENS : positive(options.tokens, "--tokens");
+}
+
 /** Prints what a private inference costs. */
 export async function plan(name: string, options: PlanOptions): Promise<void> {
   const progress = new Progress(options.json ?? false);
@@ -26,20 +50,42 @@ export async function plan(name: string, options: PlanOptions): Promise<void> {
     overrides: overridesOf(options),
     calibration: options.calibrate,
     length: positive(options.length, "--length"),
+    newTokens: newTokensOf(options),
     matmul: await floatMatmul(),
     progress: progress.of("calibrating"),
   });
   progress.stop();
-  const cost = costOf(compile(source.spec, source.plan, lengthOf(options, source.spec)));
+  const { spec } = source;
+  const cost = costOf(compile(spec, source.plan, shapeOf(options, spec)));
   if (options.json) return printJson(cost);
-  print(
-    `${name}, ${cost.length} tokens, GeLU ${source.spec.gelu}, softmax ${source.spec.softmax}, embedding ${source.spec.embedding}`,
-  );
+  print(`${name}, ${sizeOf(cost.shape)}, ${standInsOf(spec)}, embedding ${spec.embedding}`);
   print();
   print(costTable(cost));
   print();
   print(`online flights: ${cost.online.flights}; server's multiplications: ${(cost.macs / 1e9).toFixed(2)} G`);
+  if (cost.turns.length > 1) {
+    print(`the text and its first token: ${onlineLine(cost.turns[0])}`);
+    print(`each later token: ${onlineLine(cost.turns[1])}`);
+  }
   print(`once for the model: ${formatBytes(cost.setup.bytes.server_to_dealer)} of masked weights, server to dealer`);
+}
+
+/** A shape in a few words. */
+export function sizeOf({ length, turns }: Pick<Shape, "length" | "turns">): string {
+  return turns === 1 ? `${length} tokens` : `${length} tokens and ${turns} new ones`;
+}
+
+/** A model's stand-ins in a few words. */
+export function standInsOf({
+  architecture,
+  gelu,
+  softmax,
+}: Pick<ModelSpec, "architecture" | "gelu" | "softmax">): string {
+  return `${architecture === "llama" ? "SiLU" : "GeLU"} ${gelu}, softmax ${softmax}`;
+}
+
+function onlineLine({ flights, bytes }: OnlineCost): string {
+  return `${flights} flights, ${formatBytes(bytes.client_to_server)} to the server, ${formatBytes(bytes.server_to_client)} back`;
 }
 
 /** Bytes by kind of work, with the whole as the last row. */

@@ -1,12 +1,12 @@
 /** What a private run cannot see: texts that take a value out of its planned range. */
 import { setImmediate } from "node:timers/promises";
 import { compile } from "../models/calibrate.ts";
-import { TextInput } from "../parties/client.ts";
 import { PartyError } from "../parties/messages.ts";
+import { TextInput } from "../parties/text.ts";
 import { IntegerWeights } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
-import type { TokenizedText } from "../program/spec.ts";
-import type { Program } from "../program/steps.ts";
+import { isDecoder, type TokenizedText } from "../program/spec.ts";
+import { oneTurn, type Program } from "../program/steps.ts";
 import { runClear, type Violation } from "../protocols/clear.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Source } from "./source.ts";
@@ -27,7 +27,7 @@ export async function outsideRange(
   const found: Outside[] = [];
   for (const [index, text] of texts.entries()) {
     const length = bucketFor(text.ids.length, spec.positions - spec.positionOffset);
-    const program = programs.get(length) ?? compile(spec, plan, length);
+    const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), scoring: isDecoder(spec) });
     programs.set(length, program);
     try {
       const served = await integers.for(program, async () => weights);

@@ -13,7 +13,7 @@ import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../mod
 import { planSchema } from "../parties/messages.ts";
 import type { Matmul } from "../program/float.ts";
 import type { Plan } from "../program/plan.ts";
-import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { readTexts } from "../tasks/tables.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -42,6 +42,8 @@ export interface SourceOptions {
   readonly margin?: number;
   /** Length of the random texts on which a named shape is calibrated. */
   readonly length?: number;
+  /** Of a decoder: new tokens behind them. */
+  readonly newTokens?: number;
   readonly matmul?: Matmul;
   readonly progress?: (done: number, total: number) => void;
 }
@@ -86,8 +88,9 @@ async function randomSource(name: string, options: SourceOptions): Promise<Sourc
   const { spec, weights } = randomModel(name, RANDOM_SEED, options.overrides);
   const limit = spec.positions - spec.positionOffset;
   if ((options.length ?? 0) > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
+  const positions = (options.length ?? 128) + (isDecoder(spec) ? (options.newTokens ?? 1) - 1 : 0);
   const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) =>
-    randomText(spec, options.length ?? 128, RANDOM_SEED + i),
+    randomText(spec, Math.min(positions, limit), RANDOM_SEED + i),
   );
   const known = options.planPath === undefined ? null : await readPlan(options.planPath, spec);
   const plan = known ?? calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });

@@ -2,23 +2,21 @@
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
-import { weightsOf } from "../models/weights.ts";
-import { FloatOps } from "../program/float.ts";
+import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
-import type { EmbeddingRef } from "../program/ops.ts";
-import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
-import type { Program, StepOf, Value } from "../program/steps.ts";
-import { type ClientInput, ClientOffline, elements, Party } from "../protocols/protocol.ts";
-import type { Words } from "../ring/memory.ts";
+import { isDecoder, type ModelSpec, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
+import { oneTurn, type Program, type Shape } from "../program/steps.ts";
+import { ClientOffline, Party } from "../protocols/protocol.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
 import { Meter, peakRssMb, type SpentByGroup } from "./meter.ts";
-import { PUBLIC_TABLES } from "./server.ts";
 import type { MaterialStore } from "./store.ts";
+import { answerOf, TextInput } from "./text.ts";
 import { hex, WeightMasks } from "./weights.ts";
 
 export interface ClientOptions {
@@ -68,13 +66,29 @@ interface Prepared {
   readonly report: OfflineReport | null;
 }
 
+/** One run, between its offline phase and its end. */
+interface RunInProgress {
+  readonly before: Totals;
+  readonly prepared: readonly Prepared[];
+  readonly meter: Meter;
+  /** Seconds of the offline phase, and when the online one began. */
+  readonly offline: number;
+  readonly started: number;
+}
+
+/** What the client does between two turns; see `RunOptions.turn`. */
+type LaterTurns = (index: number, parties: readonly Party[], inputs: readonly TextInput[]) => Promise<boolean>;
+
+/** Compiled shapes kept. */
+const KEPT_PROGRAMS = 16;
+
 export class Client {
   readonly model: PublicModel;
   readonly tokenizer: TextTokenizer | null;
   private readonly ring: Ring;
   private readonly channel: Channel;
   private readonly options: ClientOptions;
-  private readonly programs = new Map<number, { program: Program; fingerprint: string }>();
+  private readonly programs = new Map<string, { program: Program; fingerprint: string }>();
   private tables: Weights | null = null;
 
   private constructor(
@@ -131,37 +145,97 @@ export class Client {
   async inferAll(texts: readonly TokenizedText[], length = this.lengthOf(texts)): Promise<BatchInference> {
     if (texts.length === 0 || texts.length > messages.MOST_TEXTS)
       throw new PartyError(`a run takes 1 to ${messages.MOST_TEXTS} texts, not ${texts.length}`);
-    const before = totals(this.channel);
-    const startedOffline = performance.now();
-    if (this.spec.embedding === "public") await this.fetchTables();
-    const prepared: Prepared[] = [];
-    for (const _ of texts) prepared.push((await this.fromStore(length)) ?? (await this.offline(length, false)));
-    const offline = (performance.now() - startedOffline) / 1000;
-    const [meter, started] = [new Meter(), performance.now()];
-    const logits = await this.online(prepared, texts, meter);
-    const online = (performance.now() - started) / 1000;
-    const { peakRssMb } = parse(messages.finished, await this.channel.receiveJson(0), "server");
-    const { spent } = meter;
-    return { logits, ...this.account(before, prepared, { length, seconds: { online, offline }, peakRssMb, spent }) };
+    const run = await this.begin(oneTurn(length), texts.length);
+    const parties = await this.online(run, texts, (all) => all.map((party) => answerOf(party)));
+    return { logits: parties, ...(await this.end(run)) };
   }
 
-  /** Makes material for one text of this padded length and keeps it on both sides. */
-  async prepare(length: number): Promise<void> {
+  /** Of a decoder: the logits after each of the text's tokens, one row of the vocabulary behind the other. */
+  async score(text: TokenizedText): Promise<Inference> {
+    if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
+    if (this.spec.answer !== "scores")
+      throw new PartyError("this server tells the next token alone, so that texts cannot be scored");
+    const length = bucketFor(text.ids.length, this.limit);
+    const run = await this.begin({ ...oneTurn(length), scoring: true }, 1);
+    const [logits] = await this.online(run, [text], (all) => all.map((party) => answerOf(party)));
+    return {
+      logits: logits.slice(-text.ids.length * this.spec.labels),
+      tokens: text.ids.length,
+      ...(await this.end(run)),
+    };
+  }
+
+  /**
+   * Continues a text with a decoder, token by token as they are chosen: by this client from the logits, or under MPC where the
+   * server tells tokens alone. The server learns the padded length, `maxTokens` and how many tokens were taken.
+   *
+   * Ends at `maxTokens`, at a token of `stopAt`, when `options.stop` says so, or when the consumer stops listening. Returns
+   * what the run took. @throws what breaks the run, after the tokens that were chosen before.
+   */
+  async *generate(text: TokenizedText, options: GenerateOptions): AsyncGenerator<number, Generated, void> {
+    if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
+    const shape = this.generationShape(text.ids.length, options);
+    const run = await this.begin(shape, 1);
+    const tokens = new TokenStream(sampler(this.spec, options), options);
+    const later: LaterTurns = async (index, [party], [input]) => {
+      const token = tokens.choose(answerOf(party, index - 1));
+      await this.channel.sendJson(0, { next: !tokens.ended });
+      input.take(token);
+      return !tokens.ended;
+    };
+    const last = ([party]: readonly Party[]) => {
+      if (!tokens.ended) tokens.choose(answerOf(party));
+    };
+    const online = this.online(run, [text], last, later);
+    online.then(
+      () => tokens.finish(),
+      (error: Error) => tokens.finish(error),
+    );
+    let report: Run | null = null;
+    try {
+      yield* tokens.all();
+    } finally {
+      // Also when nobody listens any more: the connection is to serve the next request.
+      tokens.cancel();
+      report = await online.then(
+        () => this.end(run),
+        () => null,
+      );
+    }
+    if (report === null) throw new PartyError("the run broke off");
+    const secondsToToken = tokens.chosenAt.map((at) => (at - run.started) / 1000);
+    return { tokens: tokens.count, secondsToToken, ...report };
+  }
+
+  /** Makes material for one run of this shape and keeps it on both sides. */
+  async prepare(shape: Shape): Promise<void> {
     const store = this.options.store;
     if (store === undefined) throw new PartyError("there is no place to keep material: give --store DIR");
-    const { material, session, fingerprint } = await this.offline(length, true);
+    const { material, session, fingerprint } = await this.offline(shape, true);
     parse(messages.accepted, await this.channel.receiveJson(0), "server");
     await store.put(session, { key: this.storeKey(fingerprint), parts: material.parts() });
   }
 
-  /** Makes material until `count` texts of this padded length are prepared: while nobody waits, so that the next one does not. */
-  async prepareUpTo(length: number, count: number): Promise<void> {
-    while ((await this.prepared(length)) < count) await this.prepare(length);
+  /** Makes material until `count` runs of this shape are prepared: while nobody waits, so that the next one does not. */
+  async prepareUpTo(shape: Shape, count: number): Promise<void> {
+    while ((await this.prepared(shape)) < count) await this.prepare(shape);
   }
 
-  /** How many texts of this padded length are prepared. */
-  async prepared(length: number): Promise<number> {
-    return (await this.options.store?.count(this.storeKey((await this.program(length)).fingerprint))) ?? 0;
+  /** How many runs of this shape are prepared. */
+  async prepared(shape: Shape): Promise<number> {
+    return (await this.options.store?.count(this.storeKey((await this.program(shape)).fingerprint))) ?? 0;
+  }
+
+  /** What a continuation of a text of so many tokens needs material of. @throws PartyError beyond the model's positions. */
+  generationShape(tokens: number, { maxTokens, temperature = 0 }: GenerateOptions): Shape {
+    if (!(Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= messages.MOST_TURNS))
+      throw new PartyError(`a run gives 1 to ${messages.MOST_TURNS} new tokens`);
+    if (tokens + maxTokens - 1 > this.limit)
+      throw new PartyError(
+        `the text has ${tokens} tokens and is to have ${maxTokens} more, the model takes ${this.limit}: ask for fewer`,
+      );
+    const noise = this.spec.answer === "label" ? temperature : 0;
+    return { length: bucketFor(tokens, this.limit), turns: maxTokens, scoring: false, temperature: noise };
   }
 
   async close(): Promise<void> {
@@ -177,22 +251,38 @@ export class Client {
     return `${this.model.id}${fingerprint}`;
   }
 
-  private async program(length: number): Promise<{ program: Program; fingerprint: string }> {
-    let known = this.programs.get(length);
+  private async program(shape: Shape): Promise<{ program: Program; fingerprint: string }> {
+    const key = JSON.stringify(shape);
+    let known = this.programs.get(key);
     if (known === undefined) {
-      const program = compile(this.spec, this.model.plan, length);
+      const program = compile(this.spec, this.model.plan, shape);
       known = { program, fingerprint: await messages.fingerprint(program) };
-      this.programs.set(length, known);
+      if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
+      this.programs.set(key, known);
     }
     return known;
   }
 
-  private async offline(
-    length: number,
-    prepare: boolean,
-  ): Promise<Prepared & { session: string; fingerprint: string }> {
-    const { program, fingerprint } = await this.program(length);
-    await this.channel.sendJson(0, { request: "session", length, program: fingerprint, prepare });
+  /** Everything that a run of so many texts needs before they are told. */
+  private async begin(shape: Shape, texts: number): Promise<RunInProgress> {
+    const before = totals(this.channel);
+    const started = performance.now();
+    if (this.spec.embedding === "public") await this.fetchTables();
+    const prepared: Prepared[] = [];
+    for (let i = 0; i < texts; i++) prepared.push((await this.fromStore(shape)) ?? (await this.offline(shape, false)));
+    const ready = performance.now();
+    return { before, prepared, offline: (ready - started) / 1000, started: ready, meter: new Meter() };
+  }
+
+  private async end(run: RunInProgress): Promise<Run> {
+    const online = (performance.now() - run.started) / 1000;
+    const { peakRssMb } = parse(messages.finished, await this.channel.receiveJson(0), "server");
+    return this.account(run, { online, offline: run.offline }, peakRssMb);
+  }
+
+  private async offline(shape: Shape, prepare: boolean): Promise<Prepared & { session: string; fingerprint: string }> {
+    const { program, fingerprint } = await this.program(shape);
+    await this.channel.sendJson(0, { request: "session", shape, program: fingerprint, prepare });
     const { session, modelKey } = parse(messages.granted, await this.channel.receiveJson(0), "server");
     const material = new StoredMaterial("client", program, randomKey());
     await this.tellDealer(session, fingerprint, material.seed);
@@ -230,13 +320,13 @@ export class Client {
   }
 
   /** Claims an item here first, durably, then at the server: a crash in between burns it. */
-  private async fromStore(length: number): Promise<Prepared | null> {
-    const { program, fingerprint } = await this.program(length);
+  private async fromStore(shape: Shape): Promise<Prepared | null> {
+    const { program, fingerprint } = await this.program(shape);
     const item = await this.options.store?.claim(this.storeKey(fingerprint));
     if (item === undefined) return null;
     try {
       const material = StoredMaterial.parse("client", program, await item.bytes());
-      await this.channel.sendJson(0, { request: "use", session: item.id, length, program: fingerprint });
+      await this.channel.sendJson(0, { request: "use", session: item.id, shape, program: fingerprint });
       parse(messages.accepted, await this.channel.receiveJson(0), "server");
       return { material, program, report: null };
     } finally {
@@ -244,21 +334,30 @@ export class Client {
     }
   }
 
-  private async online(
-    prepared: readonly Prepared[],
+  /** Runs the online phase and reads its answers, then forgets every share. */
+  private async online<A>(
+    { prepared, meter }: RunInProgress,
     texts: readonly TokenizedText[],
-    meter: Meter,
-  ): Promise<number[][]> {
+    read: (parties: readonly Party[]) => A,
+    later?: LaterTurns,
+  ): Promise<A> {
     const [{ program }] = prepared;
     await this.channel.sendJson(0, { request: "run", texts: texts.length });
-    const parties = prepared.map(({ material }, i) => {
-      const input = new TextInput(this.ring, program, this.spec, texts[i], this.tables);
-      return new Party(this.ring, program, { role: "client", withDealer: material.withDealer, material, input });
-    });
+    const inputs = texts.map((text) => new TextInput(this.ring, program, this.spec, text, this.tables));
+    const parties = prepared.map(
+      ({ material }, i) =>
+        new Party(this.ring, program, {
+          role: "client",
+          withDealer: material.withDealer,
+          material,
+          input: inputs[i],
+        }),
+    );
     const progress = (done: number, total: number) => this.options.progress?.("online", done, total);
+    const turn = later && ((index: number) => later(index, parties, inputs));
     try {
-      await runProgram(parties, this.channel, { progress, witness: this.options.witness, meter });
-      return parties.map(answerOf);
+      await runProgram(parties, this.channel, { progress, witness: this.options.witness, meter, turn });
+      return read(parties);
     } finally {
       for (const party of parties) party.close();
     }
@@ -266,31 +365,25 @@ export class Client {
 
   private async fetchTables(): Promise<void> {
     if (this.tables !== null) return;
-    const { vocabulary, positions, types, hidden } = this.spec;
-    const shapes = [[vocabulary, hidden], [positions, hidden], [types, hidden], [hidden], [hidden]];
     await this.channel.sendJson(0, { request: "tables" });
     const tables = new Map<string, NamedTensor>();
-    for (const [i, name] of PUBLIC_TABLES.entries()) {
-      const size = shapes[i].reduce((a, b) => a * b, 4);
-      const bytes = await this.channel.receive("setup", i, size);
-      tables.set(name, { shape: shapes[i], data: new Float32Array(bytes.slice().buffer) });
+    let step = 0;
+    for (const [name, shape] of publicTables(this.spec)) {
+      const bytes = await this.channel.receive("setup", step++, 4 * elementCount(shape));
+      tables.set(name, { shape, data: new Float32Array(bytes.slice().buffer) });
     }
     this.tables = weightsOf(tables);
   }
 
-  private account(
-    before: Totals,
-    prepared: readonly Prepared[],
-    run: Pick<Run, "length" | "seconds" | "spent"> & { readonly peakRssMb: number },
-  ): Run {
+  private account({ before, prepared, meter }: RunInProgress, seconds: Run["seconds"], serverPeakRssMb: number): Run {
     const now = totals(this.channel);
     const since = (key: keyof Totals) => now[key] - before[key];
     const dealt = prepared.flatMap((p) => (p.report === null ? [] : [p.report.dealer]));
     const sum = (f: (d: OfflineReport["dealer"]) => number) => dealt.reduce((total, d) => total + f(d), 0);
     return {
-      length: run.length,
-      seconds: run.seconds,
-      flights: prepared[0].program.slots.filter((s) => s.opens.length > 0).length,
+      length: prepared[0].program.shape.length,
+      seconds,
+      flights: since("flights"),
       bytes: {
         online: { client_to_server: since("onlineOut"), server_to_client: since("onlineIn") },
         offline: {
@@ -303,10 +396,10 @@ export class Client {
       },
       peakRssMb: {
         client: peakRssMb(),
-        server: run.peakRssMb,
+        server: serverPeakRssMb,
         dealer: Math.max(0, ...dealt.map((d) => d.peakRssMb)),
       },
-      spent: run.spent,
+      spent: meter.spent,
     };
   }
 }
@@ -317,6 +410,7 @@ interface Totals {
   readonly offlineOut: number;
   readonly offlineIn: number;
   readonly setupIn: number;
+  readonly flights: number;
 }
 
 function totals(channel: Channel): Totals {
@@ -327,74 +421,6 @@ function totals(channel: Channel): Totals {
     offlineOut: sent.offline.bytes,
     offlineIn: received.offline.bytes,
     setupIn: received.setup.bytes,
+    flights: channel.onlineFlights,
   };
-}
-
-/** The logits. @throws PartyError when one lies beyond the plan: then a value inside left its range and the answer is void. */
-export function answerOf(party: Party): number[] {
-  const value = party.value(party.program.answer);
-  const logits = [...party.ring.decode(party.get("public", value.id), value.ring, value.scale)];
-  if (logits.some((x) => Math.abs(x) * value.scale > value.bound)) {
-    throw new PartyError(
-      "the answer lies outside the plan's range, so it is void: ask the provider to calibrate on texts like yours, or with a larger margin",
-    );
-  }
-  return logits;
-}
-
-/** The client's secret integers for each input step. */
-export class TextInput implements ClientInput {
-  readonly tokens: number;
-  private readonly ring: Ring;
-  private readonly program: Program;
-  private readonly spec: ModelSpec;
-  private readonly text: TokenizedText;
-  private readonly tables: Weights | null;
-
-  /** `tables`: the public embedding's, where it is public. */
-  constructor(ring: Ring, program: Program, spec: ModelSpec, text: TokenizedText, tables: Weights | null) {
-    this.ring = ring;
-    this.program = program;
-    this.spec = spec;
-    this.text = text;
-    this.tables = tables;
-    this.tokens = text.ids.length;
-  }
-
-  fill(out: Words, step: StepOf<"input">): void {
-    const value = this.program.values[step.out];
-    const values = this.values(step, value);
-    if (values.some((x) => Math.abs(x) * value.scale > value.bound)) {
-      throw new PartyError("the text lies outside the plan's range: ask the provider to calibrate on texts like yours");
-    }
-    this.ring.encode(out, values, value.scale);
-  }
-
-  private values(step: StepOf<"input">, value: Value): Float32Array {
-    if (step.source === "embedding") return this.embedded(value);
-    const out = new Float32Array(elements(value));
-    if (step.source === "mask") out.fill(1, 0, this.tokens);
-    else {
-      const rows = step.source === "words" ? this.text.ids : this.text.types;
-      rows.forEach((id, i) => {
-        out[i * value.columns + id] = 1;
-      });
-    }
-    return out;
-  }
-
-  /** The public embedding, computed here in floats; padded rows are zero. */
-  private embedded(value: Value): Float32Array {
-    if (this.tables === null) throw new PartyError("the embedding tables have not been fetched");
-    const ops = new FloatOps(this.tables, this.text, value.rows);
-    const data = ops.embed(this.embeddingRef(value.columns)).data.slice();
-    return data.fill(0, this.tokens * value.columns);
-  }
-
-  private embeddingRef(width: number): EmbeddingRef {
-    const { vocabulary, types, positionOffset, epsilon } = this.spec;
-    const norm = { name: "embeddings.norm", width, epsilon };
-    const tables = { word: "embeddings.word", position: "embeddings.position", type: "embeddings.type" };
-    return { ...tables, vocabulary, types, width, positionOffset, norm };
-  }
 }

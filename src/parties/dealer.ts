@@ -9,7 +9,7 @@ import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { dealProgram } from "./engine.ts";
-import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
+import { type accepted, described, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
 
@@ -86,7 +86,7 @@ export class DealerService {
     const { message, channel } = server;
     if (message.model.id !== client.message.model) throw new PartyError("client and server name different models");
     if (message.program !== client.message.program) throw new PartyError("client and server run different programs");
-    const program = compile(message.model.spec, message.model.plan, message.length);
+    const program = compile(message.model.spec, message.model.plan, message.shape);
     if ((await fingerprint(program)) !== message.program) {
       throw new PartyError("the dealer compiles another program: install the same release everywhere");
     }
@@ -116,7 +116,7 @@ export class DealerService {
     });
     this.options.measured?.(phase);
     this.options.log?.(
-      `dealt a session of length ${program.length}: ${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s`,
+      `dealt a session of ${described(program.shape)}: ${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s`,
     );
   }
 

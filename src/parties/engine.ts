@@ -108,6 +108,8 @@ export interface RunOptions {
   readonly progress?: Progress;
   readonly witness?: Witness;
   readonly meter?: Meter;
+  /** Called before the flight that begins a later turn (1, 2, ...); false ends the run there, on both sides alike. */
+  readonly turn?: (index: number) => Promise<boolean>;
 }
 
 /**
@@ -117,10 +119,11 @@ export interface RunOptions {
 export async function runProgram(
   texts: readonly Party[],
   channel: Channel,
-  { progress, witness, meter = new Meter() }: RunOptions = {},
+  { progress, witness, turn, meter = new Meter() }: RunOptions = {},
 ): Promise<void> {
-  const { slots, steps } = texts[0].program;
-  for (let flight = 0; flight < slots.length; flight++) {
+  const { slots, steps, turns } = texts[0].program;
+  for (let flight = 0, turnIndex = 0; flight < slots.length; flight++) {
+    if (flight === turns[turnIndex + 1] && !(await turn?.(++turnIndex))) return;
     for (const id of slots[flight].local) {
       const step = steps[id];
       meter.compute(step.group, () => {

@@ -1,12 +1,13 @@
 /** The control messages between the parties: validated on arrival, public but for the seeds. */
 import * as v from "valibot";
+import type { Channel } from "../channels/channel.ts";
 import type { Plan } from "../program/plan.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import type { Program } from "../program/steps.ts";
+import type { Program, Shape } from "../program/steps.ts";
 import { hex } from "./weights.ts";
 
 /** Parties of different versions refuse each other: their programs could differ. */
-export const PROTOCOL_VERSION = "mpcformer/0.3";
+export const PROTOCOL_VERSION = "mpcformer/0.4";
 
 /** What is public of a served model. */
 export interface PublicModel {
@@ -21,18 +22,22 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1 << 20)
 const name = v.pipe(v.string(), v.maxLength(100));
 
 const spec = v.object({
-  architecture: v.picklist(["bert", "roberta"]),
+  architecture: v.picklist(["bert", "roberta", "gpt2", "opt", "llama"]),
   layers: v.pipe(count, v.maxValue(256)),
   hidden: v.pipe(count, v.maxValue(16_384)),
   heads: v.pipe(count, v.maxValue(256)),
+  keyHeads: v.pipe(count, v.maxValue(256)),
   intermediate: v.pipe(count, v.maxValue(65_536)),
   vocabulary: count,
   positions: v.pipe(count, v.maxValue(65_536)),
   types: v.pipe(count, v.maxValue(64)),
-  labels: v.pipe(count, v.maxValue(10_000)),
+  labels: count,
   epsilon: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
   positionOffset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16)),
-  problem: v.picklist(["classification", "regression"]),
+  rotary: v.nullable(v.pipe(v.number(), v.minValue(1), v.maxValue(1e12))),
+  normFirst: v.boolean(),
+  tied: v.boolean(),
+  problem: v.picklist(["classification", "regression", "generation"]),
   labelNames: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1000))), v.readonly()),
   gelu: name,
   softmax: name,
@@ -44,6 +49,16 @@ const plan = v.object({
   ranges: v.record(v.string(), v.pipe(v.tuple([v.number(), v.number()]), v.readonly())),
   exponents: v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15))),
   margin: v.pipe(v.number(), v.minValue(1), v.maxValue(1000)),
+});
+
+/** New tokens of one run, at most: its whole program and material are made ahead. */
+export const MOST_TURNS = 1024;
+
+const shape = v.object({
+  length: v.pipe(count, v.maxValue(4096)),
+  turns: v.pipe(count, v.maxValue(MOST_TURNS)),
+  scoring: v.boolean(),
+  temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(100)),
 });
 
 export const planSchema = plan;
@@ -65,8 +80,8 @@ export const MOST_TEXTS = 64;
  */
 export const request = v.variant("request", [
   v.object({ request: v.literal("tables") }),
-  v.object({ request: v.literal("session"), length: count, program: id, prepare: v.boolean() }),
-  v.object({ request: v.literal("use"), session: id, length: count, program: id }),
+  v.object({ request: v.literal("session"), shape, program: id, prepare: v.boolean() }),
+  v.object({ request: v.literal("use"), session: id, shape, program: id }),
   v.object({ request: v.literal("run"), texts: v.pipe(count, v.maxValue(MOST_TEXTS)) }),
 ]);
 
@@ -88,7 +103,7 @@ export const toDealer = v.variant("role", [
     role: v.literal("server"),
     session: id,
     program: id,
-    length: count,
+    shape,
     seed,
     model: publicModel,
   }),
@@ -103,6 +118,14 @@ export const offlineReport = v.object({
   dealer: v.object({ bytes: v.number(), setupBytes: v.number(), peakRssMb: v.number() }),
 });
 export type OfflineReport = v.InferOutput<typeof offlineReport>;
+
+/** Client to server, between two turns: whether it goes on. */
+export const next = v.object({ next: v.boolean() });
+
+/** The server's side of it. */
+export async function goesOn(channel: Channel): Promise<boolean> {
+  return parse(next, await channel.receiveJson(0), "client").next;
+}
 
 /** Server to client after the answer. */
 export const finished = v.object({ peakRssMb: v.number() });
@@ -136,6 +159,12 @@ export function parse<S extends v.GenericSchema>(schema: S, message: unknown, pe
 export async function fingerprint(program: Program): Promise<string> {
   const text = new TextEncoder().encode(JSON.stringify(program));
   return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", text)));
+}
+
+/** A shape in words, for logs and people. */
+export function described({ length, turns, scoring }: Shape): string {
+  const text = `${scoring ? "every position of " : ""}a text of up to ${length} tokens`;
+  return turns === 1 ? text : `${text} and up to ${turns} new ones`;
 }
 
 export function fromHex(text: string): Uint8Array {

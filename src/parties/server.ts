@@ -4,8 +4,10 @@ import type * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
-import type { Weights } from "../program/spec.ts";
-import type { Program } from "../program/steps.ts";
+import { publicTables } from "../models/weights.ts";
+import { isDecoder, type Weights } from "../program/spec.ts";
+import type { Program, Shape } from "../program/steps.ts";
+import { oneTurn } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
 import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
@@ -67,7 +69,7 @@ export class ServerService {
   private readonly served: ServedModel;
   private readonly options: ServerOptions;
   private readonly integers: IntegerWeights;
-  private readonly programs = new Map<number, Promise<Compiled>>();
+  private readonly programs = new Map<string, Promise<Compiled>>();
   private tables: readonly Float32Array[] = [];
 
   constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
@@ -79,7 +81,7 @@ export class ServerService {
 
   /** Compiles one length and makes its integer weights, before the first client asks. */
   async warm(length: number): Promise<void> {
-    await this.compiled(length);
+    await this.compiled(oneTurn(length));
   }
 
   /** Serves one client's connection until it closes. */
@@ -107,7 +109,7 @@ export class ServerService {
     if (request.request === "run") return this.online(channel, waiting.splice(0), request.texts);
     if (waiting.length >= messages.MOST_TEXTS)
       throw new PartyError(`at most ${messages.MOST_TEXTS} texts run together: ask in smaller groups`);
-    const compiled = await this.compiled(request.length);
+    const compiled = await this.compiled(request.shape);
     if (compiled.fingerprint !== request.program) {
       throw new PartyError("client and server compile different programs: install the same release on both sides");
     }
@@ -134,7 +136,7 @@ export class ServerService {
       throw new PartyError("the server keeps no material: start it with --store DIR");
     await this.options.store.put(session, { key: this.storeKey(compiled), parts: material.parts() });
     await channel.sendJson(0, { accepted: true });
-    this.options.log?.(`kept material for one text of up to ${compiled.program.length} tokens`);
+    this.options.log?.(`kept material for ${messages.described(compiled.program.shape)}`);
   }
 
   /** Both senders at once: the dealer's corrections and the client's offline messages. */
@@ -166,7 +168,7 @@ export class ServerService {
       role: "server",
       session,
       program: fingerprint,
-      length: program.length,
+      shape: program.shape,
       seed: hex(material.seed),
       model: this.served.model,
     } satisfies v.InferOutput<typeof messages.toDealer>);
@@ -211,19 +213,21 @@ export class ServerService {
       throw new PartyError("a run takes all material that waits, one for each text, of one padded length");
     }
     const { program, weights } = first.compiled;
+    if (texts > 1 && program.shape.turns > 1) throw new PartyError("texts are continued one by one, not together");
     const parties = waiting.map(
       ({ material }) =>
         new Party(this.ring, program, { role: "server", withDealer: material.withDealer, material, weights }),
     );
     const [meter, measured] = [new Meter(), stopwatch("online")];
     try {
-      await runProgram(parties, channel, { witness: this.options.witness, meter });
+      const turn = () => messages.goesOn(channel);
+      await runProgram(parties, channel, { witness: this.options.witness, meter, turn });
     } finally {
       for (const party of parties) party.close();
     }
     await channel.sendJson(0, { peakRssMb: peakRssMb() });
     this.options.measured?.(measured(meter));
-    this.options.log?.(`answered ${texts === 1 ? "a text" : `${texts} texts`} of up to ${program.length} tokens`);
+    this.options.log?.(`answered${texts === 1 ? "" : ` ${texts} times`} ${messages.described(program.shape)}`);
   }
 
   /** Material prepared earlier: marked as used on disk before the first online byte leaves. */
@@ -255,19 +259,30 @@ export class ServerService {
   private async floats(): Promise<Weights> {
     const weights = await this.served.weights();
     if (this.served.model.spec.embedding === "public")
-      this.tables = PUBLIC_TABLES.map((name) => weights.get(name).data);
+      this.tables = publicTables(this.served.model.spec).map(([name]) => weights.get(name).data);
     return weights;
   }
 
-  private compiled(length: number): Promise<Compiled> {
-    const known = this.programs.get(length);
+  /** @throws PartyError for a shape that this model has not, or that would tell more than its answer. */
+  private check({ length, turns, scoring, temperature }: Shape): void {
+    const { spec } = this.served.model;
+    const limit = spec.positions - spec.positionOffset;
+    if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
+    if (isDecoder(spec) ? scoring && spec.answer === "label" : turns > 1 || scoring || temperature > 0)
+      throw new PartyError("this model does not answer in that way");
+    if (temperature > 0 && spec.answer === "scores")
+      throw new PartyError("whoever learns the scores chooses from them: ask without a temperature");
+  }
+
+  private compiled(shape: Shape): Promise<Compiled> {
+    const key = JSON.stringify(shape);
+    const known = this.programs.get(key);
     if (known !== undefined) return known;
     const { model } = this.served;
-    const limit = model.spec.positions - model.spec.positionOffset;
-    if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
+    this.check(shape);
     if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
     const promise = (async () => {
-      const program = compile(model.spec, model.plan, length);
+      const program = compile(model.spec, model.plan, shape);
       const { dealer_to_server, client_to_server } = costOf(program).offline.bytes;
       return {
         program,
@@ -276,20 +291,11 @@ export class ServerService {
         weights: await this.integers.for(program, () => this.floats()),
       };
     })();
-    promise.catch(() => this.programs.delete(length));
-    this.programs.set(length, promise);
+    promise.catch(() => this.programs.delete(key));
+    this.programs.set(key, promise);
     return promise;
   }
 }
-
-/** What a client needs to embed alone, in the order in which it is sent. */
-export const PUBLIC_TABLES = [
-  "embeddings.word",
-  "embeddings.position",
-  "embeddings.type",
-  "embeddings.norm.weight",
-  "embeddings.norm.bias",
-] as const;
 
 /** Waits for both; the first result, or the first error without waiting for the other. */
 async function allOrFirstError<T>(both: readonly [Promise<T>, Promise<unknown>]): Promise<T> {

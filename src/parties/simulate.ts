@@ -3,6 +3,7 @@
 import type { Channel } from "../channels/channel.ts";
 import { memoryPair } from "../channels/memory.ts";
 import type { Program } from "../program/steps.ts";
+import type { Choose } from "../protocols/clear.ts";
 import {
   type ClientInput,
   ClientOffline,
@@ -15,6 +16,8 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { StoredMaterial } from "./material.ts";
+import { goesOn } from "./messages.ts";
+import { answerOf } from "./text.ts";
 
 export interface Simulation {
   readonly client: Party;
@@ -33,6 +36,8 @@ export interface SimulationInputs {
   readonly maskedWeights: MaskedWeights;
   /** What the client expands: R. */
   readonly weightMasks: MaskedWeights;
+  /** Of a decoder: the client's choice after each turn but the last. */
+  readonly choose?: Choose;
   readonly witness?: Witness;
   /** Sees what the server gets offline: from the dealer, and from the client ahead of the text. */
   readonly offlineWitness?: (from: "dealer" | "client", step: number, packed: Uint8Array) => void;
@@ -72,7 +77,17 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     material: ofServer,
     weights: inputs.weights,
   });
-  await Promise.all([runProgram([client], toServer, { witness: inputs.witness }), runProgram([server], toClient)]);
+  const { witness, choose, input } = inputs;
+  const turn = async (index: number) => {
+    const token = choose?.(answerOf(client, index - 1)) ?? null;
+    if (token !== null) input.take(token);
+    await toServer.sendJson(0, { next: token !== null });
+    return token !== null;
+  };
+  await Promise.all([
+    runProgram([client], toServer, { witness, turn }),
+    runProgram([server], toClient, { turn: () => goesOn(toClient) }),
+  ]);
   const close = () => {
     client.close();
     server.close();

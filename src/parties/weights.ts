@@ -166,7 +166,7 @@ class FloatWeights {
   operand(slot: WeightSlot): Operand {
     const { ref } = slot;
     if (ref.kind === "outer")
-      return { kind: "row", words: this.words(this.biasRow(ref.bias), ref.bias.scale), column: true };
+      return { kind: "row", words: this.words(this.biasRow(ref.bias, slot.columns), ref.bias.scale), column: true };
     if (ref.kind === "diagonal") {
       const row = Float64Array.from(this.weights.get(`${ref.name}.weight`).data);
       return { kind: "row", words: this.words(row, ref.scale), column: false };
@@ -204,9 +204,8 @@ class FloatWeights {
     return Int16Array.from({ length: slot.rows * slot.columns }, (_, i) => narrow(data[i] * ref.scale, ref.name));
   }
 
-  private biasRow(ref: BiasRef, columns = 0): Float64Array {
-    const first = ref.layers[0] ?? null;
-    const row = new Float64Array(first === null ? columns : this.weights.get(`${first}.bias`).data.length);
+  private biasRow(ref: BiasRef, columns: number): Float64Array {
+    const row = new Float64Array(columns);
     const add = (data: Float32Array) => {
       for (let i = 0; i < row.length; i++) row[i] += data[i];
     };

@@ -1,7 +1,19 @@
 import { assignRings } from "./rings.ts";
-import { schedule } from "./schedule.ts";
-import type { BiasRef, Form, LinearTerm, OpenMode, Program, Step, Value, WeightRef, WeightSlot } from "./steps.ts";
-import { PlanError } from "./steps.ts";
+import { schedule, turnsOf } from "./schedule.ts";
+import type {
+  BiasRef,
+  Form,
+  LinearTerm,
+  OpenMode,
+  Program,
+  Rotation,
+  Shape,
+  Step,
+  Value,
+  WeightRef,
+  WeightSlot,
+} from "./steps.ts";
+import { PlanError, ROTATION_SCALE_BITS } from "./steps.ts";
 
 type Unnumbered<S> = S extends Step ? Omit<S, "id" | "label" | "group" | "out"> : never;
 
@@ -73,19 +85,21 @@ export class Builder {
     terms: readonly LinearTerm[],
     bias: BiasRef | null,
     shape: { rows: number; columns: number; scale: number; magnitude: number },
-    centre: boolean,
+    then: { readonly centre?: boolean; readonly rotate?: Rotation | null },
   ): Value {
-    const scale = centre ? shape.scale * shape.columns : shape.scale;
+    const { centre = false, rotate = null } = then;
+    const scale = shape.scale * (centre ? shape.columns : 1) * (rotate === null ? 1 : 2 ** ROTATION_SCALE_BITS);
     const out = this.value(name, shape.rows, shape.columns, scale, shape.magnitude, "share");
-    return this.add({ kind: "linear", terms, bias, centre }, out);
+    return this.add({ kind: "linear", terms, bias, centre, rotate }, out);
   }
 
-  finish(length: number, answer: Value): Program {
+  finish(shape: Shape, answers: readonly Value[]): Program {
     const values = this.values;
     const steps = this.steps;
     assignRings(values, steps);
     const weights = [...this.slots.values()];
-    return { length, values, steps, slots: schedule(values, steps), weights, answer: answer.id };
+    const slots = schedule(values, steps);
+    return { shape, values, steps, slots, weights, answers: answers.map((a) => a.id), turns: turnsOf(slots, steps) };
   }
 }
 

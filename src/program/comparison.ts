@@ -52,8 +52,11 @@ export function argmax(b: Builder, x: Value): Value {
 /** Left and right half of the columns; they overlap by one column when the number is odd. */
 function halves(b: Builder, x: Value): [Value, Value] {
   const columns = Math.ceil(x.columns / 2);
-  const part = (offset: number) =>
-    b.add({ kind: "slice", x: x.id, offset }, b.value("half", x.rows, columns, x.scale, x.bound / x.scale, "masked"));
+  const part = (column: number) =>
+    b.add(
+      { kind: "slice", x: x.id, row: 0, column },
+      b.value("half", x.rows, columns, x.scale, x.bound / x.scale, "masked"),
+    );
   return [part(0), part(x.columns - columns)];
 }
 

@@ -1,18 +1,39 @@
 import { Builder, constant } from "./builder.ts";
 import { argmax, notNegative, rowMax } from "./comparison.ts";
-import { fitFourier } from "./fit.ts";
+import {
+  biasOf,
+  groupOf,
+  type Handle,
+  type KeysHandle,
+  type LinearHandle,
+  type LinearPart,
+  labelOf,
+  linearOf,
+  plainShare,
+  type RowsHandle,
+  rangeOf,
+  rowsOf,
+  type ShareHandle,
+  type StreamHandle,
+  scaleFor,
+  shareOf,
+} from "./handles.ts";
 import { shortest } from "./lengths.ts";
-import type { EmbeddingRef, LinearRef, NormRef, Ops, SmoothName } from "./ops.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
 import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
 import { lifted, polynomial, root } from "./roots.ts";
-import { smoothFunctions } from "./smooth.ts";
+import { reachOf, seriesOf } from "./series.ts";
 import type { ModelSpec } from "./spec.ts";
-import type { BiasRef, OpenMode, Program, Value, WeightRef } from "./steps.ts";
-import { PlanError } from "./steps.ts";
+import type { InputSource, OpenMode, Program, Rotation, Shape, Value, WeightRef } from "./steps.ts";
+import { PlanError, ROTATION_BITS } from "./steps.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const ACTIVATION_BITS = 15;
 const SCORE_BITS = 14;
+/** A residual stream is summed over all layers, and may have few values far beyond the others. */
+const STREAM_BITS = 20;
+const STREAM_CAP = 20;
+const NORM_BITS = 14;
 const MEAN_BITS = 18;
 const LOGIT_BITS = 16;
 const FOURIER_BITS = 14;
@@ -23,171 +44,161 @@ const POWER_BITS = 44;
 /** How far below the smallest calibrated score a padded key is put, where it must vanish from exact softmax. */
 const PADDED_BELOW = 12;
 
-/** A sum of weighted inputs that has not been emitted yet, so that what follows can still fold into it. */
-interface LinearHandle {
-  readonly kind: "linear";
-  readonly rows: number;
-  readonly columns: number;
-  readonly parts: readonly LinearPart[];
-  readonly name: string;
-  readonly rowsMasked: boolean;
-  readonly range: Range;
-  memo: Value | null;
-}
-
-type LinearPart =
-  | { readonly kind: "dense"; readonly x: RowsHandle; readonly ref: LinearRef }
-  | { readonly kind: "table"; readonly x: Value; readonly name: string; readonly rows: number }
-  | { readonly kind: "positions"; readonly name: string; readonly offset: number }
-  | { readonly kind: "residual"; readonly x: RowsHandle };
-
-/** Rows that enter linear layers: held by the server, zero on padding, a layer norm's gain and bias still to come. */
-interface RowsHandle {
-  readonly kind: "rows";
-  readonly rows: number;
-  readonly columns: number;
-  readonly norm: NormRef | null;
-  readonly held: () => Value;
-}
-
-interface ShareHandle {
-  readonly kind: "share";
-  readonly value: Value;
-  readonly range: Range;
-  readonly group: string;
-}
-
-export type Handle = LinearHandle | RowsHandle | ShareHandle;
+/** Gumbel noise of 32 random bits lies between -3.2 and this. */
+const MOST_NOISE = 23;
 
 /** Compiles a model, as it is run over these operations, into the integer program of all three parties. */
 export class Compiler implements Ops<Handle> {
   private readonly b = new Builder();
   private readonly ranges: PlannedRanges;
+  private readonly answers = new Map<Handle, Value>();
   private op = -1;
+  private turn = -1;
   private maskValue: Value | null = null;
   private readonly spec: ModelSpec;
   private readonly plan: Plan;
-  private readonly length: number;
+  private readonly shape: Shape;
   private readonly slack: number;
 
   /** `slack`: bits of precision given up everywhere, for plans that do not fit the ring otherwise. */
-  constructor(spec: ModelSpec, plan: Plan, length: number, slack = 0) {
+  constructor(spec: ModelSpec, plan: Plan, shape: Shape, slack = 0) {
     this.spec = spec;
     this.plan = plan;
-    this.length = length;
+    this.shape = shape;
     this.slack = slack;
     this.ranges = new PlannedRanges(plan);
   }
 
-  embed(ref: EmbeddingRef): Handle {
+  embed(ref: EmbeddingRef, after?: Handle): Handle {
+    const answer = after === undefined ? null : this.answered(after);
+    this.turn++;
+    this.op = -1;
     const op = this.next("embeddings", "embedding");
-    if (this.spec.embedding === "public") {
-      const range = this.ranges.signed(op, "out");
-      const value = this.b.value(
-        "embeddings",
-        this.length,
-        ref.width,
-        this.target(range, ACTIVATION_BITS, 12),
-        magnitude(range),
-        "masked",
-      );
-      this.b.add({ kind: "input", source: "embedding" }, value);
-      return { kind: "rows", rows: this.length, columns: ref.width, norm: null, held: () => value };
-    }
-    const input = (source: "words" | "types", columns: number) =>
-      this.b.add({ kind: "input", source }, this.b.value(source, this.length, columns, 1, 1, "masked"));
+    const input = (source: InputSource, columns: number, form: Partial<Value> = {}) => {
+      const value = this.b.value(source, this.turnRows, columns, form.scale ?? 1, 1, "masked");
+      return this.b.add({ kind: "input", source, after: answer?.id ?? null }, Object.assign(value, form));
+    };
+    if (this.spec.embedding === "public") return this.embedded(ref, op, input);
     const parts: LinearPart[] = [
       { kind: "table", x: input("words", ref.vocabulary), name: ref.word, rows: ref.vocabulary },
-      { kind: "table", x: input("types", ref.types), name: ref.type, rows: ref.types },
-      { kind: "positions", name: ref.position, offset: ref.positionOffset },
     ];
-    const range = this.ranges.signed(op, "word");
-    const sum = this.pending(parts, this.length, ref.width, ref.word, range);
-    return this.normalise(sum, ref.norm, op);
+    if (ref.type !== null) parts.push({ kind: "table", x: input("types", ref.types), name: ref.type, rows: ref.types });
+    // A decoder's text ends at the last row, so only the client knows where it begins.
+    if (ref.position !== null && ref.norm !== null)
+      parts.push({ kind: "positions", name: ref.position, offset: ref.positionOffset });
+    else if (ref.position !== null)
+      parts.push({ kind: "table", x: input("positions", ref.positions), name: ref.position, rows: ref.positions });
+    const sum = this.pending(parts, this.turnRows, ref.width, ref.word, this.ranges.signed(op, "word"));
+    if (ref.norm !== null) return this.normalise(sum, ref.norm, op);
+    const centred = ref.readers === "centred stream";
+    const range = this.ranges.signed(op, centred ? "centred" : "out");
+    const opened = () => {
+      const share = this.emit({ ...sum, range }, { centre: centred });
+      return this.open(share, "forward", this.inputScale(ref, range), magnitude(range));
+    };
+    return this.begun(ref, range, once(opened));
   }
 
   linear(x: Handle, ref: LinearRef): Handle {
     const op = this.next(ref.name, "linear");
-    return this.pending(
-      [{ kind: "dense", x: this.rows(x), ref }],
-      rowsOf(x),
-      ref.outputs,
-      ref.name,
-      this.ranges.signed(op, "out"),
-    );
+    const range = this.ranges.signed(op, "out");
+    return this.pending([{ kind: "dense", x: this.rows(x), ref }], rowsOf(x), ref.outputs, ref.name, range);
   }
 
   add(x: Handle, y: Handle): Handle {
     const op = this.next(null, "linear");
     const [first, second] = x.kind === "linear" ? [x, y] : [y, x];
-    if (first.kind !== "linear" || second.kind === "share") {
+    const sum = linearOf(first, "add");
+    if (second.kind === "stream") return this.flowOn(sum, second, op);
+    if (second.kind !== "linear" && second.kind !== "rows")
       throw new PlanError("add takes a linear layer's result and a residual: this model's structure is not supported");
-    }
     const parts = second.kind === "linear" ? second.parts : [{ kind: "residual", x: second } as const];
-    return this.pending(
-      [...first.parts, ...parts],
-      first.rows,
-      first.columns,
-      first.name,
-      this.ranges.signed(op, "out"),
-    );
+    const range = this.ranges.signed(op, "out");
+    return this.pending([...sum.parts, ...parts], sum.rows, sum.columns, sum.name, range);
+  }
+
+  multiply(x: Handle, y: Handle): Handle {
+    const op = this.next(labelOf(y) ?? labelOf(x), "activation");
+    const range = this.ranges.signed(op, "out");
+    const [a, b] = [this.masked(x, SCORE_BITS), this.masked(y, SCORE_BITS)];
+    const out = this.b.value("product", a.rows, a.columns, a.scale * b.scale, magnitude(range), "share");
+    polynomial(this.b, [lifted(a), lifted(b)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
+    return plainShare(out, range, "activation");
   }
 
   layerNorm(x: Handle, ref: NormRef): Handle {
     const op = this.next(ref.name, "norm");
-    if (x.kind !== "linear")
-      throw new PlanError("layerNorm takes a sum of linear layers: this model's structure is not supported");
-    return this.normalise(x, ref, op);
+    if (x.kind !== "stream") return this.normalise(linearOf(x, "layerNorm"), ref, op);
+    if (x.centred !== (ref.kind === "layer"))
+      throw new PlanError("a residual stream is read by norms of one kind: this model's structure is not supported");
+    return this.scaled(this.coarse(x.opened(), x.range), x.rows, ref, op);
   }
 
   maskRows(x: Handle): Handle {
     this.next(null, "linear");
-    if (x.kind !== "linear") throw new PlanError("maskRows takes a linear layer's result");
-    return { ...x, rowsMasked: true, memo: null };
+    const sum = linearOf(x, "maskRows");
+    // The one row of a later turn is never padding.
+    return this.turn > 0 ? sum : { ...sum, rowsMasked: true, memo: null };
   }
 
   firstRow(x: Handle): Handle {
     this.next(null, "linear");
-    const rows = this.rows(x);
-    const label = this.b.label;
-    let memo: Value | null = null;
-    const held = () => {
-      if (memo !== null) return memo;
-      const from = rows.held();
-      this.b.label = label;
-      memo = this.b.value(`${from.name}[0]`, 1, from.columns, from.scale, from.bound / from.scale, from.form);
-      return this.b.add({ kind: "slice", x: from.id, offset: 0 }, memo);
-    };
-    return { ...rows, rows: 1, held };
+    return this.oneRow(this.rows(x), 0);
   }
 
-  scores(q: Handle, k: Handle, heads: number): Handle {
+  askedRows(x: Handle): Handle {
+    this.next(null, "linear");
+    const rows = rowsOf(x);
+    if (this.shape.scoring || rows === 1) return x;
+    if (x.kind === "stream") return { ...x, rows: 1, opened: this.rowOf(x.opened, rows - 1) };
+    return this.oneRow(this.rows(x), rows - 1);
+  }
+
+  rotate(x: Handle, rotary: Rotary): Handle {
+    const op = this.next(labelOf(x), "linear");
+    return { ...linearOf(x, "rotate"), rotary, range: this.ranges.signed(op, "out"), memo: null };
+  }
+
+  remember(before: Handle | null, x: Handle): Handle {
+    this.next(labelOf(x), "attention");
+    const range = rangeOf(x);
+    const value = this.masked(x, SCORE_BITS);
+    if (before === null) return { kind: "keys", value, filled: value.rows, range };
+    const { value: earlier, filled } = keysOf(before);
+    if (earlier.scale !== value.scale) throw new PlanError("what is remembered must keep its scale from turn to turn");
+    // All turns see as many rows as the last one will: flights and messages stay the same.
+    const all = this.b.value(value.name, this.positions, value.columns, value.scale, magnitude(range), "masked");
+    this.b.add({ kind: "place", x: earlier.id, y: value.id, row: filled }, all);
+    return { kind: "keys", value: all, filled: filled + value.rows, range };
+  }
+
+  scores(q: Handle, k: Handle, heads: Heads): Handle {
     const op = this.next(labelOf(q), "attention");
     const range = this.ranges.signed(op, "out");
     const qm = this.masked(q, SCORE_BITS);
-    const km = this.masked(k, SCORE_BITS);
-    const scale = qm.scale * km.scale * Math.sqrt(qm.columns / heads);
-    const out = this.b.value("scores", heads * qm.rows, km.rows, scale, magnitude(range), "share");
-    this.b.add({ kind: "matmul", a: qm.id, b: km.id, transposeB: true, heads }, out);
-    return { kind: "share", value: out, range, group: "softmax" };
+    const keys = k.kind === "keys" ? k : this.allKeys(k);
+    const scale = qm.scale * keys.value.scale * Math.sqrt(qm.columns / heads.queries);
+    const columns = keys.value.rows;
+    const out = this.b.value("scores", heads.queries * qm.rows, columns, scale, magnitude(range), "share");
+    const sharing = heads.queries / heads.keys;
+    const operands = { a: qm.id, b: keys.value.id, transposeB: true, heads: heads.queries, sharing };
+    this.b.add({ kind: "matmul", ...operands }, out);
+    const causal = heads.causal ? { past: keys.filled - qm.rows, queries: qm.rows } : null;
+    return { kind: "share", value: out, range, group: "softmax", causal, behind: "nothing" };
   }
 
   addOnKeys(s: Handle, kept: number, padded: number): Handle {
     const op = this.next(null, "softmax");
-    const x = share(s);
+    const x = shareOf(s);
     const known = this.ranges.signed(op, "out");
     const low = padded === Number.NEGATIVE_INFINITY ? known[0] - PADDED_BELOW : padded;
-    const range: Range = [Math.min(known[0], low), Math.max(known[1], low)];
-    const out = this.b.value("scores", x.value.rows, x.value.columns, x.value.scale, magnitude(range), "share");
-    const int = (c: number) => constant(c * x.value.scale);
-    this.b.add({ kind: "keys", x: x.value.id, kept: int(kept), padded: int(low) }, out);
-    return { kind: "share", value: out, range, group: "softmax" };
+    return this.onKeys(x, kept, low, [Math.min(known[0], low), Math.max(known[1], low)]);
   }
 
   subtractRowMax(s: Handle): Handle {
     this.next(null, "softmax");
-    const x = share(s);
-    const all = this.masked(s, SCORE_BITS);
+    const x = this.counting(shareOf(s));
+    const all = this.masked(x, SCORE_BITS);
     const max = rowMax(this.b, all);
     const range: Range = [x.range[0] - x.range[1], 0];
     const out = this.b.value("scores", all.rows, all.columns, all.scale, magnitude(range), "share");
@@ -197,11 +208,12 @@ export class Compiler implements Ops<Handle> {
       { coefficient: -1, degrees: [0, 1] },
     ];
     polynomial(this.b, variables, monomials, 0, out);
-    return { kind: "share", value: out, range, group: "softmax" };
+    return { ...x, value: out, range, behind: "known" };
   }
 
-  polynomial(x: Handle, coefficients: readonly number[]): Handle {
-    const op = this.next(labelOf(x), groupOf(x));
+  polynomial(given: Handle, coefficients: readonly number[]): Handle {
+    const op = this.next(labelOf(given), groupOf(given));
+    const x = this.counting(given);
     const range = this.ranges.signed(op, "out");
     const degree = coefficients.length - 1;
     const opened = this.masked(x, SCORE_BITS, Math.min(12, Math.floor(POWER_BITS / degree)));
@@ -214,27 +226,25 @@ export class Compiler implements Ops<Handle> {
       .filter((m) => m.coefficient !== 0 && m.degrees[0] > 0);
     const out = this.b.value(this.b.label, opened.rows, opened.columns, scale, magnitude(range), "share");
     polynomial(this.b, [lifted(opened)], monomials, constant(coefficients[0] * scale), out);
-    return { kind: "share", value: out, range, group: groupOf(x) };
+    return this.following(x, out, range, coefficients[0] === 0);
   }
 
-  smooth(x: Handle, name: SmoothName): Handle {
-    const op = this.next(labelOf(x), groupOf(x));
+  smooth(given: Handle, name: SmoothName): Handle {
+    const op = this.next(labelOf(given), groupOf(given));
+    const x = this.counting(given);
     const range = this.ranges.signed(op, "out");
-    const source = x.kind === "linear" ? this.emit(x, false) : share(x).value;
-    const fn = SMOOTH[name];
-    const reach = fn.range(rangeOf(x));
+    const source = x.kind === "linear" ? this.emit(x) : shareOf(x).value;
+    const reach = reachOf(name, rangeOf(x));
     const inputScale = this.target(reach, FOURIER_BITS, 14);
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
-    const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * fn.slack * opened.scale));
-    const period = 2 ** periodBits / opened.scale;
-    const fit = fitFourier((t) => fn.f(t) - fn.slope * t, reach, period, fn.parity);
+    const fit = seriesOf(name, reach, opened.scale);
     const scale = 2 ** FOURIER_OUT_BITS;
     const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     this.b.add(
       {
         kind: "fourier",
         x: opened.id,
-        periodBits,
+        periodBits: fit.periodBits,
         stride: fit.stride,
         cosines: fit.cosines,
         sines: fit.sines,
@@ -244,20 +254,21 @@ export class Compiler implements Ops<Handle> {
       },
       series,
     );
-    if (fn.slope === 0) return { kind: "share", value: series, range, group: groupOf(x) };
+    if (fit.slope === 0) return this.following(x, series, range, false);
     // The linear part comes from the same opened value, lifted: the input may stay in its narrow ring.
     const out = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
-    const monomials = [{ coefficient: constant((fn.slope * scale) / opened.scale), degrees: [1] }];
+    const monomials = [{ coefficient: constant((fit.slope * scale) / opened.scale), degrees: [1] }];
     const addends = [{ x: series.id, coefficient: 1, repeat: 1 }];
     this.b.add(
       { kind: "polynomial", variables: [lifted(opened)], monomials, addends, constant: 0, rowSum: false },
       out,
     );
-    return { kind: "share", value: out, range, group: groupOf(x) };
+    return this.following(x, out, range, false);
   }
 
-  relu(x: Handle): Handle {
-    const op = this.next(labelOf(x), groupOf(x));
+  relu(given: Handle): Handle {
+    const op = this.next(labelOf(given), groupOf(given));
+    const x = this.counting(given);
     const range = this.ranges.signed(op, "out");
     const opened = this.masked(x, SCORE_BITS);
     const bit = notNegative(this.b, opened);
@@ -269,58 +280,84 @@ export class Compiler implements Ops<Handle> {
       0,
       out,
     );
-    return { kind: "share", value: out, range, group: groupOf(x) };
+    return this.following(x, out, range, true);
   }
 
-  weightedMean(e: Handle, v: Handle, heads: number): Handle {
+  weightedMean(given: Handle, v: Handle, heads: Heads): Handle {
     const op = this.next(labelOf(v), "softmax");
-    const weights = share(e).value;
+    const e = this.counting(shareOf(given), "zero");
+    const weights = e.value;
     const sums = this.ranges.positive(op, "sum");
-    const means = this.ranges.signed(op, "mean");
     const out = this.ranges.signed(op, "out");
-    const least = shortest(this.length);
-    const queries = weights.rows / heads;
-    // Σe before e is rounded; per query and head. The sum of n keys is n times the calibrated mean.
-    const range: Range = [sums[0] * least, sums[1] * this.length];
-    const total = this.b.value("sum", queries, heads, weights.scale, range[1], "share");
-    this.b.add({ kind: "rowSum", x: weights.id, heads }, total);
-    const opened = this.open(
-      weights,
-      "exchange",
-      2 ** Math.ceil(Math.log2(2 ** 8 / sums[0])),
-      magnitude(share(e).range),
-    );
-    const vm = this.masked(v, SCORE_BITS);
+    const queries = weights.rows / heads.queries;
+    const { total: range, mixed: reach } = e.causal === null ? this.meanRanges(op) : this.causalRanges(op);
+    // Σe before e is rounded; per query and head.
+    const total = this.b.value("sum", queries, heads.queries, weights.scale, range[1], "share");
+    this.b.add({ kind: "rowSum", x: weights.id, heads: heads.queries }, total);
+    const opened = this.open(weights, "exchange", 2 ** Math.ceil(Math.log2(2 ** 8 / sums[0])), magnitude(e.range));
+    const { value: vm } = v.kind === "keys" ? v : this.allKeys(v);
     this.b.group = "attention";
-    const reach = magnitude(means) * this.length;
-    const raw = this.b.value("mixed", queries, vm.columns, opened.scale * vm.scale, reach, "share");
-    this.b.add({ kind: "matmul", a: opened.id, b: vm.id, transposeB: false, heads }, raw);
+    const sharing = heads.queries / heads.keys;
+    const columns = vm.columns * sharing;
+    const raw = this.b.value("mixed", queries, columns, opened.scale * vm.scale, reach, "share");
+    this.b.add({ kind: "matmul", a: opened.id, b: vm.id, transposeB: false, heads: heads.queries, sharing }, raw);
     const mixed = this.open(raw, "exchange", this.target([-reach, reach], MEAN_BITS, 20), reach);
     this.b.group = "softmax";
     const inverse = root(this.b, "reciprocal", total, range, null);
-    const result = this.b.value("attended", queries, vm.columns, mixed.scale * inverse.scale, magnitude(out), "share");
+    const result = this.b.value("attended", queries, columns, mixed.scale * inverse.scale, magnitude(out), "share");
     polynomial(
       this.b,
-      [lifted(mixed), lifted(inverse, vm.columns / heads)],
+      [lifted(mixed), lifted(inverse, columns / heads.queries)],
       [{ coefficient: 1, degrees: [1, 1] }],
       0,
       result,
     );
-    return { kind: "share", value: result, range: out, group: "attention" };
+    return plainShare(result, out, "attention");
   }
 
-  /** Opens the answer to the client, and closes the program: the logits to 16 bits of their range, or the label alone. */
-  finish(answer: Handle): Program {
-    if (answer.kind !== "linear") throw new PlanError("the model's answer must be a linear layer's result");
+  /** Opens the answers of all turns to the client, and closes the program. */
+  finish(answers: readonly Handle[]): Program {
+    return this.b.finish(
+      this.shape,
+      answers.map((answer) => this.answered(answer)),
+    );
+  }
+
+  /** The client's view of one turn's logits: all of them to 16 bits of their range, or the largest one's index alone. */
+  private answered(handle: Handle): Value {
+    const known = this.answers.get(handle);
+    if (known !== undefined) return known;
+    const answer = linearOf(handle, "the model's answer");
     this.b.label = answer.name;
     this.b.group = "answer";
-    const y = this.emit(answer, false);
+    const y = this.emit(answer);
     const scale = this.target(answer.range, LOGIT_BITS, 14);
-    if (this.spec.answer === "scores") {
-      return this.b.finish(this.length, this.b.open(y, "reveal", scale, magnitude(answer.range)));
-    }
-    const label = argmax(this.b, this.open(y, "forward", scale, magnitude(answer.range)));
-    return this.b.finish(this.length, this.b.open(label, "toClient", 1, this.spec.labels));
+    const opened =
+      this.spec.answer === "scores"
+        ? this.b.open(y, "reveal", scale, magnitude(answer.range))
+        : this.b.open(this.chosen(y, answer.range, scale), "toClient", 1, this.spec.labels);
+    this.answers.set(handle, opened);
+    return opened;
+  }
+
+  /** The index of the largest logit; with a temperature, of the largest after noise: a sample of their softmax. */
+  private chosen(y: Value, range: Range, scale: number): Value {
+    const { temperature } = this.shape;
+    if (temperature === 0) return argmax(this.b, this.open(y, "forward", scale, magnitude(range)));
+    const reach = magnitude(range) + temperature * MOST_NOISE;
+    const noisy = this.b.value("noisy", y.rows, y.columns, y.scale, reach, "share");
+    this.b.add({ kind: "noise", x: y.id, scale: temperature * y.scale }, noisy);
+    return argmax(this.b, this.open(noisy, "exchange", scale, reach));
+  }
+
+  /** Rows of this turn: the padded text's, then one token's. */
+  private get turnRows(): number {
+    return this.turn === 0 ? this.shape.length : 1;
+  }
+
+  /** Positions of all turns together. */
+  private get positions(): number {
+    return this.shape.length + this.shape.turns - 1;
   }
 
   private next(label: string | null, group: string): number {
@@ -336,27 +373,138 @@ export class Compiler implements Ops<Handle> {
     name: string,
     range: Range,
   ): LinearHandle {
-    return { kind: "linear", rows, columns, parts, name, rowsMasked: false, range, memo: null };
+    return { kind: "linear", rows, columns, parts, name, rowsMasked: false, rotary: null, range, memo: null };
+  }
+
+  /** The public embedding: the client's own sum under its mask. */
+  private embedded(
+    ref: EmbeddingRef,
+    op: number,
+    input: (source: InputSource, columns: number, form: Partial<Value>) => Value,
+  ): Handle {
+    const range = this.ranges.signed(op, ref.readers === "centred stream" ? "centred" : "out");
+    const scale = this.inputScale(ref, range);
+    const bound = Math.ceil(magnitude(range) * scale) + 2;
+    const value = input("embedding", ref.width, { name: "embeddings", scale, bound });
+    return this.begun(ref, range, () => value);
+  }
+
+  private inputScale(ref: EmbeddingRef, range: Range): number {
+    return ref.readers === "layers"
+      ? this.target(range, ACTIVATION_BITS, 12)
+      : this.target(range, STREAM_BITS, STREAM_CAP);
+  }
+
+  /** What a model's layers begin with: rows, or a residual stream. */
+  private begun(ref: EmbeddingRef, range: Range, value: () => Value): Handle {
+    const shape = { rows: this.turnRows, columns: ref.width };
+    if (ref.readers === "layers") return { kind: "rows", ...shape, norm: null, held: value };
+    return { kind: "stream", ...shape, range, centred: ref.readers === "centred stream", opened: value };
+  }
+
+  /**
+   * A layer's result on top of a residual stream: the stream's opened value is lifted, so that its own ring stays narrow,
+   * and the sum is opened for its readers.
+   */
+  private flowOn(branch: LinearHandle, stream: StreamHandle, op: number): StreamHandle {
+    const { centred, rows, columns } = stream;
+    const range = this.ranges.signed(op, centred ? "centred" : "out");
+    const { label, group } = this.b;
+    const opened = once(() => {
+      const before = stream.opened();
+      const y = this.emit(branch, { centre: centred, unit: before.scale });
+      return this.b.within(label, group, () => {
+        const sum = this.b.value(branch.name, rows, columns, y.scale, magnitude(range), "share");
+        const monomials = [{ coefficient: constant(y.scale / before.scale), degrees: [1] }];
+        const addends = [{ x: y.id, coefficient: 1, repeat: 1 }];
+        const variables = [lifted(before)];
+        this.b.add({ kind: "polynomial", variables, monomials, addends, constant: 0, rowSum: false }, sum);
+        return this.open(sum, "exchange", this.target(range, STREAM_BITS, STREAM_CAP), magnitude(range));
+      });
+    });
+    return { kind: "stream", rows, columns, range, centred, opened };
+  }
+
+  private oneRow(rows: RowsHandle, index: number): RowsHandle {
+    return { ...rows, rows: 1, held: this.rowOf(rows.held, index) };
+  }
+
+  /** One row of a value, cut when it is first read. */
+  private rowOf(all: () => Value, index: number): () => Value {
+    const { label, group } = this.b;
+    return once(() => {
+      const from = all();
+      return this.b.within(label, group, () => {
+        const row = this.b.value(
+          `${from.name}[${index}]`,
+          1,
+          from.columns,
+          from.scale,
+          from.bound / from.scale,
+          from.form,
+        );
+        return this.b.add({ kind: "slice", x: from.id, row: index, column: 0 }, row);
+      });
+    });
+  }
+
+  private allKeys(x: Handle): KeysHandle {
+    const value = this.masked(x, SCORE_BITS);
+    return { kind: "keys", value, filled: value.rows, range: rangeOf(x) };
+  }
+
+  /** Causal scores with something known where they don't count, or zeros; everything else as it is. */
+  private counting<H extends Handle>(x: H, needed: "known" | "zero" = "known"): H | ShareHandle {
+    if (x.kind !== "share" || x.causal === null || x.behind === "zero" || x.behind === needed) return x;
+    return this.onKeys(x, 0, 0, [Math.min(x.range[0], 0), Math.max(x.range[1], 0)]);
+  }
+
+  private onKeys(x: ShareHandle, kept: number, padded: number, range: Range): ShareHandle {
+    const { rows, columns, scale } = x.value;
+    const out = this.b.value("scores", rows, columns, scale, magnitude(range), "share");
+    const int = (c: number) => constant(c * scale);
+    this.b.add({ kind: "keys", x: x.value.id, kept: int(kept), padded: int(padded), causal: x.causal }, out);
+    return { ...x, value: out, range, behind: padded === 0 ? "zero" : "known" };
+  }
+
+  /** The result of an elementwise function; `keepsZero`: whether it is 0 at 0. */
+  private following(x: Handle, value: Value, range: Range, keepsZero: boolean): ShareHandle {
+    const plain = plainShare(value, range, groupOf(x));
+    return x.kind === "share" ? { ...plain, causal: x.causal, behind: keepsZero ? x.behind : "known" } : plain;
+  }
+
+  /** Of a row's sum of weights, and of e·v: n keys have n times what calibration saw of one. */
+  private meanRanges(op: number): { total: Range; mixed: number } {
+    const { length } = this.shape;
+    const sums = this.ranges.positive(op, "sum");
+    const mixed = magnitude(this.ranges.signed(op, "mean")) * length;
+    return { total: [sums[0] * shortest(length), sums[1] * length], mixed };
+  }
+
+  /** The same where a row may have any number of keys; more than calibration saw have proportionally more. */
+  private causalRanges(op: number): { total: Range; mixed: number } {
+    const growth = Math.max(1, this.positions / this.ranges.seen(op, "keys")[1]);
+    const [least, most] = this.ranges.positive(op, "total");
+    return { total: [least, most * growth], mixed: magnitude(this.ranges.signed(op, "mixed")) * growth };
   }
 
   /** A handle as rows for a linear layer; shares are opened to the server. */
   private rows(x: Handle): RowsHandle {
     if (x.kind === "rows") return x;
-    const value = x.kind === "linear" ? null : x.value;
-    if (value === null) throw new PlanError("a linear layer directly on a linear layer: multiply their weights first");
-    let memo: Value | null = null;
+    if (x.kind === "linear")
+      throw new PlanError("a linear layer directly on a linear layer: multiply their weights first");
+    const { value } = shareOf(x);
     const [label, group] = [this.b.label, groupOf(x)];
-    const held = () => {
-      memo ??= this.b.within(label, group, () =>
+    const held = once(() =>
+      this.b.within(label, group, () =>
         this.open(value, "toServer", this.target(x.range, ACTIVATION_BITS, 12), magnitude(x.range)),
-      );
-      return memo;
-    };
+      ),
+    );
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
   }
 
   private target(range: Range, bits: number, cap: number): number {
-    return target(range, bits - this.slack, cap);
+    return scaleFor(range, bits - this.slack, cap);
   }
 
   private open(x: Value, mode: OpenMode, scale: number, size: number): Value {
@@ -366,46 +514,67 @@ export class Compiler implements Ops<Handle> {
   /** A handle's value, masked and known to both parties, with `bits` significant bits. */
   private masked(x: Handle, bits: number, cap = 12): Value {
     const scale = this.target(rangeOf(x), bits, cap);
-    if (x.kind === "linear") return this.open(this.emit(x, false), "forward", scale, magnitude(x.range));
-    return this.open(share(x).value, "exchange", scale, magnitude(share(x).range));
+    if (x.kind === "linear") return this.open(this.emit(x), "forward", scale, magnitude(x.range));
+    const { value, range } = shareOf(x);
+    return this.open(value, "exchange", scale, magnitude(range));
   }
 
   private mask(): Value {
     this.maskValue ??= this.b.add(
-      { kind: "input", source: "mask" },
-      this.b.value("mask", this.length, 1, 1, 1, "masked"),
+      { kind: "input", source: "mask", after: null },
+      this.b.value("mask", this.shape.length, 1, 1, 1, "masked"),
     );
     return this.maskValue;
   }
 
   /** (x - mean) / sqrt(variance + epsilon), zero on padded rows; gain and bias wait for the next linear layer. */
   private normalise(x: LinearHandle, ref: NormRef, op: number): RowsHandle {
-    const centredRange = this.ranges.signed(op, "centred");
-    const variance = this.ranges.positive(op, "variance");
-    const mask = x.rows === this.length && this.length > 1 ? this.mask() : null;
-    const sum = this.emit({ ...x, range: centredRange }, true);
+    const range = this.ranges.signed(op, "centred");
+    const sum = this.emit({ ...x, range }, { centre: true });
     this.b.label = ref.name;
     this.b.group = "norm";
-    const centred = this.open(sum, "forward", this.target(centredRange, ACTIVATION_BITS, 12), magnitude(centredRange));
-    const squares = this.b.value("variance", x.rows, 1, centred.scale ** 2 * x.columns, variance[1], "share");
-    const epsilon = constant(ref.epsilon * squares.scale);
-    polynomial(this.b, [lifted(centred)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
-    const inverse = root(this.b, "inverseSqrt", squares, variance, mask);
-    const range: Range = [-Math.sqrt(x.columns), Math.sqrt(x.columns)];
-    const out = this.b.value(ref.name, x.rows, x.columns, centred.scale * inverse.scale, range[1], "share");
-    polynomial(this.b, [lifted(centred), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
-    const held = this.open(out, "toServer", 2 ** 12, range[1]);
-    return { kind: "rows", rows: x.rows, columns: x.columns, norm: ref, held: () => held };
+    const centred = this.open(sum, "forward", this.target(range, ACTIVATION_BITS, 12), magnitude(range));
+    return this.scaled(centred, x.rows, ref, op);
   }
 
-  /** Emits a pending sum: all terms at one scale, biases merged, the mean removed if asked. */
-  private emit(x: LinearHandle, centre: boolean): Value {
-    if (x.memo !== null && !centre) return x.memo;
+  /** An opened stream with as many bits as its norm's readers need: the fewer, the narrower the rings before it. */
+  private coarse(x: Value, range: Range): Value {
+    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / this.target(range, NORM_BITS, STREAM_CAP))));
+    const out = this.b.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, magnitude(range), "masked");
+    return this.b.add({ kind: "shift", x: x.id, shift }, out);
+  }
+
+  /** An opened value over the root of its rows' mean squares, opened to the server. */
+  private scaled(x: Value, rows: number, ref: NormRef, op: number): RowsHandle {
+    const variance = this.ranges.positive(op, "variance");
+    const mask = rows === this.shape.length && rows > 1 ? this.mask() : null;
+    this.b.label = ref.name;
+    this.b.group = "norm";
+    const squares = this.b.value("variance", rows, 1, x.scale ** 2 * x.columns, variance[1], "share");
+    const epsilon = constant(ref.epsilon * squares.scale);
+    polynomial(this.b, [lifted(x)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
+    const inverse = root(this.b, "inverseSqrt", squares, variance, mask);
+    const most = Math.sqrt(x.columns);
+    const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
+    polynomial(this.b, [lifted(x), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
+    const held = this.open(out, "toServer", 2 ** 12, most);
+    return { kind: "rows", rows, columns: x.columns, norm: ref, held: () => held };
+  }
+
+  /**
+   * Emits a pending sum: all terms at one scale, biases merged, the mean removed if asked. With `unit` the result's scale is
+   * that scale times a power of two.
+   */
+  private emit(x: LinearHandle, { centre = false, unit }: { centre?: boolean; unit?: number } = {}): Value {
+    const plain = !centre && unit === undefined;
+    if (x.memo !== null && plain) return x.memo;
     const dense = x.parts.find((p) => p.kind === "dense" || p.kind === "table");
     if (dense === undefined) throw new PlanError("a sum without a linear layer");
     const exponent = (this.plan.exponents[x.name] ?? DEFAULT_EXPONENT) - Math.min(this.slack, 4);
     const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
-    const scale = inner.scale * 2 ** exponent;
+    const widest = inner.scale * 2 ** exponent;
+    const factor = centre ? x.columns : 1;
+    const scale = unit === undefined ? widest : (unit * 2 ** Math.floor(Math.log2((widest * factor) / unit))) / factor;
     const terms = x.parts.flatMap((part) => this.terms(part, x, scale));
     const bias = biasOf(x.parts, scale);
     if (x.rowsMasked && bias !== null) {
@@ -413,11 +582,22 @@ export class Compiler implements Ops<Handle> {
     }
     const shape = { rows: x.rows, columns: x.columns, scale, magnitude: magnitude(x.range) };
     const group = dense.kind === "table" ? "embedding" : "linear";
+    const rotate = x.rotary === null ? null : this.rotation(x.rotary, x.rows, x.columns);
     const out = this.b.within(x.name, group, () =>
-      this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, centre),
+      this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, { centre, rotate }),
     );
-    if (!centre) x.memo = out;
+    if (plain) x.memo = out;
     return out;
+  }
+
+  /** The angles of this turn's last `rows` rows. */
+  private rotation({ heads, theta }: Rotary, rows: number, columns: number): Rotation {
+    const half = columns / heads / 2;
+    const position = this.shape.length + this.turn - rows;
+    const frequencies = Array.from({ length: half }, (_, j) =>
+      Math.round((theta ** (-j / half) / (2 * Math.PI)) * 2 ** ROTATION_BITS),
+    );
+    return { heads, position, frequencies };
   }
 
   private terms(part: LinearPart, x: LinearHandle, scale: number) {
@@ -439,22 +619,6 @@ export class Compiler implements Ops<Handle> {
   }
 }
 
-/** f, the slope that a share adds exactly, the parity of the rest, and the period beyond the range. */
-const SMOOTH = {
-  gelu: { f: smoothFunctions.gelu, slope: 0.5, parity: "even", slack: 1.25, range: symmetric },
-  tanh: { f: smoothFunctions.tanh, slope: 0, parity: "odd", slack: 1.5, range: symmetric },
-  "exp/4": { f: smoothFunctions["exp/4"], slope: 0, parity: "none", slack: 1.3, range: (r: Range) => r },
-} as const;
-
-function symmetric(range: Range): Range {
-  return [-magnitude(range), magnitude(range)];
-}
-
-/** The largest power of two at which `range` keeps `bits` significant bits, at most 2^cap. */
-function target(range: Range, bits: number, cap: number): number {
-  return 2 ** Math.min(cap, bits - Math.ceil(Math.log2(magnitude(range))));
-}
-
 function isExact(coefficients: readonly number[]): boolean {
   return coefficients.every((c) => Number.isInteger(c * 2 ** 10));
 }
@@ -465,38 +629,17 @@ function exactScale(coefficients: readonly number[]): number {
   return scale;
 }
 
-function biasOf(parts: readonly LinearPart[], scale: number): BiasRef | null {
-  const dense = parts.filter((p) => p.kind === "dense");
-  const positions = parts.find((p) => p.kind === "positions");
-  const residuals = parts.flatMap((p) => (p.kind === "residual" && p.x.norm ? [p.x.norm.name] : []));
-  if (dense.length === 0 && positions === undefined) return null;
-  return {
-    layers: dense.map((p) => p.ref.name),
-    norms: residuals,
-    folded: dense.flatMap((p) => (p.x.norm ? [{ layer: p.ref.name, norm: p.x.norm.name }] : [])),
-    positions: positions ? { name: positions.name, offset: positions.offset } : null,
-    scale,
-  };
-}
-
-function share(x: Handle): ShareHandle {
-  if (x.kind !== "share") throw new PlanError("this operation takes scores or activations");
+/** @throws PlanError for what was not remembered. */
+function keysOf(x: Handle): KeysHandle {
+  if (x.kind !== "keys") throw new PlanError("only what was remembered can be gone on with");
   return x;
 }
 
-function rangeOf(x: Handle): Range {
-  if (x.kind === "rows") throw new PlanError("a layer norm's result may only enter a linear layer or a sum");
-  return x.range;
-}
-
-function groupOf(x: Handle): string {
-  return x.kind === "share" ? x.group : "activation";
-}
-
-function labelOf(x: Handle): string | null {
-  return x.kind === "linear" ? x.name : null;
-}
-
-function rowsOf(x: Handle): number {
-  return x.kind === "share" ? x.value.rows : x.rows;
+/** Emits at its first call, and returns the same value ever after. */
+function once(emit: () => Value): () => Value {
+  let memo: Value | null = null;
+  return () => {
+    memo ??= emit();
+    return memo;
+  };
 }

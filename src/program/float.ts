@@ -3,7 +3,7 @@
  * with, and what calibration watches. Padded positions are computed as real rows of token 0, as the parties compute them.
  */
 
-import type { EmbeddingRef, LinearRef, NormRef, Ops, SmoothName } from "./ops.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
 import { smoothFunctions } from "./smooth.ts";
 import type { NamedTensor, TokenizedText, Weights } from "./spec.ts";
 
@@ -18,6 +18,8 @@ export interface FloatTensor {
   readonly ownRows: number;
   /** Columns that belong to the text: all, but for scores. */
   readonly ownColumns: number;
+  /** Causal scores: the first row of a block counts up to this column, each later row one column more. */
+  readonly past?: number;
 }
 
 /** a [m, k] times the transpose of w [n, k]: [m, n]. */
@@ -27,8 +29,9 @@ export type Matmul = (a: Float32Array, w: Float32Array, m: number, k: number, n:
 export interface FloatObserver {
   /**
    * `what` is "out" for every call; for embed also "word" (the summed embeddings); for embed and layerNorm "centred" (x
-   * minus its row's mean) and "variance" (epsilon included); for scores "head.0", "head.1", ...; for weightedMean "sum" (a
-   * row's sum of weights) and "mean" (e·v), both divided by the number of the text's keys. The text's own part only.
+   * minus its row's mean) and "variance" (epsilon included), for add "centred" too; for scores "head.0", "head.1", ...; for
+   * weightedMean "sum" (a row's sum of weights) and "mean" (e·v), both divided by the number of the row's keys, "total" and
+   * "mixed" (the same, not divided), and "keys" (that number). The text's own part only.
    */
   observe(opIndex: number, what: string, lo: number, hi: number): void;
 }
@@ -36,16 +39,26 @@ export interface FloatObserver {
 export interface FloatOptions {
   readonly matmul?: Matmul;
   readonly observer?: FloatObserver;
+  /** Asks for the logits of all rows, not of the last alone. */
+  readonly scoring?: boolean;
+  /** The token that the client takes after a turn's logits; needed where a model goes on to a second turn. */
+  readonly choose?: (logits: Float32Array) => number;
+  /** Positions before the text's first. */
+  readonly before?: number;
 }
 
-/** Interprets a program in floats for one text, padded with token 0 up to `length` positions. */
+/** Interprets a program in floats for one text; an encoder's is padded with token 0 up to `length` positions. */
 export class FloatOps implements Ops<FloatTensor> {
   readonly #weights: Weights;
   readonly #text: TokenizedText;
   readonly #length: number;
   readonly #matmul: Matmul;
   readonly #observer: FloatObserver | undefined;
+  readonly #options: FloatOptions;
   #calls = 0;
+  /** Positions before this turn's. */
+  #before = 0;
+  #rows = 0;
 
   /** @throws an Error when the text is empty or longer than `length`. */
   constructor(weights: Weights, text: TokenizedText, length: number, options: FloatOptions = {}) {
@@ -58,35 +71,47 @@ export class FloatOps implements Ops<FloatTensor> {
     this.#length = length;
     this.#matmul = options.matmul ?? plainMatmul;
     this.#observer = options.observer;
+    this.#options = options;
+    this.#before = options.before ?? 0;
   }
 
-  embed(ref: EmbeddingRef): FloatTensor {
+  embed(ref: EmbeddingRef, after?: FloatTensor): FloatTensor {
+    this.#calls = 0;
     const index = this.#calls++;
-    const { ids, types } = this.#text;
+    this.#before += this.#rows;
+    const { ids, types } = after === undefined ? this.#text : { ids: [this.#chosen(after)], types: [0] };
+    const rows = after === undefined ? this.#length : 1;
+    this.#rows = rows;
     const { width } = ref;
-    const word = this.#table(ref.word, width, ref.vocabulary);
-    const position = this.#table(ref.position, width, ref.positionOffset + this.#length);
-    const type = this.#table(ref.type, width, ref.types);
-    const sum = new Float32Array(this.#length * width);
-    for (let i = 0; i < this.#length; i++) {
-      const w = rowOf(ids[i] ?? 0, ref.vocabulary, "token id") * width;
-      const t = rowOf(types[i] ?? 0, ref.types, "token type") * width;
-      const p = (i + ref.positionOffset) * width;
-      for (let c = 0; c < width; c++) sum[i * width + c] = word[w + c] + position[p + c] + type[t + c];
-    }
-    const x = { rows: this.#length, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };
+    const sum = new Float32Array(rows * width);
+    const add = (name: string | null, size: number, what: string, rowAt: (i: number) => number) => {
+      if (name === null) return;
+      const table = this.#table(name, width, size);
+      for (let i = 0; i < rows; i++) {
+        const from = rowOf(rowAt(i), size, what) * width;
+        for (let c = 0; c < width; c++) sum[i * width + c] += table[from + c];
+      }
+    };
+    add(ref.word, ref.vocabulary, "token id", (i) => ids[i] ?? 0);
+    add(ref.position, ref.positions, "position", (i) => this.#before + i + ref.positionOffset);
+    add(ref.type, ref.types, "token type", (i) => types[i] ?? 0);
+    const x = { rows, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };
     this.#observe(index, "word", x);
-    return this.#seen(index, this.#normalise(index, x, ref.norm));
+    if (ref.norm !== null) return this.#seen(index, this.#normalise(index, x, ref.norm));
+    this.#observeCentred(index, x);
+    return this.#seen(index, x);
   }
 
   linear(x: FloatTensor, ref: LinearRef): FloatTensor {
     const index = this.#calls++;
     expectColumns(x, ref.inputs, ref.name);
     const weight = this.#tensor(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
-    const bias = this.#tensor(`${ref.name}.bias`, [ref.outputs]);
     const data = this.#matmul(x.data, weight, x.rows, ref.inputs, ref.outputs);
-    for (let i = 0; i < data.length; i += ref.outputs) {
-      for (let c = 0; c < ref.outputs; c++) data[i + c] += bias[c];
+    if (ref.bias) {
+      const bias = this.#tensor(`${ref.name}.bias`, [ref.outputs]);
+      for (let i = 0; i < data.length; i += ref.outputs) {
+        for (let c = 0; c < ref.outputs; c++) data[i + c] += bias[c];
+      }
     }
     return this.#seen(index, { ...x, columns: ref.outputs, data, ownColumns: ref.outputs });
   }
@@ -96,7 +121,17 @@ export class FloatOps implements Ops<FloatTensor> {
     if (x.rows !== y.rows || x.columns !== y.columns) {
       throw new Error(`cannot add [${x.rows}, ${x.columns}] and [${y.rows}, ${y.columns}]: give equal shapes`);
     }
-    return this.#seen(index, { ...x, data: x.data.map((value, i) => value + y.data[i]) });
+    const sum = { ...x, data: x.data.map((value, i) => value + y.data[i]) };
+    this.#observeCentred(index, sum);
+    return this.#seen(index, sum);
+  }
+
+  multiply(x: FloatTensor, y: FloatTensor): FloatTensor {
+    const index = this.#calls++;
+    if (x.rows !== y.rows || x.columns !== y.columns) {
+      throw new Error(`cannot multiply [${x.rows}, ${x.columns}] and [${y.rows}, ${y.columns}]: give equal shapes`);
+    }
+    return this.#seen(index, { ...x, data: x.data.map((value, i) => value * y.data[i]) });
   }
 
   layerNorm(x: FloatTensor, ref: NormRef): FloatTensor {
@@ -114,26 +149,78 @@ export class FloatOps implements Ops<FloatTensor> {
     return this.#seen(index, { ...x, rows: 1, ownRows: 1, data: x.data.slice(0, x.columns) });
   }
 
-  scores(q: FloatTensor, k: FloatTensor, heads: number): FloatTensor {
+  askedRows(x: FloatTensor): FloatTensor {
     const index = this.#calls++;
-    const width = headWidth(q, heads);
-    expectColumns(k, q.columns, "scores");
-    const data = new Float32Array(heads * q.rows * k.rows);
-    const scale = 1 / Math.sqrt(width);
-    for (let head = 0; head < heads; head++) {
-      const qs = columnSlice(q, head * width, width);
-      const ks = columnSlice(k, head * width, width);
-      const block = this.#matmul(qs, ks, q.rows, width, k.rows);
-      for (let i = 0; i < block.length; i++) data[head * block.length + i] = block[i] * scale;
+    if (this.#options.scoring === true) return this.#seen(index, x);
+    return this.#seen(index, {
+      ...x,
+      rows: 1,
+      ownRows: 1,
+      data: x.data.slice((x.ownRows - 1) * x.columns, x.ownRows * x.columns),
+    });
+  }
+
+  rotate(x: FloatTensor, { heads, theta }: Rotary): FloatTensor {
+    const index = this.#calls++;
+    const width = headWidth(x, heads);
+    const half = width / 2;
+    // The rows asked for are the turn's last.
+    const first = this.#before + this.#rows - x.rows;
+    const data = new Float32Array(x.data.length);
+    for (let row = 0; row < x.rows; row++) {
+      for (let j = 0; j < half; j++) {
+        const angle = (first + row) * theta ** (-j / half);
+        const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+        for (let at = row * x.columns + j; at < (row + 1) * x.columns; at += width) {
+          data[at] = x.data[at] * cos - x.data[at + half] * sin;
+          data[at + half] = x.data[at + half] * cos + x.data[at] * sin;
+        }
+      }
     }
-    const s = { rows: heads * q.rows, columns: k.rows, data, heads, ownRows: q.ownRows, ownColumns: k.ownRows };
-    for (let head = 0; head < heads; head++) this.#observe(index, `head.${head}`, s, head, head + 1);
+    return this.#seen(index, { ...x, data });
+  }
+
+  remember(before: FloatTensor | null, x: FloatTensor): FloatTensor {
+    const index = this.#calls++;
+    if (before === null) return this.#seen(index, x);
+    expectColumns(x, before.columns, "remember");
+    const data = new Float32Array(before.data.length + x.data.length);
+    data.set(before.data);
+    data.set(x.data, before.data.length);
+    const rows = before.rows + x.rows;
+    return this.#seen(index, { ...x, rows, ownRows: rows, data });
+  }
+
+  scores(q: FloatTensor, k: FloatTensor, heads: Heads): FloatTensor {
+    const index = this.#calls++;
+    const width = headWidth(q, heads.queries);
+    expectColumns(k, width * heads.keys, "scores");
+    if (heads.causal && k.ownRows !== k.rows)
+      throw new Error("a decoder's text is not padded in floats: give its own length");
+    const group = heads.queries / heads.keys;
+    const past = heads.causal ? k.rows - q.rows : undefined;
+    const data = new Float32Array(heads.queries * q.rows * k.rows);
+    const scale = 1 / Math.sqrt(width);
+    for (let head = 0; head < heads.queries; head++) {
+      const qs = columnSlice(q, head * width, width);
+      const ks = columnSlice(k, Math.floor(head / group) * width, width);
+      const block = this.#matmul(qs, ks, q.rows, width, k.rows);
+      for (let i = 0; i < block.length; i++) {
+        const counts = past === undefined || i % k.rows <= past + Math.floor(i / k.rows);
+        data[head * block.length + i] = counts ? block[i] * scale : 0;
+      }
+    }
+    const shape = { rows: heads.queries * q.rows, columns: k.rows, ownRows: q.ownRows, ownColumns: k.ownRows };
+    const s: FloatTensor = { ...shape, data, heads: heads.queries, past };
+    for (let head = 0; head < heads.queries; head++) this.#observe(index, `head.${head}`, s, head, head + 1);
     return this.#seen(index, s);
   }
 
   addOnKeys(s: FloatTensor, kept: number, padded: number): FloatTensor {
     const index = this.#calls++;
-    const data = s.data.map((value, i) => value + (i % s.columns < s.ownColumns ? kept : padded));
+    const data = s.data.map(
+      (value, i) => value + (i % s.columns < keysOf(s, Math.floor(i / s.columns)) ? kept : padded),
+    );
     return this.#seen(index, { ...s, data });
   }
 
@@ -169,50 +256,61 @@ export class FloatOps implements Ops<FloatTensor> {
   }
 
   /** A row whose weights sum to 0 has mean 0. */
-  weightedMean(e: FloatTensor, v: FloatTensor, heads: number): FloatTensor {
+  weightedMean(e: FloatTensor, v: FloatTensor, heads: Heads): FloatTensor {
     const index = this.#calls++;
-    const width = headWidth(v, heads);
+    const width = headWidth(v, heads.keys);
+    const group = heads.queries / heads.keys;
     expectColumns(e, v.rows, "weightedMean");
-    const rows = e.rows / heads;
-    const shape = { rows, columns: v.columns, heads: 1, ownRows: e.ownRows, ownColumns: v.columns };
+    const rows = e.rows / heads.queries;
+    const columns = width * heads.queries;
+    const shape = { rows, columns, heads: 1, ownRows: e.ownRows, ownColumns: columns };
     const sums = rowSums(e);
-    const products = new Float32Array(rows * v.columns);
-    const means = new Float32Array(rows * v.columns);
-    for (let head = 0; head < heads; head++) {
+    const [mixed, products, means] = [0, 0, 0].map(() => new Float32Array(rows * columns));
+    for (let head = 0; head < heads.queries; head++) {
       const block = e.data.subarray(head * rows * e.columns, (head + 1) * rows * e.columns);
-      const applied = this.#matmul(block, columnSliceTransposed(v, head * width, width), rows, e.columns, width);
+      const values = columnSliceTransposed(v, Math.floor(head / group) * width, width);
+      const applied = this.#matmul(block, values, rows, e.columns, width);
       for (let i = 0; i < applied.length; i++) {
         const row = Math.floor(i / width);
-        const at = row * v.columns + head * width + (i % width);
+        const at = row * columns + head * width + (i % width);
         const sum = sums[head * rows + row];
-        products[at] = applied[i] / e.ownColumns;
+        mixed[at] = applied[i];
+        products[at] = applied[i] / keysOf(e, row);
         means[at] = sum === 0 ? 0 : applied[i] / sum;
       }
     }
-    const perKey = sums.map((sum) => sum / e.ownColumns);
-    this.#observe(index, "sum", { ...e, columns: 1, ownColumns: 1, data: perKey });
+    const perRow = { ...e, columns: 1, ownColumns: 1, past: undefined };
+    const keys = sums.map((_, row) => keysOf(e, row));
+    this.#observe(index, "keys", { ...perRow, data: keys });
+    this.#observe(index, "total", { ...perRow, data: sums });
+    this.#observe(index, "sum", { ...perRow, data: sums.map((sum, row) => sum / keys[row]) });
+    this.#observe(index, "mixed", { ...shape, data: mixed });
     this.#observe(index, "mean", { ...shape, data: products });
     return this.#seen(index, { ...shape, data: means });
+  }
+
+  #chosen(logits: FloatTensor): number {
+    const { choose } = this.#options;
+    if (choose === undefined) throw new Error("a second turn needs a choice of token: give `choose`");
+    return choose(logits.data.subarray(logits.data.length - logits.columns));
+  }
+
+  #observeCentred(index: number, x: FloatTensor): void {
+    if (this.#observer !== undefined) this.#observe(index, "centred", { ...x, data: centredRows(x) });
   }
 
   #normalise(index: number, x: FloatTensor, ref: NormRef): FloatTensor {
     const { width } = ref;
     expectColumns(x, width, ref.name);
     const gain = this.#tensor(`${ref.name}.weight`, [width]);
-    const bias = this.#tensor(`${ref.name}.bias`, [width]);
-    const centred = new Float32Array(x.data.length);
+    const bias = ref.kind === "rms" ? new Float32Array(width) : this.#tensor(`${ref.name}.bias`, [width]);
+    const centred = ref.kind === "rms" ? x.data : centredRows(x);
     const variances = new Float32Array(x.rows);
     const data = new Float32Array(x.data.length);
     for (let row = 0; row < x.rows; row++) {
       const start = row * width;
-      let sum = 0;
-      for (let c = 0; c < width; c++) sum += x.data[start + c];
       let squares = 0;
-      for (let c = 0; c < width; c++) {
-        const difference = x.data[start + c] - sum / width;
-        centred[start + c] = difference;
-        squares += difference * difference;
-      }
+      for (let c = 0; c < width; c++) squares += centred[start + c] ** 2;
       variances[row] = squares / width + ref.epsilon;
       const factor = 1 / Math.sqrt(squares / width + ref.epsilon);
       for (let c = 0; c < width; c++) data[start + c] = centred[start + c] * factor * gain[c] + bias[c];
@@ -249,7 +347,8 @@ export class FloatOps implements Ops<FloatTensor> {
     let hi = Number.NEGATIVE_INFINITY;
     for (let head = fromHead; head < toHead; head++) {
       for (let row = head * block; row < head * block + x.ownRows; row++) {
-        for (let at = row * x.columns; at < row * x.columns + x.ownColumns; at++) {
+        const own = Math.min(x.ownColumns, keysOf(x, row));
+        for (let at = row * x.columns; at < row * x.columns + own; at++) {
           if (x.data[at] < lo) lo = x.data[at];
           if (x.data[at] > hi) hi = x.data[at];
         }
@@ -287,6 +386,22 @@ export function plainMatmul(a: Float32Array, w: Float32Array, m: number, k: numb
       for (let c = 0; c < k; c++) sum += a[i * k + c] * w[j * k + c];
       out[i * n + j] = sum;
     }
+  }
+  return out;
+}
+
+/** How many of its columns count in a row: of causal scores, those up to its own position. */
+function keysOf(s: FloatTensor, row: number): number {
+  return s.past === undefined ? s.ownColumns : s.past + 1 + (row % (s.rows / s.heads));
+}
+
+/** Each row minus its own mean. */
+export function centredRows(x: Pick<FloatTensor, "data" | "columns">): Float32Array {
+  const out = new Float32Array(x.data.length);
+  for (let start = 0; start < out.length; start += x.columns) {
+    let sum = 0;
+    for (let c = 0; c < x.columns; c++) sum += x.data[start + c];
+    for (let c = 0; c < x.columns; c++) out[start + c] = x.data[start + c] - sum / x.columns;
   }
   return out;
 }

@@ -38,6 +38,16 @@ const GOOD = 2 ** -11;
  * @throws PlanError when the range is not positive, or too wide for 64 bits.
  */
 export function planRoot(kind: RootKind, ratio: number): RootPlan {
+  const key = `${kind}:${ratio}`;
+  const known = planned.get(key) ?? searchPlan(kind, ratio);
+  planned.set(key, known);
+  return known;
+}
+
+/** The same range comes in every turn of a decoder. */
+const planned = new Map<string, RootPlan>();
+
+function searchPlan(kind: RootKind, ratio: number): RootPlan {
   if (!(ratio >= 1) || !Number.isFinite(ratio)) throw new PlanError(`${kind}: the range of its input includes zero`);
   const top = Math.log2(exact[kind](1 / ratio));
   const yBits = kind === "inverseSqrt" ? 10 : 12;

@@ -3,64 +3,107 @@
  * the reference; over integers the fixed-point reference. A model or an approximation never sees which of them it meets.
  *
  * Shapes are [rows, columns]. A text of n positions is n rows; attention scores of h heads are [h·rows, n], head-major.
- * Positions beyond the text (padding up to the length bucket) are real rows whose number only the client knows.
+ * Positions beyond the text (padding up to the length bucket) are real rows whose number only the client knows: behind the
+ * text of an encoder, before that of a decoder, so that its last row is the last token's.
  */
 
-/** A dense layer's weights by name: `${name}.weight` is [outputs, inputs] as Hugging Face stores it, `${name}.bias` [outputs]. */
+/**
+ * A dense layer's weights by name: `${name}.weight` is [outputs, inputs] as Hugging Face stores it, `${name}.bias` [outputs]
+ * where it has one.
+ */
 export interface LinearRef {
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
+  readonly bias: boolean;
 }
 
-/** A layer norm's weights by name: `${name}.weight` and `${name}.bias`, both [width]. */
+/** A norm's weights by name: `${name}.weight`, [width], and for a layer norm `${name}.bias`, [width]. */
 export interface NormRef {
   readonly name: string;
   readonly width: number;
   readonly epsilon: number;
+  /** `layer`: mean 0 and variance 1 (Ba et al.). `rms`: mean square 1, no mean removed, no bias (Zhang and Sennrich). */
+  readonly kind: "layer" | "rms";
 }
 
-/** The three embedding tables, by name: [vocabulary, width], [positions, width], [types, width]; and the norm after their sum. */
+/** The embedding tables, by name: [vocabulary, width], [positions, width], [types, width]; null for those a model lacks. */
 export interface EmbeddingRef {
   readonly word: string;
-  readonly position: string;
-  readonly type: string;
+  readonly position: string | null;
+  readonly type: string | null;
   readonly vocabulary: number;
+  /** Rows of the position table; 0 without one. */
+  readonly positions: number;
   readonly types: number;
   readonly width: number;
-  /** The first position's row in the position table (RoBERTa starts at 2). */
+  /** The first position's row in the position table (RoBERTa and OPT start at 2). */
   readonly positionOffset: number;
-  readonly norm: NormRef;
+  /** After the sum, if there is one. */
+  readonly norm: NormRef | null;
+  /**
+   * What reads the sum: `layers` as it is; a residual `stream` whose readers are norms. Layer norms take no notice of a
+   * row's mean, so such a stream may be kept without (`centred`); root mean squares do (`plain`).
+   */
+  readonly readers: "layers" | "centred stream" | "plain stream";
+}
+
+/** Attention's heads: queries', and those of keys and values, which a group of query heads shares. */
+export interface Heads {
+  readonly queries: number;
+  readonly keys: number;
+  /** Whether a row attends to its own position and those before it alone. */
+  readonly causal: boolean;
+}
+
+/** Rotary positions (Su et al., RoFormer, arXiv:2104.09864) over all columns of each head; pairs are a half apart. */
+export interface Rotary {
+  readonly heads: number;
+  readonly theta: number;
 }
 
 /** Smooth functions of one variable that the engine evaluates by a Fourier series on a calibrated range. */
-export type SmoothName = "gelu" | "tanh" | "exp/4";
+export type SmoothName = "gelu" | "gelu-tanh" | "silu" | "tanh" | "exp/4";
 
 export interface Ops<T> {
-  /** Word + position + type embedding, layer-normalised: [n, width]. */
-  embed(ref: EmbeddingRef): T;
+  /**
+   * Begins a turn. Word + position + type embedding, normalised where the reference says so: of the text, [n, width]; of the
+   * one token that the client chose after the last turn's logits, [1, width].
+   */
+  embed(ref: EmbeddingRef, after?: T): T;
   /** x·Wᵀ + b. */
   linear(x: T, ref: LinearRef): T;
   /** Elementwise sum of two values of one shape. */
   add(x: T, y: T): T;
-  /** Rows to mean 0 and variance 1 (plus epsilon), times the gain, plus the bias. */
+  /** Elementwise product of two values of one shape. */
+  multiply(x: T, y: T): T;
+  /** Rows to mean 0 and variance 1, or to mean square 1 (plus epsilon), times the gain, plus the bias. */
   layerNorm(x: T, ref: NormRef): T;
   /** Rows beyond the text become zero. */
   maskRows(x: T): T;
   /** The first row alone: [1, columns]. */
   firstRow(x: T): T;
-  /** Per head, q·kᵀ / sqrt(head width): [heads·rows(q), rows(k)]. */
-  scores(q: T, k: T, heads: number): T;
-  /** Adds `kept` to the scores of the text's own keys, `padded` to those beyond it (-Infinity: as low as the plan's range allows). */
+  /** The rows whose logits are asked for: the last alone when a text is continued, all when it is scored. */
+  askedRows(x: T): T;
+  /** Each head's columns turned by the angles of their row's position. */
+  rotate(x: T, rotary: Rotary): T;
+  /** The rows of `x` behind those of earlier turns, which stay masked as they were: [rows so far, columns]. */
+  remember(before: T | null, x: T): T;
+  /** Per head, q·kᵀ / sqrt(head width): [heads·rows(q), rows(k)]; 0 for keys behind a row's own position if causal. */
+  scores(q: T, k: T, heads: Heads): T;
+  /**
+   * Adds `kept` to the scores that count, `padded` to those of keys beyond the text and behind a row's own position
+   * (-Infinity: as low as the plan's range allows).
+   */
   addOnKeys(s: T, kept: number, padded: number): T;
   /** Each row minus its own largest entry: in [-range, 0]. */
   subtractRowMax(s: T): T;
   /** sum_j coefficients[j]·x^j, elementwise. */
   polynomial(x: T, coefficients: readonly number[]): T;
-  /** gelu(x) (the erf form), tanh(x), or exp(x/4), elementwise. */
+  /** gelu(x) (the erf form, or the tanh form), silu(x) = x / (1 + exp(-x)), tanh(x), or exp(x/4), elementwise. */
   smooth(x: T, name: SmoothName): T;
   /** max(x, 0), elementwise. */
   relu(x: T): T;
   /** Per head, rows of weights e applied to v and divided by their sum: (e·v) / Σ_j e_j, heads side by side: [rows, columns(v)]. */
-  weightedMean(e: T, v: T, heads: number): T;
+  weightedMean(e: T, v: T, heads: Heads): T;
 }

@@ -43,6 +43,11 @@ export class PlannedRanges {
     return [lo / this.plan.margin, hi * this.plan.margin];
   }
 
+  /** As calibration saw it, without a margin. @throws PlanError when it has not seen the operation. */
+  seen(op: number, what: string): Range {
+    return this.raw(op, what);
+  }
+
   private raw(op: number, what: string): Range {
     const range = this.plan.ranges[`${op}.${what}`];
     if (range === undefined)

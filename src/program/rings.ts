@@ -48,6 +48,12 @@ function needsOf(step: Step, values: readonly Value[], need: (id: number, bits: 
       need(step.x, out.ring);
       if (out.needsMaskShares) values[step.x].needsMaskShares = true;
       return;
+    case "place":
+      for (const id of [step.x, step.y]) {
+        need(id, out.ring);
+        if (out.needsMaskShares) values[id].needsMaskShares = true;
+      }
+      return;
     case "difference":
       for (const id of [step.x, step.y]) need(id, Math.max(out.ring, liftBits(out)));
       need(step.out, liftBits(out));
@@ -69,6 +75,7 @@ function needsOf(step: Step, values: readonly Value[], need: (id: number, bits: 
       need(step.x, step.periodBits);
       return;
     case "rowSum":
+    case "noise":
     case "keys":
       need(step.x, out.ring);
       return;

@@ -37,9 +37,22 @@ export function schedule(values: readonly Value[], steps: readonly Step[]): Slot
   return Array.from({ length: count }, (_, i) => ({ local: local[i] ?? [], opens: opens[i] ?? [] }));
 }
 
+/** The flight in which each turn begins. */
+export function turnsOf(slots: readonly Slot[], steps: readonly Step[]): number[] {
+  const begins = slots.flatMap(({ opens }, flight) => {
+    const next = opens.some((id) => isNext(steps[id]));
+    return next ? [flight] : [];
+  });
+  return [0, ...begins];
+}
+
+function isNext(step: Step): boolean {
+  return step.kind === "input" && step.after !== null;
+}
+
 /** The flight in which an opening's messages leave; null for local steps. */
 function openingSlot(step: Step, atServer: number, atClient: number): number | null {
-  if (step.kind === "input") return 0;
+  if (step.kind === "input") return atClient;
   if (step.kind === "openBits") return Math.max(atServer, atClient);
   if (step.kind !== "open") return null;
   if (step.mode === "exchange") return Math.max(atServer, atClient);
@@ -49,14 +62,16 @@ function openingSlot(step: Step, atServer: number, atClient: number): number | n
 /** The values a step reads. */
 export function inputsOf(step: Step): number[] {
   switch (step.kind) {
-    case "input":
     case "ramp":
       return [];
+    case "input":
+      return step.after === null ? [] : [step.after];
     case "linear":
       return step.terms.map((t) => t.x);
     case "matmul":
       return [step.a, step.b];
     case "difference":
+    case "place":
       return [step.x, step.y];
     case "polynomial":
       return [...step.variables.map((v) => v.x), ...step.addends.map((a) => a.x)];

@@ -3,6 +3,8 @@ import type { SmoothName } from "./ops.ts";
 /** The smooth functions themselves, in floats. */
 export const smoothFunctions: Readonly<Record<SmoothName, (x: number) => number>> = {
   gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+  "gelu-tanh": (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  silu: (x) => x / (1 + Math.exp(-x)),
   tanh: (x) => Math.tanh(x),
   "exp/4": (x) => Math.exp(x / 4),
 };

@@ -59,7 +59,20 @@ export interface LinearTerm {
   readonly weightId: number;
 }
 
-export type InputSource = "embedding" | "mask" | "words" | "types";
+export type InputSource = "embedding" | "mask" | "words" | "positions" | "types";
+
+/**
+ * Rotary positions in integers, the same on every machine: row i, pair j of a head turns by
+ * (position + i)·frequencies[j] / 2^ROTATION_BITS of a full turn.
+ */
+export interface Rotation {
+  readonly heads: number;
+  readonly position: number;
+  readonly frequencies: readonly number[];
+}
+export const ROTATION_BITS = 40;
+/** Bits after the point of a rotation's cosines and sines. */
+export const ROTATION_SCALE_BITS = 10;
 
 /** public part a - secret part: native x = x̂ - r; lifted x = a - r + εβ (truncate.ts); bit b = c + eρ (compare.ts). */
 export type VariableKind = "native" | "lifted" | "bit";
@@ -94,14 +107,17 @@ interface StepBase {
 }
 
 export type Step = StepBase &
+  /** The client's own integers; in a later turn it reads that turn's logits (or token) first: `after`. */
   (
-    | { readonly kind: "input"; readonly source: InputSource; readonly out: ValueId }
+    | { readonly kind: "input"; readonly source: InputSource; readonly after: ValueId | null; readonly out: ValueId }
     | {
         readonly kind: "linear";
         readonly terms: readonly LinearTerm[];
         readonly bias: BiasRef | null;
         /** columns·y - Σ_columns y: the mean leaves without a rounding. */
         readonly centre: boolean;
+        /** y turned by its rows' positions, at 2^ROTATION_SCALE_BITS times the scale. Never together with `centre`. */
+        readonly rotate: Rotation | null;
         readonly out: ValueId;
       }
     | {
@@ -112,8 +128,16 @@ export type Step = StepBase &
         readonly out: ValueId;
       }
     | { readonly kind: "openBits"; readonly x: ValueId; readonly out: ValueId }
-    /** Rows and columns of a masked value: out[i, j] = x[i, offset + j]. */
-    | { readonly kind: "slice"; readonly x: ValueId; readonly offset: number; readonly out: ValueId }
+    /** Rows and columns of a masked value: out[i, j] = x[row + i, column + j]. */
+    | {
+        readonly kind: "slice";
+        readonly x: ValueId;
+        readonly row: number;
+        readonly column: number;
+        readonly out: ValueId;
+      }
+    /** A masked value with other rows written from `row` on; rows that neither has are zero. */
+    | { readonly kind: "place"; readonly x: ValueId; readonly y: ValueId; readonly row: number; readonly out: ValueId }
     | { readonly kind: "shift"; readonly x: ValueId; readonly shift: number; readonly out: ValueId }
     | { readonly kind: "difference"; readonly x: ValueId; readonly y: ValueId; readonly out: ValueId }
     | {
@@ -121,7 +145,9 @@ export type Step = StepBase &
         readonly a: ValueId;
         readonly b: ValueId;
         readonly transposeB: boolean;
+        /** Heads of a, and how many of them share one of b. */
         readonly heads: number;
+        readonly sharing: number;
         readonly out: ValueId;
       }
     | {
@@ -141,8 +167,12 @@ export type Step = StepBase &
         readonly x: ValueId;
         readonly kept: Constant;
         readonly padded: Constant;
+        /** Causal: in row i of a head's `queries` rows, columns beyond `past` + i become `padded`, whatever they held. */
+        readonly causal: { readonly past: number; readonly queries: number } | null;
         readonly out: ValueId;
       }
+    /** The server adds noise of Gumbel's distribution times `scale`, so that the largest entry is a sample of the softmax. */
+    | { readonly kind: "noise"; readonly x: ValueId; readonly scale: number; readonly out: ValueId }
     | {
         readonly kind: "fourier";
         readonly x: ValueId;
@@ -170,14 +200,34 @@ export interface Slot {
   readonly opens: readonly number[];
 }
 
-export interface Program {
+/** What a program is for, beside the model: public, and part of what the parties agree on. */
+export interface Shape {
+  /** The padded length of the text. */
   readonly length: number;
+  /** How often logits are asked for: 1, or of a decoder one turn for each new token. */
+  readonly turns: number;
+  /** Whether a decoder gives the logits of all positions of the text, not of the last alone. */
+  readonly scoring: boolean;
+  /** Of the noise under which the next token is chosen where the client learns the token alone; 0: the likeliest. */
+  readonly temperature: number;
+}
+
+/** One turn over one text, as encoders have it. */
+export function oneTurn(length: number): Shape {
+  return { length, turns: 1, scoring: false, temperature: 0 };
+}
+
+export interface Program {
+  readonly shape: Shape;
   readonly values: readonly Value[];
   readonly steps: readonly Step[];
   readonly slots: readonly Slot[];
   /** The masked weights of the model in the order of their ids. */
   readonly weights: readonly WeightSlot[];
-  readonly answer: ValueId;
+  /** What the client learns, of each turn. */
+  readonly answers: readonly ValueId[];
+  /** The flight in which each turn begins: 0, then those that the client's next token travels in. */
+  readonly turns: readonly number[];
 }
 
 /** One operand of the model's linear steps, as the dealer holds it masked. Equal weights used twice have one slot. */

@@ -6,7 +6,7 @@ import { fourier } from "./periodic.ts";
 import { polynomial } from "./polynomial.ts";
 import { product } from "./product.ts";
 import type { Protocol, Traffic } from "./protocol.ts";
-import { difference, keys, ramp, rowSum, shift, slice } from "./reshape.ts";
+import { difference, keys, noise, place, ramp, rowSum, shift, slice } from "./reshape.ts";
 
 /** Which primitive executes which kind of step. */
 const protocols: { readonly [K in StepKind]: Protocol<K> } = {
@@ -15,6 +15,7 @@ const protocols: { readonly [K in StepKind]: Protocol<K> } = {
   open,
   openBits,
   slice,
+  place,
   shift,
   difference,
   matmul: product,
@@ -22,6 +23,7 @@ const protocols: { readonly [K in StepKind]: Protocol<K> } = {
   ramp,
   rowSum,
   keys,
+  noise,
   fourier,
   lessThan,
   carry,

@@ -10,7 +10,7 @@ import { applyWeights, split } from "./linear.ts";
 import { factors } from "./periodic.ts";
 import { perHead } from "./product.ts";
 import { type ClientInput, elements, Scope, type ServerWeights } from "./protocol.ts";
-import { keysInto, rampInto, rowSumInto } from "./reshape.ts";
+import { keysInto, placeInto, rampInto, rowSumInto } from "./reshape.ts";
 
 /** A value that left its planned range: the private run of this text would be wrong. */
 export interface Violation {
@@ -22,19 +22,38 @@ export interface Violation {
 }
 
 export interface ClearRun {
+  /** Of the last turn. */
   readonly logits: readonly number[];
   readonly violations: readonly Violation[];
 }
 
+/** The client's choice after a turn's logits; null ends the run. */
+export type Choose = (logits: readonly number[]) => number | null;
+
 /** Runs the program on one text. Every opened value is checked against its range. */
-export function runClear(ring: Ring, program: Program, weights: ServerWeights, input: ClientInput): ClearRun {
+export function runClear(
+  ring: Ring,
+  program: Program,
+  weights: ServerWeights,
+  input: ClientInput,
+  choose: Choose = () => null,
+): ClearRun {
   const run = new ClearScope(ring, program, weights, input);
+  let logits: number[] = [];
+  let turn = 0;
   try {
     for (const step of program.steps) {
+      if (step.kind === "input" && step.after !== null && step.after === program.answers[turn]) {
+        turn++;
+        const token = choose(logits);
+        if (token === null) break;
+        input.take(token);
+      }
       run.execute(step);
+      if (step.out === program.answers[turn]) logits = run.answer(step.out);
       run.done(step);
     }
-    return { logits: run.answer(), violations: run.violations };
+    return { logits, violations: run.violations };
   } finally {
     run.close();
   }
@@ -51,8 +70,8 @@ class ClearScope extends Scope {
     this.input = input;
   }
 
-  answer(): number[] {
-    const value = this.value(this.program.answer);
+  answer(id: number): number[] {
+    const value = this.value(id);
     return [...this.ring.decode(this.x(value.id), 64, value.scale)];
   }
 
@@ -70,17 +89,12 @@ class ClearScope extends Scope {
         return this.ring.arithmeticShift(out, this.x(step.x), step.shift);
       case "slice": {
         const { rows, columns } = this.value(step.out);
-        return this.ring.copyBlock(
-          out,
-          0,
-          columns,
-          this.x(step.x),
-          step.offset,
-          this.value(step.x).columns,
-          rows,
-          columns,
-        );
+        const width = this.value(step.x).columns;
+        const offset = step.row * width + step.column;
+        return this.ring.copyBlock(out, 0, columns, this.x(step.x), offset, width, rows, columns);
       }
+      case "place":
+        return placeInto(this, step, out, this.x(step.x), this.x(step.y));
       case "difference":
         return this.ring.subtract(out, this.x(step.x), this.x(step.y));
       case "matmul":
@@ -92,7 +106,9 @@ class ClearScope extends Scope {
       case "rowSum":
         return rowSumInto(this, step, out, this.x(step.x));
       case "keys":
-        return keysInto(this, step, out, this.x(step.x), this.input.tokens);
+        return keysInto(this, step, out, this.x(step.x), this.input);
+      case "noise":
+        return this.ring.copy(out, this.x(step.x));
       case "fourier":
         this.ring.fourierClear(out, this.x(step.x), step.periodBits, step.stride, factors(step), step.trigBits);
         return this.ring.addConstant(out, out, ...split(step.constant));
@@ -127,12 +143,13 @@ class ClearScope extends Scope {
   /** Compares the text's own rows of an opened value with the plan; padded rows may hold anything. */
   private check(step: Step, out: Words): void {
     const value: Value = this.value(step.out);
-    const { length } = this.program;
+    const { length } = this.program.shape;
+    const padded = value.rows >= length && value.rows % length === 0;
     const numbers = this.ring.decode(out, 64, 1);
     let largest = 0;
     for (let i = 0; i < numbers.length; i++) {
       const row = Math.floor(i / value.columns) % length;
-      if (value.rows >= length && row >= this.input.tokens) continue;
+      if (padded && !this.input.isOwn(row)) continue;
       largest = Math.max(largest, Math.abs(numbers[i]));
     }
     if (largest > value.bound) {

@@ -1,6 +1,6 @@
 /** What a program costs, before it is run: the same declarations that the parties send and expect by. */
 import { shortest } from "../program/lengths.ts";
-import type { Program, Step } from "../program/steps.ts";
+import type { Program, Shape, Slot, Step } from "../program/steps.ts";
 import { trafficOf } from "./all.ts";
 import { type Block, elements } from "./protocol.ts";
 
@@ -28,13 +28,18 @@ export interface StepCost {
   readonly macs: number;
 }
 
+/** What crosses the wire online. */
+export interface OnlineCost {
+  readonly flights: number;
+  readonly bytes: { readonly client_to_server: number; readonly server_to_client: number };
+}
+
 export interface Cost {
-  readonly length: number;
+  readonly shape: Shape;
   readonly shortest: number;
-  readonly online: {
-    readonly flights: number;
-    readonly bytes: { readonly client_to_server: number; readonly server_to_client: number };
-  };
+  readonly online: OnlineCost;
+  /** The same by turn, without the words of a few bytes by which a client goes on to the next one. */
+  readonly turns: readonly OnlineCost[];
   readonly offline: {
     readonly bytes: {
       readonly dealer_to_server: number;
@@ -63,20 +68,16 @@ export interface Product {
 /** Predicted flights and bytes, frame headers included: exactly what the channels will count. */
 export function costOf(program: Program): Cost {
   const steps = program.steps.map((step) => stepCost(step, program));
-  const online = { client_to_server: 0, server_to_client: 0 };
-  let flights = 0;
-  for (const slot of program.slots) {
-    const sent = slotTraffic(slot.opens, program);
-    if (sent.fromClient.length > 0) online.client_to_server += FRAME_HEADER + bytesOf(sent.fromClient);
-    if (sent.fromServer.length > 0) online.server_to_client += FRAME_HEADER + bytesOf(sent.fromServer);
-    if (sent.fromClient.length + sent.fromServer.length > 0) flights++;
-  }
+  const turns = program.turns.map((first, turn) =>
+    onlineCost(program.slots.slice(first, program.turns[turn + 1]), program),
+  );
   const framed = (bytes: number) => (bytes > 0 ? bytes + FRAME_HEADER : 0);
   const sum = (f: (c: StepCost) => number) => steps.reduce((total, c) => total + f(c), 0);
   return {
-    length: program.length,
-    shortest: shortest(program.length),
-    online: { flights, bytes: online },
+    shape: program.shape,
+    shortest: shortest(program.shape.length),
+    online: onlineCost(program.slots, program),
+    turns,
     offline: {
       bytes: {
         dealer_to_server: sum((c) => framed(c.offline.dealer_to_server)),
@@ -90,6 +91,18 @@ export function costOf(program: Program): Cost {
     products: together(program.steps.flatMap((step) => productsOf(step, program))),
     steps,
   };
+}
+
+function onlineCost(slots: readonly Slot[], program: Program): OnlineCost {
+  const bytes = { client_to_server: 0, server_to_client: 0 };
+  let flights = 0;
+  for (const slot of slots) {
+    const sent = slotTraffic(slot.opens, program);
+    if (sent.fromClient.length > 0) bytes.client_to_server += FRAME_HEADER + bytesOf(sent.fromClient);
+    if (sent.fromServer.length > 0) bytes.server_to_client += FRAME_HEADER + bytesOf(sent.fromServer);
+    if (sent.fromClient.length + sent.fromServer.length > 0) flights++;
+  }
+  return { flights, bytes };
 }
 
 /** The blocks of one flight, by sender, in the order in which they are packed. */
@@ -137,11 +150,11 @@ function productsOf(step: Step, program: Program): Product[] {
   }
   if (step.kind !== "matmul") return [];
   const [a, b] = [program.values[step.a], program.values[step.b]];
-  const { heads } = step;
+  const { heads, sharing } = step;
   const times = 2 * heads;
   return step.transposeB
     ? [{ m: a.rows, k: a.columns / heads, n: b.rows, times, narrow: false }]
-    : [{ m: a.rows / heads, k: a.columns, n: b.columns / heads, times, narrow: false }];
+    : [{ m: a.rows / heads, k: a.columns, n: (b.columns * sharing) / heads, times, narrow: false }];
 }
 
 function together(products: readonly Product[]): Product[] {

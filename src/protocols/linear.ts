@@ -12,13 +12,21 @@ import { inputsOf } from "../program/schedule.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import { elements, type MaskedWeights, type Protocol, type Scope, type ServerWeights } from "./protocol.ts";
+import { rotateInto } from "./rotate.ts";
 
 type Linear = StepOf<"linear">;
 
+const readOnline = new WeakMap<Program, ReadonlySet<number>>();
+
 /** Whether the client needs its share of the result online; else it left entirely with the opening's offline message. */
 export function clientShareIsRead(program: Program, step: Linear): boolean {
-  const readers = program.steps.filter((s) => inputsOf(s).includes(step.out));
-  return readers.some((s) => s.kind !== "open" || (s.mode !== "forward" && s.mode !== "reveal"));
+  let read = readOnline.get(program);
+  if (read === undefined) {
+    const readers = program.steps.filter((s) => s.kind !== "open" || (s.mode !== "forward" && s.mode !== "reveal"));
+    read = new Set(readers.flatMap(inputsOf));
+    readOnline.set(program, read);
+  }
+  return read.has(step.out);
 }
 
 function isDealt(step: Linear): boolean {
@@ -44,11 +52,22 @@ function addTerms(s: Scope, step: Linear, out: Words, mask: (id: number) => Word
   }
 }
 
-function centred(s: Scope, step: Linear, y: Words): Words {
-  if (!step.centre) return y;
+/** Whether something follows the sum of products: a linear map, which every party applies to its own part. */
+function goesOn(step: Linear): boolean {
+  return step.centre || step.rotate !== null;
+}
+
+/** out = y without its rows' means, or turned by its rows' positions. */
+function goOn(s: Scope, step: Linear, out: Words, y: Words): void {
   const { rows, columns } = s.value(step.out);
+  if (step.rotate !== null) rotateInto(s, step.rotate, out, y, rows, columns);
+  else if (step.centre) s.ring.centre(out, y, rows, columns);
+}
+
+function finished(s: Scope, step: Linear, y: Words): Words {
+  if (!goesOn(step)) return y;
   const out = s.temp(y.length);
-  s.ring.centre(out, y, rows, columns);
+  goOn(s, step, out, y);
   return out;
 }
 
@@ -63,7 +82,7 @@ export const linear: Protocol<"linear"> = {
     const sum = d.temp(elements(d.value(step.out)));
     d.ring.zero(sum);
     addTerms(d, step, sum, (id) => d.get("client", id), d.weights);
-    const secret = centred(d, step, sum);
+    const secret = finished(d, step, sum);
     d.ring.negate(secret, secret);
     d.deal(step, secret);
   },
@@ -77,7 +96,7 @@ export const linear: Protocol<"linear"> = {
       if (term.weight.kind === "identity") c.ring.addScaled(sum, c.get("mask", term.x), ...split(term.weight.factor));
     }
     const y = c.set("share", step.out, c.ring.alloc(sum.length));
-    c.ring.negate(y, centred(c, step, sum));
+    c.ring.negate(y, finished(c, step, sum));
     if (isDealt(step)) c.ring.add(y, y, c.dealt(step, [{ length: y.length, bits: out.ring }]));
     c.ring.reduce(y, y, out.ring);
     return null;
@@ -96,10 +115,10 @@ export const linear: Protocol<"linear"> = {
   },
 };
 
-/** y = Σ_terms x·W + bias, the mean removed where the step asks. */
+/** y = Σ_terms x·W + bias, the mean removed or rows turned where the step asks. */
 export function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
   const { rows, columns } = s.value(step.out);
-  const sum = step.centre ? s.temp(y.length) : y;
+  const sum = goesOn(step) ? s.temp(y.length) : y;
   const bias = weights.bias(step);
   if (bias?.length === sum.length) s.ring.copy(sum, bias);
   else {
@@ -110,7 +129,7 @@ export function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWe
     if (term.weight.kind === "identity") s.ring.addScaled(sum, x(term.x), ...split(term.weight.factor));
     else weights.apply(term.weightId, sum, x(term.x), rows);
   }
-  if (step.centre) s.ring.centre(y, sum, rows, columns);
+  goOn(s, step, y, sum);
 }
 
 /** x + r_C: what the server holds, or a value known to both less the server's own mask. */

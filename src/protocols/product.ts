@@ -17,8 +17,8 @@ type Pair = readonly [Words, Words];
 /** out (+)= Σ over the pairs of a·b (or a·bᵀ), head by head. */
 export function perHead(s: Scope, step: Matmul, out: Words, pairs: readonly Pair[]): void {
   const [a, b, y] = [s.value(step.a), s.value(step.b), s.value(step.out)];
-  const { heads, transposeB } = step;
-  const width = b.columns / heads;
+  const { heads, sharing, transposeB } = step;
+  const width = (b.columns * sharing) / heads;
   const [m, k, n] = transposeB ? [a.rows, width, b.rows] : [a.rows / heads, a.columns, width];
   const [left, right, result] = [s.temp(m * k), s.temp(k * n), s.temp(m * n)];
   const slice = transposeB ? s.temp(k * n) : right;
@@ -26,7 +26,7 @@ export function perHead(s: Scope, step: Matmul, out: Words, pairs: readonly Pair
     pairs.forEach(([x, w], index) => {
       if (transposeB) s.ring.copyBlock(left, 0, k, x, h * k, a.columns, m, k);
       else s.ring.copyBlock(left, 0, k, x, h * m * k, k, m, k);
-      s.ring.copyBlock(slice, 0, width, w, h * width, b.columns, b.rows, width);
+      s.ring.copyBlock(slice, 0, width, w, Math.floor(h / sharing) * width, b.columns, b.rows, width);
       if (transposeB) s.ring.transpose(right, slice, b.rows, width);
       s.ring.matmul(result, left, right, m, k, n, index > 0);
     });

@@ -59,7 +59,7 @@ export class Scope {
     this.program = program;
     this.uses = new Int32Array(program.values.length);
     for (const step of program.steps) for (const id of inputsOf(step)) this.uses[id]++;
-    this.uses[program.answer]++;
+    for (const id of program.answers) this.uses[id]++;
   }
 
   value(id: number): Value {
@@ -194,12 +194,17 @@ export interface ServerWeights {
   bias(step: StepOf<"linear">): Words | null;
 }
 
+/** Which positions of the padded text, and of what was chosen since, hold tokens. */
+export interface OwnRows {
+  isOwn(position: number): boolean;
+}
+
 /** What the client computes on before it is shared. */
-export interface ClientInput {
-  /** The integers of an input step. */
+export interface ClientInput extends OwnRows {
+  /** The integers of an input step; of a later turn, those of the token taken. */
   fill(out: Words, step: StepOf<"input">): void;
-  /** Tokens of the text: rows beyond are padding. */
-  readonly tokens: number;
+  /** The token that the next turn begins with. */
+  take(token: number): void;
 }
 
 /** Material of one run: everything a party has from the offline phase. */

@@ -2,7 +2,7 @@
 
 import type { StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { elements, type Protocol, type Scope, type Slot } from "./protocol.ts";
+import { elements, type OwnRows, type Protocol, type Scope, type Slot } from "./protocol.ts";
 
 const free = () => ({});
 
@@ -17,7 +17,8 @@ function each(s: Scope, from: number, to: number, slots: readonly Slot[], f: (ou
 function sliceInto(s: Scope, step: StepOf<"slice">, slots: readonly Slot[]): void {
   const { rows, columns } = s.value(step.out);
   const width = s.value(step.x).columns;
-  each(s, step.x, step.out, slots, (out, a) => s.ring.copyBlock(out, 0, columns, a, step.offset, width, rows, columns));
+  const offset = step.row * width + step.column;
+  each(s, step.x, step.out, slots, (out, a) => s.ring.copyBlock(out, 0, columns, a, offset, width, rows, columns));
 }
 
 /** Some rows and columns of a masked value; its mask is cut alike. */
@@ -30,6 +31,28 @@ export const slice: Protocol<"slice"> = {
   },
   run: (p, step) => sliceInto(p, step, ["public", "mask"]),
 };
+
+/** A masked value with rows of another one; a row of neither is a public zero, under no mask. */
+export const place: Protocol<"place"> = {
+  traffic: free,
+  deal: (d, step) => placeIn(d, step, ["full"]),
+  run: (p, step) => placeIn(p, step, ["public", "mask"]),
+};
+
+function placeIn(s: Scope, step: StepOf<"place">, slots: readonly Slot[]): void {
+  for (const slot of slots) {
+    if (!s.has(slot, step.x) || !s.has(slot, step.y)) continue;
+    const out = s.set(slot, step.out, s.ring.alloc(elements(s.value(step.out))));
+    placeInto(s, step, out, s.get(slot, step.x), s.get(slot, step.y));
+  }
+}
+
+export function placeInto(s: Scope, step: StepOf<"place">, out: Words, x: Words, y: Words): void {
+  const { columns } = s.value(step.out);
+  s.ring.copy(out.part(0, x.length), x);
+  if (out.length > x.length) s.ring.zero(out.part(x.length, out.length - x.length));
+  s.ring.copy(out.part(step.row * columns, y.length), y);
+}
 
 /** x̂ >> t is x >> t under the mask r >> t: a coarser copy of an opened value, local. */
 export const shift: Protocol<"shift"> = {
@@ -88,23 +111,80 @@ export function rowSumInto(s: Scope, step: StepOf<"rowSum">, out: Words, x: Word
   s.ring.transpose(out, sums, step.heads, rows / step.heads);
 }
 
-/** Adds one constant to the columns of the text's keys, another to those beyond: only the client knows which, and it alone adds. */
+/**
+ * Adds one constant to the columns of the keys that count, another to those beyond the text: only the client knows which, and
+ * it alone adds. What causality rules out is known to both: the server's share becomes the constant, the client's zero.
+ */
 export const keys: Protocol<"keys"> = {
   traffic: free,
   run(p, step) {
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
-    if (p.input === null) p.ring.copy(out, p.get("share", step.x));
-    else keysInto(p, step, out, p.get("share", step.x), p.input.tokens);
+    const x = p.get("share", step.x);
+    if (p.input === null) p.ring.copy(out, x);
+    else addOnKeys(p, step, out, x, p.input);
+    ruleOut(p, step, out, p.isServer ? step.padded : 0);
   },
 };
 
-export function keysInto(s: Scope, step: StepOf<"keys">, out: Words, x: Words, tokens: number): void {
+export function keysInto(s: Scope, step: StepOf<"keys">, out: Words, x: Words, input: OwnRows): void {
+  addOnKeys(s, step, out, x, input);
+  ruleOut(s, step, out, step.padded);
+}
+
+function addOnKeys(s: Scope, step: StepOf<"keys">, out: Words, x: Words, input: OwnRows): void {
   const { rows, columns } = s.value(step.x);
+  s.ring.addRow(
+    out,
+    x,
+    constants(s, columns, (j) => (input.isOwn(j) ? step.kept : step.padded)),
+    rows,
+    columns,
+  );
+}
+
+/** Sets the columns behind each row's own position. */
+function ruleOut(s: Scope, { causal, out: id }: StepOf<"keys">, out: Words, constant: number): void {
+  if (causal === null) return;
+  const { rows, columns } = s.value(id);
+  const row = constants(s, columns, () => constant);
+  for (let i = 0; i < rows; i++) {
+    const first = causal.past + 1 + (i % causal.queries);
+    if (first < columns) s.ring.copyBlock(out, i * columns + first, columns, row, 0, columns, 1, columns - first);
+  }
+}
+
+function constants(s: Scope, columns: number, at: (j: number) => number): Words {
   const row = s.temp(columns);
   s.ring.encode(
     row,
-    Float64Array.from({ length: columns }, (_, j) => (j < tokens ? step.kept : step.padded)),
+    Float64Array.from({ length: columns }, (_, j) => at(j)),
     1,
   );
-  s.ring.addRow(out, x, row, rows, columns);
+  return row;
 }
+
+/**
+ * Gumbel noise, from the server alone: the largest entry of x/T + noise is a sample of softmax(x/T) (Gumbel, 1954). The client
+ * learns which entry it is, and neither its size nor the others.
+ */
+export const noise: Protocol<"noise"> = {
+  traffic: free,
+  run(p, step) {
+    const x = p.get("share", step.x);
+    const out = p.set("share", step.out, p.ring.alloc(x.length));
+    if (!p.isServer) return p.ring.copy(out, x);
+    const drawn = p.temp(x.length);
+    p.ring.encode(drawn, gumbels(x.length), step.scale);
+    p.ring.add(out, x, drawn);
+  },
+};
+
+/** Independent numbers of Gumbel's distribution, from the operating system's generator. */
+function gumbels(count: number): Float64Array {
+  const bits = new Uint32Array(count);
+  for (let at = 0; at < count; at += MOST_RANDOM) crypto.getRandomValues(bits.subarray(at, at + MOST_RANDOM));
+  return Float64Array.from(bits, (u) => -Math.log(-Math.log((u + 0.5) / 2 ** 32)));
+}
+
+/** Words that one call of the generator gives. */
+const MOST_RANDOM = 16_384;

@@ -1,17 +1,17 @@
 /** One model, all parties in this process: what the tests of whole inferences share. */
 
-import { classifier } from "../../src/models/bert.ts";
 import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
-import { answerOf, TextInput } from "../../src/parties/client.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import type { Witness } from "../../src/parties/engine.ts";
 import { type Simulation, type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
+import { answerOf, TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { Plan } from "../../src/program/plan.ts";
-import type { ModelSpec, TokenizedText, Weights } from "../../src/program/spec.ts";
-import type { Program } from "../../src/program/steps.ts";
-import { runClear } from "../../src/protocols/clear.ts";
+import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../../src/program/spec.ts";
+import { oneTurn, type Program, type Shape } from "../../src/program/steps.ts";
+import { type Choose, runClear } from "../../src/protocols/clear.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
@@ -21,6 +21,7 @@ export const TINY: ModelSpec = {
   layers: 2,
   hidden: 32,
   heads: 4,
+  keyHeads: 4,
   intermediate: 64,
   vocabulary: 60,
   positions: 64,
@@ -28,6 +29,9 @@ export const TINY: ModelSpec = {
   labels: 3,
   epsilon: 1e-12,
   positionOffset: 0,
+  rotary: null,
+  normFirst: false,
+  tied: false,
   problem: "classification",
   labelNames: ["a", "b", "c"],
   gelu: "quad",
@@ -43,29 +47,35 @@ export interface Harness {
   readonly plan: Plan;
   readonly program: Program;
   float(text: TokenizedText): number[];
-  clear(text: TokenizedText): { logits: readonly number[]; violations: readonly unknown[] };
+  clear(
+    text: TokenizedText,
+    choose?: Choose,
+  ): { logits: readonly number[]; violations: readonly unknown[] };
   secure(
     text: TokenizedText,
     witness?: Witness,
     offlineWitness?: SimulationInputs["offlineWitness"],
+    choose?: Choose,
   ): Promise<{ logits: number[]; run: Simulation }>;
 }
 
-/** A random model, calibrated on random texts of lengths that fit, compiled for one padded length. */
+/** A random model, calibrated on random texts of lengths that fit, compiled for one padded length or another shape. */
 export async function harness(
   overrides: Partial<ModelSpec>,
-  length: number,
+  given: number | Shape,
   texts?: readonly TokenizedText[],
   change = (plan: Plan) => plan,
   reweigh = (_name: string, data: Float32Array) => data,
 ): Promise<Harness> {
   const spec = { ...TINY, ...overrides };
+  const shape = typeof given === "number" ? oneTurn(given) : given;
+  const { length } = shape;
   const ring = await Ring.create();
   const raw = randomWeights(spec, 5);
   const weights: Weights = { get: (name) => ({ shape: raw.get(name).shape, data: reweigh(name, raw.get(name).data) }) };
   const samples = texts ?? Array.from({ length: 12 }, (_, i) => randomText(spec, 3 + (i % (length - 2)), i));
   const plan = change(calibrate(spec, weights, samples));
-  const program = compile(spec, plan, length);
+  const program = compile(spec, plan, shape);
   const integers = new IntegerWeights(ring);
   const server = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, randomKey());
@@ -86,9 +96,13 @@ export async function harness(
     weights,
     plan,
     program,
-    float: (text) => [...classifier(new FloatOps(weights, text, length), spec).data],
-    clear: (text) => runClear(ring, program, server, inputOf(text)),
-    async secure(text, witness, offlineWitness) {
+    float: (text) => {
+      const { scoring } = shape;
+      const padded = isDecoder(spec) ? text.ids.length : length;
+      return [...logitsOf(new FloatOps(weights, text, padded, { scoring }), spec).data];
+    },
+    clear: (text, choose) => runClear(ring, program, server, inputOf(text), choose),
+    async secure(text, witness, offlineWitness, choose) {
       const maskedWeights = new StoredWeights(masked, program.weights);
       const run = await simulate(ring, program, {
         input: inputOf(text),
@@ -97,8 +111,11 @@ export async function harness(
         weightMasks,
         witness,
         offlineWitness,
+        choose,
       });
-      return { logits: answerOf(run.client), run };
+      const { answers } = program;
+      const ended = !run.client.has("public", answers[answers.length - 1]);
+      return { logits: ended ? [] : answerOf(run.client), run };
     },
   };
 }

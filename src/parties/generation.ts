@@ -1,0 +1,139 @@
+/** The client's side of generation: choosing tokens from logits, and handing them out as they come. */
+import { generator, uniforms } from "../models/random.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import type { Run } from "./client.ts";
+import { PartyError } from "./messages.ts";
+
+export interface GenerateOptions {
+  /** New tokens, at most: material is made for all of them. */
+  readonly maxTokens: number;
+  /** 0: always the likeliest token. */
+  readonly temperature?: number;
+  /** Only the so many likeliest tokens. */
+  readonly topK?: number;
+  /** Only the likeliest tokens whose probabilities sum up to this. */
+  readonly topP?: number;
+  /** Makes the choice reproducible; the operating system's generator decides without. */
+  readonly seed?: number;
+  /** Tokens that end the text; the one that did is handed out too. */
+  readonly stopAt?: readonly number[];
+  /** Called with all new tokens so far; true ends the text. */
+  readonly stop?: (tokens: readonly number[]) => boolean;
+}
+
+/** What a run of generation took, and how many tokens it gave. */
+export interface Generated extends Run {
+  readonly tokens: number;
+  /** From the beginning of the online phase to each token. */
+  readonly secondsToToken: readonly number[];
+}
+
+/** Chooses a token from logits; or takes the one that the protocol chose. */
+export type Sampler = (logits: readonly number[]) => number;
+
+/** @throws PartyError for a setting out of range, or one that a server of tokens alone cannot grant. */
+export function sampler(spec: ModelSpec, options: GenerateOptions): Sampler {
+  const { temperature = 0, topK = spec.vocabulary, topP = 1, seed } = options;
+  if (!(temperature >= 0 && temperature <= 100)) throw new PartyError("a temperature lies between 0 and 100");
+  if (!(Number.isInteger(topK) && topK >= 1)) throw new PartyError("top-k takes a number of tokens from 1");
+  if (!(topP > 0 && topP <= 1)) throw new PartyError("top-p takes a probability above 0, up to 1");
+  if (spec.answer === "label") {
+    if (options.topK !== undefined || options.topP !== undefined || seed !== undefined)
+      throw new PartyError("this server tells the next token alone: top-k, top-p and a seed need its logits");
+    return ([token]) => token;
+  }
+  const uniform = seed === undefined ? systemUniform : uniforms(generator("sampling", seed));
+  return (logits) => (temperature === 0 ? likeliest(logits) : sample(logits, { temperature, topK, topP }, uniform()));
+}
+
+/** The index of the largest. */
+function likeliest(logits: readonly number[]): number {
+  let best = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
+  return best;
+}
+
+function sample(
+  logits: readonly number[],
+  { temperature, topK, topP }: { temperature: number; topK: number; topP: number },
+  at: number,
+): number {
+  const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a]).slice(0, topK);
+  const powers = order.map((i) => Math.exp((logits[i] - logits[order[0]]) / temperature));
+  const all = powers.reduce((sum, p) => sum + p, 0);
+  let kept = 0;
+  for (let sum = 0; kept < powers.length && (kept === 0 || sum < topP * all); kept++) sum += powers[kept];
+  let rest = at * powers.slice(0, kept).reduce((sum, p) => sum + p, 0);
+  for (let i = 0; i < kept; i++) {
+    rest -= powers[i];
+    if (rest < 0) return order[i];
+  }
+  return order[kept - 1];
+}
+
+function systemUniform(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32;
+}
+
+/** Tokens between the run that chooses them and whoever listens. */
+export class TokenStream {
+  ended = false;
+  private readonly sampler: Sampler;
+  private readonly options: GenerateOptions;
+  private readonly chosen: number[] = [];
+  private readonly times: number[] = [];
+  private finished = false;
+  private failure: Error | null = null;
+  private wake: () => void = () => {};
+
+  constructor(choose: Sampler, options: GenerateOptions) {
+    this.sampler = choose;
+    this.options = options;
+  }
+
+  /** Tokens so far. */
+  get count(): number {
+    return this.chosen.length;
+  }
+
+  /** When each was chosen, on this process's clock. */
+  get chosenAt(): readonly number[] {
+    return this.times;
+  }
+
+  /** The next token, handed to the listener; sets `ended` if the text ends with it. */
+  choose(logits: readonly number[]): number {
+    const token = this.sampler(logits);
+    this.chosen.push(token);
+    this.times.push(performance.now());
+    const { stopAt, stop } = this.options;
+    if (stopAt?.includes(token) || stop?.(this.chosen)) this.ended = true;
+    this.wake();
+    return token;
+  }
+
+  /** Nobody listens any more: the run ends at its next turn. */
+  cancel(): void {
+    this.ended = true;
+  }
+
+  /** The run is over. */
+  finish(error?: Error): void {
+    this.finished = true;
+    this.failure = error ?? null;
+    this.wake();
+  }
+
+  /** Every token once; then the failure, if the run broke. */
+  async *all(): AsyncGenerator<number, void, void> {
+    for (let at = 0; ; ) {
+      while (at < this.chosen.length) yield this.chosen[at++];
+      if (this.failure !== null) throw this.failure;
+      if (this.finished) return;
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+        if (this.finished || at < this.chosen.length) resolve();
+      });
+    }
+  }
+}

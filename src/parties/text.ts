@@ -1,0 +1,92 @@
+/** A text as the client's secret input, and the answer as only the client can read it. */
+import { embeddingsOf } from "../models/model.ts";
+import { centredRows, FloatOps } from "../program/float.ts";
+import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import type { Program, StepOf, Value } from "../program/steps.ts";
+import { type ClientInput, elements, type Party } from "../protocols/protocol.ts";
+import type { Words } from "../ring/memory.ts";
+import type { Ring } from "../ring/ring.ts";
+import { PartyError } from "./messages.ts";
+
+/** One turn's logits. @throws PartyError when one lies beyond the plan: then a value inside left its range and the answer is void. */
+export function answerOf(party: Party, turn = party.program.answers.length - 1): number[] {
+  const value = party.value(party.program.answers[turn]);
+  const logits = [...party.ring.decode(party.get("public", value.id), value.ring, value.scale)];
+  if (logits.some((x) => Math.abs(x) * value.scale > value.bound)) {
+    throw new PartyError(
+      "the answer lies outside the plan's range, so it is void: ask the provider to calibrate on texts like yours, or with a larger margin",
+    );
+  }
+  return logits;
+}
+
+/** The client's secret integers for each input step. An encoder's text is padded behind, a decoder's before. */
+export class TextInput implements ClientInput {
+  private readonly ring: Ring;
+  private readonly program: Program;
+  private readonly spec: ModelSpec;
+  private readonly text: TokenizedText;
+  private readonly tables: Weights | null;
+  /** Tokens of later turns. */
+  private readonly taken: number[] = [];
+
+  /** `tables`: the public embedding's, where it is public. */
+  constructor(ring: Ring, program: Program, spec: ModelSpec, text: TokenizedText, tables: Weights | null) {
+    this.ring = ring;
+    this.program = program;
+    this.spec = spec;
+    this.text = text;
+    this.tables = tables;
+  }
+
+  isOwn(position: number): boolean {
+    return isDecoder(this.spec) ? position >= this.first : position < this.text.ids.length;
+  }
+
+  take(token: number): void {
+    this.taken.push(token);
+  }
+
+  fill(out: Words, step: StepOf<"input">): void {
+    const value = this.program.values[step.out];
+    const values = this.values(step, value);
+    if (values.some((x) => Math.abs(x) * value.scale > value.bound)) {
+      throw new PartyError("the text lies outside the plan's range: ask the provider to calibrate on texts like yours");
+    }
+    this.ring.encode(out, values, value.scale);
+  }
+
+  /** The row of the text's first token. */
+  private get first(): number {
+    return isDecoder(this.spec) ? this.program.shape.length - this.text.ids.length : 0;
+  }
+
+  /** The tokens of a step's turn, the row where they begin, and the position of the first one. */
+  private tokensOf(step: StepOf<"input">): { text: TokenizedText; row: number; position: number } {
+    if (step.after === null) return { text: this.text, row: this.first, position: 0 };
+    const position = this.text.ids.length + this.taken.length - 1;
+    return { text: { ids: this.taken.slice(-1), types: [0] }, row: 0, position };
+  }
+
+  private values(step: StepOf<"input">, value: Value): Float32Array {
+    const { text, row, position } = this.tokensOf(step);
+    const out = new Float32Array(elements(value));
+    if (step.source === "embedding") out.set(this.embedded(text, position), row * value.columns);
+    else if (step.source === "mask") out.fill(1, row, row + text.ids.length);
+    else {
+      text.ids.forEach((id, i) => {
+        const column = { words: id, types: text.types[i], positions: position + i + this.spec.positionOffset };
+        out[(row + i) * value.columns + column[step.source as keyof typeof column]] = 1;
+      });
+    }
+    return out;
+  }
+
+  /** The public embedding, computed here in floats; without each row's mean where the model takes no notice of it. */
+  private embedded(text: TokenizedText, before: number): Float32Array {
+    if (this.tables === null) throw new PartyError("the embedding tables have not been fetched");
+    const ref = embeddingsOf(this.spec);
+    const rows = new FloatOps(this.tables, text, text.ids.length, { before }).embed(ref);
+    return ref.readers === "centred stream" ? centredRows(rows) : rows.data;
+  }
+}
