@@ -136,8 +136,8 @@ def golden(name, model, tokenizer, dtype, keep):
 
 def main():
     torch.manual_seed(1)
-    shutil.rmtree(ROOT, ignore_errors=True)
     for name in ("bert-topics", "bert-score", "bert-cased", "roberta-mood"):
+        shutil.rmtree(f"{ROOT}/{name}", ignore_errors=True)
         os.makedirs(f"{ROOT}/{name}")
 
     tokenizer = bert_tokenizer(f"{ROOT}/bert-topics", True)

@@ -11,30 +11,45 @@ import sys
 from importlib.machinery import SourceFileLoader
 
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 goldens = SourceFileLoader("goldens", "scripts/make-goldens.py").load_module()
 
 
+def load(auto, folder):
+    model, info = auto.from_pretrained(folder, dtype=torch.float64, output_loading_info=True)
+    assert not any(info.values()), info
+    return model.eval()
+
+
+def cases_of(name):
+    with open(f"{goldens.ROOT}/{name}/golden.json", encoding="utf-8") as file:
+        return json.load(file)["cases"]
+
+
+def digest_of(folder):
+    with open(f"{folder}/model.safetensors", "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 def main(root):
     found = {}
+    for name in ("gpt2", "opt", "opt-postnorm", "llama", "llama-tied"):
+        model = load(AutoModelForCausalLM, f"{root}/{name}")
+        with torch.no_grad():
+            last = [model(torch.tensor([case["ids"]])).logits[0, -1].tolist() for case in cases_of(name)]
+        logits = [[round(x, 7) for x in row] for row in last]
+        found[name] = {"sha256": digest_of(f"{root}/{name}"), "logits": logits}
     for name in ("bert-topics", "roberta-mood"):
         folder = f"{root}/{name}"
         with open(f"{folder}/config.json", encoding="utf-8") as file:
             assert json.load(file)["mpcformer"]["softmax"] == "2quad:5"
-        with open(f"{folder}/model.safetensors", "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float64, output_loading_info=True
-        )
-        assert not any(info.values()), info
-        with open(f"{goldens.ROOT}/{name}/golden.json", encoding="utf-8") as file:
-            cases = json.load(file)["cases"]
+        model = load(AutoModelForSequenceClassification, folder)
         logits = []
-        for case in cases:
+        for case in cases_of(name):
             encoded = {"input_ids": torch.tensor([case["ids"]]), "token_type_ids": torch.tensor([case["types"]])}
-            logits.append(goldens.run(model.eval(), encoded, "quad", "2quad:5"))
-        found[name] = {"sha256": digest, "logits": logits}
+            logits.append(goldens.run(model, encoded, "quad", "2quad:5"))
+        found[name] = {"sha256": digest_of(folder), "logits": logits}
     with open("test/models/fixtures/saved.json", "w", encoding="utf-8") as file:
         file.write(json.dumps(found) + "\n")
 

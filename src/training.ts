@@ -3,8 +3,10 @@
  * `pretrain`, `finetune`, `distill` and `study` are written on these.
  */
 export type { Example } from "./distill/batches.ts";
+export { documentsOf, perplexityDev, windowsOf } from "./distill/language.ts";
 export type { LossWeights, TrainedModel } from "./distill/objective.ts";
-export { Predictor } from "./distill/predictor.ts";
+export { type Perplexity, perplexity } from "./distill/perplexity.ts";
+export { Predictor, TokenScorer } from "./distill/predictor.ts";
 export {
   distillationStages,
   labelStages,

@@ -1,7 +1,9 @@
 import { classifier } from "../models/bert.ts";
 import type { Client } from "../parties/client.ts";
+import type { Witness } from "../parties/engine.ts";
 import { FloatOps } from "../program/float.ts";
 import { Ring } from "../ring/ring.ts";
+import { continued } from "./generate.ts";
 import { answer, openClient, printAnswer } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
@@ -11,8 +13,20 @@ import { formatBytes, note, Progress, print, printJson, UsageError } from "./ter
 const TEXT = "a gripping, funny and beautifully acted film";
 const GLIMPSE_BYTES = 24;
 
-/** The whole system on one machine: three processes, the shipped model, one text; and what each party saw. */
-export async function demo(given: string | undefined, options: { json?: boolean }): Promise<void> {
+/** How the storyteller is asked to begin, unless told. */
+const PROMPT = "Once upon a time";
+const STORY_TOKENS = "64";
+
+export interface DemoOptions {
+  readonly json?: boolean;
+  /** A story is told instead: how it begins, or true. */
+  readonly generate?: string | true;
+  readonly maxTokens?: string;
+}
+
+/** The whole system on one machine: three processes, a shipped model, one text; and what each party saw. */
+export async function demo(given: string | undefined, options: DemoOptions): Promise<void> {
+  if (options.generate !== undefined) return story(given, options);
   const text = given ?? TEXT;
   const progress = new Progress(options.json ?? false);
   if (!options.json) note("starting a dealer, a server with the demo model, and a client");
@@ -26,15 +40,10 @@ export async function demo(given: string | undefined, options: { json?: boolean 
     );
   }
   const parties = await startParties(["demo"]);
-  const sizes = { client: 0, server: 0 };
-  const glimpses: Record<"client" | "server", string> = { client: "", server: "" };
-  const witness = (_flight: number, from: "client" | "server", message: Uint8Array) => {
-    sizes[from] += message.length;
-    if (glimpses[from] === "") glimpses[from] = Buffer.from(message.subarray(0, GLIMPSE_BYTES)).toString("hex");
-  };
+  const glimpse = new Glimpse();
   let client: Client | null = null;
   try {
-    client = await openClient({ ...parties, deadline: "120", json: options.json }, progress, witness);
+    client = await openClient({ ...parties, deadline: "120", json: options.json }, progress, glimpse.witness);
     const result = answer(client.spec, await client.infer(tokens));
     progress.stop();
     const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
@@ -44,30 +53,70 @@ export async function demo(given: string | undefined, options: { json?: boolean 
         text,
         ...result,
         max_abs_logit_error: error,
-        seen: { by_server: glimpses.client, by_client: glimpses.server },
+        seen: glimpse.seen,
       });
     }
     print(`text: ${text}`);
     printAnswer(result, client.spec);
     print(`the same model in the clear differs by ${error.toFixed(5)} in its logits`);
     print();
-    const seen: [string, string, string][] = [
-      [
-        "client",
-        `the text, the answer, ${formatBytes(sizes.server)} of masked values: ${glimpses.server}...`,
-        "any weight",
-      ],
-      ["server", `${formatBytes(sizes.client)} of masked values: ${glimpses.client}...`, "the text, the answer"],
-      ["dealer", "two seeds and masked weights, before the text was used", "the text, the answer, any weight"],
-    ];
-    for (const [who, saw, hidden] of seen) {
-      print(`${who}  saw      ${saw}`);
-      print(`        never    ${hidden}`);
-    }
+    glimpse.print("the text, the answer");
     print(`server and dealer also know that the text has at most ${result.length} tokens`);
   } finally {
     progress.stop();
     await client?.close();
     parties.stop();
+  }
+}
+
+/** A story, told token by token. */
+async function story(given: string | undefined, options: DemoOptions): Promise<void> {
+  const json = options.json ?? false;
+  const prompt = given ?? (typeof options.generate === "string" ? options.generate : PROMPT);
+  const progress = new Progress(json);
+  if (!json) note("starting a dealer, a server with the storyteller, and a client");
+  const parties = await startParties(["storyteller"]);
+  const glimpse = new Glimpse();
+  let client: Client | null = null;
+  try {
+    client = await openClient({ ...parties, deadline: "120", json }, progress, glimpse.witness);
+    const maxTokens = options.maxTokens ?? STORY_TOKENS;
+    await continued(client, prompt, { maxTokens }, progress, json);
+    if (json) return;
+    print();
+    glimpse.print("the text, how it goes on");
+  } finally {
+    progress.stop();
+    await client?.close();
+    parties.stop();
+  }
+}
+
+/** What crossed the wire online, and its first bytes. */
+class Glimpse {
+  private readonly sizes = { client: 0, server: 0 };
+  private readonly first: Record<"client" | "server", string> = { client: "", server: "" };
+
+  readonly witness: Witness = (_flight, from, message) => {
+    this.sizes[from] += message.length;
+    if (this.first[from] === "") this.first[from] = Buffer.from(message.subarray(0, GLIMPSE_BYTES)).toString("hex");
+  };
+
+  get seen(): { by_server: string; by_client: string } {
+    return { by_server: this.first.client, by_client: this.first.server };
+  }
+
+  /** Who saw what; `secret` is what only the client knows. */
+  print(secret: string): void {
+    const { sizes, first } = this;
+    const seen: [string, string, string][] = [
+      ["client", `${secret}, ${formatBytes(sizes.server)} of masked values: ${first.server}...`, "any weight"],
+      ["server", `${formatBytes(sizes.client)} of masked values: ${first.client}...`, secret],
+      ["dealer", "two seeds and masked weights, before the text was used", `${secret}, any weight`],
+    ];
+    for (const [who, saw, hidden] of seen) {
+      print(`${who}  saw      ${saw}`);
+      print(`        never    ${hidden}`);
+    }
   }
 }

@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import type { LossWeights } from "../distill/objective.ts";
-import { distillationStages, train } from "../distill/recipe.ts";
+import { distillationStages, type Training, train } from "../distill/recipe.ts";
 import { initialWeights, takeLayers } from "../distill/weights.ts";
 import { loadEncoder, loadModel, type Model } from "../models/checkpoint.ts";
 import { withOverrides } from "../models/config.ts";
+import { isDecoder } from "../program/spec.ts";
 import { shown } from "./finetune.ts";
 import { floatMatmul } from "./float.ts";
+import { languageData } from "./language.ts";
 import { isQuiet, type ModelOptions, overridesOf, positive } from "./options.ts";
 import { Progress, print, printJson } from "./terminal.ts";
 import {
@@ -46,18 +48,14 @@ export async function distill(options: DistillOptions): Promise<void> {
   const settings = settingsOf(options, options.temperature);
   const teacher = await loadModel(options.teacher);
   const student = await studentOf(options, teacher, settings.seed);
-  const tokenizer = shortened(student, options.length);
-  const data = await readData(options.data, options.task, options.limit);
-  const examples = examplesOf(data, student.spec, tokenizer);
-  const sameTokens = JSON.stringify(student.tokenizer.files) === JSON.stringify(teacher.tokenizer.files);
-  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
+  const { examples, teacherTexts, dev } = await dataOf(options, student, teacher);
   const matmul = await floatMatmul();
   const { weights, stages } = await train({
     model: student,
     teacher,
     examples,
-    teacherTexts: sameTokens ? undefined : textsOf(data, shortened(teacher, options.length)),
-    dev: dev === undefined ? undefined : devSetOf(dev, student.spec, tokenizer, options),
+    teacherTexts,
+    dev,
     stages: distillationStages(
       {
         epochs: numberOf(options.layersEpochs, "--layers-epochs", 0, 1e4),
@@ -92,10 +90,31 @@ export async function distill(options: DistillOptions): Promise<void> {
   print(`wrote ${options.out}: ${student.spec.gelu} and ${student.spec.softmax}`);
 }
 
+/** What the student learns from: labelled texts, or a decoder's plain ones. */
+async function dataOf(
+  options: DistillOptions,
+  student: Model,
+  teacher: Model,
+): Promise<Pick<Training, "examples" | "teacherTexts" | "dev">> {
+  const sameTokens = JSON.stringify(student.tokenizer.files) === JSON.stringify(teacher.tokenizer.files);
+  if (isDecoder(student.spec)) {
+    return { ...(await languageData(student, options)), ...(sameTokens ? {} : { teacherTexts: [] }) };
+  }
+  const tokenizer = shortened(student, options.length);
+  const data = await readData(options.data, options.task, options.limit);
+  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
+  return {
+    examples: examplesOf(data, student.spec, tokenizer),
+    teacherTexts: sameTokens ? undefined : textsOf(data, shortened(teacher, options.length)),
+    dev: dev === undefined ? undefined : devSetOf(dev, student.spec, tokenizer, options),
+  };
+}
+
 /** The student as it begins: the teacher's weights, random ones, or another folder's. */
 async function studentOf(options: DistillOptions, teacher: Model, seed: number): Promise<Model> {
   const overrides = overridesOf(options);
   if (options.student !== "teacher" && options.student !== "scratch") {
+    if (isDecoder(teacher.spec)) return loadModel(options.student, overrides);
     return loadEncoder(options.student, teacher.spec, (spec) => initialWeights(spec, seed), overrides, true);
   }
   const layers = options.layers === undefined ? teacher.spec.layers : positive(options.layers, "--layers");

@@ -3,7 +3,7 @@ import { classifier } from "../models/bert.ts";
 import type { Client } from "../parties/client.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
 import { bucketFor } from "../program/lengths.ts";
-import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
 import { labelValues, readLabelled } from "../tasks/labelled.ts";
 import { agreement, type MetricName, measure, winner } from "../tasks/metrics.ts";
@@ -11,12 +11,13 @@ import { taskOf } from "../tasks/tasks.ts";
 import { floatMatmul } from "./float.ts";
 import { isQuiet, type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openClient } from "./parties.ts";
+import { evaluateDecoder } from "./perplexity.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
 import { openSource, type Source } from "./source.ts";
 import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
-interface EvaluateOptions extends ModelOptions {
+export interface EvaluateOptions extends ModelOptions {
   readonly data: string;
   readonly task?: string;
   readonly private?: boolean;
@@ -42,6 +43,7 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   });
   const { spec, tokenizer } = source;
   if (tokenizer === null) throw new UsageError("a random model has no tokenizer: give a model's folder, or demo");
+  if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
   const task = options.task === undefined ? undefined : taskOf(options.task);
   const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");
   const rows = await readLabelled(options.data, task, limit);
@@ -113,10 +115,7 @@ async function underMpc(
   texts: readonly TokenizedText[],
   progress: Progress,
 ): Promise<Logits[]> {
-  const flags = (["gelu", "softmax", "embedding", "answer", "calibrate"] as const).flatMap((f) =>
-    options[f] === undefined ? [] : [`--${f}`, options[f]],
-  );
-  const parties = await startParties([name, ...flags]);
+  const parties = await startParties([name, ...standInFlags(options)]);
   const clients: Client[] = [];
   try {
     const connection = { ...parties, deadline: "120", json: true };
@@ -141,6 +140,13 @@ async function underMpc(
     for (const client of clients) await client.close();
     parties.stop();
   }
+}
+
+/** A model's options, as a server of it takes them. */
+export function standInFlags(options: ModelOptions): string[] {
+  return (["gelu", "softmax", "embedding", "answer", "calibrate"] as const).flatMap((f) =>
+    options[f] === undefined ? [] : [`--${f}`, options[f]],
+  );
 }
 
 /** Texts of one padded length in runs that share flights: their places in `texts`. */

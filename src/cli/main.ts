@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from "commander";
 import { catalogNames } from "../models/catalog.ts";
 import { bench } from "./bench.ts";
 import { calibrateCommand } from "./calibrate.ts";
+import { convert } from "./convert.ts";
 import { demo } from "./demo.ts";
 import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
@@ -17,8 +18,8 @@ import { pretrain } from "./pretrain.ts";
 import { study } from "./study.ts";
 
 const VERSION = "0.3.0";
-const MODEL = "a Hugging Face folder, or demo";
-const SHAPE = `a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`;
+const MODEL = "a Hugging Face folder, demo, or storyteller";
+const SHAPE = `a Hugging Face folder, demo, storyteller, or one of ${catalogNames.join(", ")}`;
 
 const program = new Command("mpcformer")
   .description("Private Transformer inference: neither side learns the other's secret.")
@@ -56,6 +57,8 @@ program
   .command("demo")
   .description("three processes on this machine with the model that ships; shows what each party saw")
   .argument("[text]", "a sentence to judge")
+  .option("--generate [prompt]", "tell a story instead")
+  .option("--max-tokens <n>", "new tokens of a story, at most", "64")
   .addOption(json())
   .action((text, options) => demo(text, options));
 
@@ -259,6 +262,15 @@ program
   .option("--only <names>", "only these of its tasks, separated by commas")
   .addOption(json())
   .action((file, options) => study(file, options));
+
+program
+  .command("convert")
+  .description("turn a llama2.c checkpoint into a Hugging Face folder")
+  .argument("<model>", "the checkpoint, such as stories260K.bin")
+  .requiredOption("--tokenizer <file>", "its tokenizer, such as tok512.bin")
+  .requiredOption("--out <dir>", "where the folder goes")
+  .addOption(json())
+  .action((model, options) => convert(model, options));
 
 program
   .command("approximations")

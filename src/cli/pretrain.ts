@@ -11,21 +11,29 @@ import { learnWordPieces, SPECIALS } from "../models/wordpiece.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { readTexts } from "../tasks/tables.ts";
 import { isQuiet, positive } from "./options.ts";
+import { pretrainDecoder } from "./pretrain-decoder.ts";
 import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
 import { numberOf, sessionOf, TRAINING, trainingProgress } from "./training.ts";
 
-interface PretrainOptions {
+export interface PretrainOptions {
   readonly texts: string;
+  /** A BERT unless told. */
+  readonly architecture?: string;
   readonly out: string;
   readonly tokenizer?: string;
   readonly vocabulary: string;
   readonly layers: string;
   readonly width: string;
   readonly heads: string;
+  /** Of a decoder. */
+  readonly keyHeads?: string;
   readonly intermediate: string;
   readonly length: string;
   readonly epochs: string;
   readonly batch: string;
+  /** Of a decoder: texts to measure by, and the rate of dropout. */
+  readonly dev?: string;
+  readonly dropout?: string;
   readonly lr: string;
   readonly seed: string;
   readonly threads?: string;
@@ -39,8 +47,9 @@ const VOCABULARY_TEXTS = 20_000;
 /** Longer than any text: pieces are cut after the tokens are known. */
 const ANY_LENGTH = 1_000_000;
 
-/** Makes a small BERT from plain text: a vocabulary, and masked-language modelling. */
+/** Makes a small model from plain text: a BERT by masked-language modelling, or a decoder. */
 export async function pretrain(options: PretrainOptions): Promise<void> {
+  if ((options.architecture ?? "bert") !== "bert") return pretrainDecoder(options);
   const progress = new Progress(isQuiet(options));
   const texts = await readTexts(options.texts);
   const shape = shapeOf(options);
@@ -110,6 +119,7 @@ function shapeOf(o: PretrainOptions): ModelSpec {
     layers: positive(o.layers, "--layers"),
     hidden,
     heads,
+    keyHeads: heads,
     intermediate: positive(o.intermediate, "--intermediate"),
     vocabulary: positive(o.vocabulary, "--vocabulary"),
     positions: numberOf(o.length, "--length", 8, 4096),
@@ -117,6 +127,9 @@ function shapeOf(o: PretrainOptions): ModelSpec {
     labels: 2,
     epsilon: 1e-12,
     positionOffset: 0,
+    rotary: null,
+    normFirst: false,
+    tied: false,
     problem: "classification",
     labelNames: ["LABEL_0", "LABEL_1"],
     gelu: "exact",

@@ -112,7 +112,9 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: stri
 
 /** @throws DataError with file and line where a label is none of the model's. */
 export function examplesOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer): Example[] {
-  const labels = labelValues(data.rows, spec, data.path);
+  if (spec.problem === "generation")
+    throw new UsageError("a model that continues texts has no labels: give plain texts");
+  const labels = labelValues(data.rows, { problem: spec.problem, labelNames: spec.labelNames }, data.path);
   return textsOf(data, tokenizer).map((text, i) => ({ text, label: labels[i] }));
 }
 

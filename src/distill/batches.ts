@@ -3,7 +3,7 @@
 import { generator, shuffled } from "../models/random.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 
-/** A text and what to learn of it: a class's number, or the value of a regression. */
+/** A text and what to learn of it: a class's number, or the value of a regression; of a text to continue, nothing more. */
 export interface Example {
   readonly text: TokenizedText;
   readonly label: number;
@@ -20,7 +20,7 @@ export interface Batch {
   readonly mask: Float32Array;
   /** Tokens without padding. */
   readonly tokens: number;
-  /** One-hot rows of classes [B, labels], or values [B, 1]. */
+  /** One-hot rows of classes [B, labels], or values [B, 1]; of texts to continue nothing. */
   readonly targets: Float32Array;
   /** A teacher's logits [B, labels]. */
   readonly logits?: Float32Array;
@@ -60,7 +60,7 @@ export function batchOf(examples: readonly Example[], spec: Pick<ModelSpec, "lab
   const positions = Math.ceil(longest / GRANULE) * GRANULE;
   const [ids, types] = [new Int32Array(examples.length * positions), new Int32Array(examples.length * positions)];
   const mask = new Float32Array(examples.length * positions);
-  const targets = new Float32Array(examples.length * spec.labels);
+  const targets = new Float32Array(spec.problem === "generation" ? 0 : examples.length * spec.labels);
   const logits = examples[0].logits === undefined ? undefined : new Float32Array(targets.length);
   let tokens = 0;
   examples.forEach(({ text, label, logits: soft }, b) => {
@@ -70,7 +70,7 @@ export function batchOf(examples: readonly Example[], spec: Pick<ModelSpec, "lab
     mask.fill(1, b * positions, b * positions + text.ids.length);
     tokens += text.ids.length;
     if (spec.problem === "regression") targets[b] = label;
-    else {
+    else if (spec.problem === "classification") {
       if (!(Number.isInteger(label) && label >= 0 && label < spec.labels)) {
         throw new Error(`a label is none of 0 to ${spec.labels - 1}: check the data or --labels`);
       }
@@ -78,4 +78,9 @@ export function batchOf(examples: readonly Example[], spec: Pick<ModelSpec, "lab
     }
   });
   return { size: examples.length, positions, ids, types, mask, tokens, targets, logits };
+}
+
+/** The token behind each position; -1 where a text ends, and in its padding: B·n. */
+export function nextTokens({ ids, mask, positions }: Batch): Int32Array {
+  return ids.map((_, at) => ((at + 1) % positions === 0 || mask[at + 1] === 0 ? -1 : ids[at + 1]));
 }

@@ -4,10 +4,12 @@
  */
 
 import type { NamedTensor, Weights } from "../program/spec.ts";
-import type { Batch } from "./batches.ts";
+import { type Batch, nextTokens } from "./batches.ts";
+import { Dropout } from "./dropout.ts";
+import { BatchInputs } from "./inputs.ts";
 import type { Session, Tensors } from "./session.ts";
 import { Tape, type Value } from "./tape.ts";
-import { BatchInputs, Dropout, type Parameters } from "./training-ops.ts";
+import type { Parameters } from "./training-ops.ts";
 
 /** A trained tensor and its moments (uncorrected). A table has a row for every token, of which a batch uses few. */
 export interface Trained {
@@ -34,6 +36,9 @@ export const WORDS = "embeddings.word";
 export const TARGETS = "targets";
 export const LOGITS = "logits";
 
+/** The input of language models: the number of the token behind each position [B, n]; -1 behind a text's last. */
+export const NEXT = "next";
+
 /** The inputs of a masked batch: rows of B·n, and the tokens that were there; both [M, 1]. */
 export const MASKED_ROWS = "masked.rows";
 export const MASKED_TOKENS = "masked.tokens";
@@ -49,6 +54,7 @@ export class TrainingGraph {
   >();
   readonly frozen: Frozen[] = [];
   readonly perTextInputs = new Set<typeof TARGETS | typeof LOGITS>();
+  #next: string | null = null;
 
   /** Whether whole tables go into the graph, not the rows of a batch's tokens: where a loss reads every row. */
   readonly wholeTables: boolean;
@@ -63,6 +69,17 @@ export class TrainingGraph {
   perText(name: typeof TARGETS | typeof LOGITS, labels: number): string {
     this.perTextInputs.add(name);
     return this.tape.graph.input(name, "float32", ["B", labels]);
+  }
+
+  /** The token behind each position, as `NEXT` has it: [B·n, 1]. */
+  next(): string {
+    const { e } = this.batch.operators;
+    this.#next ??= e.op("Reshape", this.tape.graph.input(NEXT, "int64", ["B", "n"]), e.graph.ints([-1, 1]));
+    return this.#next;
+  }
+
+  get readsNext(): boolean {
+    return this.#next !== null;
   }
 
   /** Parameters that are trained, but for those that `isFrozen` names. */
@@ -170,10 +187,11 @@ export class FrozenFeeds {
   }
 }
 
-/** A batch's own tensors, its tokens as local rows. */
-export function batchFeeds(session: Session, batch: Batch, rows: BigInt64Array): Tensors {
+/** A batch's own tensors, its tokens as local rows; with `next` the tokens to be told. */
+export function batchFeeds(session: Session, batch: Batch, rows: BigInt64Array, next = false): Tensors {
   const shape = [batch.size, batch.positions];
   return {
+    ...(next ? { [NEXT]: session.integers(BigInt64Array.from(nextTokens(batch), BigInt), shape) } : {}),
     ids: session.integers(rows, shape),
     types: session.integers(BigInt64Array.from(batch.types, BigInt), shape),
     mask: session.floats(batch.mask, shape),

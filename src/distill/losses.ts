@@ -18,21 +18,42 @@ export function meanSquaredError(o: Operators, x: Value, target: string, entries
 }
 
 /**
- * Mean over the batch of the cross entropy between target distributions and softmax(x / temperature), both [B, labels]. With
- * a teacher's distribution it is the soft cross entropy of distillation (Hinton et al., arXiv:1503.02531), with one-hot
- * rows the usual one.
+ * Mean over rows (all, unless told) of the cross entropy between target distributions and softmax(x / temperature), both
+ * [N, labels]. With a teacher's distribution it is the soft cross entropy of distillation (Hinton et al., arXiv:1503.02531),
+ * with one-hot rows the usual one.
  */
-export function crossEntropy(o: Operators, x: Value, target: string, temperature = 1): Value {
+export function crossEntropy(o: Operators, x: Value, target: string, temperature = 1, rows?: Entries): Value {
   const { e } = o;
   const scaled = e.op("Mul", x.name, 1 / temperature);
-  const count = e.graph.node("Cast", [batchSize(o, x.name)], { to: 1 });
+  const entries = rows ?? { count: e.floats(batchSize(o, x.name)) };
   const logs = e.with("LogSoftmax", { axis: -1 }, scaled);
-  const loss = e.op("Neg", e.op("Div", e.total(e.op("Mul", target, logs)), count));
+  const products = masked(o, e.op("Mul", target, logs), entries);
+  const loss = e.op("Neg", e.op("Div", e.total(products), entries.count));
   const backward = (g: string) => {
-    const difference = e.op("Sub", e.with("Softmax", { axis: -1 }, scaled), target);
-    return e.op("Mul", difference, e.op("Div", e.op("Mul", g, 1 / temperature), count));
+    const difference = masked(o, e.op("Sub", e.with("Softmax", { axis: -1 }, scaled), target), entries);
+    return e.op("Mul", difference, e.op("Div", e.op("Mul", g, 1 / temperature), entries.count));
   };
   return o.tape.record(loss, [[x, backward]]);
+}
+
+/** Mean over rows of the cross entropy of logits [N, vocabulary] with tokens' numbers [N, 1] (any, where a row is masked). */
+export function tokenEntropy(o: Operators, x: Value, tokens: string, vocabulary: number, rows: Entries): Value {
+  const { e } = o;
+  const loss = e.op("Neg", e.op("Div", e.total(masked(o, logLikelihoods(o, x.name, tokens), rows)), rows.count));
+  const backward = (g: string) => {
+    const size = e.graph.ints(vocabulary);
+    const numbers = e.op("Squeeze", tokens, e.graph.ints([1]));
+    const hot = e.with("OneHot", { axis: -1 }, numbers, size, e.graph.floats([0, 1]));
+    const difference = masked(o, e.op("Sub", e.with("Softmax", { axis: -1 }, x.name), hot), rows);
+    return e.op("Mul", difference, e.op("Div", g, rows.count));
+  };
+  return o.tape.record(loss, [[x, backward]]);
+}
+
+/** The logarithm of the probability that logits [N, vocabulary] give to tokens [N, 1]: [N, 1]. */
+export function logLikelihoods(o: Operators, logits: string, tokens: string): string {
+  const logs = o.e.with("LogSoftmax", { axis: -1 }, logits);
+  return o.e.with("GatherElements", { axis: 1 }, logs, tokens);
 }
 
 /** Mean over the entries of max(|x| / bound - 1, 0)²: nothing within the bound, growing beyond it. */

@@ -2,18 +2,19 @@
  * What a student is trained for: MPCFormer's losses (Li et al., arXiv:2211.01452, section 4.2) and a few more, each with a
  * weight of its own.
  *
- * The last layer counts where it is served: in its first row. Layers of a shallower student follow the teacher's evenly.
+ * The last layer counts where it is served: an encoder's in its first row, a decoder's in all. Layers of a shallower student
+ * follow the teacher's evenly.
  */
 
-import { classifier } from "../models/bert.ts";
-import { calibrate } from "../models/calibrate.ts";
-import { generator, uniforms } from "../models/random.ts";
-import type { Matmul } from "../program/float.ts";
-import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
+import { logitsOf } from "../models/model.ts";
+import type { ModelSpec, Weights } from "../program/spec.ts";
+import type { Dropout } from "./dropout.ts";
 import { LOGITS, TARGETS, type TrainingGraph, WORDS } from "./graph.ts";
-import { batchSize, crossEntropy, type Entries, excess, meanSquaredError } from "./losses.ts";
+import { hiddenLoss, layerPairs, rangePenalty, scoresLoss } from "./layer-losses.ts";
+import { crossEntropy, meanSquaredError, tokenEntropy } from "./losses.ts";
 import type { Value } from "./tape.ts";
-import { type Site, TrainingOps } from "./training-ops.ts";
+import { type Parameters, TrainingOps } from "./training-ops.ts";
+import { tiedParameters } from "./weights.ts";
 
 /** A model as training sees it. */
 export interface TrainedModel {
@@ -27,9 +28,9 @@ export interface LossWeights {
   readonly hidden: number;
   /** Mean squared error of every layer's attention scores. */
   readonly scores: number;
-  /** The prediction layer: soft cross entropy, or mean squared error for regressions. */
+  /** The prediction layer: soft cross entropy (of a decoder: of every token's), or mean squared error for regressions. */
   readonly prediction: number;
-  /** The data's own labels. */
+  /** The data's own labels; a decoder's are the texts' next tokens. */
   readonly labels: number;
   /** Scores and dense layers beyond the teacher's ranges. */
   readonly ranges: number;
@@ -69,78 +70,67 @@ export function writeObjective(
   teacher: TrainedModel | null,
   options: ObjectiveOptions,
 ): Term[] {
-  const { weights, temperature } = options;
-  const o = graph.batch.operators;
-  const ops = new TrainingOps(graph.batch, graph.trainable(student.weights, frozenBy(options.freeze)), graph.dropout);
-  const logits = classifier(ops, student.spec).value;
-  const terms: Term[] = [];
-  const regression = student.spec.problem === "regression";
-  if (weights.labels > 0) {
-    const targets = graph.perText(TARGETS, student.spec.labels);
-    const value = regression ? predictionError(graph, logits, targets) : crossEntropy(o, logits, targets);
-    terms.push({ name: "labels", weight: weights.labels, value });
-  }
-  if (weights.ranges > 0)
-    terms.push({ name: "ranges", weight: weights.ranges, value: rangePenalty(graph, ops.sites, options) });
-  if (weights.hidden > 0 || weights.scores > 0) {
-    if (teacher === null) throw new Error("the losses of layers need a teacher: give one");
-    terms.push(...layerTerms(graph, ops, student.spec, teacher, options));
-  }
-  if (weights.prediction > 0) {
-    // The teacher's logits come with the batch: they are the same in every epoch.
-    const theirs = graph.perText(LOGITS, student.spec.labels);
-    const soft = o.e.with("Softmax", { axis: -1 }, o.e.op("Mul", theirs, 1 / temperature));
-    const value = regression ? predictionError(graph, logits, theirs) : crossEntropy(o, logits, soft, temperature);
-    terms.push({ name: "prediction", weight: weights.prediction, value });
-  }
+  const { weights } = options;
+  const { spec } = student;
+  const mine = written(graph, spec, graph.trainable(student.weights, frozenBy(options.freeze)), graph.dropout);
+  const theirs = once(() => {
+    if (teacher === null) throw new Error("the losses of layers and of tokens need a teacher: give one");
+    checkPair(spec, teacher.spec, weights);
+    return written(graph, teacher.spec, graph.constants("teacher/", teacher.weights), null);
+  });
+  const pairs = once(() => layerPairs(mine.sites, theirs().sites, spec.layers, teacher?.spec.layers ?? 0));
+  const values: Readonly<Record<keyof LossWeights, () => Value>> = {
+    labels: () => labelsLoss(graph, spec, mine.logits),
+    ranges: () => rangePenalty(graph, mine.sites, options.bounds),
+    hidden: () => hiddenLoss(graph, pairs(), options.seed),
+    scores: () => scoresLoss(graph, pairs()),
+    prediction: () => predictionLoss(graph, spec, mine.logits, () => theirs().logits, options.temperature),
+  };
+  const order = ["labels", "ranges", "hidden", "scores", "prediction"] as const;
+  const terms = order
+    .filter((name) => weights[name] > 0)
+    .map((name): Term => ({ name, weight: weights[name], value: values[name]() }));
   if (terms.length === 0) throw new Error("every loss has weight 0: give at least one a weight");
   return terms;
 }
 
-/** The teacher runs in the graph, up to its last layer; its states and scores are the student's targets. */
-function layerTerms(
-  graph: TrainingGraph,
-  ops: TrainingOps,
-  student: ModelSpec,
-  teacher: TrainedModel,
-  { weights, seed }: ObjectiveOptions,
-): Term[] {
-  checkPair(student, teacher.spec, weights);
-  const theirs = new TrainingOps(graph.batch, graph.constants("teacher/", teacher.weights));
-  classifier(theirs, teacher.spec);
-  const pairs = sitePairs(ops.sites, theirs.sites, student.layers, teacher.spec.layers);
-  const terms: Term[] = [];
-  if (weights.hidden > 0) {
-    const values = pairs.hidden.map(([mine, other]) => hiddenError(graph, mine, other, seed));
-    terms.push({ name: "hidden", weight: weights.hidden, value: sumOf(graph, values) });
+/** A model in the graph: its logits, and the values that losses refer to. */
+function written(graph: TrainingGraph, spec: ModelSpec, parameters: Parameters, dropout: Dropout | null) {
+  const ops = new TrainingOps(graph.batch, tiedParameters(spec, parameters), dropout);
+  return { logits: logitsOf(ops, spec).value, sites: ops.sites };
+}
+
+function labelsLoss(graph: TrainingGraph, spec: ModelSpec, logits: Value): Value {
+  const o = graph.batch.operators;
+  if (spec.problem === "generation") {
+    const tokens = graph.next();
+    const mask = o.e.floats(o.e.op("GreaterOrEqual", tokens, o.e.graph.ints(0)));
+    return tokenEntropy(o, logits, tokens, spec.vocabulary, { mask, count: o.e.total(mask) });
   }
-  if (weights.scores > 0) {
-    const values = pairs.scores.map(([mine, { activation }]) =>
-      meanSquaredError(graph.batch.operators, mine.activation.value, activation.value.name, entriesOf(graph, mine)),
-    );
-    terms.push({ name: "scores", weight: weights.scores, value: sumOf(graph, values) });
-  }
-  return terms;
+  const targets = graph.perText(TARGETS, spec.labels);
+  return spec.problem === "regression" ? predictionError(graph, logits, targets) : crossEntropy(o, logits, targets);
 }
 
 /**
- * The teacher's largest magnitudes at the sites that the range penalty watches, over some texts.
- * @throws PlanError when there is no text.
+ * A classifier's teacher gives its logits with the batch: they are the same in every epoch. Those of a decoder, one row a
+ * token, are too many to keep: it runs in the graph.
  */
-export function boundsOf(
-  teacher: TrainedModel,
-  texts: readonly TokenizedText[],
+function predictionLoss(
   graph: TrainingGraph,
-  matmul?: Matmul,
-): Map<string, number> {
-  const { ranges } = calibrate(teacher.spec, teacher.weights, texts, { matmul });
-  const ops = new TrainingOps(graph.batch, graph.constants("bounds/", teacher.weights));
-  classifier(ops, teacher.spec);
-  return new Map(
-    ops.sites
-      .filter(({ kind }) => kind !== "hidden")
-      .map(({ name, op }) => [name, Math.max(...ranges[`${op}.out`].map(Math.abs))]),
-  );
+  spec: ModelSpec,
+  logits: Value,
+  theirs: () => Value,
+  temperature: number,
+): Value {
+  const o = graph.batch.operators;
+  const softened = (x: string) => o.e.with("Softmax", { axis: -1 }, o.e.op("Mul", x, 1 / temperature));
+  if (spec.problem === "generation") {
+    const rows = { mask: graph.batch.maskOf("rows"), count: o.e.total(graph.batch.mask) };
+    return crossEntropy(o, logits, softened(theirs().name), temperature, rows);
+  }
+  const kept = graph.perText(LOGITS, spec.labels);
+  if (spec.problem === "regression") return predictionError(graph, logits, kept);
+  return crossEntropy(o, logits, softened(kept), temperature);
 }
 
 function frozenBy(freeze: Freeze): (name: string) => boolean {
@@ -160,91 +150,18 @@ function checkPair(student: ModelSpec, teacher: ModelSpec, weights: LossWeights)
   }
 }
 
-/** For layer i of the student the teacher's layer that ends where it ends, proportionally; the last meets the last. */
-function sitePairs(mine: readonly Site[], theirs: readonly Site[], layers: number, theirLayers: number) {
-  const teacherLayer = (i: number) => Math.floor(((i + 1) * theirLayers) / layers) - 1;
-  const site = (sites: readonly Site[], name: string): Site => {
-    const found = sites.find((one) => one.name === name);
-    if (found === undefined) throw new Error(`the program has no ${name}: name the sites of its layers`);
-    return found;
-  };
-  const pair = (mineName: string, theirName: string) => [site(mine, mineName), site(theirs, theirName)] as const;
-  const indices = Array.from({ length: layers }, (_, i) => i);
-  return {
-    hidden: [pair("embeddings", "embeddings"), ...indices.map((i) => pair(`layer.${i}`, `layer.${teacherLayer(i)}`))],
-    scores: indices.map((i) => pair(`scores.${i}`, `scores.${teacherLayer(i)}`)),
-  };
-}
-
-/** Between different widths the student's states pass a trained projection (Jiao et al., TinyBERT, arXiv:1909.10351). */
-function hiddenError(graph: TrainingGraph, mine: Site, theirs: Site, seed: number): Value {
-  const o = graph.batch.operators;
-  let x = mine.activation.value;
-  if (mine.width !== theirs.width) {
-    const projection = graph.train("projection.weight", randomMatrix(theirs.width, mine.width, seed));
-    const bias = graph.train("projection.bias", { shape: [theirs.width], data: new Float32Array(theirs.width) });
-    x = o.linear(x, projection, bias);
-  }
-  return meanSquaredError(o, x, theirs.activation.value.name, entriesOf(graph, { ...mine, width: theirs.width }));
-}
-
-function rangePenalty(graph: TrainingGraph, sites: readonly Site[], { bounds }: ObjectiveOptions): Value {
-  if (bounds === undefined) throw new Error("a range penalty needs the teacher's ranges: give a teacher");
-  const o = graph.batch.operators;
-  const values = sites.flatMap((site) => {
-    const bound = bounds.get(site.name);
-    return bound === undefined ? [] : [excess(o, site.activation.value, bound, rowsOf(graph, site))];
-  });
-  return sumOf(graph, values);
-}
-
-/**
- * The rows of a site that belong to texts, each with all its entries. Values far out are few: in a mean over entries they
- * would hardly count.
- */
-function rowsOf(graph: TrainingGraph, site: Site): Entries {
-  const { batch } = graph;
-  const { e } = batch.operators;
-  const { mask } = entriesOf(graph, site);
-  const texts = e.graph.node("Cast", [batchSize(batch.operators, batch.mask)], { to: 1 });
-  const rows = site.activation.rows === "first" ? texts : e.total(batch.mask);
-  return { mask, count: site.kind === "scores" ? e.op("Mul", rows, site.width) : rows };
-}
-
 function predictionError(graph: TrainingGraph, logits: Value, target: string): Value {
   const { e } = graph.batch.operators;
   return meanSquaredError(graph.batch.operators, logits, target, {
-    count: e.graph.node("Cast", [e.op("Size", logits.name)], { to: 1 }),
+    count: e.floats(e.op("Size", logits.name)),
   });
 }
 
-function sumOf(graph: TrainingGraph, values: readonly Value[]): Value {
-  return graph.batch.operators.combine(values.map((value) => [1, value]));
-}
-
-/** The entries of a site that belong to texts: own rows, and of scores own keys. */
-function entriesOf(
-  graph: TrainingGraph,
-  { kind, activation, width }: Pick<Site, "kind" | "activation" | "width">,
-): Entries {
-  const { batch } = graph;
-  const { e } = batch.operators;
-  const first = activation.rows === "first";
-  const lengths = e.sum(batch.mask, 1); // [B, 1]
-  if (kind === "scores") {
-    const count = e.op("Mul", e.total(first ? lengths : e.op("Mul", lengths, lengths)), width);
-    const keys = batch.maskOf("keys");
-    return { mask: first ? keys : e.op("Mul", keys, batch.maskOf("queries")), count };
-  }
-  if (!first) return { mask: batch.maskOf("rows"), count: e.op("Mul", e.total(lengths), width) };
-  return { count: e.op("Mul", e.graph.node("Cast", [batchSize(batch.operators, batch.mask)], { to: 1 }), width) };
-}
-
-function randomMatrix(rows: number, columns: number, seed: number): NamedTensor {
-  const uniform = uniforms(generator("projection", seed));
-  const size = Math.sqrt(6 / (rows + columns)); // Xavier
-  return {
-    shape: [rows, columns],
-    data: Float32Array.from({ length: rows * columns }, () => (2 * uniform() - 1) * size),
+/** What is made once, when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }

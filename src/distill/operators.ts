@@ -6,52 +6,9 @@
  */
 
 import type { SmoothName } from "../program/ops.ts";
-import type { Attribute, Graph } from "./onnx.ts";
+import { Expressions } from "./expressions.ts";
+import { smoothOperators } from "./smooth.ts";
 import type { Tape, Value } from "./tape.ts";
-
-/** ONNX nodes as expressions. */
-export class Expressions {
-  readonly graph: Graph;
-  constructor(graph: Graph) {
-    this.graph = graph;
-  }
-
-  op(name: string, ...inputs: (string | number)[]): string {
-    return this.graph.node(
-      name,
-      inputs.map((x) => (typeof x === "number" ? this.graph.floats(x) : x)),
-    );
-  }
-
-  with(name: string, attributes: Readonly<Record<string, Attribute>>, ...inputs: string[]): string {
-    return this.graph.node(name, inputs, attributes);
-  }
-
-  /** Sum over one axis; the axis stays with size 1 unless `drop`. */
-  sum(x: string, axis: number, drop = false): string {
-    return this.graph.node("ReduceSum", [x, this.graph.ints([axis])], { keepdims: drop ? 0 : 1 });
-  }
-
-  mean(x: string, axis: number): string {
-    return this.graph.node("ReduceMean", [x, this.graph.ints([axis])], { keepdims: 1 });
-  }
-
-  /** Sum of everything, a scalar. */
-  total(x: string): string {
-    return this.graph.node("ReduceSum", [x], { keepdims: 0 });
-  }
-
-  transpose(x: string, ...perm: number[]): string {
-    return this.graph.node("Transpose", [x], { perm });
-  }
-
-  /** 1 where two tensors are equal, else 0. */
-  indicator(comparison: string, x: string, y: string | number): string {
-    return this.graph.node("Cast", [this.op(comparison, x, y)], { to: 1 });
-  }
-}
-
-const GAUSS = 1 / Math.sqrt(2 * Math.PI);
 
 /** Operators over a tape. */
 export class Operators {
@@ -63,13 +20,14 @@ export class Operators {
     this.e = new Expressions(tape.graph);
   }
 
-  /** x·Wᵀ + b: x [N, k], W [o, k], b [o]. */
-  linear(x: Value, weight: Value, bias: Value): Value {
+  /** x·Wᵀ + b: x [N, k], W [o, k], b [o] or none. */
+  linear(x: Value, weight: Value, bias: Value | null = null): Value {
     const { e } = this;
-    return this.tape.record(e.with("Gemm", { transB: 1 }, x.name, weight.name, bias.name), [
+    const inputs = [x, weight, ...(bias === null ? [] : [bias])].map(({ name }) => name);
+    return this.tape.record(e.with("Gemm", { transB: 1 }, ...inputs), [
       [x, (g) => e.op("MatMul", g, weight.name)],
       [weight, (g) => e.with("Gemm", { transA: 1 }, g, x.name)],
-      [bias, (g) => e.sum(g, 0, true)],
+      ...(bias === null ? [] : [[bias, (g: string) => e.sum(g, 0, true)] as const]),
     ]);
   }
 
@@ -78,6 +36,15 @@ export class Operators {
     return this.tape.record(this.e.op("Add", x.name, y.name), [
       [x, (g) => g],
       [y, (g) => g],
+    ]);
+  }
+
+  /** Elementwise product of two values of one shape. */
+  multiply(x: Value, y: Value): Value {
+    const { e } = this;
+    return this.tape.record(e.op("Mul", x.name, y.name), [
+      [x, (g) => e.op("Mul", g, y.name)],
+      [y, (g) => e.op("Mul", g, x.name)],
     ]);
   }
 
@@ -136,6 +103,35 @@ export class Operators {
     ]);
   }
 
+  /** Rows to mean square 1, times the gain: x [N, d]. */
+  rmsNorm(x: Value, gain: Value, epsilon: number): Value {
+    const { e } = this;
+    const inverse = e.op("Reciprocal", e.op("Sqrt", e.op("Add", e.mean(e.op("Mul", x.name, x.name), -1), epsilon)));
+    const normal = e.op("Mul", x.name, inverse);
+    return this.tape.record(e.op("Mul", normal, gain.name), [
+      [
+        x,
+        (g) => {
+          const byNormal = e.op("Mul", g, gain.name);
+          const along = e.op("Mul", normal, e.mean(e.op("Mul", byNormal, normal), -1));
+          return e.op("Mul", e.op("Sub", byNormal, along), inverse);
+        },
+      ],
+      [gain, (g) => e.sum(e.op("Mul", g, normal), 0, true)],
+    ]);
+  }
+
+  /**
+   * Pairs of columns turned by angles: x [.., w] is x·cos + half-turned(x)·sin, for constants that broadcast to its shape.
+   * Back go the gradients by the opposite angles.
+   */
+  rotate(x: Value, cos: string, sin: string): Value {
+    const { e } = this;
+    return this.tape.record(e.op("Add", e.op("Mul", x.name, cos), e.op("Mul", this.#halfTurned(x.name), sin)), [
+      [x, (g) => e.op("Sub", e.op("Mul", g, cos), e.op("Mul", this.#halfTurned(g), sin))],
+    ]);
+  }
+
   /** sum_j coefficients[j]·x^j, elementwise. */
   polynomial(x: Value, coefficients: readonly number[]): Value {
     const derivative = coefficients.slice(1).map((c, j) => c * (j + 1));
@@ -144,28 +140,10 @@ export class Operators {
     ]);
   }
 
-  /** gelu (the erf form), tanh, or exp(x/4), elementwise. */
+  /** One of the program's smooth functions, elementwise. */
   smooth(x: Value, name: SmoothName): Value {
-    const { e } = this;
-    if (name === "tanh") {
-      const y = e.op("Tanh", x.name);
-      return this.tape.record(y, [[x, (g) => e.op("Mul", g, e.op("Sub", 1, e.op("Mul", y, y)))]]);
-    }
-    if (name === "exp/4") {
-      const y = e.op("Exp", e.op("Mul", x.name, 0.25));
-      return this.tape.record(y, [[x, (g) => e.op("Mul", g, e.op("Mul", y, 0.25))]]);
-    }
-    // gelu = x·Φ(x), its derivative Φ(x) + x·φ(x)
-    const share = e.op("Mul", e.op("Add", e.op("Erf", e.op("Mul", x.name, Math.SQRT1_2)), 1), 0.5);
-    return this.tape.record(e.op("Mul", x.name, share), [
-      [
-        x,
-        (g) => {
-          const density = e.op("Mul", e.op("Exp", e.op("Mul", e.op("Mul", x.name, x.name), -0.5)), GAUSS);
-          return e.op("Mul", g, e.op("Add", share, e.op("Mul", x.name, density)));
-        },
-      ],
-    ]);
+    const { value, backward } = smoothOperators[name](this.e, x.name);
+    return this.tape.record(value, [[x, backward]]);
   }
 
   /** max(x, 0); its derivative at 0 is 0. */
@@ -269,6 +247,13 @@ export class Operators {
       e.op("Sum", ...scaled),
       terms.map(([weight, x]) => [x, (g) => e.op("Mul", g, weight)]),
     );
+  }
+
+  /** Of columns (u, v), halves of the last axis, (-v, u). */
+  #halfTurned(x: string): string {
+    const { e } = this;
+    const [u, v] = e.graph.nodes("Split", [x], 2, { axis: -1, num_outputs: 2 });
+    return e.with("Concat", { axis: -1 }, e.op("Neg", v), u);
   }
 
   #horner(x: string, coefficients: readonly number[]): string {

@@ -9,9 +9,8 @@ import type { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { type Batch, batchOf } from "./batches.ts";
 import { MASKED_ROWS, MASKED_TOKENS, type TrainingGraph, WORDS } from "./graph.ts";
-import { batchSize } from "./losses.ts";
+import { batchSize, tokenEntropy } from "./losses.ts";
 import type { Term, TrainedModel } from "./objective.ts";
-import type { Value } from "./tape.ts";
 import { TrainingOps } from "./training-ops.ts";
 import { initialTensor } from "./weights.ts";
 
@@ -99,28 +98,6 @@ export function writeMaskedModelling(graph: TrainingGraph, { spec, weights }: Tr
     epsilon,
   );
   const logits = o.linear(normed, graph.train(WORDS, weights.get(WORDS)), head("mlm.bias", [vocabulary]));
-  return [{ name: "tokens", weight: 1, value: tokenEntropy(graph, logits, targets, vocabulary) }];
-}
-
-/** Mean cross entropy of logits [M, vocabulary] with the tokens' numbers [M, 1]. */
-function tokenEntropy(graph: TrainingGraph, logits: Value, targets: string, vocabulary: number): Value {
-  const o = graph.batch.operators;
-  const { e } = o;
-  const count = e.graph.node("Cast", [batchSize(o, logits.name)], { to: 1 });
-  const logs = e.with("LogSoftmax", { axis: -1 }, logits.name);
-  const told = e.with("GatherElements", { axis: 1 }, logs, targets);
-  const loss = e.op("Neg", e.op("Div", e.total(told), count));
-  const backward = (g: string) => {
-    const values = e.graph.floats([0, 1]);
-    const hot = e.with(
-      "OneHot",
-      { axis: -1 },
-      e.op("Squeeze", targets, e.graph.ints([1])),
-      e.graph.ints(vocabulary),
-      values,
-    );
-    const difference = e.op("Sub", e.with("Softmax", { axis: -1 }, logits.name), hot);
-    return e.op("Mul", difference, e.op("Div", g, count));
-  };
-  return o.tape.record(loss, [[logits, backward]]);
+  const count = e.floats(batchSize(o, logits.name));
+  return [{ name: "tokens", weight: 1, value: tokenEntropy(o, logits, targets, vocabulary, { count }) }];
 }

@@ -4,11 +4,12 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { requiredWeights } from "../models/weights.ts";
 import type { Matmul } from "../program/float.ts";
-import type { TokenizedText, Weights } from "../program/spec.ts";
+import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Example } from "./batches.ts";
 import type { RunState } from "./checkpoint.ts";
 import { TrainingGraph } from "./graph.ts";
-import { boundsOf, type Freeze, type LossWeights, type TrainedModel, writeObjective } from "./objective.ts";
+import { boundsOf } from "./layer-losses.ts";
+import { type Freeze, type LossWeights, type TrainedModel, writeObjective } from "./objective.ts";
 import { ADAM } from "./optimiser.ts";
 import { Predictor } from "./predictor.ts";
 import { type DevSet, type RunStatus, run, SAVE_SECONDS } from "./run.ts";
@@ -64,7 +65,7 @@ export interface StageResult {
 
 const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0 };
 
-/** Fine-tuning on the data's own labels. */
+/** Fine-tuning on the data's own labels; a language model's on the texts' next tokens. */
 export function labelStages(epochs: number, learningRate: number): Stage[] {
   return [{ name: "labels", epochs, learningRate, losses: { ...NONE, labels: 1 } }];
 }
@@ -100,7 +101,7 @@ export async function train(
   let model = training.model;
   const results: StageResult[] = [];
   for (const stage of stages) {
-    if (stage.losses.prediction > 0 && examples[0].logits === undefined) examples = await taught(training, examples);
+    if (needsLogits(stage, training) && examples[0].logits === undefined) examples = await taught(training, examples);
     const objective = {
       weights: stage.losses,
       temperature: settings.temperature,
@@ -130,6 +131,7 @@ export async function train(
         accumulate: settings.accumulate,
         seed: settings.seed,
         vocabulary: spec.vocabulary,
+        wholeTables: spec.tied || (teacher?.spec.tied ?? false),
       },
       progress: training.progress?.(stage.name),
       saveSeconds: training.saveSeconds ?? SAVE_SECONDS,
@@ -144,6 +146,11 @@ export async function train(
   return { weights: model.weights, stages: results };
 }
 
+/** A decoder's teacher is in the graph. */
+function needsLogits(stage: Stage, { model }: Training): boolean {
+  return stage.losses.prediction > 0 && !isDecoder(model.spec);
+}
+
 /** The layers' losses do not aim at the dev set's metric: their last weights are their best. */
 function keepOf(stage: Stage): "best" | "last" {
   return stage.name === "layers" ? "last" : "best";
@@ -151,6 +158,9 @@ function keepOf(stage: Stage): "best" | "last" {
 
 function check({ model, teacher, teacherTexts }: Training, stages: readonly Stage[]): void {
   const uses = (name: keyof LossWeights) => stages.some(({ losses }) => losses[name] > 0);
+  if (teacherTexts !== undefined && isDecoder(model.spec)) {
+    throw new Error("student and teacher have other vocabularies, their tokens do not compare: use the teacher's");
+  }
   if (teacherTexts !== undefined && (uses("hidden") || uses("scores"))) {
     throw new Error(
       "student and teacher have other vocabularies, their layers do not compare: leave the first stage out",

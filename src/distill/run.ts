@@ -2,13 +2,15 @@
 
 import { appendFile, mkdir, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import type { TokenizedText, Weights } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { type Batch, batchOf, type Example, epochOf, type Selection } from "./batches.ts";
 import { type RunState, readState, readTensors, restore, writeBest, writeState } from "./checkpoint.ts";
 import type { TrainingGraph } from "./graph.ts";
 import type { Term, TrainedModel } from "./objective.ts";
-import { Predictor } from "./predictor.ts";
+import { Predictor, TokenScorer } from "./predictor.ts";
+import type { SessionOptions } from "./session.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { tied } from "./weights.ts";
 
 /** Linear warm-up to the learning rate over the first share of all steps, then linear decay to 0. */
 export interface Schedule {
@@ -22,8 +24,12 @@ export interface Schedule {
 /** What a dev set says of the weights so far. */
 export interface DevSet {
   readonly texts: readonly TokenizedText[];
-  /** Metrics by name, the one that counts first; more is better. */
-  measure(logits: readonly ArrayLike<number>[]): Readonly<Record<string, number>>;
+  /**
+   * Metrics by name, the one that counts first; more is better, unless `lessIsBetter`. Given each text's logits, or, by a
+   * decoder, the log likelihoods of its tokens behind the first.
+   */
+  measure(answers: readonly ArrayLike<number>[]): Readonly<Record<string, number>>;
+  readonly lessIsBetter?: boolean;
   /** Evaluations without a better value after which the run ends; 0: never. */
   readonly patience: number;
   readonly perEpoch: number;
@@ -77,14 +83,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
   await mkdir(folder, { recursive: true });
   const known = await readState(folder, request);
   if (known?.done) {
-    const weights = over(model.weights, await readTensors(folder, keptOf(known, options.keep)));
+    const weights = over(model, await readTensors(folder, keptOf(known, options.keep)));
     return { weights, state: known, steps: known.step };
   }
   const trainer = await Trainer.open(options.write, options.trainer);
   const weights = trainer.weights(model.weights);
-  const predictor = options.dev === undefined ? null : await Predictor.open(model.spec, weights, options.trainer);
+  const examiner = options.dev === undefined ? null : await openExaminer(model.spec, weights, options.trainer);
   try {
-    const course = new Course(options, trainer, predictor, known);
+    const course = new Course(options, trainer, examiner, known);
     if (known !== null) {
       await restore(folder, known.tensors, trainer.tensors);
       trainer.steps = known.step;
@@ -92,8 +98,23 @@ export async function run(options: RunOptions): Promise<RunResult> {
     return await course.finish();
   } finally {
     await trainer.close();
-    await predictor?.close();
+    await examiner?.close();
   }
+}
+
+/** What a dev set measures. */
+interface Examiner {
+  answers(texts: readonly TokenizedText[]): Promise<readonly ArrayLike<number>[]>;
+  close(): Promise<void>;
+}
+
+async function openExaminer(spec: ModelSpec, weights: Weights, options: SessionOptions): Promise<Examiner> {
+  if (isDecoder(spec)) {
+    const scorer = await TokenScorer.open(spec, weights, options);
+    return { answers: (texts) => scorer.likelihoods(texts), close: () => scorer.close() };
+  }
+  const predictor = await Predictor.open(spec, weights, options);
+  return { answers: (texts) => predictor.logits(texts), close: () => predictor.close() };
 }
 
 /** Linear warm-up, linear decay; `step` counts from 1. */
@@ -109,7 +130,7 @@ const EMPTY: RunState["window"] = { count: 0, loss: 0, losses: {} };
 class Course {
   readonly #o: RunOptions;
   readonly #trainer: Trainer;
-  readonly #predictor: Predictor | null;
+  readonly #examiner: Examiner | null;
   readonly #lengths: readonly number[];
   readonly #perEpoch: number;
   readonly #steps: number;
@@ -117,10 +138,10 @@ class Course {
   #state: Omit<RunState, "tensors">;
   #epoch: { readonly index: number; readonly batches: readonly Selection[] } | null = null;
 
-  constructor(o: RunOptions, trainer: Trainer, predictor: Predictor | null, known: RunState | null) {
+  constructor(o: RunOptions, trainer: Trainer, examiner: Examiner | null, known: RunState | null) {
     this.#o = o;
     this.#trainer = trainer;
-    this.#predictor = predictor;
+    this.#examiner = examiner;
     this.#lengths = o.examples.map(({ text }) => text.ids.length);
     this.#perEpoch = Math.ceil(o.examples.length / o.schedule.batch);
     const { accumulate } = o.trainer;
@@ -165,7 +186,7 @@ class Course {
     await writeState(this.#o.folder, this.#state, this.#trainer.tensors);
     const state = { ...this.#state, tensors: `state-${this.#state.step}.safetensors` };
     const kept = await readTensors(this.#o.folder, keptOf(state, this.#o.keep));
-    return { weights: over(this.#o.model.weights, kept), state, steps: this.#steps };
+    return { weights: over(this.#o.model, kept), state, steps: this.#steps };
   }
 
   async #step(): Promise<void> {
@@ -202,15 +223,16 @@ class Course {
   }
 
   async #evaluate(): Promise<void> {
-    if (this.#predictor === null || this.#o.dev === undefined) return;
+    const { keep, folder, dev } = this.#o;
+    if (this.#examiner === null || dev === undefined) return;
     const step = this.#trainer.steps;
-    const { keep, folder } = this.#o;
-    const values = { ...this.#o.dev.measure(await this.#predictor.logits(this.#o.dev.texts)) };
+    const values = { ...dev.measure(await this.#examiner.answers(dev.texts)) };
     const value = Object.values(values)[0];
     await this.#log({ step, dev: values });
     this.#state = { ...this.#state, step, evaluations: [...this.#state.evaluations, { step, values }] };
+    const { best } = this.#state;
     // Of equal ones the later: it has learnt longer.
-    if (value >= (this.#state.best?.value ?? Number.NEGATIVE_INFINITY)) {
+    if (best === null || (dev.lessIsBetter ? value <= best.value : value >= best.value)) {
       const bestTensors = keep === "last" ? null : await writeBest(folder, step, this.#trainer.tensors);
       this.#state = { ...this.#state, best: { step, value }, bestTensors };
     }
@@ -245,6 +267,6 @@ function keptOf({ bestTensors, tensors }: RunState, keep: "best" | "last"): stri
   return keep === "best" && bestTensors !== null ? bestTensors : tensors;
 }
 
-function over(first: Weights, trained: Awaited<ReturnType<typeof readTensors>>): Weights {
-  return { get: (name) => trained.get(name) ?? first.get(name) };
+function over({ spec, weights }: TrainedModel, trained: Awaited<ReturnType<typeof readTensors>>): Weights {
+  return tied(spec, { get: (name) => trained.get(name) ?? weights.get(name) });
 }

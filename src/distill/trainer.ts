@@ -3,6 +3,7 @@
 import { generator, uniforms } from "../models/random.ts";
 import type { NamedTensor, Weights } from "../program/spec.ts";
 import type { Batch } from "./batches.ts";
+import { DROPOUT_OFFSETS, DROPOUT_POOL, type Dropout } from "./dropout.ts";
 import {
   batchFeeds,
   FrozenFeeds,
@@ -20,7 +21,6 @@ import {
 import type { Term } from "./objective.ts";
 import { type AdamOptions, moments, next, SCALARS, stepScalars, type Updated, writeAdamW } from "./optimiser.ts";
 import { Session, type SessionOptions, type Tensors } from "./session.ts";
-import { DROPOUT_OFFSETS, DROPOUT_POOL, type Dropout } from "./training-ops.ts";
 
 export interface TrainerOptions extends SessionOptions {
   readonly adam: AdamOptions;
@@ -57,6 +57,7 @@ interface Stage {
   readonly reports: Tensors;
   readonly dropout: Dropout | null;
   readonly perTextInputs: ReadonlySet<typeof TARGETS | typeof LOGITS>;
+  readonly readsNext: boolean;
 }
 
 export class Trainer {
@@ -176,7 +177,7 @@ export class Trainer {
   #feeds(stage: Stage, batch: Batch, local: LocalTokens, index: number): Tensors {
     const { session } = stage;
     return {
-      ...batchFeeds(session, batch, local.rows[index]),
+      ...batchFeeds(session, batch, local.rows[index], stage.readsNext),
       ...stage.frozen.of(local.tokens),
       ...Object.fromEntries([...stage.perTextInputs].map((name) => [name, this.#perText(session, batch, name)])),
       ...(batch.masked === undefined ? {} : maskedFeeds(session, batch.masked)),
@@ -300,6 +301,7 @@ async function openStage(
     reports,
     dropout: graph.dropout,
     perTextInputs: graph.perTextInputs,
+    readsNext: graph.readsNext,
   };
 }
 

@@ -1,16 +1,23 @@
 /**
  * `Ops` over a graph with gradients: the program that is served is the one that is trained. A batch of B texts, padded to n
- * positions, is interpreted at once; a text's padding is masked exactly as `FloatOps` and the parties mask it.
+ * positions, is interpreted at once; a text's padding is masked exactly as `FloatOps` and the parties mask it. Behind a
+ * decoder's text padding needs no mask: no earlier row looks there.
  */
 
-import type { EmbeddingRef, LinearRef, NormRef, Ops, SmoothName } from "../program/ops.ts";
-import { Operators } from "./operators.ts";
-import type { Tape, Value } from "./tape.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import type { Dropout } from "./dropout.ts";
+import type { BatchInputs } from "./inputs.ts";
+import type { Operators } from "./operators.ts";
+import type { Value } from "./tape.ts";
 
 /** Rows of a batch: every position of every text [B·n, d], the first of each [B, d], or scores per head [B, a, r, n]. */
 export interface Activation {
   readonly value: Value;
   readonly rows: "all" | "first";
+  /** Columns; of scores the number of heads. */
+  readonly width: number;
+  /** Scores of which those to keys behind a row's own position do not count. */
+  readonly causal?: boolean;
 }
 
 /** The parameters' values in the graph, by the program's names. */
@@ -22,94 +29,9 @@ export interface Site {
   readonly kind: "hidden" | "scores" | "linear";
   readonly activation: Activation;
   readonly width: number;
-  /** The `Ops` call that made it, counted as `FloatOps` counts. */
+  /** The `Ops` call that made (of a stream: that read) it, counted as `FloatOps` counts. */
   readonly op: number;
 }
-
-/** A batch's inputs, shared by teacher and student. */
-export class BatchInputs {
-  readonly operators: Operators;
-  /** Token ids as rows of the word table given, and token types: [B·n, 1]. */
-  readonly ids: string;
-  readonly types: string;
-  /** 1 for a text's own position, else 0: [B, n]. */
-  readonly mask: string;
-  /** The number of positions n: [1]. */
-  readonly positions: string;
-  readonly #mask: Record<string, string> = {};
-
-  constructor(tape: Tape) {
-    this.operators = new Operators(tape);
-    const { e } = this.operators;
-    const flat = e.graph.ints([-1, 1]);
-    this.ids = e.op("Reshape", e.graph.input("ids", "int64", ["B", "n"]), flat);
-    this.types = e.op("Reshape", e.graph.input("types", "int64", ["B", "n"]), flat);
-    this.mask = e.graph.input("mask", "float32", ["B", "n"]);
-    this.positions = e.op("Slice", e.op("Shape", this.mask), e.graph.ints([1]), e.graph.ints([2]));
-  }
-
-  /** The mask in a shape that broadcasts: over rows of activations, keys of scores, or queries of scores. */
-  maskOf(what: "rows" | "keys" | "queries"): string {
-    const { e } = this.operators;
-    if (this.#mask[what] === undefined) {
-      const n = this.positions;
-      const shapes = {
-        rows: () => e.graph.ints([-1, 1]),
-        keys: () => e.graph.node("Concat", [e.graph.ints([-1, 1, 1]), n], { axis: 0 }),
-        queries: () => e.graph.node("Concat", [e.graph.ints([-1, 1]), n, e.graph.ints([1])], { axis: 0 }),
-      };
-      this.#mask[what] = e.op("Reshape", this.mask, shapes[what]());
-    }
-    return this.#mask[what];
-  }
-}
-
-/** Dropout masks: slices of one pool of factors 0 and 1/(1 - rate), at offsets that the host draws for every step. */
-export class Dropout {
-  /** The places where it falls: an offset each. */
-  sites = 0;
-  readonly #operators: Operators;
-  readonly #pool: string;
-  readonly #offsets: string;
-  #width = 0;
-  #heads = 0;
-
-  constructor(operators: Operators) {
-    this.#operators = operators;
-    this.#pool = operators.e.graph.input(DROPOUT_POOL, "float32", ["pool"]);
-    this.#offsets = operators.e.graph.input(DROPOUT_OFFSETS, "int64", ["sites"]);
-  }
-
-  /** On rows of activations. */
-  onRows(x: Value, width: number): Value {
-    this.#width = Math.max(this.#width, width);
-    return this.#apply(x);
-  }
-
-  /** On the attention's weights. */
-  onWeights(x: Value, heads: number): Value {
-    this.#heads = Math.max(this.#heads, heads);
-    return this.#apply(x);
-  }
-
-  /** The most factors that a site of a batch takes. */
-  most(texts: number, positions: number): number {
-    return texts * positions * Math.max(this.#width, this.#heads * positions);
-  }
-
-  #apply(x: Value): Value {
-    const { e } = this.#operators;
-    const site = this.sites++;
-    const start = e.op("Slice", this.#offsets, e.graph.ints([site]), e.graph.ints([site + 1]));
-    const size = e.op("Reshape", e.op("Size", x.name), e.graph.ints([1]));
-    const factors = e.op("Slice", this.#pool, start, e.op("Add", start, size));
-    return this.#operators.scale(x, e.op("Reshape", factors, e.op("Shape", x.name)));
-  }
-}
-
-/** The inputs of dropout: the factors [pool], and where each site's begin [sites]. */
-export const DROPOUT_POOL = "dropout.pool";
-export const DROPOUT_OFFSETS = "dropout.offsets";
 
 /** Interprets a program into the graph of its tape, and remembers the values that losses refer to. */
 export class TrainingOps implements Ops<Activation> {
@@ -120,8 +42,8 @@ export class TrainingOps implements Ops<Activation> {
   readonly #dropout: Dropout | null;
   #calls = 0;
   #scores = 0;
-  /** Of the residual stream. */
-  #width = 0;
+  /** Whether layers add to a stream that norms read, rather than end with a norm. */
+  #isStream = false;
 
   constructor(batch: BatchInputs, parameters: Parameters, dropout: Dropout | null = null) {
     this.#batch = batch;
@@ -130,21 +52,15 @@ export class TrainingOps implements Ops<Activation> {
     this.#dropout = dropout;
   }
 
-  embed(ref: EmbeddingRef): Activation {
+  embed(ref: EmbeddingRef, after?: Activation): Activation {
+    if (after !== undefined) throw new Error("a training sees one turn of a model: take no second one");
+    this.#calls = 0;
     const op = this.#calls++;
     const { width } = ref;
-    const [o, e] = [this.#operators, this.#operators.e];
-    const word = this.#parameters(ref.word, ["words", width]);
-    const type = this.#parameters(ref.type, [ref.types, width]);
-    const position = this.#parameters(ref.position, ["positions", width]);
-    const sum = o.add(o.rows(word, this.#batch.ids), o.rows(type, this.#batch.types)); // [B·n, d]
-    const shape = e.graph.node("Concat", [e.graph.ints([-1]), this.#batch.positions, e.graph.ints([width])], {
-      axis: 0,
-    });
-    const placed = o.addPositions(o.reshape(sum, shape), position, ref.positionOffset, this.#batch.positions);
-    const x = this.#normed(o.reshape(placed, e.graph.ints([-1, width])), ref.norm);
-    this.#width = width;
-    const out: Activation = { value: this.#dropout?.onRows(x, width) ?? x, rows: "all" };
+    this.#isStream = ref.readers !== "layers";
+    const placed = this.#placed(ref, this.#summed(ref));
+    const x = ref.norm === null ? placed : this.#normed(placed, ref.norm);
+    const out: Activation = { value: this.#dropout?.onRows(x, width) ?? x, rows: "all", width };
     this.sites.push({ name: "embeddings", kind: "hidden", activation: out, width, op });
     return out;
   }
@@ -152,8 +68,8 @@ export class TrainingOps implements Ops<Activation> {
   linear(x: Activation, ref: LinearRef): Activation {
     const op = this.#calls++;
     const weight = this.#parameters(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
-    const bias = this.#parameters(`${ref.name}.bias`, [ref.outputs]);
-    const out = { value: this.#operators.linear(x.value, weight, bias), rows: x.rows };
+    const bias = ref.bias ? this.#parameters(`${ref.name}.bias`, [ref.outputs]) : null;
+    const out = { ...x, value: this.#operators.linear(x.value, weight, bias), width: ref.outputs };
     this.sites.push({ name: ref.name, kind: "linear", activation: out, width: ref.outputs, op });
     return out;
   }
@@ -161,103 +77,169 @@ export class TrainingOps implements Ops<Activation> {
   /** Dropout falls on the first operand: a residual branch, as BERT has it. */
   add(x: Activation, y: Activation): Activation {
     this.#calls++;
-    const branch = this.#dropout?.onRows(x.value, this.#width) ?? x.value;
-    return { value: this.#operators.add(branch, y.value), rows: x.rows };
+    const branch = this.#dropout?.onRows(x.value, x.width) ?? x.value;
+    return { ...x, value: this.#operators.add(branch, y.value) };
+  }
+
+  multiply(x: Activation, y: Activation): Activation {
+    this.#calls++;
+    return { ...x, value: this.#operators.multiply(x.value, y.value) };
   }
 
   layerNorm(x: Activation, ref: NormRef): Activation {
     const op = this.#calls++;
-    const out = { value: this.#normed(x.value, ref), rows: x.rows };
-    const layer = /^(layer\.\d+)\.norm$/.exec(ref.name)?.[1];
-    if (layer !== undefined) this.sites.push({ name: layer, kind: "hidden", activation: out, width: ref.width, op });
+    const out = { ...x, value: this.#normed(x.value, ref) };
+    const name = this.#isStream ? this.#layerBefore(ref.name) : /^(layer\.\d+)\.norm$/.exec(ref.name)?.[1];
+    if (name !== undefined) {
+      const activation = this.#isStream ? x : out;
+      this.sites.push({ name, kind: "hidden", activation, width: ref.width, op });
+    }
     return out;
   }
 
   maskRows(x: Activation): Activation {
     this.#calls++;
     if (x.rows === "first") return x; // a text has a first position
-    return { value: this.#operators.scale(x.value, this.#batch.maskOf("rows")), rows: x.rows };
+    return { ...x, value: this.#operators.scale(x.value, this.#batch.maskOf("rows")) };
   }
 
   firstRow(x: Activation): Activation {
     this.#calls++;
     const o = this.#operators;
-    const { graph } = o.e;
-    const width = o.e.op("Slice", o.e.op("Shape", x.value.name), graph.ints([1]), graph.ints([2]));
-    const shape = graph.node("Concat", [graph.ints([-1]), this.#batch.positions, width], { axis: 0 });
-    return { value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
+    const shape = o.e.shape(-1, this.#batch.positions, x.width);
+    return { ...x, value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
   }
 
-  scores(q: Activation, k: Activation, heads: number): Activation {
+  /** Training scores texts: it asks for all rows. */
+  askedRows(x: Activation): Activation {
+    this.#calls++;
+    return x;
+  }
+
+  rotate(x: Activation, { heads, theta }: Rotary): Activation {
+    this.#calls++;
+    const o = this.#operators;
+    const width = x.width / heads;
+    const { cos, sin } = this.#batch.angles(theta, width / 2);
+    const parted = o.reshape(x.value, o.e.shape(-1, this.#batch.positions, heads, width));
+    return { ...x, value: o.reshape(o.rotate(parted, cos, sin), o.e.shape(-1, x.width)) };
+  }
+
+  remember(before: Activation | null, x: Activation): Activation {
+    this.#calls++;
+    if (before !== null) throw new Error("a training sees one turn of a model: there is nothing to remember");
+    return x;
+  }
+
+  scores(q: Activation, k: Activation, { queries, keys, causal }: Heads): Activation {
     const op = this.#calls++;
     const o = this.#operators;
-    const [qs, width] = this.#split(q, heads);
-    const [ks] = this.#split(k, heads);
+    const width = q.width / queries;
     // The scale goes into the queries: they are fewer than the scores.
-    const value = o.timesTransposed(o.scale(qs, o.e.op("Div", 1, o.e.op("Sqrt", width))), ks);
-    const out: Activation = { value, rows: q.rows };
-    this.sites.push({ name: `scores.${this.#scores++}`, kind: "scores", activation: out, width: heads, op });
+    const qs = o.scale(this.#split(q, queries), 1 / Math.sqrt(width)); // [B, a, r, w]
+    const ks = this.#split(k, keys); // [B, a / group, n, w]
+    const all = this.#perQuery(o.timesTransposed(this.#perKey(qs, queries, keys, width), ks), q, queries, keys, -1);
+    const value = causal ? o.scale(all, this.#batch.past()) : all;
+    const out: Activation = { value, rows: q.rows, width: queries, causal };
+    this.sites.push({ name: `scores.${this.#scores++}`, kind: "scores", activation: out, width: queries, op });
     return out;
   }
 
   addOnKeys(s: Activation, kept: number, padded: number): Activation {
     this.#calls++;
     const { e } = this.#operators;
-    const own = e.op("Greater", this.#batch.maskOf("keys"), 0.5);
-    const by = e.op("Where", own, kept, padded);
-    return { value: this.#operators.shift(s.value, by), rows: s.rows };
+    const counts = e.op("Greater", this.#batch.countingKeys(s.causal ?? false), 0.5);
+    return { ...s, value: this.#operators.shift(s.value, e.op("Where", counts, kept, padded)) };
   }
 
   subtractRowMax(s: Activation): Activation {
     this.#calls++;
-    return { value: this.#operators.subtractRowMax(s.value), rows: s.rows };
+    return { ...s, value: this.#operators.subtractRowMax(s.value) };
   }
 
   polynomial(x: Activation, coefficients: readonly number[]): Activation {
     this.#calls++;
-    return { value: this.#operators.polynomial(x.value, coefficients), rows: x.rows };
+    return { ...x, value: this.#operators.polynomial(x.value, coefficients) };
   }
 
   smooth(x: Activation, name: SmoothName): Activation {
     this.#calls++;
-    return { value: this.#operators.smooth(x.value, name), rows: x.rows };
+    return { ...x, value: this.#operators.smooth(x.value, name) };
   }
 
   relu(x: Activation): Activation {
     this.#calls++;
-    return { value: this.#operators.relu(x.value), rows: x.rows };
+    return { ...x, value: this.#operators.relu(x.value) };
   }
 
-  weightedMean(e: Activation, v: Activation, heads: number): Activation {
+  weightedMean(e: Activation, v: Activation, { queries, keys }: Heads): Activation {
     this.#calls++;
     const o = this.#operators;
-    const [vs] = this.#split(v, heads);
-    const weights = o.normalise(e.value);
-    const mixed = o.times(this.#dropout?.onWeights(weights, heads) ?? weights, vs); // [B, a, r, w]
-    const { graph } = o.e;
-    const width = o.e.op(
-      "Mul",
-      o.e.op("Slice", o.e.op("Shape", vs.name), graph.ints([3]), graph.ints([4])),
-      graph.ints([heads]),
-    );
-    const shape = graph.node("Concat", [graph.ints([-1]), width], { axis: 0 });
-    return { value: o.reshape(o.transpose(mixed, 0, 2, 1, 3), shape), rows: e.rows };
+    const width = v.width / keys;
+    const vs = this.#split(v, keys); // [B, a / group, n, w]
+    const normal = o.normalise(e.value); // [B, a, r, n]
+    const weights = this.#dropout?.onWeights(normal, queries) ?? normal;
+    const mixed = o.times(this.#perKey(weights, queries, keys, this.#batch.positions), vs);
+    const means = this.#perQuery(mixed, e, queries, keys, width); // [B, a, r, w]
+    const columns = width * queries;
+    return {
+      value: o.reshape(o.transpose(means, 0, 2, 1, 3), o.e.shape(-1, columns)),
+      rows: e.rows,
+      width: columns,
+    };
   }
 
-  /** [B, a, r, w] and w as a float scalar tensor. */
-  #split(x: Activation, heads: number): [Value, string] {
+  /** Word, type and position rows, summed as far as a model has them: [B·n, d]. */
+  #summed(ref: EmbeddingRef): Value {
     const o = this.#operators;
-    const { graph } = o.e;
-    const columns = o.e.op("Slice", o.e.op("Shape", x.value.name), graph.ints([1]), graph.ints([2]));
-    const width = o.e.op("Div", columns, graph.ints([heads]));
-    const rows = x.rows === "first" ? graph.ints([1]) : this.#batch.positions;
-    const shape = graph.node("Concat", [graph.ints([-1]), rows, graph.ints([heads]), width], { axis: 0 });
-    const parted = o.transpose(o.reshape(x.value, shape), 0, 2, 1, 3);
-    return [parted, graph.node("Cast", [width], { to: 1 })];
+    const word = o.rows(this.#parameters(ref.word, ["words", ref.width]), this.#batch.ids);
+    if (ref.type === null) return word;
+    const type = this.#parameters(ref.type, [ref.types, ref.width]);
+    return o.add(word, o.rows(type, this.#batch.types));
+  }
+
+  #placed(ref: EmbeddingRef, sum: Value): Value {
+    if (ref.position === null) return sum;
+    const o = this.#operators;
+    const { positions } = this.#batch;
+    const table = this.#parameters(ref.position, ["positions", ref.width]);
+    const texts = o.reshape(sum, o.e.shape(-1, positions, ref.width));
+    return o.reshape(o.addPositions(texts, table, ref.positionOffset, positions), o.e.shape(-1, ref.width));
+  }
+
+  /** [B, a, r, w] of rows of `heads` heads side by side. */
+  #split(x: Activation, heads: number): Value {
+    const o = this.#operators;
+    const shape = o.e.shape(-1, this.#rowsOf(x), heads, x.width / heads);
+    return o.transpose(o.reshape(x.value, shape), 0, 2, 1, 3);
+  }
+
+  /** [B, a, r, c] as [B, a / group, group·r, c]: the query heads of a group one below the other, for its one key head. */
+  #perKey(x: Value, queries: number, keys: number, columns: number | string): Value {
+    if (queries === keys) return x;
+    return this.#operators.reshape(x, this.#operators.e.shape(0, keys, -1, columns));
+  }
+
+  /** The way back, for rows as `like` has them; -1: as many columns as there are. */
+  #perQuery(x: Value, like: Activation, queries: number, keys: number, columns: number): Value {
+    if (queries === keys) return x;
+    return this.#operators.reshape(x, this.#operators.e.shape(0, queries, this.#rowsOf(like), columns));
+  }
+
+  #rowsOf(x: Activation): number | string {
+    return x.rows === "first" ? 1 : this.#batch.positions;
+  }
+
+  /** The layer that a norm over the stream comes behind, if it begins the next one or is the last of all. */
+  #layerBefore(norm: string): string | undefined {
+    const next = /^layer\.(\d+)\.attention\.norm$/.exec(norm)?.[1];
+    const before = norm === "norm" ? this.#scores - 1 : Number(next ?? 0) - 1;
+    return before < 0 ? undefined : `layer.${before}`;
   }
 
   #normed(x: Value, ref: NormRef): Value {
     const gain = this.#parameters(`${ref.name}.weight`, [ref.width]);
+    if (ref.kind === "rms") return this.#operators.rmsNorm(x, gain, ref.epsilon);
     const bias = this.#parameters(`${ref.name}.bias`, [ref.width]);
     return this.#operators.layerNorm(x, gain, bias, ref.epsilon);
   }

@@ -1,23 +1,25 @@
 /** Where a model's training begins: at random, or with some of another's layers. */
 
+import { sharedWith } from "../models/names.ts";
 import { generator, uniforms } from "../models/random.ts";
 import { elementCount, requiredWeights } from "../models/weights.ts";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
 import type { TrainedModel } from "./objective.ts";
+import type { Parameters } from "./training-ops.ts";
 
 /** BERT's deviation of weights and tables (Devlin et al., arXiv:1810.04805). */
 const DEVIATION = 0.02;
 
-/** BERT's initial weights: N(0, 0.02²), biases 0, gains 1; made when asked for, the same for the same seed. */
+/** BERT's and GPT-2's initial weights: N(0, 0.02²), biases 0, gains 1; made when asked for, the same for the same seed. */
 export function initialWeights(spec: ModelSpec, seed: number): Weights {
   const shapes = requiredWeights(spec);
-  return {
+  return tied(spec, {
     get(name) {
       const shape = shapes.get(name);
       if (shape === undefined) throw new Error(`the model has no tensor ${name}: check its configuration`);
       return initialTensor(name, shape, seed);
     },
-  };
+  });
 }
 
 /** One tensor at its initial value. */
@@ -45,8 +47,19 @@ export function takeLayers({ spec, weights }: TrainedModel, layers: number, whic
   };
 }
 
+/** Weights under all names of a model, where those given may lack the head of a tied one. */
+export function tied(spec: ModelSpec, weights: Weights): Weights {
+  return { get: (name) => weights.get(sharedWith(name, spec) ?? name) };
+}
+
+/** Parameters under all names of a model; a tied head and the word table are one. */
+export function tiedParameters(spec: ModelSpec, parameters: Parameters): Parameters {
+  return (name, shape) => parameters(sharedWith(name, spec) ?? name, shape);
+}
+
 /** Every tensor in memory, once. */
 export function resident(spec: ModelSpec, weights: Weights): Weights {
-  const tensors = new Map([...requiredWeights(spec).keys()].map((name) => [name, weights.get(name)]));
-  return { get: (name) => tensors.get(name) ?? weights.get(name) };
+  const own = [...requiredWeights(spec).keys()].filter((name) => sharedWith(name, spec) === undefined);
+  const tensors = new Map(own.map((name) => [name, weights.get(name)]));
+  return tied(spec, { get: (name) => tensors.get(name) ?? weights.get(name) });
 }

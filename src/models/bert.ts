@@ -6,7 +6,7 @@
  */
 
 import { gelu, softmax } from "../approximations/registry.ts";
-import type { EmbeddingRef, LinearRef, NormRef, Ops } from "../program/ops.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops } from "../program/ops.ts";
 import type { ModelSpec } from "../program/spec.ts";
 
 /** The model's logits: [1, labels]. */
@@ -34,7 +34,8 @@ function layer<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number): T
 
 /** Attention of `rows` over all of `h`, heads side by side, then the output layer. */
 function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, at: string): T {
-  const { hidden, heads } = spec;
+  const { hidden } = spec;
+  const heads: Heads = { queries: spec.heads, keys: spec.heads, causal: false };
   const q = ops.linear(rows, linear(`${at}.query`, hidden, hidden));
   const k = ops.maskRows(ops.linear(h, linear(`${at}.key`, hidden, hidden))); // [n, d]
   const v = ops.maskRows(ops.linear(h, linear(`${at}.value`, hidden, hidden))); // [n, d]
@@ -53,22 +54,25 @@ function norm<T>(ops: Ops<T>, spec: ModelSpec, x: T, name: string): T {
 }
 
 function normRef(spec: ModelSpec, name: string): NormRef {
-  return { name, width: spec.hidden, epsilon: spec.epsilon };
+  return { name, width: spec.hidden, epsilon: spec.epsilon, kind: "layer" };
 }
 
 function linear(name: string, inputs: number, outputs: number): LinearRef {
-  return { name, inputs, outputs };
+  return { name, inputs, outputs, bias: true };
 }
 
-function embeddings(spec: ModelSpec): EmbeddingRef {
+/** What an encoder embeds; the client of public tables does it alone. */
+export function embeddings(spec: ModelSpec): EmbeddingRef {
   return {
     word: "embeddings.word",
     position: "embeddings.position",
     type: "embeddings.type",
     vocabulary: spec.vocabulary,
+    positions: spec.positions,
     types: spec.types,
     width: spec.hidden,
     positionOffset: spec.positionOffset,
     norm: normRef(spec, "embeddings.norm"),
+    readers: "layers",
   };
 }

@@ -1,10 +1,11 @@
 /** Calibration: from texts to the plan that all parties compile with. */
 import { Compiler } from "../program/compile.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
+import type { Handle } from "../program/handles.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { PlanError, type Program, RingOverflow, type WeightRef } from "../program/steps.ts";
-import { classifier } from "./bert.ts";
+import { oneTurn, PlanError, type Program, RingOverflow, type Shape, type WeightRef } from "../program/steps.ts";
+import { logitsOf, turnsOf } from "./model.ts";
 
 /** The narrow kernels take signed weights up to this magnitude. */
 const NARROW_LIMIT = 32_767;
@@ -19,7 +20,7 @@ export interface CalibrateOptions {
 }
 
 /**
- * Runs every text in floats, remembers the smallest and largest value of every operation, and picks for each layer as
+ * Runs every text in floats (of a decoder, all its positions), remembers the smallest and largest value of every operation, and picks for each layer as
  * many weight bits as its largest weight leaves room for.
  *
  * @throws PlanError when there is no text, or a value is not finite.
@@ -43,7 +44,7 @@ export function calibrate(
     },
   };
   texts.forEach((text, i) => {
-    classifier(new FloatOps(weights, text, text.ids.length, { matmul: options.matmul, observer }), spec);
+    logitsOf(new FloatOps(weights, text, text.ids.length, { matmul: options.matmul, observer, scoring: true }), spec);
     options.progress?.(i + 1, texts.length);
   });
   const draft: Plan = { ranges, exponents: {}, margin: options.margin ?? DEFAULT_MARGIN };
@@ -54,14 +55,16 @@ export function calibrate(
 const MOST_SLACK = 5;
 
 /**
- * The program of a model for one padded length, as precise as 64 bits allow.
+ * The program of a model for one shape, as precise as 64 bits allow.
  * @throws PlanError when the plan does not fit.
  */
-export function compile(spec: ModelSpec, plan: Plan, length: number): Program {
+export function compile(spec: ModelSpec, plan: Plan, shape: Shape): Program {
   for (let slack = 0; ; slack++) {
     try {
-      const compiler = new Compiler(spec, plan, length, slack);
-      return compiler.finish(classifier(compiler, spec));
+      const compiler = new Compiler(spec, plan, shape, slack);
+      const answers: Handle[] = [];
+      for (const logits of turnsOf(compiler, spec)) if (answers.push(logits) === shape.turns) break;
+      return compiler.finish(answers);
     } catch (error) {
       if (!(error instanceof RingOverflow) || slack === MOST_SLACK) throw error;
     }
@@ -71,7 +74,7 @@ export function compile(spec: ModelSpec, plan: Plan, length: number): Program {
 /** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel. */
 function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<string, number> {
   const chosen: Record<string, number> = {};
-  for (const step of compile(spec, draft, 8).steps) {
+  for (const step of compile(spec, draft, oneTurn(8)).steps) {
     if (step.kind !== "linear") continue;
     const largest = Math.max(...step.terms.map((t) => largestWeight(t.weight, weights)), 2 ** -20);
     const fits = (limit: number) => Math.floor(Math.log2(limit / largest));

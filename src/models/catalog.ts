@@ -1,50 +1,100 @@
 /** The well-known shapes with random weights: for benchmarks and tests, where the numbers matter but the answers do not. */
 
-import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
+import { sharedWith } from "./names.ts";
 import { generator } from "./random.ts";
 import { elementCount, requiredWeights } from "./weights.ts";
 
-/** [layers, hidden, heads, intermediate] of each. */
+type Family = Omit<ModelSpec, "layers" | "hidden" | "heads" | "keyHeads" | "intermediate" | "labels">;
+
+/** Two labels and MPCFormer's stand-ins. */
+const BERT: Family = {
+  architecture: "bert",
+  vocabulary: 30_522,
+  positions: 512,
+  types: 2,
+  epsilon: 1e-12,
+  positionOffset: 0,
+  rotary: null,
+  normFirst: false,
+  tied: false,
+  problem: "classification",
+  labelNames: ["LABEL_0", "LABEL_1"],
+  gelu: "quad",
+  softmax: "2quad:5",
+  embedding: "public",
+  answer: "scores",
+};
+const ROBERTA: Family = {
+  ...BERT,
+  architecture: "roberta",
+  vocabulary: 50_265,
+  positions: 514,
+  types: 1,
+  epsilon: 1e-5,
+  positionOffset: 2,
+};
+/** Their own functions: few stand-ins for decoders are known to work. */
+const GPT2: Family = {
+  ...BERT,
+  architecture: "gpt2",
+  vocabulary: 50_257,
+  positions: 1024,
+  types: 1,
+  epsilon: 1e-5,
+  normFirst: true,
+  tied: true,
+  problem: "generation",
+  labelNames: [],
+  gelu: "tanh",
+  softmax: "exact",
+};
+const OPT: Family = {
+  ...GPT2,
+  architecture: "opt",
+  vocabulary: 50_272,
+  positions: 2050,
+  positionOffset: 2,
+  gelu: "relu",
+};
+const LLAMA: Family = {
+  ...GPT2,
+  architecture: "llama",
+  vocabulary: 32_000,
+  positions: 2048,
+  rotary: 10_000,
+  tied: false,
+  gelu: "exact",
+};
+
+/** [family, layers, hidden, heads, key heads, intermediate] of each. */
 const SHAPES = {
-  "bert-tiny": [2, 128, 2, 512],
-  "bert-mini": [4, 256, 4, 1024],
-  "bert-base": [12, 768, 12, 3072],
-  "bert-large": [24, 1024, 16, 4096],
-  "roberta-base": [12, 768, 12, 3072],
+  "bert-tiny": [BERT, 2, 128, 2, 2, 512],
+  "bert-mini": [BERT, 4, 256, 4, 4, 1024],
+  "bert-base": [BERT, 12, 768, 12, 12, 3072],
+  "bert-large": [BERT, 24, 1024, 16, 16, 4096],
+  "roberta-base": [ROBERTA, 12, 768, 12, 12, 3072],
+  "gpt2-tiny": [{ ...GPT2, vocabulary: 512, positions: 256 }, 2, 64, 4, 4, 256],
+  "opt-tiny": [{ ...OPT, vocabulary: 512, positions: 258 }, 2, 64, 4, 4, 256],
+  "llama-tiny": [{ ...LLAMA, vocabulary: 512, positions: 256 }, 2, 64, 4, 2, 128],
+  gpt2: [GPT2, 12, 768, 12, 12, 3072],
+  "opt-125m": [OPT, 12, 768, 12, 12, 3072],
+  tinyllama: [LLAMA, 22, 2048, 32, 4, 5632],
 } as const;
 
 /** A shape's name. */
 export type CatalogName = keyof typeof SHAPES;
 
-/** The names of all shapes, smallest first. */
+/** The names of all shapes, encoders first, smallest first. */
 export const catalogNames = Object.keys(SHAPES) as readonly CatalogName[];
 
-/** The spec of a named shape, with two labels and MPCFormer's stand-ins. @throws an Error that lists the known names. */
+/** The spec of a named shape, its embedding public. @throws an Error that lists the known names. */
 export function catalogSpec(name: string, overrides: SpecOverrides = {}): ModelSpec {
   if (!Object.hasOwn(SHAPES, name)) throw new Error(`unknown shape: use one of ${catalogNames.join(", ")}`);
-  const [layers, hidden, heads, intermediate] = SHAPES[name as CatalogName];
-  const roberta = name.startsWith("roberta");
-  const spec: ModelSpec = {
-    architecture: roberta ? "roberta" : "bert",
-    layers,
-    hidden,
-    heads,
-    intermediate,
-    vocabulary: roberta ? 50_265 : 30_522,
-    positions: roberta ? 514 : 512,
-    types: roberta ? 1 : 2,
-    labels: 2,
-    epsilon: roberta ? 1e-5 : 1e-12,
-    positionOffset: roberta ? 2 : 0,
-    problem: "classification",
-    labelNames: ["LABEL_0", "LABEL_1"],
-    gelu: "quad",
-    softmax: "2quad:5",
-    embedding: "public",
-    answer: "scores",
-  };
-  return withOverrides(spec, overrides);
+  const [family, layers, hidden, heads, keyHeads, intermediate] = SHAPES[name as CatalogName];
+  const labels = isDecoder(family) ? family.vocabulary : family.labelNames.length;
+  return withOverrides({ ...family, layers, hidden, heads, keyHeads, intermediate, labels }, overrides);
 }
 
 /** A named shape with random weights, the same for the same seed; each tensor is made when it is first asked for. */
@@ -61,15 +111,15 @@ export function randomModel(
 export function randomWeights(spec: ModelSpec, seed: number): Weights {
   const shapes = requiredWeights(spec);
   const made = new Map<string, NamedTensor>();
-  return {
-    get(name) {
-      const shape = shapes.get(name);
-      if (shape === undefined) throw new Error(`the random model has no tensor ${name}: ask for one of its own`);
-      const tensor = made.get(name) ?? { shape, data: randomTensor(name, shape, seed) };
-      made.set(name, tensor);
-      return tensor;
-    },
+  const get = (asked: string): NamedTensor => {
+    const name = sharedWith(asked, spec) ?? asked;
+    const shape = shapes.get(name);
+    if (shape === undefined) throw new Error(`the random model has no tensor ${name}: ask for one of its own`);
+    const tensor = made.get(name) ?? { shape, data: randomTensor(name, shape, seed, spec) };
+    made.set(name, tensor);
+    return tensor;
   };
+  return { get };
 }
 
 /** Random token ids of a text of this length, for a benchmark. */
@@ -79,13 +129,25 @@ export function randomText(spec: ModelSpec, length: number, seed: number): Token
   return { ids, types: ids.map(() => 0) };
 }
 
-/** Dense layers: Xavier, N(0, 2 / (inputs + outputs)). Tables and biases: N(0, 0.02²), words twice that. Gains: 1 ± 0.05. */
-function randomTensor(name: string, shape: readonly number[], seed: number): Float32Array {
+/**
+ * Dense layers: Xavier, N(0, 2 / (inputs + outputs)). Tables and biases: N(0, 0.02²), words twice that. Gains: 1 ± 0.05.
+ * Where norms stand first, what the layers add to the stream is made smaller by the root of their number, as GPT-2 does it,
+ * and words are ten times larger: the stream stays of the order of 1.
+ */
+function randomTensor(name: string, shape: readonly number[], seed: number, spec: ModelSpec): Float32Array {
   const gain = shape.length === 1 && name.endsWith("norm.weight");
   const table = name.startsWith("embeddings.") && shape.length === 2;
   if (gain) return normals(name, shape, seed, 1, 0.05);
-  if (table) return normals(name, shape, seed, 0, name.endsWith("word") ? 0.04 : 0.02);
-  return normals(name, shape, seed, 0, shape.length === 1 ? 0.02 : Math.sqrt(2 / (shape[0] + shape[1])));
+  if (table) return normals(name, shape, seed, 0, tableDeviation(name, spec));
+  if (shape.length === 1) return normals(name, shape, seed, 0, 0.02);
+  const residual = spec.normFirst && name.endsWith("output.weight");
+  const deviation = Math.sqrt(2 / (shape[0] + shape[1]));
+  return normals(name, shape, seed, 0, residual ? deviation / Math.sqrt(2 * spec.layers) : deviation);
+}
+
+function tableDeviation(name: string, spec: ModelSpec): number {
+  if (!name.endsWith("word")) return 0.02;
+  return spec.normFirst ? 0.2 : 0.04;
 }
 
 function normals(name: string, shape: readonly number[], seed: number, mean: number, deviation: number): Float32Array {

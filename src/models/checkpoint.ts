@@ -1,13 +1,13 @@
 /** Model folders as Hugging Face lays them out: config.json, model.safetensors (or its shards), the tokenizer's files. */
 
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join as pathOf } from "node:path";
 import * as v from "valibot";
-import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
 import { hasFile, readText, withFile } from "./files.ts";
 import { check, parseJson } from "./json.ts";
-import { checkpointNames, isHead } from "./names.ts";
+import { isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
 import { readHeader, readTensor, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 import { TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
@@ -22,7 +22,7 @@ export interface Model {
 export interface SaveOptions {
   /** The type of the saved weights; F32 unless told. */
   readonly dtype?: "F32" | "F16";
-  /** Leaves the classifier out: a model to fine-tune. */
+  /** Leaves an encoder's classifier out: a model to fine-tune. */
   readonly encoderOnly?: boolean;
 }
 
@@ -62,6 +62,7 @@ export async function loadEncoder(
 ): Promise<Model> {
   const { problem, labelNames } = head;
   const spec = { ...(await loadSpec(folder, overrides)), problem, labelNames, labels: labelNames.length };
+  if (isDecoder(spec)) throw new Error("this model continues texts: give an encoder to train");
   const tokenizer = await loadTokenizer(folder, spec);
   const random = fresh(spec);
   const standIn = (name: string) => (isHead(name) ? random.get(name) : undefined);
@@ -89,29 +90,40 @@ export async function loadTokenizer(folder: string, spec: ModelSpec): Promise<Te
 export async function saveModel(folder: string, model: Model, options: SaveOptions = {}): Promise<void> {
   const { spec, weights, tokenizer } = model;
   await mkdir(folder, { recursive: true });
-  const names = [...requiredWeights(spec)].filter(([name]) => !(options.encoderOnly && isHead(name)));
-  const tensors: TensorToWrite[] = names.map(([name, shape]) => ({
-    name: checkpointNames(name, spec.architecture)[0],
-    shape,
-    data: () => weights.get(name).data,
-  }));
-  const partial = join(folder, `${SINGLE}.partial`);
+  const tensors = tensorsInFiles(spec, (name) => !(options.encoderOnly && isHead(name))).map(
+    (stored): TensorToWrite => ({
+      name: stored.names[0],
+      shape: stored.shape,
+      data: () =>
+        join(
+          stored,
+          stored.parts.map((name) => weights.get(name).data),
+        ),
+    }),
+  );
+  const partial = pathOf(folder, `${SINGLE}.partial`);
   const file = await open(partial, "w");
   try {
     await writeSafetensors(tensors, options.dtype ?? "F32", (bytes) => file.writeFile(bytes));
   } finally {
     await file.close();
   }
-  await rename(partial, join(folder, SINGLE));
-  await writeFile(join(folder, "config.json"), configJson(spec, options.encoderOnly));
+  await rename(partial, pathOf(folder, SINGLE));
+  await writeFile(pathOf(folder, "config.json"), configJson(spec, options.encoderOnly));
   await saveTokenizer(folder, tokenizer.files);
 }
 
 async function saveTokenizer(folder: string, files: TokenizerFiles): Promise<void> {
   for (const name of TOKENIZER_FILES) {
     const text = files[name];
-    if (text !== undefined) await writeFile(join(folder, name), text);
+    if (text !== undefined) await writeFile(pathOf(folder, name), text);
   }
+}
+
+/** The tensors that a model's files hold of those it needs; what shares another's is not stored. */
+function tensorsInFiles(spec: ModelSpec, wanted: (name: string) => boolean): readonly StoredTensor[] {
+  const own = [...requiredWeights(spec)].filter(([name]) => wanted(name) && sharedWith(name, spec) === undefined);
+  return storedTensors(new Map(own), spec.architecture);
 }
 
 /** `standIn` gives what the files lack, and the classifier even where they have one, unless it is kept. */
@@ -121,15 +133,15 @@ async function loadWeights(
   standIn: (name: string) => NamedTensor | undefined,
   keepClassifier: boolean,
 ): Promise<Weights> {
-  const all = requiredWeights(spec);
-  const wanted = new Map([...all].filter(([name]) => keepClassifier || !name.startsWith("classifier.")));
+  const shapes = requiredWeights(spec);
+  const wanted = tensorsInFiles(spec, (name) => keepClassifier || !name.startsWith("classifier."));
   const found = new Map<string, NamedTensor>();
-  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, spec, wanted, found);
-  for (const name of all.keys()) {
-    const tensor = found.get(name) ?? standIn(name);
+  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, wanted, shapes, found);
+  for (const name of shapes.keys()) {
+    const tensor = found.get(name) ?? standIn(name) ?? found.get(sharedWith(name, spec) ?? "");
     if (tensor !== undefined) found.set(name, tensor);
   }
-  const missing = [...all.keys()].filter((name) => !found.has(name));
+  const missing = [...shapes.keys()].filter((name) => !found.has(name));
   if (missing.length > 0) throw missingTensors(missing, spec);
   return weightsOf(found);
 }
@@ -138,22 +150,23 @@ async function loadWeights(
 async function readFileTensors(
   folder: string,
   file: string,
-  spec: ModelSpec,
-  wanted: ReadonlyMap<string, readonly number[]>,
+  wanted: readonly StoredTensor[],
+  shapes: ReadonlyMap<string, readonly number[]>,
   found: Map<string, NamedTensor>,
 ): Promise<void> {
   await withFile(folder, file, async (source) => {
     const entries = await readHeader(source, file);
-    for (const [name, shape] of wanted) {
-      const entry = checkpointNames(name, spec.architecture).flatMap((theirs) => entries.get(theirs) ?? [])[0];
+    for (const stored of wanted) {
+      const entry = stored.names.flatMap((theirs) => entries.get(theirs) ?? [])[0];
       if (entry === undefined) continue;
-      if (found.has(name)) throw new Error(`tensor ${entry.name} is in two files: remove one of them`);
-      if (entry.shape.length !== shape.length || entry.shape.some((size, i) => size !== shape[i])) {
+      if (found.has(stored.parts[0])) throw new Error(`tensor ${entry.name} is in two files: remove one of them`);
+      if (entry.shape.length !== stored.shape.length || entry.shape.some((size, i) => size !== stored.shape[i])) {
         throw new Error(
-          `tensor ${entry.name} has shape [${entry.shape}], config.json asks for [${shape}]: correct one`,
+          `tensor ${entry.name} has shape [${entry.shape}], config.json asks for [${stored.shape}]: correct one`,
         );
       }
-      found.set(name, await readTensor(source, entry));
+      const parts = split(stored, (await readTensor(source, entry)).data);
+      stored.parts.forEach((name, i) => void found.set(name, { shape: shapes.get(name) ?? [], data: parts[i] }));
     }
   });
 }
@@ -170,7 +183,7 @@ async function weightFiles(folder: string): Promise<readonly string[]> {
 }
 
 function missingTensors(missing: readonly string[], spec: ModelSpec): Error {
-  const name = checkpointNames(missing[0], spec.architecture)[0];
+  const name = placeOf(missing[0], spec.architecture).names[0];
   if (missing.every(isHead)) {
     return new Error(
       `the model has no classifier (${name} is missing): fine-tune it for sequence classification first`,

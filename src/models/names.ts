@@ -1,14 +1,24 @@
 /**
- * Hugging Face's tensor names and the program's, as data read in both directions. `#` is a layer's number; a pair without a
- * suffix stands for its `.weight` and `.bias`.
+ * Hugging Face's tensors and the program's, as data read in both directions. `#` is a layer's number, `~` a prefix; a pair
+ * without a suffix stands for its `.weight` and `.bias`. GPT-2 stores some layers as [inputs, outputs] and three of them as
+ * one tensor, which the program has as [outputs, inputs] and apart.
  */
 
-import type { ModelSpec } from "../program/spec.ts";
+import { type Architecture, isDecoder, type ModelSpec } from "../program/spec.ts";
 
-type Architecture = ModelSpec["architecture"];
+/** [Hugging Face, program], the program's names being several where one stored tensor is cut into equal parts. */
+type Row = readonly [theirs: string, ours: string, ...more: string[]];
 
-/** [Hugging Face, program]. `~` is the encoder's prefix: `bert.`, `roberta.`, or none in a bare encoder. */
-const ENCODER: readonly (readonly [string, string])[] = [
+interface Table {
+  /** What `~` may stand for, the usual one first. */
+  readonly prefixes: readonly string[];
+  readonly layers: readonly Row[];
+  readonly tables: readonly Row[];
+  /** Layers whose weights are stored as [inputs, outputs]. */
+  readonly transposed?: readonly string[];
+}
+
+const ENCODER: readonly Row[] = [
   ["~embeddings.LayerNorm", "embeddings.norm"],
   ["~encoder.layer.#.attention.self.query", "layer.#.query"],
   ["~encoder.layer.#.attention.self.key", "layer.#.key"],
@@ -19,39 +29,137 @@ const ENCODER: readonly (readonly [string, string])[] = [
   ["~encoder.layer.#.output.dense", "layer.#.output"],
   ["~encoder.layer.#.output.LayerNorm", "layer.#.norm"],
 ];
-const TABLES: readonly (readonly [string, string])[] = [
+const ENCODER_TABLES: readonly Row[] = [
   ["~embeddings.word_embeddings.weight", "embeddings.word"],
   ["~embeddings.position_embeddings.weight", "embeddings.position"],
   ["~embeddings.token_type_embeddings.weight", "embeddings.type"],
 ];
-const HEADS: Readonly<Record<Architecture, readonly (readonly [string, string])[]>> = {
-  bert: [
-    ["~pooler.dense", "pooler"],
-    ["classifier", "classifier"],
-  ],
-  roberta: [
-    ["classifier.dense", "pooler"],
-    ["classifier.out_proj", "classifier"],
-  ],
+const TABLES: Readonly<Record<Architecture, Table>> = {
+  bert: {
+    prefixes: ["bert.", ""],
+    layers: [...ENCODER, ["~pooler.dense", "pooler"], ["classifier", "classifier"]],
+    tables: ENCODER_TABLES,
+  },
+  roberta: {
+    prefixes: ["roberta.", ""],
+    layers: [...ENCODER, ["classifier.dense", "pooler"], ["classifier.out_proj", "classifier"]],
+    tables: ENCODER_TABLES,
+  },
+  gpt2: {
+    prefixes: ["transformer.", ""],
+    layers: [
+      ["~h.#.ln_1", "layer.#.attention.norm"],
+      ["~h.#.attn.c_attn", "layer.#.query", "layer.#.key", "layer.#.value"],
+      ["~h.#.attn.c_proj", "layer.#.attention.output"],
+      ["~h.#.ln_2", "layer.#.norm"],
+      ["~h.#.mlp.c_fc", "layer.#.intermediate"],
+      ["~h.#.mlp.c_proj", "layer.#.output"],
+      ["~ln_f", "norm"],
+      ["lm_head", "head"],
+    ],
+    tables: [
+      ["~wte.weight", "embeddings.word"],
+      ["~wpe.weight", "embeddings.position"],
+    ],
+    transposed: ["~h.#.attn.c_attn", "~h.#.attn.c_proj", "~h.#.mlp.c_fc", "~h.#.mlp.c_proj"],
+  },
+  opt: {
+    prefixes: ["model.decoder.", "decoder.", ""],
+    layers: [
+      ["~layers.#.self_attn.q_proj", "layer.#.query"],
+      ["~layers.#.self_attn.k_proj", "layer.#.key"],
+      ["~layers.#.self_attn.v_proj", "layer.#.value"],
+      ["~layers.#.self_attn.out_proj", "layer.#.attention.output"],
+      ["~layers.#.self_attn_layer_norm", "layer.#.attention.norm"],
+      ["~layers.#.fc1", "layer.#.intermediate"],
+      ["~layers.#.fc2", "layer.#.output"],
+      ["~layers.#.final_layer_norm", "layer.#.norm"],
+      ["~final_layer_norm", "norm"],
+      ["lm_head", "head"],
+    ],
+    tables: [
+      ["~embed_tokens.weight", "embeddings.word"],
+      ["~embed_positions.weight", "embeddings.position"],
+    ],
+  },
+  llama: {
+    prefixes: ["model.", ""],
+    layers: [
+      ["~layers.#.self_attn.q_proj", "layer.#.query"],
+      ["~layers.#.self_attn.k_proj", "layer.#.key"],
+      ["~layers.#.self_attn.v_proj", "layer.#.value"],
+      ["~layers.#.self_attn.o_proj", "layer.#.attention.output"],
+      ["~layers.#.input_layernorm", "layer.#.attention.norm"],
+      ["~layers.#.mlp.gate_proj", "layer.#.gate"],
+      ["~layers.#.mlp.up_proj", "layer.#.intermediate"],
+      ["~layers.#.mlp.down_proj", "layer.#.output"],
+      ["~layers.#.post_attention_layernorm", "layer.#.norm"],
+      ["~norm", "norm"],
+      ["lm_head", "head"],
+    ],
+    tables: [["~embed_tokens.weight", "embeddings.word"]],
+  },
 };
 
-/** Whether a name of the program belongs to the classifier's head, which a bare encoder lacks. */
+/** A tensor of a checkpoint's file and the program's tensors in it. */
+export interface StoredTensor {
+  /** The names under which files may hold it, the usual one first. */
+  readonly names: readonly string[];
+  readonly shape: readonly number[];
+  /** The program's tensors: equal parts of the outputs, in this order. */
+  readonly parts: readonly string[];
+  /** Whether the file has [inputs, outputs]. */
+  readonly transposed: boolean;
+}
+
+/** Whether a name of the program belongs to a classifier's head, which a bare encoder lacks. */
 export function isHead(name: string): boolean {
   return /^(pooler|classifier)\./.test(name);
 }
 
+/** The program's tensor that is another one of its tensors, not stored again: a tied head. */
+export function sharedWith(name: string, spec: ModelSpec): string | undefined {
+  return isDecoder(spec) && spec.tied && name === "head.weight" ? "embeddings.word" : undefined;
+}
+
+/** The tensors of a file that hold these tensors of the program, in the order of their use. */
+export function storedTensors(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  architecture: Architecture,
+): readonly StoredTensor[] {
+  const found = new Map<string, StoredTensor>();
+  for (const name of shapes.keys()) {
+    const { names, parts, transposed } = placeOf(name, architecture);
+    const [first, ...rest] = parts.map((part) => partShape(part, shapes));
+    const whole = [first[0] * (1 + rest.length), ...first.slice(1)];
+    found.set(names[0], { names, parts, transposed, shape: transposed ? whole.reverse() : whole });
+  }
+  return [...found.values()];
+}
+
+function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>): readonly number[] {
+  const shape = shapes.get(part);
+  if (shape === undefined) throw new Error(`${part} is stored with other tensors: ask for all of them`);
+  return shape;
+}
+
 /**
- * The names under which Hugging Face files may hold a tensor of the program, the usual one first. Old BERT files call a
- * layer norm's weight and bias gamma and beta.
+ * Where a checkpoint has a tensor of the program: names and parts as in `StoredTensor`. Old BERT files call a layer norm's
+ * weight and bias gamma and beta.
  */
-export function checkpointNames(name: string, architecture: Architecture): readonly string[] {
+export function placeOf(name: string, architecture: Architecture): Omit<StoredTensor, "shape"> {
+  const { prefixes, layers, tables, transposed } = TABLES[architecture];
   const usual = usualName(name);
-  const table = [...ENCODER.flatMap(withSuffixes), ...TABLES, ...HEADS[architecture].flatMap(withSuffixes)];
-  const pattern = table.find(([, ours]) => ours === usual.pattern)?.[0];
-  if (pattern === undefined) throw new Error(`the checkpoint has no place for ${name}: add it to the table of names`);
+  const row = [...layers.flatMap(withSuffixes), ...tables].find(([, ...ours]) => ours.includes(usual.pattern));
+  if (row === undefined) throw new Error(`the checkpoint has no place for ${name}: add it to the table of names`);
+  const [pattern, ...ours] = row;
   const theirs = pattern.replace("#", usual.layer);
-  const prefixed = theirs.startsWith("~") ? [`${architecture}.${theirs.slice(1)}`, theirs.slice(1)] : [theirs];
-  return prefixed.flatMap((one) => [one, ...oldName(one)]);
+  const prefixed = theirs.startsWith("~") ? prefixes.map((prefix) => prefix + theirs.slice(1)) : [theirs];
+  return {
+    names: prefixed.flatMap((one) => [one, ...oldName(one)]),
+    parts: ours.map((one) => one.replace("#", usual.layer)),
+    transposed: transposed?.some((layer) => pattern === `${layer}.weight`) ?? false,
+  };
 }
 
 function usualName(name: string): { pattern: string; layer: string } {
@@ -59,11 +167,33 @@ function usualName(name: string): { pattern: string; layer: string } {
   return { pattern: layer === "" ? name : name.replace(`layer.${layer}.`, "layer.#."), layer };
 }
 
-function withSuffixes([theirs, ours]: readonly [string, string]): (readonly [string, string])[] {
-  return [".weight", ".bias"].map((suffix) => [theirs + suffix, ours + suffix]);
+function withSuffixes(row: Row): Row[] {
+  return [".weight", ".bias"].map((suffix) => row.map((name) => name + suffix) as unknown as Row);
 }
 
 function oldName(name: string): string[] {
   if (name.endsWith("LayerNorm.weight")) return [name.replace(/weight$/, "gamma")];
   return name.endsWith("LayerNorm.bias") ? [name.replace(/bias$/, "beta")] : [];
+}
+
+/** The program's parts of a stored tensor. */
+export function split(stored: StoredTensor, data: Float32Array): readonly Float32Array[] {
+  const rows = stored.transposed ? transpose(data, stored.shape[0], stored.shape[1]) : data;
+  const { length } = stored.parts;
+  if (length === 1) return [rows];
+  const size = rows.length / length;
+  return stored.parts.map((_, i) => rows.slice(i * size, (i + 1) * size));
+}
+
+/** The stored tensor of the program's parts: `split` backwards. */
+export function join(stored: StoredTensor, parts: readonly Float32Array[]): Float32Array {
+  const rows = parts.length === 1 ? parts[0] : new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  if (parts.length > 1) parts.forEach((part, i) => void rows.set(part, i * part.length));
+  return stored.transposed ? transpose(rows, stored.shape[1], stored.shape[0]) : rows;
+}
+
+function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
+  return out;
 }

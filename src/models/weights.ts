@@ -5,13 +5,18 @@
 
 import type { EmbeddingRef, LinearRef, NormRef, Ops } from "../program/ops.ts";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
-import { classifier } from "./bert.ts";
+import { logitsOf } from "./model.ts";
 
 /** Every tensor the model reads, by the program's own names, in the order of its use. */
 export function requiredWeights(spec: ModelSpec): ReadonlyMap<string, readonly number[]> {
-  const collector = new WeightCollector(spec.positions);
-  classifier(collector, spec);
+  const collector = new WeightCollector();
+  logitsOf(collector, spec);
   return collector.shapes;
+}
+
+/** The tensors that a client needs to embed alone, where embeddings are public, in the order in which they are sent. */
+export function publicTables(spec: ModelSpec): readonly (readonly [string, readonly number[]])[] {
+  return [...requiredWeights(spec)].filter(([name]) => name.startsWith("embeddings."));
 }
 
 /** The number of values in a tensor of this shape. */
@@ -32,34 +37,32 @@ export function weightsOf(tensors: ReadonlyMap<string, NamedTensor>): Weights {
 
 class WeightCollector implements Ops<null> {
   readonly shapes = new Map<string, readonly number[]>();
-  readonly #positions: number;
-
-  constructor(positions: number) {
-    this.#positions = positions;
-  }
-
   embed(ref: EmbeddingRef): null {
     this.shapes.set(ref.word, [ref.vocabulary, ref.width]);
-    this.shapes.set(ref.position, [this.#positions, ref.width]);
-    this.shapes.set(ref.type, [ref.types, ref.width]);
-    return this.layerNorm(null, ref.norm);
+    if (ref.position !== null) this.shapes.set(ref.position, [ref.positions, ref.width]);
+    if (ref.type !== null) this.shapes.set(ref.type, [ref.types, ref.width]);
+    return ref.norm === null ? null : this.layerNorm(null, ref.norm);
   }
 
   linear(_x: null, ref: LinearRef): null {
     this.shapes.set(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
-    this.shapes.set(`${ref.name}.bias`, [ref.outputs]);
+    if (ref.bias) this.shapes.set(`${ref.name}.bias`, [ref.outputs]);
     return null;
   }
 
   layerNorm(_x: null, ref: NormRef): null {
     this.shapes.set(`${ref.name}.weight`, [ref.width]);
-    this.shapes.set(`${ref.name}.bias`, [ref.width]);
+    if (ref.kind === "layer") this.shapes.set(`${ref.name}.bias`, [ref.width]);
     return null;
   }
 
   add = (): null => null;
+  multiply = (): null => null;
   maskRows = (): null => null;
   firstRow = (): null => null;
+  askedRows = (): null => null;
+  rotate = (): null => null;
+  remember = (): null => null;
   scores = (): null => null;
   addOnKeys = (): null => null;
   subtractRowMax = (): null => null;

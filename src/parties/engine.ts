@@ -1,5 +1,6 @@
 /** The three runs of one program: dealing, the client's preparation, and the two parties online. */
 import type { Channel } from "../channels/channel.ts";
+import { offlineOrder } from "../program/schedule.ts";
 import type { Step } from "../program/steps.ts";
 import { protocolOf, trafficOf } from "../protocols/all.ts";
 import { blockBytes, slotTraffic } from "../protocols/cost.ts";
@@ -62,17 +63,20 @@ export async function dealProgram(
   emit: (step: Step, packed: Uint8Array) => Promise<void>,
   ready?: (step: Step) => Promise<void>,
 ): Promise<void> {
-  for (const step of d.program.steps) {
-    const protocol = protocolOf(step);
-    await ready?.(step);
-    protocol.deal?.(d, step);
-    const correction = d.takeCorrection();
-    const blocks = trafficOf(step, d.program).dealt ?? [];
-    if ((correction?.length ?? 0) !== lengthOf(blocks))
-      throw new Error(`step ${step.id}: what was dealt is not what is declared`);
-    const packed = correction === null ? null : packAll(d.ring, partsOf(correction, blocks), blocks);
-    d.done(step);
-    if (packed !== null) await emit(step, packed);
+  for (const steps of offlineOrder(d.program)) {
+    const protocol = protocolOf(steps[0]);
+    await ready?.(steps[0]);
+    protocol.together?.(d, steps);
+    for (const step of steps) {
+      protocol.deal?.(d, step);
+      const correction = d.takeCorrection();
+      const blocks = trafficOf(step, d.program).dealt ?? [];
+      if ((correction?.length ?? 0) !== lengthOf(blocks))
+        throw new Error(`step ${step.id}: what was dealt is not what is declared`);
+      const packed = correction === null ? null : packAll(d.ring, partsOf(correction, blocks), blocks);
+      d.done(step);
+      if (packed !== null) await emit(step, packed);
+    }
     await breathe();
   }
 }
@@ -84,19 +88,23 @@ export async function prepareProgram(
   keep: (step: Step, packed: Uint8Array) => void,
   progress?: Progress,
 ): Promise<void> {
-  const { steps } = c.program;
-  for (const step of steps) {
-    const protocol = protocolOf(step);
-    const words = protocol.prepare?.(c, step) ?? null;
-    const block = trafficOf(step, c.program).ahead;
-    const packed = words !== null && block ? packAll(c.ring, [words], [block]) : null;
-    if (step.kind === "linear" && clientShareIsRead(c.program, step)) {
-      const out = c.value(step.out);
-      keep(step, packAll(c.ring, [c.get("share", step.out)], [{ length: elements(out), bits: out.ring }]));
+  let done = 0;
+  for (const steps of offlineOrder(c.program)) {
+    const protocol = protocolOf(steps[0]);
+    protocol.together?.(c, steps);
+    for (const step of steps) {
+      const words = protocol.prepare?.(c, step) ?? null;
+      const block = trafficOf(step, c.program).ahead;
+      const packed = words !== null && block ? packAll(c.ring, [words], [block]) : null;
+      if (step.kind === "linear" && clientShareIsRead(c.program, step)) {
+        const out = c.value(step.out);
+        keep(step, packAll(c.ring, [c.get("share", step.out)], [{ length: elements(out), bits: out.ring }]));
+      }
+      c.done(step);
+      if (packed !== null) await emit(step, packed);
     }
-    c.done(step);
-    if (packed !== null) await emit(step, packed);
-    progress?.(step.id + 1, steps.length);
+    done += steps.length;
+    progress?.(done, c.program.steps.length);
     await breathe();
   }
 }

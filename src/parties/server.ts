@@ -5,6 +5,7 @@ import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
+import { offlineOrder } from "../program/schedule.ts";
 import { isDecoder, type Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { oneTurn } from "../program/steps.ts";
@@ -174,7 +175,7 @@ export class ServerService {
     } satisfies v.InferOutput<typeof messages.toDealer>);
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
     const take = async () => {
-      for (const step of program.steps) {
+      for (const step of offlineOrder(program).flat()) {
         const size = bytesOf(trafficOf(step, program).dealt ?? []);
         if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
       }
@@ -188,7 +189,7 @@ export class ServerService {
   }
 
   private async fromClient(channel: Channel, program: Program, material: StoredMaterial): Promise<void> {
-    for (const step of program.steps) {
+    for (const step of offlineOrder(program).flat()) {
       const block = trafficOf(step, program).ahead;
       if (block) material.put("ahead", step.id, await channel.receive("offline", step.id, blockBytes(block)));
     }

@@ -93,6 +93,8 @@ export class FloatOps implements Ops<FloatTensor> {
       }
     };
     add(ref.word, ref.vocabulary, "token id", (i) => ids[i] ?? 0);
+    if (ref.position !== null && this.#before + rows + ref.positionOffset > ref.positions)
+      throw new Error(`the text is beyond the model's ${ref.positions - ref.positionOffset} positions: shorten it`);
     add(ref.position, ref.positions, "position", (i) => this.#before + i + ref.positionOffset);
     add(ref.type, ref.types, "token type", (i) => types[i] ?? 0);
     const x = { rows, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };

@@ -11,7 +11,15 @@
 import { inputsOf } from "../program/schedule.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { elements, type MaskedWeights, type Protocol, type Scope, type ServerWeights } from "./protocol.ts";
+import {
+  type ClientOffline,
+  type Dealer,
+  elements,
+  type MaskedWeights,
+  type Protocol,
+  type Scope,
+  type ServerWeights,
+} from "./protocol.ts";
 import { rotateInto } from "./rotate.ts";
 
 type Linear = StepOf<"linear">;
@@ -33,23 +41,63 @@ function isDealt(step: Linear): boolean {
   return step.terms.some((t) => t.weightId >= 0);
 }
 
-/** out += Σ_terms mask(x)·weights, with the dealer's W - R or the client's R. */
-function addTerms(s: Scope, step: Linear, out: Words, mask: (id: number) => Words, weights: MaskedWeights): void {
-  const { rows, columns } = s.value(step.out);
-  for (const term of step.terms) {
-    const a = mask(term.x);
-    if (term.weight.kind === "identity") continue;
-    weights.chunks(term.weightId, (w, first, count) => {
-      if (term.weight.kind === "diagonal") s.ring.scaleColumns(out, a, w, rows, columns);
-      else if (term.weight.kind === "outer") s.ring.addOuter(out, a, w, rows, columns);
-      else if (count === s.value(term.x).columns) s.ring.matmul(out, a, w, rows, count, columns, true);
+/** What the dealer and the client offline both have: the client's mask of a value, and weights under R or R itself. */
+function offlineSide(s: Dealer | ClientOffline): { mask: (id: number) => Words; weights: MaskedWeights } {
+  return "masks" in s
+    ? { mask: (id) => s.get("mask", id), weights: s.masks }
+    : { mask: (id) => s.get("client", id), weights: s.weights };
+}
+
+/** Σ_terms mask(x)·weights for each of these steps, which have the same weights: these are gone through once. */
+function addTerms(s: Dealer | ClientOffline, steps: readonly Linear[]): void {
+  const { mask, weights } = offlineSide(s);
+  const sums = steps.map((step) => s.set("sum", step.out, s.ring.alloc(elements(s.value(step.out)))));
+  for (const sum of sums) s.ring.zero(sum);
+  steps[0].terms.forEach(({ weight, weightId }, index) => {
+    if (weight.kind === "identity") return;
+    const masks = steps.map((step) => mask(step.terms[index].x));
+    weights.chunks(weightId, (w, first, count) => {
+      if (weight.kind === "dense" || weight.kind === "table") addProducts(s, steps, sums, masks, w, first, count);
       else {
-        const part = s.temp(rows * count);
-        s.ring.copyBlock(part, 0, count, a, first, s.value(term.x).columns, rows, count);
-        s.ring.matmul(out, part, w, rows, count, columns, true);
+        steps.forEach((step, i) => {
+          const { rows, columns } = s.value(step.out);
+          if (weight.kind === "diagonal") s.ring.scaleColumns(sums[i], masks[i], w, rows, columns);
+          else s.ring.addOuter(sums[i], masks[i], w, rows, columns);
+        });
       }
     });
+  });
+}
+
+/** sums += (columns `first` to `first + count` of masks)·w, all steps' rows in one product. */
+function addProducts(
+  s: Scope,
+  steps: readonly Linear[],
+  sums: readonly Words[],
+  masks: readonly Words[],
+  w: Words,
+  first: number,
+  count: number,
+): void {
+  const { columns } = s.value(steps[0].out);
+  const rows = steps.map((step) => s.value(step.out).rows);
+  if (steps.length === 1 && masks[0].length === rows[0] * count)
+    return s.ring.matmul(sums[0], masks[0], w, rows[0], count, columns, true);
+  const all = rows.reduce((a, b) => a + b, 0);
+  const [left, product] = [s.ring.alloc(all * count), s.ring.alloc(all * columns)];
+  let at = 0;
+  masks.forEach((mask, i) => {
+    s.ring.copyBlock(left, at * count, count, mask, first, mask.length / rows[i], rows[i], count);
+    at += rows[i];
+  });
+  s.ring.matmul(product, left, w, all, count, columns);
+  at = 0;
+  for (const [i, sum] of sums.entries()) {
+    s.ring.add(sum, sum, product.part(at * columns, rows[i] * columns));
+    at += rows[i];
   }
+  s.ring.free(left);
+  s.ring.free(product);
 }
 
 /** Whether something follows the sum of products: a linear map, which every party applies to its own part. */
@@ -77,21 +125,20 @@ export const linear: Protocol<"linear"> = {
     return isDealt(step) ? { dealt: [{ length: elements(out), bits: out.ring }] } : {};
   },
 
+  together(s, steps) {
+    addTerms(s, steps);
+  },
+
   deal(d, step) {
     if (!isDealt(step)) return;
-    const sum = d.temp(elements(d.value(step.out)));
-    d.ring.zero(sum);
-    addTerms(d, step, sum, (id) => d.get("client", id), d.weights);
-    const secret = finished(d, step, sum);
-    d.ring.negate(secret, secret);
+    const secret = d.temp(elements(d.value(step.out)));
+    d.ring.negate(secret, finished(d, step, d.get("sum", step.out)));
     d.deal(step, secret);
   },
 
   prepare(c, step) {
     const out = c.value(step.out);
-    const sum = c.temp(elements(out));
-    c.ring.zero(sum);
-    addTerms(c, step, sum, (id) => c.get("mask", id), c.masks);
+    const sum = c.get("sum", step.out);
     for (const term of step.terms) {
       if (term.weight.kind === "identity") c.ring.addScaled(sum, c.get("mask", term.x), ...split(term.weight.factor));
     }

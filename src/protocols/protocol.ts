@@ -29,6 +29,8 @@ export interface Protocol<K extends StepKind> {
   deal?(d: Dealer, step: StepOf<K>): void;
   /** The client's offline side; returns the words of `traffic().ahead`. */
   prepare?(c: ClientOffline, step: StepOf<K>): Words | null;
+  /** What `deal` and `prepare` share of steps that are alike, before either of them: work that is cheaper together. */
+  together?(s: Dealer | ClientOffline, steps: readonly StepOf<K>[]): void;
   /** Online, local steps. */
   run?(p: Party, step: StepOf<K>): void;
   /** Online, openings: this party's message, and what it makes of the other's (null where it gets none). */
@@ -41,7 +43,9 @@ export const CLIENT_MASK = 0;
 export const SERVER_MASK = 1;
 export const SHARE = 2;
 
-export type Slot = "share" | "public" | "mask" | "client" | "full";
+/** A party's tensors of a value: "sum" is a linear step's, between `together` and the end of its step. */
+export type Slot = "share" | "public" | "mask" | "client" | "full" | "sum";
+const SLOTS: readonly Slot[] = ["share", "public", "mask", "client", "full", "sum"];
 
 /**
  * The tensors of one party during one run of the program. A tensor is freed when the last step that reads its value is
@@ -96,7 +100,7 @@ export class Scope {
   /** Ends a step: scratch and values without further readers are freed. */
   done(step: Step): void {
     for (const id of inputsOf(step)) if (--this.uses[id] === 0) this.release(id);
-    if (this.uses[step.out] === 0) this.release(step.out);
+    this.release(step.out, this.uses[step.out] === 0 ? SLOTS : ["sum"]);
     for (const words of this.temporaries.splice(0)) this.ring.free(words);
   }
 
@@ -107,8 +111,8 @@ export class Scope {
     for (const words of this.temporaries.splice(0)) this.ring.free(words);
   }
 
-  private release(id: number): void {
-    for (const slot of ["share", "public", "mask", "client", "full"] as const) {
+  private release(id: number, slots = SLOTS): void {
+    for (const slot of slots) {
       const words = this.tensors.get(`${slot}:${id}`);
       if (words !== undefined) {
         this.ring.free(words);

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { crossEntropy, excess, meanSquaredError } from "../../src/distill/losses.ts";
+import { crossEntropy, excess, meanSquaredError, tokenEntropy } from "../../src/distill/losses.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { checkGradients, dense, type GradientCase, uniform } from "./gradients.ts";
 
@@ -34,6 +34,21 @@ const cases: Record<string, GradientCase> = {
     inputs: { x, w: dense([3, 6], next), b: dense([3], next) },
     build: (o, v) => o.linear(v.x, v.w, v.b),
     reference: ({ x, w, b }) => product(x, 4, 6, 3, 1, (_, c, j) => w[j * 6 + c]).map((z, i) => z + b[i % 3]),
+  },
+  "linear without bias": {
+    inputs: { x, w: dense([3, 6], next) },
+    build: (o, v) => o.linear(v.x, v.w),
+    reference: ({ x, w }) => product(x, 4, 6, 3, 1, (_, c, j) => w[j * 6 + c]),
+  },
+  multiply: {
+    inputs: { x, y },
+    build: (o, v) => o.multiply(v.x, v.y),
+    reference: ({ x, y }) => x.map((z, i) => z * y[i]),
+  },
+  "multiply of a value by itself": {
+    inputs: { x },
+    build: (o, v) => o.multiply(v.x, v.x),
+    reference: ({ x }) => x.map((z) => z * z),
   },
   add: {
     inputs: { x, y },
@@ -85,6 +100,23 @@ const cases: Record<string, GradientCase> = {
         return row.map((z, i) => ((z - mean) / Math.sqrt(variance + 1e-5)) * gain[i] + bias[i]);
       }),
   },
+  rmsNorm: {
+    inputs: { x, gain: dense([6], next) },
+    build: (o, v) => o.rmsNorm(v.x, v.gain, 1e-5),
+    reference: ({ x, gain }) =>
+      rows(x, 6).flatMap((row) => {
+        const meanSquare = sum(row.map((z) => z * z)) / 6;
+        return row.map((z, i) => (z / Math.sqrt(meanSquare + 1e-5)) * gain[i]);
+      }),
+  },
+  rotate: {
+    inputs: { h: dense([2, 3, 2, 4], next) },
+    build: (o, v) => o.rotate(v.h, o.e.graph.floats(Math.cos(0.7)), o.e.graph.floats(Math.sin(0.7))),
+    reference: ({ h }) => {
+      const [c, s] = [Math.cos(0.7), Math.sin(0.7)];
+      return rows(h, 4).flatMap(([a, b, u, v]) => [a * c - u * s, b * c - v * s, u * c + a * s, v * c + b * s]);
+    },
+  },
   "polynomial (quad)": {
     inputs: { x },
     build: (o, v) => o.polynomial(v.x, [0.5, 0.25, 0.125]),
@@ -106,7 +138,7 @@ const cases: Record<string, GradientCase> = {
     reference: ({ x }) => x.map((z) => 2 + 3 * z),
   },
   ...Object.fromEntries(
-    (["gelu", "tanh", "exp/4"] as const).map((name) => [
+    (["gelu", "gelu-tanh", "silu", "tanh", "exp/4"] as const).map((name) => [
       `smooth (${name})`,
       {
         inputs: { x },
@@ -158,6 +190,11 @@ const cases: Record<string, GradientCase> = {
 };
 
 const mask = { shape: [4, 1], data: [1, 0, 1, 1] };
+const squares = rows(
+  y.data.map((z) => z * z),
+  6,
+);
+const distributions = { shape: [4, 6], data: squares.flatMap((r) => r.map((z) => z / sum(r))) };
 const losses: Record<string, GradientCase> = {
   "mean squared error of some rows": {
     inputs: { x },
@@ -175,24 +212,36 @@ const losses: Record<string, GradientCase> = {
   },
   "cross entropy at a temperature": {
     inputs: { x },
-    constants: {
-      target: {
-        shape: [4, 6],
-        data: rows(
-          y.data.map((z) => z * z),
-          6,
-        ).flatMap((r) => r.map((z) => z / sum(r))),
-      },
-    },
+    constants: { target: distributions },
     build: (o, v, n) => crossEntropy(o, v.x, n("target"), 2),
     reference: ({ x }) => {
-      const target = rows(
-        y.data.map((z) => z * z),
-        6,
-      ).map((r) => r.map((z) => z / sum(r)));
+      const target = rows(distributions.data, 6);
       const logs = rows(x, 6).map((r) => r.map((z) => z / 2 - Math.log(sum(r.map((u) => Math.exp(u / 2))))));
       return [-sum(target.map((t, i) => sum(t.map((p, j) => p * logs[i][j])))) / 4];
     },
+  },
+};
+
+losses["cross entropy of some rows"] = {
+  inputs: { x },
+  constants: { mask, target: distributions },
+  build: (o, v, n) => crossEntropy(o, v.x, n("target"), 1, { mask: n("mask"), count: o.e.graph.floats(3) }),
+  reference: ({ x }) => {
+    const told = rows(x, 6).map((r, i) => {
+      const [log, target] = [Math.log(sum(r.map(Math.exp))), rows(distributions.data, 6)[i]];
+      return mask.data[i] * sum(r.map((z, j) => target[j] * (z - log)));
+    });
+    return [-sum(told) / 3];
+  },
+};
+losses["entropy of tokens, of some rows"] = {
+  inputs: { x },
+  constants: { mask },
+  integers: { tokens: { shape: [4, 1], data: [5, -1, 0, 2] } },
+  build: (o, v, n) => tokenEntropy(o, v.x, n("tokens"), 6, { mask: n("mask"), count: o.e.graph.floats(3) }),
+  reference: ({ x }) => {
+    const told = rows(x, 6).map((r, i) => mask.data[i] * (r[[5, 0, 0, 2][i]] - Math.log(sum(r.map(Math.exp)))));
+    return [-sum(told) / 3];
   },
 };
 

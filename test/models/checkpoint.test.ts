@@ -186,9 +186,16 @@ describe("TextTokenizer", () => {
     ],
     [
       "a pattern in a sequence",
-      { normalizer: { type: "Sequence", normalizers: [{ type: "Replace", pattern: { Regex: "x" } }] } },
-      /normalizer.normalizers.0.type: is not supported/,
+      { normalizer: { type: "Sequence", normalizers: [{ type: "Replace", pattern: { Regex: "x" }, content: "" }] } },
+      /normalizer.normalizers.0.pattern.String: must be a plain string: regular/,
     ],
+    [
+      "a replacement that makes texts longer",
+      { normalizer: { type: "Replace", pattern: { String: "a" }, content: "aa" } },
+      /normalizer: Replace must not make texts longer/,
+    ],
+    ["a replacement of nothing", { normalizer: { type: "Replace", content: "" } }, /must not make texts longer/],
+    ["a vocabulary with fractions", { model: { vocab: { a: 0.5 } } }, /model.vocab: must give each token a whole/],
     ["another model", { model: { type: "Unigram", vocab: {} } }, /model.type: is not supported: use WordPiece or BPE/],
     ["no model", { model: undefined }, /model/],
     ["an unknown post-processor", { post_processor: { type: "SECRET" } }, /could not be used/],

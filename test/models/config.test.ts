@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { catalogNames, catalogSpec } from "../../src/models/catalog.ts";
 import { configJson, specOf } from "../../src/models/config.ts";
+import type { ModelSpec } from "../../src/program/spec.ts";
 
 const base = {
   model_type: "bert",
@@ -37,7 +39,8 @@ describe("specOf", () => {
     });
     expect(spec({ hidden_act: "quad", softmax_act: "2quad" })).toMatchObject({ gelu: "quad", softmax: "2quad:5" });
     expect(spec({ hidden_act: "relu" }).gelu).toBe("relu");
-    expect(spec({ hidden_act: "gelu_new" }).gelu).toBe("exact");
+    expect(spec({ hidden_act: "gelu_new" }).gelu).toBe("tanh");
+    expect(spec({ hidden_act: "gelu_python" }).gelu).toBe("exact");
     expect(spec({ mpcformer: { gelu: "quad" } }, { gelu: "exact", softmax: "2relu" })).toMatchObject({
       gelu: "exact",
       softmax: "2relu:0.01",
@@ -48,7 +51,7 @@ describe("specOf", () => {
     [
       "another model type",
       { model_type: "SECRET" },
-      /model_type: this model type is not supported: use bert or roberta/,
+      /model_type: this model type is not supported: use bert, roberta, gpt2, opt or llama/,
     ],
     ["no model type", { model_type: undefined }, /model_type: the field is missing/],
     ["no layers", { num_hidden_layers: 0 }, /num_hidden_layers: must be a whole number from 1 to 128/],
@@ -58,8 +61,8 @@ describe("specOf", () => {
     ["heads that do not divide", { num_attention_heads: 3 }, /num_attention_heads must divide hidden_size/],
     ["epsilon 0", { layer_norm_eps: 0 }, /layer_norm_eps: must be 1e-15 or more/],
     ["relative positions", { position_embedding_type: "relative_key" }, /only absolute positions/],
-    ["a decoder", { is_decoder: true }, /decoders are not supported/],
-    ["another activation", { hidden_act: "SECRET" }, /this hidden_act is not supported: use gelu, relu/],
+    ["a decoder", { is_decoder: true }, /decoders of this type are not supported/],
+    ["another activation", { hidden_act: "SECRET" }, /this hidden_act is not supported: use gelu, gelu_new, relu/],
     ["an unknown stand-in", { mpcformer: { softmax: "3quad" } }, /unknown softmax "3quad": use one of exact, 2quad/],
     ["an unknown field of ours", { mpcformer: { SECRET: 1 } }, /mpcformer: remove the unknown field/],
     ["an unknown embedding", { mpcformer: { embedding: "SECRET" } }, /embedding: must be public or private/],
@@ -87,7 +90,127 @@ describe("specOf", () => {
 });
 
 it.each(catalogNames)("configJson gives %s back", (name) => {
-  const original = catalogSpec(name, { gelu: "quad", softmax: "2quad:4.5", embedding: "private" });
+  const original = catalogSpec(name, { gelu: "quad", softmax: "2quad:4.5", embedding: "private", answer: "label" });
   expect(specOf(configJson(original))).toEqual(original);
-  expect(JSON.parse(configJson(original))).toMatchObject({ hidden_act: "gelu" });
+});
+
+const gpt2 = { model_type: "gpt2", n_layer: 12, n_embd: 768, n_head: 12, n_positions: 1024, vocab_size: 50_257 };
+const opt = {
+  model_type: "opt",
+  num_hidden_layers: 12,
+  hidden_size: 768,
+  num_attention_heads: 12,
+  ffn_dim: 3072,
+  max_position_embeddings: 2048,
+  vocab_size: 50_272,
+};
+const llama = {
+  model_type: "llama",
+  num_hidden_layers: 22,
+  hidden_size: 2048,
+  num_attention_heads: 32,
+  num_key_value_heads: 4,
+  intermediate_size: 5632,
+  max_position_embeddings: 2048,
+  vocab_size: 32_000,
+  rms_norm_eps: 1e-5,
+};
+const of = (config: Record<string, unknown>, overrides = {}) => specOf(JSON.stringify(config), overrides);
+
+describe("specOf a decoder", () => {
+  it("fills in Hugging Face's defaults", () => {
+    for (const [config, name] of [
+      [gpt2, "gpt2"],
+      [opt, "opt-125m"],
+      [llama, "tinyllama"],
+    ] as const) {
+      expect(of(config)).toEqual(catalogSpec(name, { embedding: "private" }));
+    }
+    expect(of({ ...llama, num_key_value_heads: undefined, rms_norm_eps: undefined })).toMatchObject({
+      keyHeads: 32,
+      epsilon: 1e-6,
+    });
+  });
+
+  it("reads what differs between checkpoints", () => {
+    expect(of({ ...gpt2, n_inner: 100, activation_function: "gelu", layer_norm_epsilon: 1e-6 })).toMatchObject({
+      intermediate: 100,
+      gelu: "exact",
+      epsilon: 1e-6,
+    });
+    expect(of({ ...opt, do_layer_norm_before: false, activation_function: "gelu" })).toMatchObject({
+      normFirst: false,
+      gelu: "exact",
+    });
+    expect(of({ ...opt, tie_word_embeddings: false }).tied).toBe(false);
+    expect(of({ ...llama, rope_theta: 5e5, rope_scaling: null, tie_word_embeddings: true })).toMatchObject({
+      rotary: 5e5,
+      tied: true,
+    });
+    expect(of({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: "default" }, head_dim: 64 }).rotary).toBe(1e6);
+    expect(of({ ...llama, mpcformer: { gelu: "quad", answer: "label" } })).toMatchObject({
+      gelu: "quad",
+      answer: "label",
+    });
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ["scores scaled by layer", { ...gpt2, scale_attn_by_inverse_layer_idx: true }, /inverse_layer_idx: must be false/],
+    ["reordered attention", { ...gpt2, reorder_and_upcast_attn: true }, /reorder_and_upcast_attn: must be false/],
+    ["scores without a scale", { ...gpt2, scale_attn_weights: false }, /scale_attn_weights: must be true/],
+    ["heads that do not divide", { ...gpt2, n_head: 5 }, /n_head must divide n_embd/],
+    ["another activation", { ...gpt2, activation_function: "SECRET" }, /this activation_function is not supported/],
+    ["projected words", { ...opt, word_embed_proj_dim: 512 }, /word_embed_proj_dim must equal hidden_size: use an OPT/],
+    ["layers without biases", { ...opt, enable_bias: false }, /enable_bias: must be true/],
+    ["plain norms", { ...opt, layer_norm_elementwise_affine: false }, /elementwise_affine: must be true/],
+    ["no final norm", { ...opt, _remove_final_layer_norm: true }, /_remove_final_layer_norm: must be false/],
+    ["scaled rotation", { ...llama, rope_scaling: { type: "linear", factor: 2 } }, /rope_scaling.type: is not supp/],
+    ["newer scaled rotation", { ...llama, rope_parameters: { rope_type: "llama3" } }, /rope_type: is not supported/],
+    ["rotation of a part", { ...llama, rope_parameters: { partial_rotary_factor: 0.5 } }, /heads are rotated whole/],
+    ["biases in attention", { ...llama, attention_bias: true }, /attention_bias: must be false/],
+    ["biases in feed-forward layers", { ...llama, mlp_bias: true }, /mlp_bias: must be false/],
+    ["wider heads", { ...llama, head_dim: 128 }, /head_dim must be hidden_size \/ num_attention_heads/],
+    ["groups that do not divide", { ...llama, num_key_value_heads: 5 }, /num_key_value_heads must divide/],
+    ["heads of an odd width", { ...llama, hidden_size: 96, num_key_value_heads: 32 }, /heads of an even width/],
+    ["another gate", { ...llama, hidden_act: "SECRET" }, /hidden_act: must be silu/],
+    ["a stand-in of another kind", { ...llama, mpcformer: { gelu: "relu" } }, /unknown silu "relu": use one of exact/],
+    ["no layers", { ...opt, num_hidden_layers: undefined }, /num_hidden_layers: the field is missing/],
+  ])("refuses %s", (_, config, message) => {
+    expect(() => of(config)).toThrow(message);
+    expect(() => of(config)).not.toThrow(/SECRET|\n/);
+  });
+});
+
+const whole = (min: number, max: number) => fc.integer({ min, max });
+const decoders = fc
+  .record({
+    architecture: fc.constantFrom("gpt2", "opt", "llama"),
+    sizes: fc.record({ layers: whole(1, 128), intermediate: whole(1, 65_536), vocabulary: whole(1, 2_000_000) }),
+    heads: fc.tuple(whole(1, 16), whole(1, 16), whole(1, 32)),
+    positions: whole(1, 1_000_000),
+    epsilon: fc.double({ min: 1e-15, max: 0.1, noNaN: true }),
+    theta: fc.double({ min: 1, max: 1e12, noNaN: true }),
+    flags: fc.record({ normFirst: fc.boolean(), tied: fc.boolean() }),
+    gelu: fc.constantFrom("exact", "quad", "tanh", "relu"),
+    softmax: fc.constantFrom("exact", "2quad:4.5", "2relu:0.01", "2linear"),
+    embedding: fc.constantFrom("public", "private"),
+    answer: fc.constantFrom("scores", "label"),
+  })
+  .map(({ architecture, sizes, heads: [keys, group, half], ...some }): ModelSpec => {
+    const [llama, opt] = [architecture === "llama", architecture === "opt"];
+    const gelu = llama && !["exact", "quad"].includes(some.gelu) ? "exact" : some.gelu;
+    return {
+      ...{ architecture, ...sizes, types: 1, labels: sizes.vocabulary, problem: "generation", labelNames: [] },
+      ...{ heads: keys * group, keyHeads: llama ? keys : keys * group, hidden: keys * group * half * 2, gelu },
+      ...{ positions: some.positions + (opt ? 2 : 0), positionOffset: opt ? 2 : 0, epsilon: opt ? 1e-5 : some.epsilon },
+      ...{ rotary: llama ? some.theta : null, normFirst: opt ? some.flags.normFirst : true, tied: some.flags.tied },
+      ...{ softmax: some.softmax, embedding: some.embedding, answer: some.answer },
+    };
+  });
+
+it("configJson gives every decoder's spec back", () => {
+  const same = fc.property(decoders, (spec) => {
+    expect(specOf(configJson(spec))).toEqual(spec);
+  });
+  fc.assert(same);
 });

@@ -28,3 +28,20 @@ export function fixture(name: string): string {
 export function golden(name: string): Golden {
   return JSON.parse(readFileSync(`${fixture(name)}/golden.json`, "utf8"));
 }
+
+/** The small decoders of scripts/make-decoder-goldens.py. */
+export const decoderNames = ["gpt2", "opt", "opt-postnorm", "llama", "llama-tied"] as const;
+
+export interface DecoderGolden {
+  readonly texts: readonly { readonly text: string; readonly ids: readonly number[]; readonly decoded: string }[];
+  /** Logits of all positions, and what follows greedily. */
+  readonly cases: readonly {
+    readonly ids: readonly number[];
+    readonly logits: readonly (readonly number[])[];
+    readonly next: readonly number[];
+  }[];
+}
+
+export function decoderGolden(name: string): DecoderGolden {
+  return JSON.parse(readFileSync(`${fixture(name)}/golden.json`, "utf8"));
+}

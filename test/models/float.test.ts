@@ -1,10 +1,11 @@
 import { expect, it } from "vitest";
 import { classifier } from "../../src/models/bert.ts";
 import { catalogSpec, randomModel, randomText, randomWeights } from "../../src/models/catalog.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import { FloatOps, plainMatmul } from "../../src/program/float.ts";
 import { erf } from "../../src/program/smooth.ts";
-import type { ModelSpec } from "../../src/program/spec.ts";
+import { isDecoder, type ModelSpec } from "../../src/program/spec.ts";
 
 const small: ModelSpec = {
   ...catalogSpec("bert-tiny", { gelu: "exact", softmax: "exact" }),
@@ -76,7 +77,14 @@ it("tells the observer the ranges of the text's own values, the same with any pa
   expect(Object.keys(exact).filter((key) => key.startsWith("6."))).toEqual(["6.head.0", "6.head.1", "6.out"]);
   expect(exact["8.out"][1]).toBe(0);
   expect(exact["8.out"][0]).toBeGreaterThan(Number.NEGATIVE_INFINITY);
-  expect(Object.keys(exact).filter((key) => key.startsWith("11."))).toEqual(["11.sum", "11.mean", "11.out"]);
+  expect(Object.keys(exact).filter((key) => key.startsWith("11."))).toEqual([
+    "11.keys",
+    "11.total",
+    "11.sum",
+    "11.mixed",
+    "11.mean",
+    "11.out",
+  ]);
 });
 
 it("the plugged-in product is used for every product", () => {
@@ -97,7 +105,7 @@ it("refuses texts that do not fit", () => {
   const foreign = new FloatOps(weights, { ids: [50], types: [0] }, 8);
   expect(() => classifier(foreign, small)).toThrow(/a token id is outside the table of 50/);
   const long = new FloatOps(weights, randomText(small, 9, 1), 513);
-  expect(() => classifier(long, small)).toThrow(/embeddings.position has shape \[512,16\].*shorten the text/);
+  expect(() => classifier(long, small)).toThrow(/beyond the model.s 512 positions: shorten it/);
 });
 
 it("the catalog's weights are the same for a seed, and of their scale", () => {
@@ -118,11 +126,34 @@ it("the catalog's weights are the same for a seed, and of their scale", () => {
 });
 
 it("random models give finite logits with every stand-in", () => {
-  for (const name of ["bert-tiny", "bert-mini"]) {
+  for (const name of ["bert-tiny", "bert-mini", "gpt2-tiny", "opt-tiny", "llama-tiny"]) {
     for (const softmax of ["exact", "2quad", "2relu"]) {
       const { spec, weights } = randomModel(name, 1, { softmax, gelu: "quad" });
-      const logits = classifier(new FloatOps(weights, randomText(spec, 6, 2), 8), spec);
+      const length = isDecoder(spec) ? 6 : 8;
+      const logits = logitsOf(new FloatOps(weights, randomText(spec, 6, 2), length), spec);
       expect(logits.data.every((x) => Math.abs(x) < 20)).toBe(true);
     }
   }
+});
+
+it.each(["gpt2-tiny", "opt-tiny", "llama-tiny", "gpt2"])("a random %s keeps its stream of the order of 1", (name) => {
+  const { spec, weights } = randomModel(name, 1);
+  const variances: number[] = [];
+  const observe = (_: number, what: string, lo: number, hi: number) => {
+    if (what === "variance") variances.push(lo, hi);
+  };
+  const text = randomText(spec, 8, 3);
+  const { data } = logitsOf(new FloatOps(weights, text, 8, { observer: { observe } }), spec);
+  expect(Math.min(...variances)).toBeGreaterThan(0.01);
+  expect(Math.max(...variances)).toBeLessThan(2);
+  const size = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+  expect(size).toBeGreaterThan(0.3);
+  expect(size).toBeLessThan(8);
+});
+
+it("a random model's tied head is its table of words", () => {
+  const { weights } = randomModel("gpt2-tiny", 1);
+  expect(weights.get("head.weight")).toBe(weights.get("embeddings.word"));
+  const untied = randomModel("llama-tiny", 1).weights;
+  expect(untied.get("head.weight")).not.toBe(untied.get("embeddings.word"));
 });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { gelu, list, register, softmax } from "../../src/approximations/registry.ts";
+import { gelu, list, register, silu, softmax } from "../../src/approximations/registry.ts";
 import { FloatOps, type FloatTensor } from "../../src/program/float.ts";
 
 /** Scores of one head: two rows, three of the text's keys and one padded. */
@@ -29,10 +29,19 @@ it.each<[string, number[]]>([
 
 it.each<[string, number[]]>([
   ["exact", [0.841345, -0.0455, 0.345731, 0]],
+  ["tanh", [0.841192, -0.045402, 0.345714, 0]],
   ["quad", [0.875, 0.5, 0.65625, 0.5]],
   ["relu", [1, 0, 0.5, 0]],
 ])("gelu %s", (name, expected) => {
   const out = gelu(name).apply(floats(), scores).data;
+  for (const [i, value] of expected.entries()) expect(out[i]).toBeCloseTo(value, 6);
+});
+
+it.each<[string, number[]]>([
+  ["exact", [0.731059, -0.238406, 0.31123, 0]],
+  ["quad", [0.6875, -0.25, 0.296875, 0]],
+])("silu %s", (name, expected) => {
+  const out = silu(name).apply(floats(), scores).data;
   for (const [i, value] of expected.entries()) expect(out[i]).toBeCloseTo(value, 6);
 });
 
@@ -46,7 +55,7 @@ it("writes names with their parameter", () => {
 });
 
 it.each([
-  ["cubic", /^unknown gelu "cubic": use one of exact, quad, relu/],
+  ["cubic", /^unknown gelu "cubic": use one of exact, tanh, quad, relu/],
   ["\u001b[2J", /^unknown gelu: use one of/],
   ["constructor", /^unknown gelu "constructor"/],
   ["quad:3", /takes no parameter: write it without a colon/],

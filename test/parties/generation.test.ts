@@ -20,7 +20,14 @@ const DECODER = {
 const FAMILIES: Readonly<Record<string, Partial<ModelSpec>>> = {
   gpt2: { ...DECODER, architecture: "gpt2", gelu: "tanh", softmax: "exact" },
   "opt, norms first": { ...DECODER, architecture: "opt", gelu: "relu", softmax: "exact", positionOffset: 2 },
-  "opt, norms last": { ...DECODER, architecture: "opt", gelu: "relu", softmax: "2relu", positionOffset: 2, normFirst: false },
+  "opt, norms last": {
+    ...DECODER,
+    architecture: "opt",
+    gelu: "relu",
+    softmax: "2relu",
+    positionOffset: 2,
+    normFirst: false,
+  },
   llama: { ...DECODER, architecture: "llama", gelu: "exact", softmax: "exact", keyHeads: 2, rotary: 10_000 },
   "a quad llama": { ...DECODER, architecture: "llama", gelu: "quad", softmax: "2quad:5", keyHeads: 2, rotary: 10_000 },
 };
@@ -44,27 +51,30 @@ function greedy(h: Harness, text: TokenizedText): { tokens: number[]; logits: nu
 
 describe("a decoder under MPC", () => {
   for (const [name, spec] of Object.entries(FAMILIES)) {
-    it.each(["public", "private"] as const)(`${name}: continues a text as in floats, %s embedding`, async (embedding) => {
-      const h = await harness({ ...spec, embedding }, { ...oneTurn(16), turns: TURNS });
-      const text = randomText(h.spec, 11, 7);
-      const float = greedy(h, text);
-      const seen: number[][] = [];
-      // The tokens of the float run: nearly equal logits must not lead to another text.
-      const choose = (logits: readonly number[]) => {
-        seen.push([...logits]);
-        return float.tokens[seen.length - 1];
-      };
-      const clear = h.clear(text, choose);
-      expect(clear.violations).toEqual([]);
-      near([...seen.splice(0), [...clear.logits]], float.logits, 0.05);
-      const { logits, run } = await h.secure(text, undefined, undefined, choose);
-      near([...seen, logits], float.logits, 0.05);
-      const cost = costOf(h.program);
-      expect(run.channel.onlineFlights).toBe(cost.online.flights);
-      expect(run.channel.sent.online.bytes).toBe(cost.online.bytes.client_to_server);
-      expect(run.channel.received.online.bytes).toBe(cost.online.bytes.server_to_client);
-      run.close();
-    });
+    it.each(["public", "private"] as const)(
+      `${name}: continues a text as in floats, %s embedding`,
+      async (embedding) => {
+        const h = await harness({ ...spec, embedding }, { ...oneTurn(16), turns: TURNS });
+        const text = randomText(h.spec, 11, 7);
+        const float = greedy(h, text);
+        const seen: number[][] = [];
+        // The tokens of the float run: nearly equal logits must not lead to another text.
+        const choose = (logits: readonly number[]) => {
+          seen.push([...logits]);
+          return float.tokens[seen.length - 1];
+        };
+        const clear = h.clear(text, choose);
+        expect(clear.violations).toEqual([]);
+        near([...seen.splice(0), [...clear.logits]], float.logits, 0.05);
+        const { logits, run } = await h.secure(text, undefined, undefined, choose);
+        near([...seen, logits], float.logits, 0.05);
+        const cost = costOf(h.program);
+        expect(run.channel.onlineFlights).toBe(cost.online.flights);
+        expect(run.channel.sent.online.bytes).toBe(cost.online.bytes.client_to_server);
+        expect(run.channel.received.online.bytes).toBe(cost.online.bytes.server_to_client);
+        run.close();
+      },
+    );
   }
 
   it("scores every position of a text", async () => {
@@ -93,7 +103,10 @@ describe("a decoder under MPC", () => {
   });
 
   it("tells the next token alone", async () => {
-    const h = await harness({ ...FAMILIES.llama, answer: "label", embedding: "public" }, { ...oneTurn(8), turns: TURNS });
+    const h = await harness(
+      { ...FAMILIES.llama, answer: "label", embedding: "public" },
+      { ...oneTurn(8), turns: TURNS },
+    );
     const text = randomText(h.spec, 6, 2);
     const float = greedy(h, text);
     const tokens: number[] = [];
@@ -107,7 +120,11 @@ describe("a decoder under MPC", () => {
   });
 });
 
-function near(given: readonly (readonly number[])[], expected: readonly (readonly number[])[], tolerance: number): void {
+function near(
+  given: readonly (readonly number[])[],
+  expected: readonly (readonly number[])[],
+  tolerance: number,
+): void {
   expect(given).toHaveLength(expected.length);
   given.forEach((row, turn) => {
     expect(row).toHaveLength(expected[turn].length);

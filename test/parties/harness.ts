@@ -47,10 +47,7 @@ export interface Harness {
   readonly plan: Plan;
   readonly program: Program;
   float(text: TokenizedText): number[];
-  clear(
-    text: TokenizedText,
-    choose?: Choose,
-  ): { logits: readonly number[]; violations: readonly unknown[] };
+  clear(text: TokenizedText, choose?: Choose): { logits: readonly number[]; violations: readonly unknown[] };
   secure(
     text: TokenizedText,
     witness?: Witness,

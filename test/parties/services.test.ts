@@ -10,12 +10,14 @@ import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
+import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { ServerService } from "../../src/parties/server.ts";
 import { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { Range } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
+import { oneTurn } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
@@ -96,7 +98,7 @@ describe("sessions", () => {
         const run = await client.infer(text);
         const expected = w.float(text, run.length);
         for (const [i, x] of expected.entries()) expect(Math.abs(run.logits[i] - x)).toBeLessThan(0.05);
-        const cost = costOf(compile(w.spec, w.plan, run.length));
+        const cost = costOf(compile(w.spec, w.plan, oneTurn(run.length)));
         expect({ flights: run.flights, bytes: run.bytes.online }).toEqual(cost.online);
         expect(run.bytes.offline).toEqual(cost.offline.bytes);
       }
@@ -119,7 +121,7 @@ describe("sessions", () => {
         const expected = w.float(text, 16);
         for (const [i, x] of expected.entries()) expect(Math.abs(run.logits[t][i] - x)).toBeLessThan(0.05);
       });
-      const cost = costOf(compile(w.spec, w.plan, 16));
+      const cost = costOf(compile(w.spec, w.plan, oneTurn(16)));
       const { flights, bytes } = cost.online;
       expect(run.flights).toBe(flights);
       // Every frame three times as long, but for its header.
@@ -156,10 +158,10 @@ describe("sessions", () => {
   it("use prepared material once, then make more", async () => {
     const w = await world();
     const client = await w.connect(true);
-    await client.prepare(8);
-    await client.prepareUpTo(8, 2);
-    await client.prepareUpTo(8, 1);
-    expect(await client.prepared(8)).toBe(2);
+    await client.prepare(oneTurn(8));
+    await client.prepareUpTo(oneTurn(8), 2);
+    await client.prepareUpTo(oneTurn(8), 1);
+    expect(await client.prepared(oneTurn(8))).toBe(2);
     const text = randomText(w.spec, 7, 1);
     for (const dealt of [false, false, true]) {
       const run = await client.infer(text);
@@ -181,12 +183,12 @@ describe("failures", () => {
     const client = await w.connect(true, (flight) => {
       if (flight === 3) closing = listeners[1].close();
     });
-    await client.prepare(8);
+    await client.prepare(oneTurn(8));
     const running = client.infer(randomText(w.spec, 7, 1));
     await expect(running).rejects.toThrow(/closed the connection/);
     expect(closing).not.toBeNull();
     await closing;
-    expect(await client.prepared(8)).toBe(0);
+    expect(await client.prepared(oneTurn(8))).toBe(0);
     for (const key of await readdir(join(dir, "server"))) {
       expect((await readdir(join(dir, "server", key))).filter((f) => f.endsWith(".material"))).toEqual([]);
     }
@@ -197,7 +199,7 @@ describe("failures", () => {
     const id = hex(randomKey());
     const first = await world({}, id);
     const client = await first.connect(true);
-    await client.prepare(8);
+    await client.prepare(oneTurn(8));
     await client.close();
     await rm(join(dir, "server"), { recursive: true });
     const again = await first.connect(true);
@@ -205,7 +207,7 @@ describe("failures", () => {
       /the server (refused|gave up): the server has no such material/,
     );
     const third = await first.connect(true);
-    expect(await third.prepared(8)).toBe(0);
+    expect(await third.prepared(oneTurn(8))).toBe(0);
     await third.close();
   });
 
@@ -222,8 +224,8 @@ describe("failures", () => {
     const w = await world();
     const channel = await dial(w.serverPort, "server");
     const welcome = (await channel.receiveJson(0, 2 ** 22)) as { version: string };
-    expect(welcome.version).toBe("mpcformer/0.3");
-    await channel.sendJson(0, { request: "session", length: 8, program: "0".repeat(64), prepare: false });
+    expect(welcome.version).toBe(PROTOCOL_VERSION);
+    await channel.sendJson(0, { request: "session", shape: oneTurn(8), program: "0".repeat(64), prepare: false });
     expect(await channel.receiveJson(0)).toEqual({
       error: "client and server compile different programs: install the same release on both sides",
     });
@@ -233,7 +235,7 @@ describe("failures", () => {
     const w = await world();
     for (const [message, expected] of [
       [
-        { request: "session", length: 4000, program: "0".repeat(64), prepare: false },
+        { request: "session", shape: oneTurn(4000), program: "0".repeat(64), prepare: false },
         /beyond the model's 64 positions/,
       ],
       [{ request: "dance" }, /cannot read/],
@@ -253,7 +255,7 @@ describe("failures", () => {
   it("more texts at once than the server holds material for are refused before any more is made", async () => {
     const bytes = 300_000;
     const w = await world({}, undefined, { mostWaitingBytes: bytes });
-    const { offline } = costOf(compile(w.spec, w.plan, 8));
+    const { offline } = costOf(compile(w.spec, w.plan, oneTurn(8)));
     const each = offline.bytes.dealer_to_server + offline.bytes.client_to_server;
     const fit = Math.floor(bytes / each);
     expect(fit).toBeGreaterThan(0);
@@ -267,13 +269,13 @@ describe("failures", () => {
   it("a dealer that gets two different models of one session refuses both", async () => {
     const w = await world();
     const session = hex(randomKey());
-    const common = { version: "mpcformer/0.3", session, program: "0".repeat(64), seed: "0".repeat(32) };
+    const common = { version: PROTOCOL_VERSION, session, program: "0".repeat(64), seed: "0".repeat(32) };
     const [a, b] = [await dial(w.dealerPort, "dealer"), await dial(w.dealerPort, "dealer")];
     await a.sendJson(0, { ...common, role: "client", model: "1".repeat(32) });
     await b.sendJson(0, {
       ...common,
       role: "server",
-      length: 8,
+      shape: oneTurn(8),
       model: { id: "2".repeat(32), spec: w.spec, plan: w.plan },
     });
     for (const channel of [a, b]) {

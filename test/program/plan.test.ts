@@ -9,7 +9,7 @@ import type { Plan } from "../../src/program/plan.ts";
 import { liftBits } from "../../src/program/rings.ts";
 import { inputsOf } from "../../src/program/schedule.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
-import type { Program } from "../../src/program/steps.ts";
+import { oneTurn, type Program } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
 import { TINY } from "../parties/harness.ts";
 
@@ -18,7 +18,7 @@ let program: Program;
 beforeAll(() => {
   const texts = Array.from({ length: 8 }, (_, i) => randomText(TINY, 4 + i, i));
   plan = calibrate(TINY, randomWeights(TINY, 5), texts);
-  program = compile(TINY, plan, 16);
+  program = compile(TINY, plan, oneTurn(16));
 });
 
 describe("lengths", () => {
@@ -62,13 +62,13 @@ describe("a compiled program", () => {
   });
 
   it("is the same for the same plan, and its weights' operands differ where anything differs", () => {
-    expect(compile(TINY, plan, 16)).toEqual(program);
+    expect(compile(TINY, plan, oneTurn(16))).toEqual(program);
     const keys = program.weights.map((w) => JSON.stringify(w.ref));
     expect(new Set(keys).size).toBe(keys.length);
   });
 
   it("costs more bytes for more tokens, at the same flights within a few", () => {
-    const [short, long] = [costOf(program), costOf(compile(TINY, plan, 32))];
+    const [short, long] = [costOf(program), costOf(compile(TINY, plan, oneTurn(32)))];
     expect(long.online.bytes.client_to_server).toBeGreaterThan(1.8 * short.online.bytes.client_to_server);
     expect(Math.abs(long.online.flights - short.online.flights)).toBeLessThan(8);
     expect(long.macs).toBeGreaterThan(1.5 * short.macs);
@@ -84,15 +84,15 @@ describe("a compiled program", () => {
         ]),
       ),
     });
-    expect(compile(TINY, wide(2 ** 10), 16).steps.length).toBe(program.steps.length);
-    expect(() => compile(TINY, wide(2 ** 60), 16)).toThrow(
+    expect(compile(TINY, wide(2 ** 10), oneTurn(16)).steps.length).toBe(program.steps.length);
+    expect(() => compile(TINY, wide(2 ** 60), oneTurn(16))).toThrow(
       /needs a ring of \d+ bits, 64 are there|does not fit into 64 bits/,
     );
   });
 
   it("refuses a plan without a range, or for other operations", () => {
     const { "1.out": _gone, ...ranges } = plan.ranges;
-    expect(() => compile(TINY, { ...plan, ranges }, 16)).toThrow(/no range "out" for operation 1: calibrate/);
+    expect(() => compile(TINY, { ...plan, ranges }, oneTurn(16))).toThrow(/no range "out" for operation 1: calibrate/);
     expect(() => calibrate(TINY, randomWeights(TINY, 5), [])).toThrow(/at least one text/);
   });
 });

@@ -3,7 +3,7 @@
 import type { Witness } from "../../src/parties/engine.ts";
 import { simulate } from "../../src/parties/simulate.ts";
 import { Builder } from "../../src/program/builder.ts";
-import type { Program, StepOf, Value } from "../../src/program/steps.ts";
+import { oneTurn, type Program, type StepOf, type Value } from "../../src/program/steps.ts";
 import { CLIENT_MASK, type Party } from "../../src/protocols/protocol.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import type { Ring } from "../../src/ring/ring.ts";
@@ -20,8 +20,8 @@ export function bench(
   build: (b: Builder, x: Value) => Value,
 ): { program: Program; input: Value } {
   const b = new Builder();
-  const input = b.add({ kind: "input", source: "mask" }, b.value("x", 1, columns, 1, bound, "masked"));
-  return { program: b.finish(1, build(b, input)), input };
+  const input = b.add({ kind: "input", source: "mask", after: null }, b.value("x", 1, columns, 1, bound, "masked"));
+  return { program: b.finish(oneTurn(1), [build(b, input)]), input };
 }
 
 /** An opened value in the middle of a program, as a share: x times one, so that any opening can follow. */
@@ -61,9 +61,9 @@ export async function run(
 ): Promise<{ client: Party; server: Party; close(): void }> {
   const fill = (out: Words, step: StepOf<"input">) => put(out, inputs.get(step.out) ?? []);
   const weights = { apply() {}, bias: () => null };
-  const rows = program.length;
+  const rows = program.shape.length;
   return simulate(ring, program, {
-    input: { fill, tokens: rows },
+    input: { fill, take: () => {}, isOwn: (row) => row < rows },
     weights,
     maskedWeights: noWeights,
     weightMasks: noWeights,

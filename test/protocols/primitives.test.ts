@@ -4,7 +4,7 @@ import { Builder } from "../../src/program/builder.ts";
 import { planRoot } from "../../src/program/newton.ts";
 import { liftBits } from "../../src/program/rings.ts";
 import { root } from "../../src/program/roots.ts";
-import type { StepOf, Value } from "../../src/program/steps.ts";
+import { oneTurn, type StepOf, type Value } from "../../src/program/steps.ts";
 import { factors } from "../../src/protocols/periodic.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { bench, joined, random, run, shareOf, signed, unmasked } from "./bench.ts";
@@ -57,7 +57,7 @@ describe("truncation", () => {
         masked(b.open(shareOf(b, x), mode, 2 ** -16, 2 ** 61), 48),
       );
       const parties = await run(ring, program, new Map([[input.id, values]]));
-      const results = unmasked(parties, program.values[program.answer]);
+      const results = unmasked(parties, program.values[program.answers[0]]);
       let [worst, ones] = [0n, 0];
       for (const [i, x] of values.entries()) {
         const error = results[i] - (x >> 16n);
@@ -100,7 +100,7 @@ describe("lift and polynomials", () => {
     });
     expect(program.values[2].ring).toBe(8);
     const parties = await run(ring, program, new Map([[input.id, values]]));
-    expect(joined(parties, program.values[program.answer])).toEqual(values);
+    expect(joined(parties, program.values[program.answers[0]])).toEqual(values);
     parties.close();
   });
 
@@ -110,7 +110,7 @@ describe("lift and polynomials", () => {
     const draw = (count: number, bits: number) => Array.from({ length: count }, () => signed(next(), bits));
     const b = new Builder();
     const add = (name: string, r: number, c: number, bound: number) =>
-      b.add({ kind: "input", source: "mask" }, b.value(name, r, c, 1, bound, "masked"));
+      b.add({ kind: "input", source: "mask", after: null }, b.value(name, r, c, 1, bound, "masked"));
     const [x, y, z] = [add("x", rows, columns, 500), add("y", rows, 1, 300), add("z", rows, columns, 1000)];
     const out = kept(b.value("p", rows, columns, 1, 1, "share"), 60);
     const monomials = [
@@ -133,7 +133,7 @@ describe("lift and polynomials", () => {
       },
       out,
     );
-    const program = b.finish(1, out);
+    const program = b.finish(oneTurn(1), [out]);
     const [xs, ys, zs] = [draw(rows * columns, 9), draw(rows, 9), draw(rows * columns, 10)];
     const parties = await run(
       ring,
@@ -159,13 +159,13 @@ describe("matrix products", () => {
     const next = random(5n);
     const b = new Builder();
     const add = (name: string, r: number, c: number) =>
-      b.add({ kind: "input", source: "mask" }, b.value(name, r, c, 1, 1000, "masked"));
+      b.add({ kind: "input", source: "mask", after: null }, b.value(name, r, c, 1, 1000, "masked"));
     const x = transposeB ? add("a", n, heads * width) : add("a", heads * n, n);
     const y = add("b", n, heads * width);
     const [rows, columns] = transposeB ? [heads * n, n] : [n, heads * width];
     const out = kept(b.value("product", rows, columns, 1, 1, "share"), 50);
-    b.add({ kind: "matmul", a: x.id, b: y.id, transposeB, heads }, out);
-    const program = b.finish(1, out);
+    b.add({ kind: "matmul", a: x.id, b: y.id, transposeB, heads, sharing: 1 }, out);
+    const program = b.finish(oneTurn(1), [out]);
     const draw = (v: Value) => Array.from({ length: v.rows * v.columns }, () => signed(next(), 48));
     const [xs, ys] = [draw(x), draw(y)];
     const parties = await run(
@@ -227,7 +227,7 @@ describe("comparison", () => {
       );
     });
     const parties = await run(ring, program, new Map([[input.id, values]]));
-    expect(joined(parties, program.values[program.answer])).toEqual(values.map((x) => (x > 0n ? x : 0n)));
+    expect(joined(parties, program.values[program.answers[0]])).toEqual(values.map((x) => (x > 0n ? x : 0n)));
     parties.close();
   });
 });
@@ -240,7 +240,7 @@ describe("Fourier functions", () => {
       const count = 2 ** period;
       const values = Array.from({ length: count }, (_, i) => BigInt(i - count / 2));
       const b = new Builder();
-      const x = b.add({ kind: "input", source: "mask" }, b.value("x", 1, count, 2 ** 8, 8, "masked"));
+      const x = b.add({ kind: "input", source: "mask", after: null }, b.value("x", 1, count, 2 ** 8, 8, "masked"));
       const out = kept(b.value("f", 1, count, scale, 4, "share"), 40);
       const step = {
         kind: "fourier" as const,
@@ -254,7 +254,7 @@ describe("Fourier functions", () => {
         trigBits: trig,
       };
       b.add(step, out);
-      const program = b.finish(1, out);
+      const program = b.finish(oneTurn(1), [out]);
       const parties = await run(ring, program, new Map([[x.id, values]]));
       const results = joined(parties, out);
       const series = factors(program.steps[1] as StepOf<"fourier">);
@@ -292,7 +292,7 @@ describe("roots", () => {
       return masked(value, liftBits(value));
     });
     const parties = await run(ring, program, new Map([[input.id, reals.map((x) => BigInt(Math.round(x * scale)))]]));
-    const value = program.values[program.answer];
+    const value = program.values[program.answers[0]];
     const results = unmasked(parties, value).map((x) => Number(x) / value.scale);
     const { error } = planRoot(kind, ratio);
     for (const [i, x] of reals.entries()) {

@@ -1,0 +1,72 @@
+/** What `pretrain`, `finetune` and `distill` share for decoders: plain texts as windows, and perplexity on a dev set. */
+
+import { readFile } from "node:fs/promises";
+import type { Example } from "../distill/batches.ts";
+import { documentsOf, perplexityDev, windowsOf } from "../distill/language.ts";
+import type { DevSet } from "../distill/run.ts";
+import type { Model } from "../models/checkpoint.ts";
+import { TextTokenizer } from "../models/tokenizer.ts";
+import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { DataError } from "../tasks/tables.ts";
+import { positive } from "./options.ts";
+import { UsageError } from "./terminal.ts";
+import { numberOf, type TrainingOptions } from "./training.ts";
+
+/** Longer than any text: windows are cut after the tokens are known. */
+const ANY_LENGTH = 1_000_000_000;
+const SHORTEST = 8;
+
+/** Options that say what a decoder learns from. */
+export type LanguageOptions = Pick<
+  TrainingOptions,
+  "data" | "dev" | "limit" | "devLimit" | "length" | "task" | "patience" | "evaluations"
+>;
+
+/** Windows to learn from and, with `--dev`, to measure by. @throws an Error of one line for files without texts. */
+export async function languageData(
+  model: Pick<Model, "spec" | "tokenizer">,
+  o: LanguageOptions,
+): Promise<{ readonly examples: Example[]; readonly dev?: DevSet }> {
+  if (o.task !== undefined) throw new UsageError("a model that continues texts learns no task: leave --task out");
+  const windows = async (path: string, limit: string | undefined, option: string) => {
+    const documents = await readDocuments(path);
+    return windowsIn(limit === undefined ? documents : documents.slice(0, positive(limit, option)), model, o.length);
+  };
+  const examples = (await windows(o.data, o.limit, "--limit")).map((text) => ({ text, label: 0 }));
+  if (o.dev === undefined) return { examples };
+  const dev = await windows(o.dev, o.devLimit, "--dev-limit");
+  const patience = o.patience === "0" ? 0 : positive(o.patience, "--patience");
+  return { examples, dev: perplexityDev(dev, { patience, perEpoch: positive(o.evaluations, "--evaluations") }) };
+}
+
+/** The plain texts of a file (`documentsOf`). @throws DataError when it cannot be read or has none. */
+export async function readDocuments(path: string): Promise<string[]> {
+  let content: string;
+  try {
+    content = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
+  } catch {
+    throw new DataError(`cannot read ${path}: give the path of a text file in UTF-8`);
+  }
+  const documents = documentsOf(content);
+  if (documents.length === 0) throw new DataError(`${path} has no texts: give some`);
+  return documents;
+}
+
+/** A tokenizer that takes texts of any length. */
+export function unlimited({ spec, tokenizer }: Pick<Model, "spec" | "tokenizer">): TextTokenizer {
+  return new TextTokenizer(tokenizer.files, { ...spec, positions: ANY_LENGTH });
+}
+
+/** Documents as windows of `--length` tokens; of as many as the model takes unless told. */
+function windowsIn(
+  documents: readonly string[],
+  model: Pick<Model, "spec" | "tokenizer">,
+  length: string | undefined,
+): TokenizedText[] {
+  return windowsOf(documents, unlimited(model), windowLength(model.spec, length));
+}
+
+function windowLength(spec: ModelSpec, length: string | undefined): number {
+  const most = spec.positions - spec.positionOffset;
+  return length === undefined ? most : numberOf(length, "--length", SHORTEST, most);
+}

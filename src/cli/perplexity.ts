@@ -1,0 +1,130 @@
+/** `evaluate` of a decoder: how well it foretells texts, in the clear and under MPC. */
+import { setImmediate } from "node:timers/promises";
+import { logLikelihood, perplexityOf } from "../distill/perplexity.ts";
+import { logitsOf } from "../models/model.ts";
+import { FloatOps, type Matmul } from "../program/float.ts";
+import { BUCKETS } from "../program/lengths.ts";
+import type { TokenizedText } from "../program/spec.ts";
+import { Ring } from "../ring/ring.ts";
+import { winner } from "../tasks/metrics.ts";
+import { readTexts } from "../tasks/tables.ts";
+import { type EvaluateOptions, standInFlags } from "./evaluate.ts";
+import { positive } from "./options.ts";
+import { openClient } from "./parties.ts";
+import { startParties } from "./processes.ts";
+import { outsideRange } from "./ranges.ts";
+import type { Source } from "./source.ts";
+import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+
+/** The logits of every token of a text, one row behind the other. */
+type Rows = Float32Array;
+
+/** Perplexity on plain texts, one a line. */
+export async function evaluateDecoder(
+  name: string,
+  options: EvaluateOptions,
+  source: Source,
+  matmul: Matmul,
+  progress: Progress,
+): Promise<void> {
+  if (options.task !== undefined) throw new UsageError("--task is for models that classify texts");
+  const texts = await textsOf(source, options);
+  const step = progress.of("in the clear");
+  const clear: Rows[] = [];
+  for (const text of texts) {
+    const ops = new FloatOps(source.weights, text, text.ids.length, { matmul, scoring: true });
+    clear.push(logitsOf(ops, source.spec).data);
+    step(clear.length, texts.length);
+    await setImmediate(); // the bar's timer
+  }
+  const checks = options.rangeCheck ?? true;
+  const outside = checks ? await outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
+  const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
+  progress.stop();
+  const { vocabulary } = source.spec;
+  const of = (rows: readonly Rows[]) => perplexityOf(texts.map((text, i) => likelihoods(text, rows[i], vocabulary)));
+  const [plain, shown] = [of(clear), of(hidden ?? clear)];
+  const result = {
+    metric: "perplexity",
+    value: shown.perplexity,
+    loss: shown.loss,
+    texts: texts.length,
+    tokens: shown.tokens,
+    ...(outside === null ? {} : { outside_range: outside.length }),
+    ...(hidden === null
+      ? {}
+      : {
+          clear_value: plain.perplexity,
+          agreement: sameChoices(hidden, clear, vocabulary),
+          max_abs_logit_error: Math.max(...hidden.map((rows, i) => largestDifference(rows, clear[i]))),
+        }),
+  };
+  for (const { index, label, name: value, excess } of outside?.slice(0, 5) ?? [])
+    note(
+      `text ${index + 1}: "${value}" at ${label} is ${excess.toFixed(1)} times beyond the plan: calibrate on texts like it`,
+    );
+  if (options.json) return printJson(result);
+  const where = hidden === null ? "in the clear" : "under MPC";
+  print(`perplexity: ${result.value.toFixed(4)} on ${result.tokens} tokens of ${texts.length} texts, ${where}`);
+  if (hidden !== null) {
+    print(
+      `in the clear: ${plain.perplexity.toFixed(4)}; likeliest tokens equal: ${(100 * result.agreement!).toFixed(2)}%`,
+    );
+    print(`largest logit error: ${result.max_abs_logit_error!.toFixed(5)}`);
+  }
+}
+
+/** Texts of two tokens or more, cut where the model or the longest padded length ends. */
+async function textsOf({ tokenizer, spec }: Source, options: EvaluateOptions): Promise<TokenizedText[]> {
+  const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");
+  const most = Math.min(spec.positions - spec.positionOffset, BUCKETS[BUCKETS.length - 1]);
+  const lines = (await readTexts(options.data)).slice(0, limit);
+  const texts = lines.map((line) => {
+    const { ids, types } = tokenizer!.encode(line, undefined, { truncate: true });
+    return { ids: ids.slice(0, most), types: types.slice(0, most) };
+  });
+  return texts.filter((text) => text.ids.length > 1);
+}
+
+async function underMpc(
+  name: string,
+  options: EvaluateOptions,
+  texts: readonly TokenizedText[],
+  progress: Progress,
+): Promise<Rows[]> {
+  const parties = await startParties([name, ...standInFlags(options)]);
+  try {
+    const client = await openClient({ ...parties, deadline: "120", json: true }, new Progress(true));
+    const step = progress.of("under MPC");
+    const rows: Rows[] = [];
+    for (const text of texts) {
+      rows.push(Float32Array.from((await client.score(text)).logits));
+      step(rows.length, texts.length);
+    }
+    await client.close();
+    return rows;
+  } finally {
+    parties.stop();
+  }
+}
+
+/** The log likelihood of each token behind the first. */
+function likelihoods({ ids }: TokenizedText, rows: Rows, columns: number): number[] {
+  return ids.slice(1).map((id, i) => logLikelihood(rows.subarray(i * columns, (i + 1) * columns), id));
+}
+
+/** Share of tokens behind which both find the same one likeliest. */
+function sameChoices(a: readonly Rows[], b: readonly Rows[], columns: number): number {
+  let [same, all] = [0, 0];
+  a.forEach((rows, i) => {
+    for (let at = 0; at < rows.length; at += columns, all++) {
+      const of = (r: Rows) => winner([...r.subarray(at, at + columns)]);
+      if (of(rows) === of(b[i])) same++;
+    }
+  });
+  return same / all;
+}
+
+function largestDifference(a: Rows, b: Rows): number {
+  return a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i])), 0);
+}

@@ -1,0 +1,112 @@
+import { join } from "node:path";
+import { learnBytePairs } from "../distill/byte-pairs.ts";
+import { labelStages, train } from "../distill/recipe.ts";
+import { initialWeights, resident } from "../distill/weights.ts";
+import { loadTokenizer, type Model } from "../models/checkpoint.ts";
+import { TextTokenizer } from "../models/tokenizer.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import { floatMatmul } from "./float.ts";
+import { languageData, readDocuments } from "./language.ts";
+import { isQuiet, positive } from "./options.ts";
+import type { PretrainOptions } from "./pretrain.ts";
+import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import { finish, numberOf, sessionOf, stageSummaries, TRAINING, trainingProgress } from "./training.ts";
+
+const ARCHITECTURES = ["gpt2", "llama"] as const;
+type Trainable = (typeof ARCHITECTURES)[number];
+
+/** Documents from which a vocabulary is learnt: words that matter occur in the first ones. */
+const VOCABULARY_DOCUMENTS = 20_000;
+
+/** Makes a small decoder from plain text: a vocabulary of bytes, and the next token at every position. */
+export async function pretrainDecoder(options: PretrainOptions): Promise<void> {
+  const progress = new Progress(isQuiet(options));
+  const seed = positive(options.seed, "--seed");
+  const { spec, tokenizer } = await startOf(options);
+  const model: Model = { spec, tokenizer, weights: resident(spec, initialWeights(spec, seed)) };
+  const { examples, dev } = await languageData(model, {
+    ...{ data: options.texts, dev: options.dev, length: options.length, patience: "0", evaluations: "1" },
+  });
+  const matmul = await floatMatmul();
+  const { weights, stages } = await train({
+    model,
+    teacher: null,
+    examples,
+    dev,
+    stages: labelStages(numberOf(options.epochs, "--epochs", 0.001, 1e4), numberOf(options.lr, "--lr", 1e-9, 1)),
+    settings: {
+      batch: positive(options.batch, "--batch"),
+      dropout: numberOf(options.dropout ?? "0", "--dropout", 0, 0.9),
+      ...{ accumulate: 1, warmup: 0.05, decay: 0.1, clip: 1, temperature: 1, freeze: "nothing", seed },
+    },
+    session: sessionOf(options),
+    folder: join(options.out, TRAINING),
+    matmul,
+    progress: (stage) => trainingProgress(progress)(stage === "labels" ? "next tokens" : stage),
+  });
+  await finish(options.out, { ...model, weights }, examples, stages, matmul, seed, progress);
+  progress.stop();
+  const [{ steps, seconds, after }] = stageSummaries(stages);
+  if (options.json) return printJson({ out: options.out, steps, seconds, dev: after, vocabulary: spec.vocabulary });
+  const measured = after === null ? "" : `; dev perplexity ${after.perplexity.toFixed(3)}`;
+  print(`${steps} steps in ${seconds} s${measured}`);
+  print(`wrote ${options.out}: distil it with "mpcformer distill --teacher ${options.out}"`);
+}
+
+/** The shape, and another model's tokenizer or one learnt from the texts. */
+async function startOf(o: PretrainOptions): Promise<Pick<Model, "spec" | "tokenizer">> {
+  const shape = shapeOf(o);
+  if (o.tokenizer === undefined && !isQuiet(o)) note(`learning ${shape.vocabulary} pieces of words`);
+  const { files, size } =
+    o.tokenizer === undefined
+      ? await learnt(o, shape)
+      : await loadTokenizer(o.tokenizer, { ...shape, vocabulary: Number.MAX_SAFE_INTEGER });
+  const spec = { ...shape, vocabulary: size, labels: size };
+  return { spec, tokenizer: new TextTokenizer(files, spec) };
+}
+
+async function learnt(o: PretrainOptions, shape: ModelSpec): Promise<TextTokenizer> {
+  const documents = await readDocuments(o.texts);
+  return new TextTokenizer(learnBytePairs(documents.slice(0, VOCABULARY_DOCUMENTS), shape.vocabulary), shape);
+}
+
+function shapeOf(o: PretrainOptions): ModelSpec {
+  const architecture = ARCHITECTURES.find((one) => one === o.architecture);
+  if (architecture === undefined) throw new UsageError(`--architecture takes bert, ${ARCHITECTURES.join(", ")}`);
+  const [hidden, heads] = [positive(o.width, "--width"), positive(o.heads, "--heads")];
+  const keyHeads = o.keyHeads === undefined ? heads : positive(o.keyHeads, "--key-heads");
+  checkHeads(architecture, hidden, heads, keyHeads);
+  const vocabulary = positive(o.vocabulary, "--vocabulary");
+  return {
+    architecture,
+    layers: positive(o.layers, "--layers"),
+    hidden,
+    heads,
+    keyHeads,
+    intermediate: positive(o.intermediate, "--intermediate"),
+    vocabulary,
+    positions: numberOf(o.length, "--length", 8, 4096),
+    types: 1,
+    labels: vocabulary,
+    epsilon: 1e-5,
+    positionOffset: 0,
+    rotary: architecture === "llama" ? 10_000 : null,
+    normFirst: true,
+    tied: true,
+    problem: "generation",
+    labelNames: [],
+    gelu: architecture === "llama" ? "exact" : "tanh",
+    softmax: "exact",
+    embedding: "private",
+    answer: "scores",
+  };
+}
+
+function checkHeads(architecture: Trainable, hidden: number, heads: number, keyHeads: number): void {
+  if (hidden % heads !== 0) throw new UsageError("--heads must divide --width");
+  if (heads % keyHeads !== 0) throw new UsageError("--key-heads must divide --heads");
+  if (architecture === "gpt2" && keyHeads !== heads) throw new UsageError("GPT-2 has no groups: leave --key-heads out");
+  if (architecture === "llama" && (hidden / heads) % 2 !== 0) {
+    throw new UsageError("Llama's heads have an even width: take another --width or --heads");
+  }
+}

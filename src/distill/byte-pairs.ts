@@ -1,0 +1,136 @@
+/**
+ * A byte-level vocabulary learnt from texts, as GPT-2's was (Radford et al., 2019): every byte is a letter, and the pairs of
+ * pieces that occur most often are joined (Sennrich et al., arXiv:1508.07909). No text is beyond it.
+ */
+
+import type { TokenizerFiles } from "../models/tokenizer.ts";
+
+/** The token between texts: it begins one and so ends the one before. */
+export const END_OF_TEXT = "<|endoftext|>";
+const BYTES = 256;
+
+/** GPT-2's words: a space belongs to the word behind it. */
+const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
+interface Word {
+  readonly count: number;
+  pieces: string[];
+}
+
+/**
+ * The tokenizer's files of a vocabulary of at most `size` pieces: the end of a text, the bytes, and joined pieces.
+ * @throws an Error when the size has no room for the bytes.
+ */
+export function learnBytePairs(texts: Iterable<string>, size: number): TokenizerFiles {
+  if (size <= BYTES) throw new Error(`a vocabulary of bytes has ${BYTES + 1} pieces or more: ask for more`);
+  const letters = byteLetters();
+  const counts = new Map<string, number>();
+  for (const text of texts) for (const word of text.match(WORDS) ?? []) counts.set(word, (counts.get(word) ?? 0) + 1);
+  const encoder = new TextEncoder();
+  const pairs = new Pairs(
+    [...counts].map(([word, count]) => ({ count, pieces: [...encoder.encode(word)].map((byte) => letters[byte]) })),
+  );
+  const merges: string[] = [];
+  const vocabulary = new Set([END_OF_TEXT, ...letters]);
+  while (vocabulary.size < size) {
+    const pair = pairs.joinMostFrequent();
+    if (pair === undefined) break;
+    merges.push(pair);
+    vocabulary.add(pair.replace(" ", ""));
+  }
+  return filesOf([...vocabulary], merges);
+}
+
+/** GPT-2's letters for bytes: printable Latin-1 stands for itself, the others follow from U+0100 on. */
+function byteLetters(): string[] {
+  let others = 0;
+  return Array.from({ length: BYTES }, (_, byte) => {
+    const itself = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
+    return String.fromCharCode(itself ? byte : 0x100 + others++);
+  });
+}
+
+/** A tokenizer as Hugging Face has it: byte pairs, each text behind the token that ends the one before. */
+function filesOf(vocabulary: readonly string[], merges: readonly string[]): TokenizerFiles {
+  const level = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+  const tokenizer = {
+    version: "1.0",
+    added_tokens: [{ id: 0, content: END_OF_TEXT, special: true, normalized: false }],
+    normalizer: null,
+    pre_tokenizer: level,
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [{ SpecialToken: { id: END_OF_TEXT, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
+      pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 1 } }],
+      special_tokens: { [END_OF_TEXT]: { id: END_OF_TEXT, ids: [0], tokens: [END_OF_TEXT] } },
+    },
+    decoder: level,
+    model: { type: "BPE", vocab: Object.fromEntries(vocabulary.map((piece, id) => [piece, id])), merges },
+  };
+  const settings = {
+    tokenizer_class: "PreTrainedTokenizerFast",
+    bos_token: END_OF_TEXT,
+    eos_token: END_OF_TEXT,
+    add_bos_token: true,
+  };
+  return {
+    "tokenizer.json": `${JSON.stringify(tokenizer, null, 1)}\n`,
+    "tokenizer_config.json": `${JSON.stringify(settings, null, 2)}\n`,
+  };
+}
+
+/** How often two pieces stand side by side, and in which words. */
+class Pairs {
+  readonly #words: readonly Word[];
+  readonly #counts = new Map<string, number>();
+  readonly #places = new Map<string, Set<number>>();
+
+  constructor(words: readonly Word[]) {
+    this.#words = words;
+    words.forEach((word, i) => {
+      this.#count(word, i, 1);
+    });
+  }
+
+  /** Joins the most frequent pair everywhere; of equals the first in alphabetical order. Undefined when none occurs twice. */
+  joinMostFrequent(): string | undefined {
+    let [best, most] = ["", 1];
+    for (const [pair, count] of this.#counts) {
+      if (count > most || (count === most && most > 1 && pair < best)) [best, most] = [pair, count];
+    }
+    if (best === "") return undefined;
+    const [left, right] = best.split(" ");
+    for (const index of [...(this.#places.get(best) ?? [])]) {
+      const word = this.#words[index];
+      this.#count(word, index, -1);
+      word.pieces = joined(word.pieces, left, right);
+      this.#count(word, index, 1);
+    }
+    this.#counts.delete(best);
+    this.#places.delete(best);
+    return best;
+  }
+
+  #count({ count, pieces }: Word, index: number, sign: 1 | -1): void {
+    for (let i = 0; i + 1 < pieces.length; i++) {
+      const pair = `${pieces[i]} ${pieces[i + 1]}`;
+      const total = (this.#counts.get(pair) ?? 0) + sign * count;
+      if (total <= 0) this.#counts.delete(pair);
+      else this.#counts.set(pair, total);
+      const places = this.#places.get(pair) ?? new Set();
+      if (sign === 1) this.#places.set(pair, places.add(index));
+      else places.delete(index);
+    }
+  }
+}
+
+function joined(pieces: readonly string[], left: string, right: string): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < pieces.length; i++) {
+    if (pieces[i] === left && pieces[i + 1] === right) {
+      out.push(left + right);
+      i++;
+    } else out.push(pieces[i]);
+  }
+  return out;
+}

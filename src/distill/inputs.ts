@@ -1,0 +1,86 @@
+/** A batch as inputs of the graph, and what follows from it: masks, positions, the angles of rotary positions. */
+
+import type { Expressions } from "./expressions.ts";
+import { Operators } from "./operators.ts";
+import type { Tape } from "./tape.ts";
+
+/** Cosines and sines for heads side by side: [n, 1, w]. */
+export interface Angles {
+  readonly cos: string;
+  readonly sin: string;
+}
+
+/** A batch's inputs, shared by teacher and student. */
+export class BatchInputs {
+  readonly operators: Operators;
+  /** Token ids as rows of the word table given, and token types: [B·n, 1]. */
+  readonly ids: string;
+  readonly types: string;
+  /** 1 for a text's own position, else 0: [B, n]. */
+  readonly mask: string;
+  /** The number of positions n: [1]. */
+  readonly positions: string;
+  /** Made once, when first asked for. */
+  readonly #made = new Map<string, string>();
+
+  constructor(tape: Tape) {
+    this.operators = new Operators(tape);
+    const { e } = this.operators;
+    const flat = e.graph.ints([-1, 1]);
+    this.ids = e.op("Reshape", e.graph.input("ids", "int64", ["B", "n"]), flat);
+    this.types = e.op("Reshape", e.graph.input("types", "int64", ["B", "n"]), flat);
+    this.mask = e.graph.input("mask", "float32", ["B", "n"]);
+    this.positions = e.op("Slice", e.op("Shape", this.mask), e.graph.ints([1]), e.graph.ints([2]));
+  }
+
+  /** The mask in a shape that broadcasts: over rows of activations, keys of scores, or queries of scores. */
+  maskOf(what: "rows" | "keys" | "queries"): string {
+    return this.#once(what, (e) => {
+      const n = this.positions;
+      const shapes = { rows: [-1, 1], keys: [-1, 1, 1, n], queries: [-1, 1, n, 1] } as const;
+      return e.op("Reshape", this.mask, e.shape(...shapes[what]));
+    });
+  }
+
+  /** 1 for keys up to a row's own position, else 0: [n, n]. */
+  past(): string {
+    return this.#once("past", (e) => {
+      const [row, key] = [1, 0].map((axis) => e.op("Unsqueeze", this.#range(), e.graph.ints([axis])));
+      return e.floats(e.op("LessOrEqual", key, row));
+    });
+  }
+
+  /** 1 for the keys that count, else 0: the texts' own, and with `causal` those up to a row's own position. */
+  countingKeys(causal: boolean): string {
+    if (!causal) return this.maskOf("keys");
+    return this.#once("counting", (e) => e.op("Mul", this.maskOf("keys"), this.past()));
+  }
+
+  /** The angles position·theta^(-j / half) of column pair j of heads of width 2·half. */
+  angles(theta: number, half: number): Angles {
+    const table = (of: "Cos" | "Sin") =>
+      this.#once(`${of} ${theta} ${half}`, (e) => {
+        const rates = Array.from({ length: 2 * half }, (_, j) => theta ** (-(j % half) / half));
+        const angles = e.op(
+          "Mul",
+          e.op("Unsqueeze", e.floats(this.#range()), e.graph.ints([1, 2])),
+          e.graph.floats(rates),
+        );
+        return e.op(of, angles);
+      });
+    return { cos: table("Cos"), sin: table("Sin") };
+  }
+
+  /** 0 to n - 1: [n]. */
+  #range(): string {
+    return this.#once("range", (e) => e.op("Range", e.graph.ints(0), e.op("Squeeze", this.positions), e.graph.ints(1)));
+  }
+
+  #once(what: string, make: (e: Expressions) => string): string {
+    const known = this.#made.get(what);
+    if (known !== undefined) return known;
+    const made = make(this.operators.e);
+    this.#made.set(what, made);
+    return made;
+  }
+}

@@ -1,0 +1,162 @@
+/** Losses between a student's layers and its teacher's, and the penalty on values beyond the teacher's ranges. */
+
+import { logitsOf } from "../models/model.ts";
+import { generator, uniforms } from "../models/random.ts";
+import { FloatOps, type Matmul } from "../program/float.ts";
+import type { NamedTensor, TokenizedText } from "../program/spec.ts";
+import type { TrainingGraph } from "./graph.ts";
+import { batchSize, type Entries, excess, meanSquaredError } from "./losses.ts";
+import type { TrainedModel } from "./objective.ts";
+import type { Value } from "./tape.ts";
+import { type Site, TrainingOps } from "./training-ops.ts";
+import { tiedParameters } from "./weights.ts";
+
+/** A model's layers beside another's. */
+export interface LayerPairs {
+  readonly hidden: readonly (readonly [Site, Site])[];
+  readonly scores: readonly (readonly [Site, Site])[];
+}
+
+/** Mean squared error of hidden states, summed over layers; `seed` draws a projection between different widths. */
+export function hiddenLoss(graph: TrainingGraph, pairs: LayerPairs, seed: number): Value {
+  return sumOf(
+    graph,
+    pairs.hidden.map(([mine, theirs]) => hiddenError(graph, mine, theirs, seed)),
+  );
+}
+
+/** Mean squared error of attention scores, summed over layers. */
+export function scoresLoss(graph: TrainingGraph, pairs: LayerPairs): Value {
+  const values = pairs.scores.map(([mine, { activation }]) =>
+    meanSquaredError(graph.batch.operators, mine.activation.value, activation.value.name, entriesOf(graph, mine)),
+  );
+  return sumOf(graph, values);
+}
+
+/**
+ * The teacher's largest magnitudes at the sites that the range penalty watches, over some texts.
+ * @throws an Error when a value is not finite.
+ */
+export function boundsOf(
+  teacher: TrainedModel,
+  texts: readonly TokenizedText[],
+  graph: TrainingGraph,
+  matmul?: Matmul,
+): Map<string, number> {
+  const { spec, weights } = teacher;
+  const largest: number[] = [];
+  const observer = {
+    observe(op: number, what: string, lo: number, hi: number) {
+      if (what === "out") largest[op] = Math.max(largest[op] ?? 0, Math.abs(lo), Math.abs(hi));
+    },
+  };
+  for (const text of texts)
+    logitsOf(new FloatOps(weights, text, text.ids.length, { matmul, observer, scoring: true }), spec);
+  const ops = new TrainingOps(graph.batch, tiedParameters(spec, graph.constants("bounds/", weights)));
+  logitsOf(ops, spec);
+  const bounds = ops.sites.filter(({ kind }) => kind !== "hidden").map(({ name, op }) => [name, largest[op]] as const);
+  if (!bounds.every(([, bound]) => Number.isFinite(bound))) {
+    throw new Error("the teacher has values that are not finite: check its weights");
+  }
+  return new Map(bounds);
+}
+
+/** Scores and dense layers beyond their bounds. */
+export function rangePenalty(
+  graph: TrainingGraph,
+  sites: readonly Site[],
+  bounds: ReadonlyMap<string, number> | undefined,
+): Value {
+  if (bounds === undefined) throw new Error("a range penalty needs the teacher's ranges: give a teacher");
+  const o = graph.batch.operators;
+  const values = sites.flatMap((site) => {
+    const bound = bounds.get(site.name);
+    return bound === undefined ? [] : [excess(o, site.activation.value, bound, rowsOf(graph, site))];
+  });
+  return sumOf(graph, values);
+}
+
+/** For layer i of the student the teacher's layer that ends where it ends, proportionally; the last meets the last. */
+export function layerPairs(
+  mine: readonly Site[],
+  theirs: readonly Site[],
+  layers: number,
+  theirLayers: number,
+): LayerPairs {
+  const teacherLayer = (i: number) => Math.floor(((i + 1) * theirLayers) / layers) - 1;
+  const site = (sites: readonly Site[], name: string): Site => {
+    const found = sites.find((one) => one.name === name);
+    if (found === undefined) throw new Error(`the program has no ${name}: name the sites of its layers`);
+    return found;
+  };
+  const pair = (mineName: string, theirName: string) => [site(mine, mineName), site(theirs, theirName)] as const;
+  const indices = Array.from({ length: layers }, (_, i) => i);
+  return {
+    hidden: [pair("embeddings", "embeddings"), ...indices.map((i) => pair(`layer.${i}`, `layer.${teacherLayer(i)}`))],
+    scores: indices.map((i) => pair(`scores.${i}`, `scores.${teacherLayer(i)}`)),
+  };
+}
+
+/** Between different widths the student's states pass a trained projection (Jiao et al., TinyBERT, arXiv:1909.10351). */
+function hiddenError(graph: TrainingGraph, mine: Site, theirs: Site, seed: number): Value {
+  const o = graph.batch.operators;
+  let x = mine.activation.value;
+  if (mine.width !== theirs.width) {
+    const projection = graph.train("projection.weight", randomMatrix(theirs.width, mine.width, seed));
+    const bias = graph.train("projection.bias", { shape: [theirs.width], data: new Float32Array(theirs.width) });
+    x = o.linear(x, projection, bias);
+  }
+  return meanSquaredError(o, x, theirs.activation.value.name, entriesOf(graph, { ...mine, width: theirs.width }));
+}
+
+/**
+ * The rows of a site that belong to texts, each with all its entries. Values far out are few: in a mean over entries they
+ * would hardly count.
+ */
+function rowsOf(graph: TrainingGraph, site: Site): Entries {
+  const { batch } = graph;
+  const { e } = batch.operators;
+  const { mask } = entriesOf(graph, site);
+  const texts = e.floats(batchSize(batch.operators, batch.mask));
+  const rows = site.activation.rows === "first" ? texts : e.total(batch.mask);
+  return { mask, count: site.kind === "scores" ? e.op("Mul", rows, site.width) : rows };
+}
+
+function sumOf(graph: TrainingGraph, values: readonly Value[]): Value {
+  return graph.batch.operators.combine(values.map((value) => [1, value]));
+}
+
+/** The entries of a site that belong to texts: own rows, and of scores the keys that count. */
+function entriesOf(
+  graph: TrainingGraph,
+  { kind, activation, width }: Pick<Site, "kind" | "activation" | "width">,
+): Entries {
+  const { batch } = graph;
+  const { e } = batch.operators;
+  const first = activation.rows === "first";
+  const lengths = e.sum(batch.mask, 1); // [B, 1]
+  if (kind === "scores") {
+    const causal = activation.causal ?? false;
+    const square = causal ? pairsWithin(graph, lengths) : e.op("Mul", lengths, lengths);
+    const count = e.op("Mul", e.total(first ? lengths : square), width);
+    const keys = batch.countingKeys(causal);
+    return { mask: first ? keys : e.op("Mul", keys, batch.maskOf("queries")), count };
+  }
+  if (!first) return { mask: batch.maskOf("rows"), count: e.op("Mul", e.total(lengths), width) };
+  return { count: e.op("Mul", e.floats(batchSize(batch.operators, batch.mask)), width) };
+}
+
+/** The keys that count in all rows of a text: n·(n + 1) / 2. */
+function pairsWithin(graph: TrainingGraph, lengths: string): string {
+  const { e } = graph.batch.operators;
+  return e.op("Mul", e.op("Mul", lengths, e.op("Add", lengths, 1)), 0.5);
+}
+
+function randomMatrix(rows: number, columns: number, seed: number): NamedTensor {
+  const uniform = uniforms(generator("projection", seed));
+  const size = Math.sqrt(6 / (rows + columns)); // Xavier
+  return {
+    shape: [rows, columns],
+    data: Float32Array.from({ length: rows * columns }, () => (2 * uniform() - 1) * size),
+  };
+}

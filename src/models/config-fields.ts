@@ -1,0 +1,98 @@
+/** What the config.json files of all architectures share: bounds, this project's own block, names of activations. */
+
+import * as v from "valibot";
+import { gelu } from "../approximations/registry.ts";
+import type { ModelSpec } from "../program/spec.ts";
+
+/** The functions, the embedding and the answer that a spec may choose. */
+export type Choices = Pick<ModelSpec, "gelu" | "softmax" | "embedding" | "answer">;
+
+/** How one family of architectures writes its config.json. */
+export interface ConfigFormat {
+  /** The spec of a parsed file, names of approximations not yet checked. @throws an Error of one line. */
+  read(json: unknown): ModelSpec;
+  /** The fields that `read` turns back into this spec; `base` leaves the head out of the architecture's name. */
+  write(spec: ModelSpec, base: boolean): Record<string, unknown>;
+}
+
+/** A whole number within bounds. */
+export function whole(least: number, most: number) {
+  const message = `must be a whole number from ${least} to ${most}`;
+  return v.pipe(v.number(message), v.integer(message), v.minValue(least, message), v.maxValue(most, message));
+}
+
+/** The number that a norm adds to a variance or mean square. */
+export function epsilon(usual: number) {
+  const least = v.minValue<number, 1e-15, string>(1e-15, "must be 1e-15 or more");
+  return v.optional(v.pipe(v.number(), least, v.maxValue(0.1, "must be 0.1 or less")), usual);
+}
+
+/** A switch that only one position of is supported, which is also its default. */
+export function only<const T extends boolean>(value: T, instead: string) {
+  return v.nullish(v.literal(value, instead));
+}
+
+/** Bounds that all architectures have in common. */
+export const sizes = {
+  layers: whole(1, 128),
+  hidden: whole(1, 16_384),
+  heads: whole(1, 256),
+  intermediate: whole(1, 65_536),
+  vocabulary: whole(1, 2_000_000),
+  positions: whole(1, 1_048_576),
+} as const;
+
+/** `"mpcformer": {"gelu": "quad", "softmax": "2quad:5", "embedding": "public" | "private", "answer": "scores" | "label"}`. */
+export const ownBlock = v.optional(
+  v.strictObject({
+    gelu: v.optional(v.string()),
+    softmax: v.optional(v.string()),
+    embedding: v.optional(v.picklist(["public", "private"], "must be public or private")),
+    answer: v.optional(v.picklist(["scores", "label"], "must be scores or label")),
+  }),
+  {},
+);
+
+/** The choices of a file; what it doesn't say is as the model was made, its tables private and all scores told. */
+export function choicesOf(block: v.InferOutput<typeof ownBlock>, activation: () => string, softmax = "exact"): Choices {
+  return {
+    gelu: block.gelu ?? activation(),
+    softmax: block.softmax ?? softmax,
+    embedding: block.embedding ?? "private",
+    answer: block.answer ?? "scores",
+  };
+}
+
+/** The block that `ownBlock` reads. */
+export function writtenChoices({ gelu, softmax, embedding, answer }: ModelSpec): Choices {
+  return { gelu, softmax, embedding, answer };
+}
+
+/** Hugging Face's names of GELU (the erf form) and of its tanh form. */
+const ERF_NAMES = ["gelu", "gelu_python"];
+const TANH_NAMES = ["gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh"];
+
+/** The stand-in that is Hugging Face's activation. MPCFormer's own checkpoints name theirs here. */
+export function activationOf(name: string, field: string): string {
+  if (ERF_NAMES.includes(name)) return "exact";
+  if (TANH_NAMES.includes(name)) return "tanh";
+  try {
+    return gelu(name).name;
+  } catch {
+    throw new Error(
+      `config.json: this ${field} is not supported: use gelu, gelu_new, relu or a registered name, or "mpcformer"`,
+    );
+  }
+}
+
+/** Hugging Face's name of a stand-in's activation; of one that it doesn't know, the `usual` name. */
+export function activationName(stand: string, usual: string): string {
+  if (stand === "exact") return "gelu";
+  if (stand === "tanh") return "gelu_new";
+  return stand === "relu" ? "relu" : usual;
+}
+
+/** @throws an Error when the heads don't divide the width. */
+export function checkHeads(hidden: number, heads: number, fields: readonly [hidden: string, heads: string]): void {
+  if (hidden % heads !== 0) throw new Error(`config.json: ${fields[1]} must divide ${fields[0]}`);
+}

@@ -1,0 +1,156 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadModel } from "../../src/models/checkpoint.ts";
+import { TextTokenizer, type TokenizerFiles } from "../../src/models/tokenizer.ts";
+import { decoderGolden, decoderNames, fixture } from "./fixtures.ts";
+
+const GPT2 = new URL("../../../shared/data/models/gpt2-tokenizer", import.meta.url).pathname;
+
+const load = async (name: string) => {
+  const { spec, tokenizer } = await loadModel(fixture(name));
+  const altered = (settings: Record<string, unknown>, files: TokenizerFiles = tokenizer.files, more = {}) =>
+    new TextTokenizer({ ...files, "tokenizer_config.json": JSON.stringify(settings) }, { ...spec, ...more });
+  return { spec, tokenizer, altered };
+};
+
+describe("a decoder's tokenizer", () => {
+  it.each([
+    ["gpt2", 0, "<|endoftext|>", 64],
+    ["opt", 2, "</s>", 64],
+    ["opt-postnorm", 2, "</s>", 64],
+    ["llama", 2, "</s>", 64],
+    ["llama-tied", 2, "</s>", 64],
+  ])("of %s knows the end and the limit", async (name, id, token, limit) => {
+    const { tokenizer } = await load(name);
+    expect([tokenizer.endId, tokenizer.idOf(token), tokenizer.limit]).toEqual([id, id, limit]);
+  });
+
+  it("takes an empty text where a token begins it", async () => {
+    expect((await load("opt")).tokenizer.encode("")).toEqual({ ids: [2], types: [0] });
+    expect((await load("llama")).tokenizer.encode("")).toEqual({ ids: [1], types: [0] });
+    expect(() => gpt2.encode("")).toThrow(/the text is empty/);
+  });
+
+  it("takes one text, cut at its end if asked for", async () => {
+    const { tokenizer, altered } = await load("llama");
+    expect(() => tokenizer.encode("a", "b")).toThrow("this model continues one text: give no second one");
+    const short = altered({}, tokenizer.files, { positions: 5 });
+    const { ids } = tokenizer.encode("It was a wonderful evening");
+    expect(() => short.encode("It was a wonderful evening")).toThrow("the text has 16 tokens, the model takes 5");
+    expect(short.encode("It was a wonderful evening", undefined, { truncate: true }).ids).toEqual(ids.slice(0, 5));
+  });
+
+  it("takes the first and last token from its settings", async () => {
+    const { tokenizer, altered } = await load("opt");
+    const ids = tokenizer.encode("The").ids.slice(1);
+    expect(altered({ add_bos_token: false }).encode("The").ids).toEqual(ids);
+    const other = altered({ bos_token: { content: "<s>" }, eos_token: "<pad>" });
+    expect([other.encode("The").ids[0], other.endId]).toEqual([0, 1]);
+    const files = (await load("llama")).tokenizer.files;
+    const llama = (await load("llama")).altered;
+    expect(() => llama({ bos_token: "<none>" }, files)).toThrow(/lacks a text's first token: name it as bos_token/);
+    expect((await load("gpt2")).altered({ add_bos_token: true }).encode("").ids).toEqual([0]);
+  });
+
+  it("says which file it needs", async () => {
+    for (const [name, needed] of [
+      ["llama", "tokenizer.json"],
+      ["gpt2", "tokenizer.json or vocab.json with merges.txt"],
+    ] as const) {
+      expect((await load(name)).altered.bind(null, {}, {})).toThrow(`put ${needed} beside config.json`);
+    }
+  });
+
+  it("reads the same from a tokenizer.json as from GPT-2's two files", async () => {
+    const { spec, tokenizer } = await load("gpt2");
+    const { "vocab.json": vocab, "merges.txt": merges } = tokenizer.files;
+    const json = {
+      added_tokens: [{ id: 0, content: "<|endoftext|>", special: true, normalized: false }],
+      normalizer: null,
+      pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+      post_processor: { type: "ByteLevel", trim_offsets: false },
+      decoder: { type: "ByteLevel" },
+      model: { type: "BPE", vocab: JSON.parse(vocab!), merges: merges!.trim().split("\n").slice(1) },
+    };
+    const other = new TextTokenizer({ "tokenizer.json": JSON.stringify(json) }, spec);
+    for (const { text, ids } of decoderGolden("gpt2").texts) {
+      expect(other.encode(text).ids).toEqual(ids);
+      expect(other.decode(ids)).toBe(text);
+    }
+  });
+});
+
+describe("decode", () => {
+  it.each(decoderNames)("%s: a letter of several bytes comes when it is whole, in order", async (name) => {
+    const { tokenizer } = await load(name);
+    const { ids } = tokenizer.encode("é東👍x");
+    const parts = ids.map((_, n) => tokenizer.decode(ids.slice(0, n + 1)));
+    expect(new Set(parts)).toEqual(new Set(["é", "é東", "é東👍", "é東👍x", ...parts.filter((part) => part === "")]));
+    expect(parts.every((part) => !part.includes("\ufffd"))).toBe(true);
+    expect(parts.at(-1)).toBe("é東👍x");
+  });
+
+  it("leaves out special tokens and numbers without a token", async () => {
+    const { tokenizer } = await load("llama");
+    const { ids } = tokenizer.encode("The film");
+    expect(tokenizer.decode([...ids, 2, 100_000])).toBe("The film");
+    expect(tokenizer.decode([])).toBe("");
+  });
+
+  it("keeps the space of ids that continue a text", async () => {
+    const { tokenizer } = await load("llama");
+    const { ids } = tokenizer.encode("The film");
+    expect(tokenizer.decode(ids.slice(1))).toBe(" The film");
+    expect((await load("gpt2")).tokenizer.decode(gpt2Ids(" The"))).toBe(" The");
+  });
+
+  it("shows bytes that are no letter as U+FFFD, once another follows", async () => {
+    const { tokenizer } = await load("llama");
+    const byte = (value: number) => value + 3;
+    expect(tokenizer.decode([byte(0xe6)])).toBe("");
+    expect(tokenizer.decode([byte(0xe6), byte(0x41)])).toBe("\ufffdA");
+    expect(tokenizer.decode([byte(0x80), byte(0x41)])).toBe("\ufffdA");
+  });
+});
+
+const { spec, tokenizer: gpt2 } = await load("gpt2");
+const gpt2Ids = (text: string) => gpt2.encode(text).ids;
+
+describe.skipIf(!existsSync(GPT2))("GPT-2's own vocabulary (needs ../shared/data)", () => {
+  const files = () => ({
+    "vocab.json": readFileSync(join(GPT2, "gpt2_vocab.json"), "utf8"),
+    "merges.txt": readFileSync(join(GPT2, "gpt2_merges.txt"), "utf8"),
+  });
+  const own = () => new TextTokenizer(files(), { ...spec, vocabulary: 50_257, positions: 1024 });
+
+  /** Ids by the tokenizers library 0.23 for Python, from the same files. */
+  const cases: readonly (readonly [string, readonly number[]])[] = [
+    [
+      "Hello, world! The prototype's constructor isn't finished.",
+      [15496, 11, 995, 0, 383, 14879, 338, 23772, 2125, 470, 5201, 13],
+    ],
+    [
+      "  def f(x):\n\treturn x**2  # naïve\n\n",
+      [220, 825, 277, 7, 87, 2599, 198, 197, 7783, 2124, 1174, 17, 220, 1303, 41492, 628],
+    ],
+    [
+      "東京 costs ¥1998.50 👍🏽 — “ok”?",
+      [
+        30266, 109, 12859, 105, 3484, 38221, 21113, 13, 1120, 50169, 235, 8582, 237, 121, 851, 564, 250, 482, 447, 251,
+        30,
+      ],
+    ],
+    ["aaaaaaaaaaaaaaaa  ...\u00a0\r\n", [24794, 24794, 24794, 24794, 220, 2644, 1849, 201, 198]],
+    ["prototype", [38124]],
+  ];
+
+  it("encodes and decodes as the tokenizers library does", () => {
+    const tokenizer = own();
+    for (const [text, ids] of cases) {
+      expect(tokenizer.encode(text).ids).toEqual(ids);
+      expect(tokenizer.decode(ids)).toBe(text);
+    }
+    expect([tokenizer.endId, tokenizer.size]).toEqual([50_256, 50_257]);
+  });
+});
