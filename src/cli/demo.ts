@@ -3,7 +3,6 @@ import type { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
 import { FloatOps } from "../program/float.ts";
 import { Ring } from "../ring/ring.ts";
-import { continued } from "./generate.ts";
 import { answer, openClient, printAnswer } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
@@ -13,20 +12,8 @@ import { formatBytes, note, Progress, print, printJson, UsageError } from "./ter
 const TEXT = "a gripping, funny and beautifully acted film";
 const GLIMPSE_BYTES = 24;
 
-/** How the storyteller is asked to begin, unless told. */
-const PROMPT = "Once upon a time";
-const STORY_TOKENS = "64";
-
-export interface DemoOptions {
-  readonly json?: boolean;
-  /** A story is told instead: how it begins, or true. */
-  readonly generate?: string | true;
-  readonly maxTokens?: string;
-}
-
-/** The whole system on one machine: three processes, a shipped model, one text; and what each party saw. */
-export async function demo(given: string | undefined, options: DemoOptions): Promise<void> {
-  if (options.generate !== undefined) return story(given, options);
+/** The whole system on one machine: three processes, the shipped model, one text; and what each party saw. */
+export async function demo(given: string | undefined, options: { json?: boolean }): Promise<void> {
   const text = given ?? TEXT;
   const progress = new Progress(options.json ?? false);
   if (!options.json) note("starting a dealer, a server with the demo model, and a client");
@@ -62,29 +49,6 @@ export async function demo(given: string | undefined, options: DemoOptions): Pro
     print();
     glimpse.print("the text, the answer");
     print(`server and dealer also know that the text has at most ${result.length} tokens`);
-  } finally {
-    progress.stop();
-    await client?.close();
-    parties.stop();
-  }
-}
-
-/** A story, told token by token. */
-async function story(given: string | undefined, options: DemoOptions): Promise<void> {
-  const json = options.json ?? false;
-  const prompt = given ?? (typeof options.generate === "string" ? options.generate : PROMPT);
-  const progress = new Progress(json);
-  if (!json) note("starting a dealer, a server with the storyteller, and a client");
-  const parties = await startParties(["storyteller"]);
-  const glimpse = new Glimpse();
-  let client: Client | null = null;
-  try {
-    client = await openClient({ ...parties, deadline: "120", json }, progress, glimpse.witness);
-    const maxTokens = options.maxTokens ?? STORY_TOKENS;
-    await continued(client, prompt, { maxTokens }, progress, json);
-    if (json) return;
-    print();
-    glimpse.print("the text, how it goes on");
   } finally {
     progress.stop();
     await client?.close();

@@ -17,9 +17,9 @@ import { plan } from "./plan.ts";
 import { pretrain } from "./pretrain.ts";
 import { study } from "./study.ts";
 
-const VERSION = "0.3.0";
-const MODEL = "a Hugging Face folder, demo, or storyteller";
-const SHAPE = `a Hugging Face folder, demo, storyteller, or one of ${catalogNames.join(", ")}`;
+const VERSION = "0.4.0";
+const MODEL = "a Hugging Face folder, or demo";
+const SHAPE = `a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`;
 
 const program = new Command("mpcformer")
   .description("Private Transformer inference: neither side learns the other's secret.")
@@ -57,8 +57,6 @@ program
   .command("demo")
   .description("three processes on this machine with the model that ships; shows what each party saw")
   .argument("[text]", "a sentence to judge")
-  .option("--generate [prompt]", "tell a story instead")
-  .option("--max-tokens <n>", "new tokens of a story, at most", "64")
   .addOption(json())
   .action((text, options) => demo(text, options));
 
@@ -99,7 +97,7 @@ const choices = (command: Command) =>
     .option("--temperature <t>", "0: always the likeliest token; the higher, the more daring (default: 0)")
     .option("--top-k <n>", "choose among the so many likeliest tokens")
     .option("--top-p <p>", "choose among the likeliest tokens of this probability together")
-    .option("--seed <n>", "makes the choice reproducible")
+    .option("--seed <n>", "draws the same random numbers again (logits under MPC differ in their last bits)")
     .option("--stop <text...>", "end before this text");
 
 choices(peers(program.command("generate")))
@@ -193,9 +191,13 @@ const train = (command: Command) =>
 
 program
   .command("pretrain")
-  .description("make a small BERT from plain text, by masked-language modelling; then fine-tune it")
+  .description("make a small BERT from plain text by masked-language modelling, or a decoder by next tokens")
   .requiredOption("--texts <file>", "texts, one a line")
   .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
+  .option("--architecture <name>", "bert, gpt2 or llama", "bert")
+  .option("--dev <file>", "of a decoder: texts to measure perplexity by")
+  .option("--key-heads <n>", "of a llama: heads of keys and values (default: as many as heads)")
+  .option("--dropout <rate>", "of a decoder: rate of dropout", "0")
   .option("--tokenizer <dir>", "use this folder's tokenizer (default: learn one from the texts)")
   .option("--vocabulary <n>", "pieces to learn", "8000")
   .option("--layers <n>", "layers", "3")

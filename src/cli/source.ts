@@ -50,13 +50,6 @@ export interface SourceOptions {
 
 const planFile = v.object({ gelu: v.string(), softmax: v.string(), plan: planSchema });
 
-/** Models that ship with the package: one that judges a sentence, one that tells stories. */
-export const SHIPPED = ["demo", "storyteller"];
-
-function folderOf(name: string): string {
-  return SHIPPED.includes(name) ? asset(name) : name;
-}
-
 /** Folders that ship with the package. */
 export function asset(...parts: string[]): string {
   return fileURLToPath(new URL(join("../../assets", ...parts), import.meta.url));
@@ -65,11 +58,9 @@ export function asset(...parts: string[]): string {
 /** @throws an Error of one line for whatever does not exist or cannot be read. */
 export async function openSource(name: string, options: SourceOptions): Promise<Source> {
   if ((catalogNames as readonly string[]).includes(name)) return await randomSource(name, options);
-  const folder = folderOf(name);
+  const folder = name === "demo" ? asset("demo") : name;
   if (!(await exists(folder))) {
-    throw new UsageError(
-      `no such model: give a Hugging Face folder, demo, storyteller, or one of ${catalogNames.join(", ")}`,
-    );
+    throw new UsageError(`no such model: give a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`);
   }
   const { spec, weights, tokenizer } = await loadModel(folder, options.overrides);
   const tokenizerFiles: Record<string, string> = {};
@@ -85,7 +76,7 @@ export async function openSource(name: string, options: SourceOptions): Promise<
 /** The weights alone, read again. @throws as `openSource` does. */
 export async function readWeights(name: string, overrides: SpecOverrides): Promise<Weights> {
   if ((catalogNames as readonly string[]).includes(name)) return randomModel(name, RANDOM_SEED, overrides).weights;
-  return (await loadModel(folderOf(name), overrides)).weights;
+  return (await loadModel(name === "demo" ? asset("demo") : name, overrides)).weights;
 }
 
 /** Writes the plan beside the model. */

@@ -179,9 +179,11 @@ export class Client {
     const tokens = new TokenStream(sampler(this.spec, options), options);
     const later: LaterTurns = async (index, [party], [input]) => {
       const token = tokens.choose(answerOf(party, index - 1));
-      await this.channel.sendJson(0, { next: !tokens.ended });
+      // Decided once: while the word travels, the listener may leave.
+      const goesOn = !tokens.ended;
+      await this.channel.sendJson(0, { next: goesOn });
       input.take(token);
-      return !tokens.ended;
+      return goesOn;
     };
     const last = ([party]: readonly Party[]) => {
       if (!tokens.ended) tokens.choose(answerOf(party));

@@ -13,7 +13,7 @@ export interface GenerateOptions {
   readonly topK?: number;
   /** Only the likeliest tokens whose probabilities sum up to this. */
   readonly topP?: number;
-  /** Makes the choice reproducible; the operating system's generator decides without. */
+  /** Draws the same random numbers again (logits differ in their last bits); the operating system's generator without. */
   readonly seed?: number;
   /** Tokens that end the text; the one that did is handed out too. */
   readonly stopAt?: readonly number[];

@@ -176,6 +176,66 @@ describe("sessions", () => {
   });
 });
 
+describe("generation", () => {
+  const decoder = {
+    architecture: "llama",
+    keyHeads: 2,
+    rotary: 10_000,
+    normFirst: true,
+    types: 1,
+    labels: 60,
+    labelNames: [],
+    problem: "generation",
+    gelu: "exact",
+    softmax: "exact",
+    embedding: "public",
+  } satisfies Partial<ModelSpec>;
+
+  async function tokensOf(stream: AsyncGenerator<number, unknown, void>, most = 100) {
+    const tokens: number[] = [];
+    for await (const token of stream) if (tokens.push(token) === most) break;
+    return tokens;
+  }
+
+  it("hands out tokens as they come, and leaves the connection for the next request", async () => {
+    const w = await world(decoder);
+    const client = await w.connect();
+    const text = randomText(w.spec, 6, 1);
+    const all = await tokensOf(client.generate(text, { maxTokens: 5 }));
+    expect(all).toHaveLength(5);
+    // A listener that leaves, a token that ends the text, and a stop rule.
+    expect(await tokensOf(client.generate(text, { maxTokens: 5 }), 2)).toEqual(all.slice(0, 2));
+    const atEnd = await tokensOf(client.generate(text, { maxTokens: 5, stopAt: [all[2]] }));
+    expect(atEnd).toEqual(all.slice(0, all.indexOf(all[2]) + 1));
+    const stopped = client.generate(text, { maxTokens: 5, stop: (tokens) => tokens.length === 4 });
+    expect(await tokensOf(stopped)).toEqual(all.slice(0, 4));
+    const sampled = { maxTokens: 5, temperature: 1, topP: 0.9, seed: 3 };
+    expect(await tokensOf(client.generate(text, sampled))).toHaveLength(5);
+    expect(await tokensOf(client.generate(text, { ...sampled, topK: 1 }))).toEqual(all);
+    await client.close();
+    expect(w.clientRing.memory.bytesInUse).toBe(0);
+    expect(failures).toEqual([]);
+  });
+
+  it("that loses its server ends with the tokens so far and an error, and nothing is used again", async () => {
+    const w = await world(decoder);
+    const client = await w.connect(true);
+    const text = randomText(w.spec, 6, 1);
+    const shape = client.generationShape(6, { maxTokens: 5 });
+    await client.prepare(shape);
+    const tokens: number[] = [];
+    const run = async () => {
+      for await (const token of client.generate(text, { maxTokens: 5 })) {
+        tokens.push(token);
+        if (tokens.length === 2) for (const listener of listeners.splice(0)) await listener.close();
+      }
+    };
+    await expect(run()).rejects.toThrow(/closed the connection|is closed|gave up|broke off/);
+    expect(tokens.length).toBeGreaterThanOrEqual(2);
+    expect(await client.prepared(shape)).toBe(0);
+  });
+});
+
 describe("failures", () => {
   it("a server that dies in the online phase ends the client at once, and the material is burnt", async () => {
     const w = await world();
