@@ -39,6 +39,7 @@ interface DistillOptions extends TrainingOptions, Omit<ModelOptions, "calibrate"
   readonly prediction: string;
   readonly labels: string;
   readonly ranges: string;
+  readonly sums: string;
   readonly temperature: string;
 }
 
@@ -132,5 +133,6 @@ function lossesOf(options: DistillOptions): LossWeights {
     prediction: weight("prediction"),
     labels: weight("labels"),
     ranges: weight("ranges"),
+    sums: weight("sums"),
   };
 }

@@ -56,6 +56,11 @@ export class BatchInputs {
     return this.#once("counting", (e) => e.op("Mul", this.maskOf("keys"), this.past()));
   }
 
+  /** How many keys count in a row: [B, 1, n, 1] if causal, else [B, 1, 1, 1]. */
+  keyCounts(causal: boolean): string {
+    return this.#once(`key counts ${causal}`, (e) => e.sum(this.countingKeys(causal), -1));
+  }
+
   /** The angles position·theta^(-j / half) of column pair j of heads of width 2·half. */
   angles(theta: number, half: number): Angles {
     const table = (of: "Cos" | "Sin") =>

@@ -1,11 +1,13 @@
 /** Losses between a student's layers and its teacher's, and the penalty on values beyond the teacher's ranges. */
 
+import { softmax } from "../approximations/registry.ts";
 import { logitsOf } from "../models/model.ts";
 import { generator, uniforms } from "../models/random.ts";
-import { FloatOps, type Matmul } from "../program/float.ts";
-import type { NamedTensor, TokenizedText } from "../program/spec.ts";
+import { weightsOf } from "../models/weights.ts";
+import { FloatOps, type FloatTensor, type Matmul } from "../program/float.ts";
+import type { ModelSpec, NamedTensor, TokenizedText } from "../program/spec.ts";
 import type { TrainingGraph } from "./graph.ts";
-import { batchSize, type Entries, excess, meanSquaredError } from "./losses.ts";
+import { batchSize, type Entries, excess, meanSquaredError, sumExcess } from "./losses.ts";
 import type { TrainedModel } from "./objective.ts";
 import type { Value } from "./tape.ts";
 import { type Site, TrainingOps } from "./training-ops.ts";
@@ -54,7 +56,8 @@ export function boundsOf(
     logitsOf(new FloatOps(weights, text, text.ids.length, { matmul, observer, scoring: true }), spec);
   const ops = new TrainingOps(graph.batch, tiedParameters(spec, graph.constants("bounds/", weights)));
   logitsOf(ops, spec);
-  const bounds = ops.sites.filter(({ kind }) => kind !== "hidden").map(({ name, op }) => [name, largest[op]] as const);
+  const isBounded = ({ kind }: Site) => kind === "scores" || kind === "linear";
+  const bounds = ops.sites.filter(isBounded).map(({ name, op }) => [name, largest[op]] as const);
   if (!bounds.every(([, bound]) => Number.isFinite(bound))) {
     throw new Error("the teacher has values that are not finite: check its weights");
   }
@@ -74,6 +77,37 @@ export function rangePenalty(
     return bound === undefined ? [] : [excess(o, site.activation.value, bound, rowsOf(graph, site))];
   });
   return sumOf(graph, values);
+}
+
+/**
+ * Sums of attention's weights beyond a factor `SPREAD` of what keys that are all alike would have. A private run divides by
+ * these sums: the wider their range, the less precise it is.
+ * @throws an Error when keys that are all alike have no weight.
+ */
+export function sumsPenalty(graph: TrainingGraph, sites: readonly Site[], spec: ModelSpec): Value {
+  const { batch } = graph;
+  const { e } = batch.operators;
+  const alike = weightAtZero(spec);
+  if (!(alike > 0)) throw new Error("the weights of this softmax may sum to 0 anyhow: give the sums' penalty weight 0");
+  const values = sites
+    .filter(({ kind }) => kind === "weights")
+    .map(({ activation, width }) => {
+      const usual = e.op("Mul", batch.keyCounts(activation.causal ?? false), alike);
+      const all = activation.rows === "all";
+      const rows = all ? e.total(batch.mask) : e.floats(batchSize(batch.operators, batch.mask));
+      const entries = { ...(all ? { mask: batch.maskOf("queries") } : {}), count: e.op("Mul", rows, width) };
+      return sumExcess(batch.operators, activation.value, usual, SPREAD, entries);
+    });
+  return sumOf(graph, values);
+}
+
+const SPREAD = 4;
+
+/** The weight that a stand-in for softmax gives to a score of 0. */
+function weightAtZero(spec: ModelSpec): number {
+  const one = { rows: 1, columns: 1, data: Float32Array.of(0), heads: 1, ownRows: 1, ownColumns: 1 };
+  const ops = new FloatOps(weightsOf(new Map()), { ids: [0], types: [0] }, 1);
+  return softmax(spec.softmax).apply<FloatTensor>(ops, one).data[0];
 }
 
 /** For layer i of the student the teacher's layer that ends where it ends, proportionally; the last meets the last. */

@@ -68,6 +68,25 @@ export function excess(o: Operators, x: Value, bound: number, entries: Entries):
   return o.tape.record(loss, [[x, backward]]);
 }
 
+/**
+ * Mean over the entries of max(|log(Σx / usual)| / log(factor) - 1, 0)², for sums over the last axis: nothing while a sum is
+ * within this factor of the usual one, growing beyond. Sums far too small, or negative, count as `usual` / 1000.
+ */
+export function sumExcess(o: Operators, x: Value, usual: string, factor: number, entries: Entries): Value {
+  const { e } = o;
+  const scale = 1 / Math.log(factor);
+  const share = e.op("Max", e.op("Div", e.sum(x.name, -1), usual), 1e-3);
+  const z = e.op("Mul", e.op("Log", share), scale);
+  const beyond = masked(o, e.op("Relu", e.op("Sub", e.op("Abs", z), 1)), entries);
+  const loss = e.op("Div", e.graph.node("ReduceSumSquare", [beyond], { keepdims: 0 }), entries.count);
+  const backward = (g: string) => {
+    const factors = e.op("Div", e.op("Mul", g, 2 * scale), entries.count);
+    const bySum = e.op("Div", e.op("Mul", e.op("Mul", beyond, e.op("Sign", z)), factors), e.op("Mul", share, usual));
+    return e.op("Expand", bySum, e.op("Shape", x.name));
+  };
+  return o.tape.record(loss, [[x, backward]]);
+}
+
 /** The first dimension as a scalar integer. */
 export function batchSize(o: Operators, x: string): string {
   return o.e.op("Squeeze", o.e.op("Slice", o.e.op("Shape", x), o.e.graph.ints([0]), o.e.graph.ints([1])));

@@ -10,7 +10,7 @@ import { logitsOf } from "../models/model.ts";
 import type { ModelSpec, Weights } from "../program/spec.ts";
 import type { Dropout } from "./dropout.ts";
 import { LOGITS, TARGETS, type TrainingGraph, WORDS } from "./graph.ts";
-import { hiddenLoss, layerPairs, rangePenalty, scoresLoss } from "./layer-losses.ts";
+import { hiddenLoss, layerPairs, rangePenalty, scoresLoss, sumsPenalty } from "./layer-losses.ts";
 import { crossEntropy, meanSquaredError, tokenEntropy } from "./losses.ts";
 import type { Value } from "./tape.ts";
 import { type Parameters, TrainingOps } from "./training-ops.ts";
@@ -34,9 +34,18 @@ export interface LossWeights {
   readonly labels: number;
   /** Scores and dense layers beyond the teacher's ranges. */
   readonly ranges: number;
+  /** Sums of attention's weights far from those of keys that are all alike. */
+  readonly sums: number;
 }
 
-export const LOSSES = ["hidden", "scores", "prediction", "labels", "ranges"] as const satisfies (keyof LossWeights)[];
+export const LOSSES = [
+  "hidden",
+  "scores",
+  "prediction",
+  "labels",
+  "ranges",
+  "sums",
+] as const satisfies (keyof LossWeights)[];
 
 /** One summand of the loss; an unweighted value of it is reported. */
 export interface Term {
@@ -82,11 +91,12 @@ export function writeObjective(
   const values: Readonly<Record<keyof LossWeights, () => Value>> = {
     labels: () => labelsLoss(graph, spec, mine.logits),
     ranges: () => rangePenalty(graph, mine.sites, options.bounds),
+    sums: () => sumsPenalty(graph, mine.sites, spec),
     hidden: () => hiddenLoss(graph, pairs(), options.seed),
     scores: () => scoresLoss(graph, pairs()),
     prediction: () => predictionLoss(graph, spec, mine.logits, () => theirs().logits, options.temperature),
   };
-  const order = ["labels", "ranges", "hidden", "scores", "prediction"] as const;
+  const order = ["labels", "ranges", "sums", "hidden", "scores", "prediction"] as const;
   const terms = order
     .filter((name) => weights[name] > 0)
     .map((name): Term => ({ name, weight: weights[name], value: values[name]() }));

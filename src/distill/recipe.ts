@@ -63,7 +63,7 @@ export interface StageResult {
   readonly after: Readonly<Record<string, number>> | null;
 }
 
-const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0 };
+const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0, sums: 0 };
 
 /** Fine-tuning on the data's own labels; a language model's on the texts' next tokens. */
 export function labelStages(epochs: number, learningRate: number): Stage[] {
@@ -76,10 +76,10 @@ export function distillationStages(
   prediction: Pick<Stage, "epochs" | "learningRate">,
   weights: LossWeights,
 ): Stage[] {
-  const { hidden, scores, prediction: soft, labels, ranges } = weights;
+  const { hidden, scores, prediction: soft, labels, ranges, sums } = weights;
   return [
-    { name: "layers", ...layers, losses: { ...NONE, hidden, scores, ranges } },
-    { name: "prediction", ...prediction, losses: { ...NONE, prediction: soft, labels, ranges } },
+    { name: "layers", ...layers, losses: { ...NONE, hidden, scores, ranges, sums } },
+    { name: "prediction", ...prediction, losses: { ...NONE, prediction: soft, labels, ranges, sums } },
   ];
 }
 

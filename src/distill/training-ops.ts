@@ -23,10 +23,13 @@ export interface Activation {
 /** The parameters' values in the graph, by the program's names. */
 export type Parameters = (name: string, shape: readonly (number | string)[]) => Value;
 
-/** A value that losses refer to: "embeddings", "layer.0", ... (hidden states), "scores.0", ..., a dense layer's name. */
+/**
+ * A value that losses refer to: "embeddings", "layer.0", ... (hidden states), "scores.0", ..., "weights.0", ... (of attention,
+ * before they are divided by their sum), a dense layer's name.
+ */
 export interface Site {
   readonly name: string;
-  readonly kind: "hidden" | "scores" | "linear";
+  readonly kind: "hidden" | "scores" | "weights" | "linear";
   readonly activation: Activation;
   readonly width: number;
   /** The `Ops` call that made (of a stream: that read) it, counted as `FloatOps` counts. */
@@ -173,7 +176,8 @@ export class TrainingOps implements Ops<Activation> {
   }
 
   weightedMean(e: Activation, v: Activation, { queries, keys }: Heads): Activation {
-    this.#calls++;
+    const op = this.#calls++;
+    this.sites.push({ name: `weights.${this.#scores - 1}`, kind: "weights", activation: e, width: queries, op });
     const o = this.#operators;
     const width = v.width / keys;
     const vs = this.#split(v, keys); // [B, a / group, n, w]

@@ -17,7 +17,7 @@ import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { decoders, decoderWeights, tokenTexts } from "./decoders.ts";
 
 const LENGTHS = [5, 1, 17, 9, 16];
-const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0 };
+const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0, sums: 0 };
 const OBJECTIVE = { temperature: 1, freeze: "nothing", seed: 1 } as const;
 
 /** The float reference that keeps hidden states and scores, as a reader of `models/decoder.ts` finds them. */
@@ -128,11 +128,31 @@ function options({ spec }: TrainedModel, teacher: TrainedModel | null) {
   return { adam: ADAM, dropout: 0, accumulate: 1, seed: 5, vocabulary: spec.vocabulary, threads: 1, wholeTables };
 }
 
+/** Of a text's scores s under 2quad:5, how far sums of (s + 5)² are beyond 4 times what scores of 0 give, squared. */
+function farSums({ rows, columns, data, heads }: FloatTensor): number {
+  return sum(
+    Array.from({ length: rows }, (_, row) => {
+      const keys = 1 + (row % (rows / heads));
+      const total = sum(data.slice(row * columns, row * columns + keys).map((s) => (s + 5) ** 2));
+      return Math.max(Math.abs(Math.log(Math.max(total / (25 * keys), 1e-3))) / Math.log(4) - 1, 0) ** 2;
+    }),
+  );
+}
+
+/** Queries four times as large: scores that are far from 0. */
+function withSharpQueries({ spec, weights }: TrainedModel): TrainedModel {
+  const get = (name: string) => {
+    const { shape, data } = weights.get(name);
+    return name.includes("query") ? { shape, data: data.map((x) => 4 * x) } : { shape, data };
+  };
+  return { spec, weights: { get } };
+}
+
 describe("a decoder's losses are their definitions:", () => {
   for (const [name, base] of Object.entries(decoders)) {
     it(name, async () => {
       const teacher = modelOf(base);
-      const student = modelOf({ ...base, gelu: "quad", softmax: "2quad:5" }, 4);
+      const student = withSharpQueries(modelOf({ ...base, gelu: "quad", softmax: "2quad:5" }, 4));
       const texts = tokenTexts(base, LENGTHS);
       const [mine, theirs] = [student, teacher].map((model) => texts.map((text) => watched(model, text)));
       const tokens = sum(LENGTHS);
@@ -155,7 +175,7 @@ describe("a decoder's losses are their definitions:", () => {
         student,
         teacher,
         texts,
-        { ...NONE, hidden: 1, scores: 1, prediction: 1, labels: 1 },
+        { ...NONE, hidden: 1, scores: 1, prediction: 1, labels: 1, sums: 1 },
         {
           temperature: 2,
         },
@@ -165,6 +185,10 @@ describe("a decoder's losses are their definitions:", () => {
       close(losses.hidden, hidden / (tokens * base.hidden));
       close(losses.scores, scores / (pairs * base.heads));
       close(losses.prediction, prediction / tokens);
+      close(
+        losses.sums,
+        mine.reduce((total, { attention }) => total + sum(attention.map(farSums)), 0) / (tokens * base.heads),
+      );
       close(losses.labels, perplexity(student.spec, student.weights, texts).loss);
     });
   }
@@ -199,7 +223,7 @@ describe("a decoder's gradients are the slopes of its losses:", () => {
     it(name, async () => {
       const teacher = modelOf(base);
       const student = modelOf({ ...base, gelu: "quad", softmax: "2quad:5" }, 4);
-      const weights = { ...NONE, hidden: 0.1, scores: 0.1, prediction: 1, labels: 1 };
+      const weights = { ...NONE, hidden: 0.1, scores: 0.1, prediction: 1, labels: 1, sums: 1 };
       const batch = batchOf(
         tokenTexts(base, [7, 4]).map((text) => ({ text, label: 0 })),
         student.spec,

@@ -148,7 +148,7 @@ describe("a small decoder", () => {
           stages: distillationStages(
             { epochs: 12, learningRate: 1e-2 },
             { epochs: 8, learningRate: 1e-2 },
-            { hidden: 1, scores: 1, prediction: 1, labels: 0, ranges: 0.01 },
+            { hidden: 1, scores: 1, prediction: 1, labels: 0, ranges: 0.01, sums: 0.1 },
           ),
         }),
       );

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { crossEntropy, excess, meanSquaredError, tokenEntropy } from "../../src/distill/losses.ts";
+import { crossEntropy, excess, meanSquaredError, sumExcess, tokenEntropy } from "../../src/distill/losses.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { checkGradients, dense, type GradientCase, uniform } from "./gradients.ts";
 
@@ -242,6 +242,19 @@ losses["entropy of tokens, of some rows"] = {
   reference: ({ x }) => {
     const told = rows(x, 6).map((r, i) => mask.data[i] * (r[[5, 0, 0, 2][i]] - Math.log(sum(r.map(Math.exp)))));
     return [-sum(told) / 3];
+  },
+};
+
+losses["sums far from the usual"] = {
+  inputs: { s: { shape: s.shape, data: s.data.map((z) => z * z) } },
+  constants: { mask: { shape: [2, 1, 3, 1], data: [1, 1, 0, 1, 1, 1] }, usual: { shape: [3, 1], data: [2, 8, 20] } },
+  build: (o, v, n) => sumExcess(o, v.s, n("usual"), 1.5, { mask: n("mask"), count: o.e.graph.floats(10) }),
+  reference: ({ s }) => {
+    const beyond = rows(s, 5).map((row, i) => {
+      const own = [1, 1, 0, 1, 1, 1][(i % 3) + 3 * Math.floor(i / 6)];
+      return own * Math.max(Math.abs(Math.log(sum(row) / [2, 8, 20][i % 3])) / Math.log(1.5) - 1, 0) ** 2;
+    });
+    return [sum(beyond) / 10];
   },
 };
 

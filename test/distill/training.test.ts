@@ -34,7 +34,7 @@ const torch: {
   readonly runs: readonly TorchRun[];
 } = JSON.parse(readFileSync(new URL("fixtures/training.json", import.meta.url), "utf8"));
 
-const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0 };
+const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0, sums: 0 };
 const OBJECTIVE = { temperature: 1, freeze: "nothing", seed: 1 } as const;
 
 function options(model: TrainedModel, more: Partial<TrainerOptions> = {}): TrainerOptions {
