@@ -1,7 +1,7 @@
 /** `bench` of a decoder: a text, and token by token what comes behind it, measured over three processes. */
 import { compile } from "../models/calibrate.ts";
-import { turnsOf } from "../models/model.ts";
-import { FloatOps, type Matmul } from "../program/float.ts";
+import { greedyTokens } from "../models/greedy.ts";
+import type { Matmul } from "../program/float.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost } from "../protocols/cost.ts";
@@ -66,7 +66,7 @@ export function generateResult(inputs: GenerateBenchInputs): { result: GenerateB
   const [prompt, token = prompt] = cost.turns;
   const offline = median(rest.map((r) => r.seconds.offline));
   const each = rest.flatMap(({ secondsToToken }) => secondsToToken.slice(1).map((at, i) => at - secondsToToken[i]));
-  const expected = greedy(inputs);
+  const expected = greedyTokens(spec, source.weights, inputs.text, shape.turns, inputs.matmul);
   const result: GenerateBenchResult = {
     model: name,
     length: shape.length,
@@ -91,23 +91,6 @@ export function generateResult(inputs: GenerateBenchInputs): { result: GenerateB
     equal_tokens: first.ids.filter((id, i) => id === expected[i]).length,
   };
   return { result, cost };
-}
-
-/** The likeliest tokens in floats. */
-function greedy({ source, shape, text, matmul }: GenerateBenchInputs): number[] {
-  const tokens: number[] = [];
-  const choose = (logits: Float32Array) => {
-    tokens.push(logits.indexOf(logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)));
-    return tokens[tokens.length - 1];
-  };
-  const ops = new FloatOps(source.weights, text, text.ids.length, { matmul, choose });
-  for (const { data, columns } of turnsOf(ops, source.spec)) {
-    if (tokens.length === shape.turns - 1) {
-      choose(data.subarray(data.length - columns));
-      break;
-    }
-  }
-  return tokens;
 }
 
 export function printGenerate(r: GenerateBenchResult, cost: Cost, source: Source): void {

@@ -1,54 +1,91 @@
 import { classifier } from "../models/bert.ts";
+import { greedyTokens } from "../models/greedy.ts";
 import type { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
 import { FloatOps } from "../program/float.ts";
+import type { TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
+import { continued } from "./generate.ts";
 import { answer, openClient, printAnswer } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
-import { openSource } from "./source.ts";
+import { openSource, type Source } from "./source.ts";
 import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";
+const PROMPT = "Once upon a time, there was a little";
 const GLIMPSE_BYTES = 24;
 
-/** The whole system on one machine: three processes, the shipped model, one text; and what each party saw. */
-export async function demo(given: string | undefined, options: { json?: boolean }): Promise<void> {
-  const text = given ?? TEXT;
-  const progress = new Progress(options.json ?? false);
-  if (!options.json) note("starting a dealer, a server with the demo model, and a client");
+export interface DemoOptions {
+  readonly json?: boolean;
+  /** A text to continue instead of one to judge; true: the built-in one. */
+  readonly generate?: string | true;
+  readonly maxTokens: string;
+}
+
+/** The whole system on one machine: three processes, a shipped model, one text; and what each party saw. */
+export async function demo(given: string | undefined, options: DemoOptions): Promise<void> {
+  if (options.generate === undefined) return judge(given ?? TEXT, options);
+  return tell(options.generate === true ? (given ?? PROMPT) : options.generate, options);
+}
+
+async function judge(text: string, options: DemoOptions): Promise<void> {
   const source = await openSource("demo", { overrides: {} });
-  // A text that cannot be judged is refused before anything starts.
   const tokens = source.tokenizer!.encode(text);
-  const [outside] = await outsideRange(source, [tokens], await Ring.create(), () => {});
-  if (outside !== undefined) {
-    throw new UsageError(
-      `the text takes "${outside.name}" ${outside.excess.toFixed(1)} times beyond the plan: give a text like a film review's sentence`,
-    );
-  }
-  const parties = await startParties(["demo"]);
-  const glimpse = new Glimpse();
-  let client: Client | null = null;
-  try {
-    client = await openClient({ ...parties, deadline: "120", json: options.json }, progress, glimpse.witness);
+  await refuseOutside(source, tokens, "a text like a film review's sentence");
+  await among("demo", options, async (client, glimpse, progress) => {
     const result = answer(client.spec, await client.infer(tokens));
     progress.stop();
     const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
     const error = Math.max(...clear.map((x, i) => Math.abs(x - result.logits[i])));
-    if (options.json) {
-      return printJson({
-        text,
-        ...result,
-        max_abs_logit_error: error,
-        seen: glimpse.seen,
-      });
-    }
+    if (options.json) return printJson({ text, ...result, max_abs_logit_error: error, seen: glimpse.seen });
     print(`text: ${text}`);
     printAnswer(result, client.spec);
     print(`the same model in the clear differs by ${error.toFixed(5)} in its logits`);
     print();
     glimpse.print("the text, the answer");
     print(`server and dealer also know that the text has at most ${result.length} tokens`);
+  });
+}
+
+async function tell(prompt: string, options: DemoOptions): Promise<void> {
+  const source = await openSource("storyteller", { overrides: {} });
+  const tokens = source.tokenizer!.encode(prompt);
+  await refuseOutside(source, tokens, "the beginning of a story for small children");
+  await among("storyteller", options, async (client, glimpse, progress) => {
+    const result = await continued(client, prompt, { maxTokens: options.maxTokens }, progress, options.json ?? false);
+    const clear = greedyTokens(source.spec, source.weights, tokens, result.ids.length);
+    const equal = result.ids.filter((id, i) => id === clear[i]).length;
+    if (options.json) return printJson({ prompt, ...result, equal_tokens: equal, seen: glimpse.seen });
+    print(`${equal} of ${result.ids.length} tokens are those of the same model in the clear`);
+    print();
+    glimpse.print("the text, how it goes on");
+  });
+}
+
+/** A text that cannot be answered is refused before anything starts. */
+async function refuseOutside(source: Source, tokens: TokenizedText, like: string): Promise<void> {
+  const [outside] = await outsideRange(source, [tokens], await Ring.create(), () => {});
+  if (outside !== undefined)
+    throw new UsageError(
+      `the text takes "${outside.name}" ${outside.excess.toFixed(1)} times beyond the plan: give ${like}`,
+    );
+}
+
+/** Starts the parties around a shipped model, and stops them after `use`. */
+async function among(
+  model: string,
+  { json }: DemoOptions,
+  use: (client: Client, glimpse: Glimpse, progress: Progress) => Promise<void>,
+): Promise<void> {
+  const progress = new Progress(json ?? false);
+  if (!json) note(`starting a dealer, a server with the model ${model}, and a client`);
+  const parties = await startParties([model]);
+  const glimpse = new Glimpse();
+  let client: Client | null = null;
+  try {
+    client = await openClient({ ...parties, deadline: "120", json }, progress, glimpse.witness);
+    await use(client, glimpse, progress);
   } finally {
     progress.stop();
     await client?.close();

@@ -42,7 +42,8 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
     progress: progress.of("calibrating"),
   });
   const { spec, tokenizer } = source;
-  if (tokenizer === null) throw new UsageError("a random model has no tokenizer: give a model's folder, or demo");
+  if (tokenizer === null)
+    throw new UsageError("a random model has no tokenizer: give a model's folder, or one that ships");
   if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
   const task = options.task === undefined ? undefined : taskOf(options.task);
   const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");

@@ -33,7 +33,8 @@ export async function generate(prompt: string | undefined, options: GenerateComm
   const text = await textOf(prompt, options);
   const client = await openClient(options, progress);
   try {
-    await continued(client, text, options, progress, options.json ?? false);
+    const result = await continued(client, text, options, progress, options.json ?? false);
+    if (options.json) printJson({ prompt: text, ...result });
   } finally {
     progress.stop();
     await client.close();
@@ -47,7 +48,7 @@ export interface Continuation extends Generated {
 }
 
 /**
- * Continues a text; unless `json`, it goes to stdout as it comes, and a summary to stderr.
+ * Continues a text; unless `silent`, it goes to stdout as it comes, and a summary to stderr.
  * @throws what broke the run, after the text so far was printed.
  */
 export async function continued(
@@ -55,7 +56,7 @@ export async function continued(
   prompt: string,
   options: ChoiceOptions,
   progress: Progress,
-  json: boolean,
+  silent: boolean,
 ): Promise<Continuation> {
   const { tokenizer, spec } = client;
   if (!isDecoder(spec)) throw new UsageError("this server classifies texts: use mpcformer infer");
@@ -69,23 +70,22 @@ export async function continued(
   const textSoFar = () => cut(behind(ids), stops);
   const show = () => {
     const now = textSoFar();
-    if (!json) process.stdout.write(shown === "" ? prompt + now : now.slice(shown.length));
+    if (!silent) process.stdout.write(shown === "" ? prompt + now : now.slice(shown.length));
     shown = now === "" ? shown : now;
   };
   const ended = (tokens: readonly number[]) => stops.some((stop) => behind(tokens).includes(stop));
   const choice = choiceOf(options, tokenizer.endId, stops.length > 0 ? ended : undefined);
   const stream = client.generate(encoded, choice);
-  let step = await nextOf(stream, () => endLine(json, shown));
+  let step = await nextOf(stream, () => endLine(silent, shown));
   while (step.done !== true) {
     if (ids.length === 0) progress.stop();
     ids.push(step.value);
     show();
-    step = await nextOf(stream, () => endLine(json, shown));
+    step = await nextOf(stream, () => endLine(silent, shown));
   }
-  endLine(json, shown);
+  endLine(silent, shown);
   const result: Continuation = { text: textSoFar(), ids, ...step.value };
-  if (json) printJson({ prompt, ...result });
-  else summary(result);
+  if (!silent) summary(result);
   return result;
 }
 
@@ -130,8 +130,8 @@ async function nextOf<T, R>(stream: AsyncGenerator<T, R, void>, broken: () => vo
   }
 }
 
-function endLine(json: boolean, shown: string): void {
-  if (!json && shown !== "") print();
+function endLine(silent: boolean, shown: string): void {
+  if (!silent && shown !== "") print();
 }
 
 /** @throws UsageError for what is no number. */

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** `mpcformer`: one command a party, and the commands that look at cost and accuracy. */
 import { Command, CommanderError, Option } from "commander";
-import { catalogNames } from "../models/catalog.ts";
 import { bench } from "./bench.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { convert } from "./convert.ts";
@@ -15,11 +14,12 @@ import { buildNative, doctor } from "./native.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
 import { plan } from "./plan.ts";
 import { pretrain } from "./pretrain.ts";
+import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { study } from "./study.ts";
 
-const VERSION = "0.4.0";
-const MODEL = "a Hugging Face folder, or demo";
-const SHAPE = `a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`;
+const VERSION = "0.5.0";
+const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
+const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
 
 const program = new Command("mpcformer")
   .description("Private Transformer inference: neither side learns the other's secret.")
@@ -55,8 +55,10 @@ const peers = (command: Command) =>
 
 program
   .command("demo")
-  .description("three processes on this machine with the model that ships; shows what each party saw")
+  .description("three processes on this machine with a model that ships; shows what each party saw")
   .argument("[text]", "a sentence to judge")
+  .option("--generate [prompt]", "continue a text instead: the beginning of a children's story")
+  .option("--max-tokens <n>", "new tokens, at most", "48")
   .addOption(json())
   .action((text, options) => demo(text, options));
 

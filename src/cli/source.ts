@@ -1,4 +1,4 @@
-/** From what a user names (a folder, `demo`, or a well-known shape) to a model that can be served. */
+/** From what a user names (a folder, a model that ships, or a well-known shape) to a model that can be served. */
 
 import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
@@ -48,6 +48,12 @@ export interface SourceOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
+/** Models that ship with the package, by the names of their folders. */
+const SHIPPED: readonly string[] = ["demo", "storyteller"];
+/** What the commands take as a model, beside a folder: those that ship, and all well-known shapes. */
+export const SHIPPED_NAMES = SHIPPED.join(", ");
+export const MODEL_NAMES = [...SHIPPED, ...catalogNames].join(", ");
+
 const planFile = v.object({ gelu: v.string(), softmax: v.string(), plan: planSchema });
 
 /** Folders that ship with the package. */
@@ -58,9 +64,9 @@ export function asset(...parts: string[]): string {
 /** @throws an Error of one line for whatever does not exist or cannot be read. */
 export async function openSource(name: string, options: SourceOptions): Promise<Source> {
   if ((catalogNames as readonly string[]).includes(name)) return await randomSource(name, options);
-  const folder = name === "demo" ? asset("demo") : name;
+  const folder = folderOf(name);
   if (!(await exists(folder))) {
-    throw new UsageError(`no such model: give a Hugging Face folder, demo, or one of ${catalogNames.join(", ")}`);
+    throw new UsageError(`no such model: give a Hugging Face folder, or one of ${MODEL_NAMES}`);
   }
   const { spec, weights, tokenizer } = await loadModel(folder, options.overrides);
   const tokenizerFiles: Record<string, string> = {};
@@ -76,7 +82,11 @@ export async function openSource(name: string, options: SourceOptions): Promise<
 /** The weights alone, read again. @throws as `openSource` does. */
 export async function readWeights(name: string, overrides: SpecOverrides): Promise<Weights> {
   if ((catalogNames as readonly string[]).includes(name)) return randomModel(name, RANDOM_SEED, overrides).weights;
-  return (await loadModel(name === "demo" ? asset("demo") : name, overrides)).weights;
+  return (await loadModel(folderOf(name), overrides)).weights;
+}
+
+function folderOf(name: string): string {
+  return SHIPPED.includes(name) ? asset(name) : name;
 }
 
 /** Writes the plan beside the model. */

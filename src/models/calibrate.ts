@@ -1,5 +1,5 @@
 /** Calibration: from texts to the plan that all parties compile with. */
-import { Compiler } from "../program/compile.ts";
+import { Compiler, everyLayers } from "../program/compile.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
 import type { Handle } from "../program/handles.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";
@@ -53,20 +53,27 @@ export function calibrate(
 
 /** Most bits of precision given up for a plan to fit. */
 const MOST_SLACK = 5;
+/** Values that can be lifted instead: norms, and the weights of attention. */
+const RELIEVED = /norm$|^scores$/;
 
 /**
- * The program of a model for one shape, as precise as 64 bits allow.
+ * The program of a model for one shape, as precise as 64 bits allow: what is read in a wide ring is lifted to it,
+ * which takes a flight; if that is not enough, all values give up bits.
  * @throws PlanError when the plan does not fit.
  */
 export function compile(spec: ModelSpec, plan: Plan, shape: Shape): Program {
-  for (let slack = 0; ; slack++) {
+  const relief = new Set<string>();
+  for (let slack = 0; ; ) {
     try {
-      const compiler = new Compiler(spec, plan, shape, slack);
+      const compiler = new Compiler(spec, plan, shape, { slack, relief });
       const answers: Handle[] = [];
       for (const logits of turnsOf(compiler, spec)) if (answers.push(logits) === shape.turns) break;
       return compiler.finish(answers);
     } catch (error) {
-      if (!(error instanceof RingOverflow) || slack === MOST_SLACK) throw error;
+      if (!(error instanceof RingOverflow)) throw error;
+      const name = everyLayers(error.value);
+      if (RELIEVED.test(name) && !relief.has(name)) relief.add(name);
+      else if (slack++ === MOST_SLACK) throw error;
     }
   }
 }

@@ -22,30 +22,62 @@ import { shortest } from "./lengths.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
 import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
 import { lifted, polynomial, root } from "./roots.ts";
-import { reachOf, seriesOf } from "./series.ts";
-import type { ModelSpec } from "./spec.ts";
+import { reachOf, rootOf, seriesOf } from "./series.ts";
+import { isDecoder, type ModelSpec } from "./spec.ts";
 import type { InputSource, OpenMode, Program, Rotation, Shape, Value, WeightRef } from "./steps.ts";
 import { PlanError, ROTATION_BITS } from "./steps.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const ACTIVATION_BITS = 15;
 const SCORE_BITS = 14;
+/**
+ * Bits after the point that a score has at least, and bits below 1 of a query's or key's unit times the largest key or query:
+ * an exponential makes a score's error a relative one, however wide the scores' range.
+ */
+const SCORE_UNIT_BITS = 8;
+const FACTOR_UNIT_BITS = 6;
 /** A residual stream is summed over all layers, and may have few values far beyond the others. */
 const STREAM_BITS = 20;
 const STREAM_CAP = 20;
 const NORM_BITS = 14;
+const NORM_OUT_BITS = 12;
 const MEAN_BITS = 18;
+/** Bits of a weight of attention: of the least mean weight's; of a causal row, of the least total's. */
+const WEIGHT_BITS = 8;
+const CAUSAL_WEIGHT_BITS = 11;
+/** The least row of a weighted mean keeps this many bits of the result's range. */
+const LEAST_MEAN_BITS = 11;
 const LOGIT_BITS = 16;
 const FOURIER_BITS = 14;
 const TRIG_BITS = 14;
 const FOURIER_OUT_BITS = 26;
+/** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
+const ROOT_BITS = 13;
 /** Bits after the point that a polynomial's highest power may have. */
 const POWER_BITS = 44;
+/** More bits for a decoder: which of two close tokens it takes decides all that follows. */
+const DECODER_BITS = 2;
 /** How far below the smallest calibrated score a padded key is put, where it must vanish from exact softmax. */
 const PADDED_BELOW = 12;
 
 /** Gumbel noise of 32 random bits lies between -3.2 and this. */
 const MOST_NOISE = 23;
+
+/** What a program gives up so that its rings have 64 bits or fewer. */
+export interface Fitting {
+  /** Bits of precision of every value. */
+  readonly slack: number;
+  /**
+   * Norms and weights of attention, as `everyLayers` names them, that are opened narrow and lifted: one more flight each,
+   * and their readers' rings ask nothing of what comes before.
+   */
+  readonly relief: ReadonlySet<string>;
+}
+
+/** The name of a value, without the number of its layer. */
+export function everyLayers(name: string): string {
+  return name.replace(/\d+/g, "*");
+}
 
 /** Compiles a model, as it is run over these operations, into the integer program of all three parties. */
 export class Compiler implements Ops<Handle> {
@@ -59,13 +91,16 @@ export class Compiler implements Ops<Handle> {
   private readonly plan: Plan;
   private readonly shape: Shape;
   private readonly slack: number;
+  private readonly finer: number;
+  private readonly relief: ReadonlySet<string>;
 
-  /** `slack`: bits of precision given up everywhere, for plans that do not fit the ring otherwise. */
-  constructor(spec: ModelSpec, plan: Plan, shape: Shape, slack = 0) {
+  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief }: Fitting) {
     this.spec = spec;
     this.plan = plan;
     this.shape = shape;
     this.slack = slack;
+    this.finer = isDecoder(spec) ? DECODER_BITS : 0;
+    this.relief = relief;
     this.ranges = new PlannedRanges(plan);
   }
 
@@ -120,7 +155,7 @@ export class Compiler implements Ops<Handle> {
   multiply(x: Handle, y: Handle): Handle {
     const op = this.next(labelOf(y) ?? labelOf(x), "activation");
     const range = this.ranges.signed(op, "out");
-    const [a, b] = [this.masked(x, SCORE_BITS), this.masked(y, SCORE_BITS)];
+    const [a, b] = [x, y].map((one) => this.masked(one, SCORE_BITS + this.finer, 12 + this.finer));
     const out = this.b.value("product", a.rows, a.columns, a.scale * b.scale, magnitude(range), "share");
     polynomial(this.b, [lifted(a), lifted(b)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
     return plainShare(out, range, "activation");
@@ -162,7 +197,7 @@ export class Compiler implements Ops<Handle> {
   remember(before: Handle | null, x: Handle): Handle {
     this.next(labelOf(x), "attention");
     const range = rangeOf(x);
-    const value = this.masked(x, SCORE_BITS);
+    const value = this.factor(x);
     if (before === null) return { kind: "keys", value, filled: value.rows, range };
     const { value: earlier, filled } = keysOf(before);
     if (earlier.scale !== value.scale) throw new PlanError("what is remembered must keep its scale from turn to turn");
@@ -175,7 +210,7 @@ export class Compiler implements Ops<Handle> {
   scores(q: Handle, k: Handle, heads: Heads): Handle {
     const op = this.next(labelOf(q), "attention");
     const range = this.ranges.signed(op, "out");
-    const qm = this.masked(q, SCORE_BITS);
+    const qm = this.factor(q);
     const keys = k.kind === "keys" ? k : this.allKeys(k);
     const scale = qm.scale * keys.value.scale * Math.sqrt(qm.columns / heads.queries);
     const columns = keys.value.rows;
@@ -198,14 +233,17 @@ export class Compiler implements Ops<Handle> {
   subtractRowMax(s: Handle): Handle {
     this.next(null, "softmax");
     const x = this.counting(shareOf(s));
-    const all = this.masked(x, SCORE_BITS);
-    const max = rowMax(this.b, all);
-    const range: Range = [x.range[0] - x.range[1], 0];
+    const all = this.open(x.value, "exchange", this.scoreScale(x.range), magnitude(x.range));
+    // Any number near the maximum serves: e^x then lies within the plan's margin of its own range.
+    const unit = Math.log(this.plan.margin) / 2;
+    const coarse = this.shifted(all, Math.min(all.scale, 2 ** Math.ceil(-Math.log2(unit))));
+    const max = rowMax(this.b, coarse);
+    const range: Range = [x.range[0] - x.range[1], 2 / coarse.scale];
     const out = this.b.value("scores", all.rows, all.columns, all.scale, magnitude(range), "share");
     const variables = [lifted(all), lifted(max, all.columns)];
     const monomials = [
       { coefficient: 1, degrees: [1, 0] },
-      { coefficient: -1, degrees: [0, 1] },
+      { coefficient: -all.scale / max.scale, degrees: [0, 1] },
     ];
     polynomial(this.b, variables, monomials, 0, out);
     return { ...x, value: out, range, behind: "known" };
@@ -235,10 +273,14 @@ export class Compiler implements Ops<Handle> {
     const range = this.ranges.signed(op, "out");
     const source = x.kind === "linear" ? this.emit(x) : shareOf(x).value;
     const reach = reachOf(name, rangeOf(x));
-    const inputScale = this.target(reach, FOURIER_BITS, 14);
+    const exponential = name === "exp/4";
+    const inputScale = exponential
+      ? Math.max(this.target(reach, FOURIER_BITS, 14), 2 ** (SCORE_UNIT_BITS + this.finer))
+      : this.target(reach, FOURIER_BITS + this.finer, 14 + this.finer);
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
-    const fit = seriesOf(name, reach, opened.scale);
-    const scale = 2 ** FOURIER_OUT_BITS;
+    const root = rootOf(name, reach);
+    const fit = seriesOf(name, reach, opened.scale, root);
+    const scale = 2 ** (FOURIER_OUT_BITS + this.finer);
     const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     this.b.add(
       {
@@ -254,7 +296,7 @@ export class Compiler implements Ops<Handle> {
       },
       series,
     );
-    if (fit.slope === 0) return this.following(x, series, range, false);
+    if (fit.slope === 0) return this.following(x, this.power(series, root, range), range, false);
     // The linear part comes from the same opened value, lifted: the input may stay in its narrow ring.
     const out = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     const monomials = [{ coefficient: constant((fit.slope * scale) / opened.scale), degrees: [1] }];
@@ -264,6 +306,17 @@ export class Compiler implements Ops<Handle> {
       out,
     );
     return this.following(x, out, range, false);
+  }
+
+  /** x^root, four at a time: each an opening and a local polynomial. */
+  private power(x: Value, root: number, range: Range): Value {
+    let current = x;
+    for (let left = root; left > 1; left /= 4) {
+      const opened = this.open(current, "exchange", 2 ** (POWER_BITS / 4), magnitude(range));
+      current = this.b.value(x.name, x.rows, x.columns, opened.scale ** 4, magnitude(range), "share");
+      polynomial(this.b, [lifted(opened)], [{ coefficient: 1, degrees: [4] }], 0, current);
+    }
+    return current;
   }
 
   relu(given: Handle): Handle {
@@ -294,16 +347,20 @@ export class Compiler implements Ops<Handle> {
     // Σe before e is rounded; per query and head.
     const total = this.b.value("sum", queries, heads.queries, weights.scale, range[1], "share");
     this.b.add({ kind: "rowSum", x: weights.id, heads: heads.queries }, total);
-    const opened = this.open(weights, "exchange", 2 ** Math.ceil(Math.log2(2 ** 8 / sums[0])), magnitude(e.range));
+    // A causal row may have one key: its weight is the total.
+    const unit = e.causal === null ? sums[0] * 2 ** -WEIGHT_BITS : range[0] * 2 ** -CAUSAL_WEIGHT_BITS;
+    const scale = 2 ** Math.ceil(-Math.log2(unit));
+    const opened = this.open(this.relieved(weights, scale, magnitude(e.range)), "exchange", scale, magnitude(e.range));
     const { value: vm } = v.kind === "keys" ? v : this.allKeys(v);
     this.b.group = "attention";
     const sharing = heads.queries / heads.keys;
     const columns = vm.columns * sharing;
     const raw = this.b.value("mixed", queries, columns, opened.scale * vm.scale, reach, "share");
     this.b.add({ kind: "matmul", a: opened.id, b: vm.id, transposeB: false, heads: heads.queries, sharing }, raw);
-    const mixed = this.open(raw, "exchange", this.target([-reach, reach], MEAN_BITS, 20), reach);
+    const least = 2 ** Math.ceil(Math.log2(2 ** LEAST_MEAN_BITS / (range[0] * magnitude(out))));
+    const mixed = this.open(raw, "exchange", Math.max(this.target([-reach, reach], MEAN_BITS, 20), least), reach);
     this.b.group = "softmax";
-    const inverse = root(this.b, "reciprocal", total, range, null);
+    const inverse = root(this.b, "reciprocal", total, range, null, ROOT_BITS + this.finer);
     const result = this.b.value("attended", queries, columns, mixed.scale * inverse.scale, magnitude(out), "share");
     polynomial(
       this.b,
@@ -391,7 +448,7 @@ export class Compiler implements Ops<Handle> {
 
   private inputScale(ref: EmbeddingRef, range: Range): number {
     return ref.readers === "layers"
-      ? this.target(range, ACTIVATION_BITS, 12)
+      ? this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer)
       : this.target(range, STREAM_BITS, STREAM_CAP);
   }
 
@@ -497,7 +554,12 @@ export class Compiler implements Ops<Handle> {
     const [label, group] = [this.b.label, groupOf(x)];
     const held = once(() =>
       this.b.within(label, group, () =>
-        this.open(value, "toServer", this.target(x.range, ACTIVATION_BITS, 12), magnitude(x.range)),
+        this.open(
+          value,
+          "toServer",
+          this.target(x.range, ACTIVATION_BITS + this.finer, 12 + this.finer),
+          magnitude(x.range),
+        ),
       ),
     );
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
@@ -519,6 +581,19 @@ export class Compiler implements Ops<Handle> {
     return this.open(value, "exchange", scale, magnitude(range));
   }
 
+  /** A query or key, opened for products that become scores. */
+  private factor(x: Handle): Value {
+    const range = rangeOf(x);
+    return this.masked(
+      x,
+      Math.max(SCORE_BITS, Math.ceil(2 * Math.log2(magnitude(range))) + FACTOR_UNIT_BITS + this.finer),
+    );
+  }
+
+  private scoreScale(range: Range): number {
+    return Math.max(this.target(range, SCORE_BITS, 12), 2 ** (SCORE_UNIT_BITS + this.finer));
+  }
+
   private mask(): Value {
     this.maskValue ??= this.b.add(
       { kind: "input", source: "mask", after: null },
@@ -533,14 +608,24 @@ export class Compiler implements Ops<Handle> {
     const sum = this.emit({ ...x, range }, { centre: true });
     this.b.label = ref.name;
     this.b.group = "norm";
-    const centred = this.open(sum, "forward", this.target(range, ACTIVATION_BITS, 12), magnitude(range));
+    const centred = this.open(
+      sum,
+      "forward",
+      this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer),
+      magnitude(range),
+    );
     return this.scaled(centred, x.rows, ref, op);
   }
 
   /** An opened stream with as many bits as its norm's readers need: the fewer, the narrower the rings before it. */
   private coarse(x: Value, range: Range): Value {
-    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / this.target(range, NORM_BITS, STREAM_CAP))));
-    const out = this.b.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, magnitude(range), "masked");
+    return this.shifted(x, this.target(range, NORM_BITS + this.finer, STREAM_CAP));
+  }
+
+  /** A masked value at a scale of at most `scale`: a local shift. */
+  private shifted(x: Value, scale: number): Value {
+    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / scale)));
+    const out = this.b.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, x.bound / x.scale, "masked");
     return this.b.add({ kind: "shift", x: x.id, shift }, out);
   }
 
@@ -553,12 +638,21 @@ export class Compiler implements Ops<Handle> {
     const squares = this.b.value("variance", rows, 1, x.scale ** 2 * x.columns, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(x)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
-    const inverse = root(this.b, "inverseSqrt", squares, variance, mask);
+    const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
     const most = Math.sqrt(x.columns);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
     polynomial(this.b, [lifted(x), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
-    const held = this.open(out, "toServer", 2 ** 12, most);
+    const unit = 2 ** (NORM_OUT_BITS + this.finer);
+    const held = this.open(this.relieved(out, unit, most), "toServer", unit, most);
     return { kind: "rows", rows, columns: x.columns, norm: ref, held: () => held };
+  }
+
+  /** A share, opened narrow and lifted if its reader's ring is too wide for what comes before it. */
+  private relieved(x: Value, scale: number, most: number): Value {
+    if (!this.relief.has(everyLayers(x.name))) return x;
+    const narrow = this.open(x, "exchange", scale, most);
+    const wide = this.b.value(x.name, x.rows, x.columns, narrow.scale, most, "share");
+    return polynomial(this.b, [lifted(narrow)], [{ coefficient: 1, degrees: [1] }], 0, wide);
   }
 
   /**

@@ -62,18 +62,18 @@ const FIT_POINTS = 601;
 
 /**
  * f(x) ≈ constant + Σ a_k cos(2πkx/period) + b_k sin(2πkx/period) on [lo, hi] with few harmonics: consecutive ones, or odd
- * ones where half-wave symmetry helps. `parity` keeps only the half that can help an even or an odd function. The error
- * sought is 2^-12, more on ranges beyond ±8. (protocols.md, "Any smooth function on a bounded range in one opening".)
+ * ones where half-wave symmetry helps. `parity` keeps only the half that can help an even or an odd function.
+ * (protocols.md, "Any smooth function on a bounded range in one opening".)
  *
- * @throws PlanError when 64 harmonics do not come within ten times of it.
+ * @throws PlanError when 64 harmonics do not come within ten times of `tolerance`, the largest error sought.
  */
 export function fitFourier(
   f: (x: number) => number,
   range: readonly [number, number],
   period: number,
   parity: Parity,
+  tolerance: number,
 ): FourierFit {
-  const tolerance = 2 ** -12 * Math.max(1, (range[1] - range[0]) / 16);
   const points = Float64Array.from({ length: FIT_POINTS }, (_, i) => {
     const c = 0.5 - 0.5 * Math.cos((Math.PI * (i + 0.5)) / FIT_POINTS);
     return range[0] + (range[1] - range[0]) * c;

@@ -1,4 +1,5 @@
 import { fitRelative } from "./fit.ts";
+import type { Range } from "./plan.ts";
 import { PlanError } from "./steps.ts";
 
 export type RootKind = "reciprocal" | "inverseSqrt";
@@ -24,8 +25,16 @@ const step = { reciprocal: (t: number) => t * (2 - t), inverseSqrt: (t: number) 
 export const OVERSHOOT = 1.7;
 /** Bits kept free above the largest intermediate: sign, overshoot, and one to spare. */
 const HEADROOM = 3;
-const MOST_STEPS = 16;
+const MOST_STEPS = 20;
 const GOOD = 2 ** -11;
+/** Beyond this relative error a plan is refused: an answer made with it would be wrong, not rough. */
+const MOST_ERROR = 2 ** -5;
+/** Bits after the point of y between the steps, the preferred first; fewer leave room for a wider range of x. */
+const Y_BITS = { reciprocal: [12, 10, 8, 7, 6, 5, 4], inverseSqrt: [10, 8, 7, 6, 5, 4] } as const;
+const LEAST_X_BITS = 10;
+const X_BITS = 22;
+/** What x may take where its range is wide. */
+const MOST_X_BITS = 32;
 
 /**
  * The cheapest plan (fewest flights) for x in [1/ratio, 1] whose relative error stays below 2^-11, else the most
@@ -49,28 +58,44 @@ const planned = new Map<string, RootPlan>();
 
 function searchPlan(kind: RootKind, ratio: number): RootPlan {
   if (!(ratio >= 1) || !Number.isFinite(ratio)) throw new PlanError(`${kind}: the range of its input includes zero`);
-  const top = Math.log2(exact[kind](1 / ratio));
-  const yBits = kind === "inverseSqrt" ? 10 : 12;
-  const stepBits = kind === "inverseSqrt" ? 1 + 3 * yBits : 2 * yBits;
-  const xBits = Math.min(22, Math.floor(63 - HEADROOM - top - stepBits));
-  if (xBits < 10) throw new PlanError(`${kind}: a range ratio of ${ratio.toFixed(0)} does not fit into 64 bits`);
-  const rounding = (kind === "inverseSqrt" ? 0.5 : 1) * ratio * 2 ** -xBits;
   let best: RootPlan | null = null;
+  for (const yBits of Y_BITS[kind]) {
+    for (const plan of plansFor(kind, ratio, yBits)) if (best === null || better(plan, best)) best = plan;
+    if (best !== null && best.error < GOOD) break;
+  }
+  if (best === null || best.error > MOST_ERROR)
+    throw new PlanError(`${kind}: a range ratio of ${ratio.toFixed(0)} does not fit into 64 bits`);
+  return best;
+}
+
+function* plansFor(kind: RootKind, ratio: number, yBits: number): Generator<RootPlan> {
+  const f = exact[kind];
+  const top = Math.log2(f(1 / ratio));
+  const stepBits = kind === "inverseSqrt" ? 1 + 3 * yBits : 2 * yBits;
+  const most = yBits === Y_BITS[kind][0] ? X_BITS : MOST_X_BITS;
+  const xBits = Math.min(most, Math.floor(63 - HEADROOM - top - stepBits));
+  if (xBits < LEAST_X_BITS) return;
+  const rounding = (kind === "inverseSqrt" ? 0.5 : 1) * ratio * 2 ** -xBits;
+  const units = samples(ratio).map((x) => 2 ** -yBits / f(x)); // y's rounding is a part of the root, the larger the smaller it is
   for (let degree = 4; degree >= 2; degree--) {
     const guessBits = Math.min(xBits, Math.floor((63 - HEADROOM - top - 8) / degree));
-    const guess = firstGuess(kind, ratio, degree, guessBits);
-    let [lo, hi] = [guess.lo, guess.hi];
-    for (let steps = 1; steps <= MOST_STEPS && lo > 0; steps++) {
-      [lo, hi] = [lo - 2 ** -yBits, hi + 2 ** -yBits];
-      const next = [step[kind](lo), step[kind](hi)];
-      [lo, hi] = [Math.min(...next), lo < 1 && hi > 1 ? 1 : Math.max(...next)];
-      const error = Math.max(1 - lo, hi - 1) + rounding;
-      const plan = { kind, coefficients: guess.coefficients, steps, xBits, guessBits, yBits, error };
-      if (best === null || better(plan, best)) best = plan;
+    let { coefficients, ratios } = firstGuess(kind, ratio, degree, guessBits);
+    for (let steps = 1; steps <= MOST_STEPS; steps++) {
+      ratios = ratios.map(([lo, hi], i) => {
+        const [from, to] = [lo - units[i], hi + units[i]];
+        const [a, b] = [step[kind](from), step[kind](to)];
+        return [Math.min(a, b), from < 1 && to > 1 ? 1 : Math.max(a, b)];
+      });
+      if (ratios.some(([lo]) => lo <= 0)) break;
+      const error = Math.max(...ratios.map(([lo, hi]) => Math.max(1 - lo, hi - 1))) + rounding;
+      yield { kind, coefficients, steps, xBits, guessBits, yBits, error };
     }
   }
-  if (best === null) throw new PlanError(`${kind}: no first guess converges over a range ratio of ${ratio.toFixed(0)}`);
-  return best;
+}
+
+/** Where a plan is judged: x from 1/ratio to 1, the same factor apart. */
+function samples(ratio: number): number[] {
+  return Array.from({ length: 401 }, (_, i) => ratio ** (i / 400 - 1));
 }
 
 function better(plan: RootPlan, than: RootPlan): boolean {
@@ -80,19 +105,19 @@ function better(plan: RootPlan, than: RootPlan): boolean {
   return plan.error < than.error;
 }
 
-/** A polynomial in x, rounded to guessBits, and the range of its ratio to the root; scaled down if it overshot. */
+/** A polynomial in x, rounded to guessBits, and its ratio to the root at each sample, at least and at most; scaled down if it overshot. */
 function firstGuess(kind: RootKind, ratio: number, degree: number, guessBits: number) {
   const f = exact[kind];
   const fit = fitRelative(f, 1 / ratio, 1, degree);
-  let [lo, hi] = [Number.POSITIVE_INFINITY, 0];
-  for (let i = 0; i <= 400; i++) {
-    const x = ratio ** (i / 400 - 1);
+  const ratios = samples(ratio).map((x): Range => {
     // x may be off by a unit either way.
-    for (const at of [x - 2 ** -guessBits, x, x + 2 ** -guessBits]) {
-      const t = fit.coefficients.reduceRight((sum, c) => sum * at + c, 0) / f(x);
-      [lo, hi] = [Math.min(lo, t), Math.max(hi, t)];
-    }
-  }
-  const scale = Math.min(1, OVERSHOOT / hi);
-  return { coefficients: fit.coefficients.map((c) => c * scale), lo: lo * scale, hi: hi * scale };
+    const at = [x - 2 ** -guessBits, x, x + 2 ** -guessBits];
+    const ts = at.map((x1) => fit.coefficients.reduceRight((sum, c) => sum * x1 + c, 0) / f(x));
+    return [Math.min(...ts), Math.max(...ts)];
+  });
+  const scale = Math.min(1, OVERSHOOT / Math.max(...ratios.map(([, hi]) => hi)));
+  return {
+    coefficients: fit.coefficients.map((c) => c * scale),
+    ratios: ratios.map(([lo, hi]): Range => [lo * scale, hi * scale]),
+  };
 }

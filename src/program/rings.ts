@@ -16,11 +16,7 @@ export function liftBits(value: Value): number {
 export function assignRings(values: readonly Value[], steps: readonly Step[]): void {
   const need = (id: number, bits: number) => {
     const value = values[id];
-    if (bits > 64) {
-      throw new RingOverflow(
-        `"${value.name}" needs a ring of ${bits} bits, 64 are there: narrow its range or lower the margin`,
-      );
-    }
+    if (bits > 64) throw new RingOverflow(value.name, bits);
     value.ring = Math.max(value.ring, bits);
   };
   for (const step of steps) {

@@ -4,17 +4,15 @@ import { OVERSHOOT, planRoot, type RootKind } from "./newton.ts";
 import type { Range } from "./plan.ts";
 import type { Monomial, Value, Variable } from "./steps.ts";
 
-/** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
-const ROOT_BITS = 13;
-
 /**
- * 1/x or 1/sqrt(x) for a share x known to lie in `range`: a masked value, opened and ready to be multiplied with.
+ * 1/x or 1/sqrt(x) for a share x known to lie in `range`: a masked value, opened and ready to be multiplied with, with so many
+ * `bits` after the point where its smallest value is about 1.
  *
  * x is opened once; the first guess and every Newton step are local polynomials of opened values, each followed by one
  * opening: 2 + steps flights in all. With `mask` (1 for the text's rows, 0 beyond) the result is zero on padded rows: the
  * factor rides in the last step for free. (protocols.md, "Reciprocal, inverse square root".)
  */
-export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: Value | null): Value {
+export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: Value | null, bits: number): Value {
   const [lo, hi] = range;
   const plan = planRoot(kind, hi / lo);
   const atTop = kind === "reciprocal" ? 1 / hi : 1 / Math.sqrt(hi);
@@ -47,7 +45,7 @@ export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: V
     ];
     current = polynomial(b, variables, monomials, 0, y(scale));
   }
-  const result = b.open(current, "exchange", 2 ** ROOT_BITS, largest);
+  const result = b.open(current, "exchange", 2 ** bits, largest);
   // The normalisation moves into the scale: the opened integers now stand for the root of x itself.
   return rescaled(result, result.scale / atTop);
 }

@@ -25,21 +25,45 @@ export function reachOf(name: SmoothName, range: Range): Range {
   return FORMS[name].reach(range);
 }
 
+/** The widest range in which a series of e^x has few harmonics. */
+const WIDEST_EXPONENT = 32;
+
 /**
- * The series of a function on `reach` whose period is a power of two of integers at `scale`.
+ * The root, a power of four, of a function that a series is made of: 1 but for exponentials of a wide range. Its power is
+ * taken afterwards, four at a time.
+ */
+export function rootOf(name: SmoothName, reach: Range): number {
+  let root = 1;
+  if (name === "exp/4") while ((reach[1] - reach[0]) / (4 * root) > WIDEST_EXPONENT) root *= 4;
+  return root;
+}
+
+/**
+ * The series of a function's `root`-th root on `reach` whose period is a power of two of integers at `scale`.
  * @throws PlanError when no series fits.
  */
-export function seriesOf(name: SmoothName, reach: Range, scale: number): Series {
-  const key = `${name}:${reach}:${scale}`;
+export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1): Series {
+  const key = `${name}:${reach}:${scale}:${root}`;
   let series = fitted.get(key);
   if (series === undefined) {
     const { slope, parity, slack } = FORMS[name];
     const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * slack * scale));
-    const f = smoothFunctions[name];
-    series = { ...fitFourier((t) => f(t) - slope * t, reach, 2 ** periodBits / scale, parity), slope, periodBits };
+    // The root of an exponential is the same function at a part of its argument.
+    const f = (t: number) => smoothFunctions[name](t / root) - slope * t;
+    series = {
+      ...fitFourier(f, reach, 2 ** periodBits / scale, parity, toleranceOf(name, reach, root)),
+      slope,
+      periodBits,
+    };
     fitted.set(key, series);
   }
   return series;
+}
+
+/** The error sought of a series: 2^-12, more on ranges beyond ±8, less for what is raised to a power. */
+function toleranceOf(name: SmoothName, reach: Range, root: number): number {
+  const width = (reach[1] - reach[0]) / (name === "exp/4" ? 4 * root : 1);
+  return (2 ** -12 * Math.max(1, width / 16)) / Math.sqrt(root);
 }
 
 function symmetric(range: Range): Range {

@@ -72,7 +72,7 @@ export interface Rotation {
 }
 export const ROTATION_BITS = 40;
 /** Bits after the point of a rotation's cosines and sines. */
-export const ROTATION_SCALE_BITS = 10;
+export const ROTATION_SCALE_BITS = 12;
 
 /** public part a - secret part: native x = x̂ - r; lifted x = a - r + εβ (truncate.ts); bit b = c + eρ (compare.ts). */
 export type VariableKind = "native" | "lifted" | "bit";
@@ -244,4 +244,12 @@ export class PlanError extends Error {
 }
 
 /** A value needs a ring wider than 64 bits at this precision; with fewer bits after the point it may fit. */
-export class RingOverflow extends PlanError {}
+export class RingOverflow extends PlanError {
+  /** Of the value that does not fit. */
+  readonly value: string;
+
+  constructor(value: string, bits: number) {
+    super(`"${value}" needs a ring of ${bits} bits, 64 are there: narrow its range or lower the margin`);
+    this.value = value;
+  }
+}

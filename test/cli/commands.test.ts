@@ -91,6 +91,18 @@ describe("results", () => {
     expect(bad.label).toBe("negative");
   });
 
+  it("demo --generate tells a story, token for token that of the clear", async () => {
+    const { code, out } = await mpcformer("demo", "--generate", "One day, a girl", "--max-tokens", "16", "--json");
+    expect(code).toBe(0);
+    const result = JSON.parse(out);
+    expect(result).toMatchObject({ prompt: "One day, a girl", tokens: 16, equal_tokens: 16 });
+    expect(result.text).toMatch(/^[\w ,.'"!?\n]+$/);
+    expect(result.seen.by_server).toMatch(/^[0-9a-f]{48}$/);
+    const shown = await mpcformer("demo", "--generate", "--max-tokens", "4");
+    expect(shown.out).toMatch(/^Once upon a time, there was a little /);
+    expect(shown.out).toContain("4 of 4 tokens are those of the same model in the clear");
+  });
+
   it("serves a folder, single texts and pairs, and evaluates it under MPC", async () => {
     const data = join(dir, "pairs.tsv");
     const rows = ["the film is slow\tits ending is surprising\t0", "prices rose\tthe music was bad\t1"];
@@ -127,7 +139,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     [
       "no such model",
       ["plan", "/no/such/folder", "--length", "16"],
-      /no such model: give a Hugging Face folder, demo, or one of/,
+      /no such model: give a Hugging Face folder, or one of demo, storyteller, bert-tiny/,
     ],
     ["no length", ["plan", "bert-tiny"], /required option '--length <n>'/],
     ["a length that is none", ["plan", "bert-tiny", "--length", "x"], /--length takes a whole number from 1/],
@@ -139,6 +151,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ],
     ["an unknown command", ["dance"], /unknown command 'dance'/],
     ["an empty text", ["demo", ""], /empty/],
+    ["a length that is no number", ["demo", "--generate", "--max-tokens", "x"], /--max-tokens/],
     ["no such file", ["evaluate", "demo", "--data", "/no/such/file"], /cannot read/],
     ["nobody listening", ["infer", "SECRET", "--server", "127.0.0.1:1"], /no server listens at 127.0.0.1:1/],
     ["no address", ["infer", "SECRET", "--server", "here"], /is no address: write host:port/],

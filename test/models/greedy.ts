@@ -1,12 +1,9 @@
 /** Greedy continuations by the float reference. */
 
+import { largest } from "../../src/models/greedy.ts";
 import { turnsOf } from "../../src/models/model.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec, Weights } from "../../src/program/spec.ts";
-
-export function largest(logits: Float32Array): number {
-  return logits.reduce((best, x, i) => (x > logits[best] ? i : best), 0);
-}
 
 /** The logits of `turns` turns and the tokens chosen after them. */
 export function greedy(spec: ModelSpec, weights: Weights, ids: readonly number[], turns: number) {

@@ -2,12 +2,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomModel } from "../../src/models/catalog.ts";
 import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
+import { greedyTokens, largest } from "../../src/models/greedy.ts";
 import { convertLlama2c, llama2cModel, llama2cTokenizer, loadLlama2c } from "../../src/models/llama2c.ts";
 import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
+import { TextInput } from "../../src/parties/text.ts";
+import { IntegerWeights } from "../../src/parties/weights.ts";
 import type { ModelSpec, Weights } from "../../src/program/spec.ts";
+import { runClear } from "../../src/protocols/clear.ts";
+import { Ring } from "../../src/ring/ring.ts";
 import { greedy } from "./greedy.ts";
 
 const STORIES = new URL("../../../shared/data/models/stories260K", import.meta.url).pathname;
@@ -194,6 +200,25 @@ describe.skipIf(!existsSync(MODEL))("stories260K (needs ../shared/data)", () => 
     const { spec, weights, tokenizer } = await loadModel(folder);
     const { next } = greedy(spec, weights, tokenizer.encode("Once upon a time").ids, 40);
     expect(STORY.startsWith(tokenizer.decode(next).slice(0, STORY.length))).toBe(true);
+  });
+
+  it("goes on for 200 tokens in fixed point as in floats", async () => {
+    const { spec, weights, tokenizer } = await loadLlama2c(MODEL, TOKENIZER);
+    const prompt = tokenizer.encode("Once upon a time");
+    const told = greedyTokens(spec, weights, prompt, 200);
+    const other = tokenizer.encode("One day, a boy named Tim found a big box in the park. He was very happy.");
+    const ids = [...prompt.ids, ...told];
+    const plan = calibrate(spec, weights, [{ ids, types: ids.map(() => 0) }, other]);
+    const program = compile(spec, plan, { length: 8, turns: 200, scoring: false, temperature: 0 });
+    const ring = await Ring.create();
+    const integers = await new IntegerWeights(ring).for(program, async () => weights);
+    const said: number[] = [];
+    runClear(ring, program, integers, new TextInput(ring, program, spec, prompt, null), (logits) => {
+      said.push(largest(Float32Array.from(logits)));
+      return said[said.length - 1];
+    });
+    expect(said).toEqual(told.slice(0, said.length));
+    expect(said).toHaveLength(199);
   });
 
   it("encodes texts as llama2.c does", async () => {

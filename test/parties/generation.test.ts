@@ -102,6 +102,56 @@ describe("a decoder under MPC", () => {
     run.close();
   });
 
+  it("samples tokens under MPC as a softmax with a temperature does", async () => {
+    const [turns, runs, temperature] = [24, 12, 1.5];
+    const decoder = {
+      ...FAMILIES.llama,
+      answer: "label",
+      embedding: "public",
+      vocabulary: 12,
+      labels: 12,
+      layers: 1,
+    } as const;
+    const louder = (name: string, data: Float32Array) => (name === "head.weight" ? data.map((x) => 25 * x) : data);
+    const shape = { ...oneTurn(4), turns, temperature };
+    const h = await harness(decoder, shape, undefined, undefined, louder);
+    const text = randomText(h.spec, 4, 2);
+    // Every run goes on with the same tokens, so that each turn's distribution is known.
+    const forced = (turn: number) => (5 * turn) % 12;
+    const counts = Array.from({ length: 12 }, () => 0);
+    for (let i = 0; i < runs; i++) {
+      let turn = 0;
+      const { run } = await h.secure(text, undefined, undefined, ([token]) => {
+        counts[token]++;
+        return forced(turn++);
+      });
+      run.close();
+    }
+    let at = 0;
+    const expected = counts.map(() => 0);
+    for (const { data } of turnsOf(new FloatOps(h.weights, text, 4, { choose: () => forced(at++) }), h.spec)) {
+      const powers = [...data].map((x) => Math.exp(x / temperature));
+      const all = powers.reduce((a, b) => a + b);
+      powers.forEach((p, k) => {
+        expected[k] += (runs * p) / all;
+      });
+      if (at === turns - 2) break;
+    }
+    const total = counts.reduce((a, b) => a + b);
+    // The last turn's token is the run's answer, not a choice.
+    expect(total).toBe(runs * (turns - 1));
+    const scale = total / expected.reduce((a, b) => a + b);
+    const chi = counts.reduce((sum, c, k) => sum + (c - scale * expected[k]) ** 2 / (scale * expected[k]), 0);
+    console.log(
+      counts,
+      expected.map((x) => x.toFixed(1)),
+      chi,
+    );
+    // 11 degrees of freedom: above 50 once in two million runs.
+    expect(chi).toBeLessThan(50);
+    expect(Math.max(...expected) / Math.min(...expected)).toBeGreaterThan(2);
+  });
+
   it("tells the next token alone", async () => {
     const h = await harness(
       { ...FAMILIES.llama, answer: "label", embedding: "public" },

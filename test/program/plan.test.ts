@@ -8,6 +8,7 @@ import { planRoot } from "../../src/program/newton.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import { liftBits } from "../../src/program/rings.ts";
 import { inputsOf } from "../../src/program/schedule.ts";
+import { rootOf, seriesOf } from "../../src/program/series.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { oneTurn, type Program } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
@@ -74,7 +75,7 @@ describe("a compiled program", () => {
     expect(long.macs).toBeGreaterThan(1.5 * short.macs);
   });
 
-  it("gives up precision before it gives up", () => {
+  it("lifts what is read in a wide ring, and gives up precision, before it gives up", () => {
     const wide = (factor: number): Plan => ({
       ...plan,
       ranges: Object.fromEntries(
@@ -84,7 +85,10 @@ describe("a compiled program", () => {
         ]),
       ),
     });
-    expect(compile(TINY, wide(2 ** 10), oneTurn(16)).steps.length).toBe(program.steps.length);
+    const widened = compile(TINY, wide(2 ** 10), oneTurn(16));
+    // Four more steps in each of two layers at most: an opening and its lift, of the norm and of attention's weights.
+    expect(widened.steps.length).toBeLessThanOrEqual(program.steps.length + 8);
+    expect(Math.max(...widened.values.map((v) => v.ring))).toBeLessThanOrEqual(64);
     expect(() => compile(TINY, wide(2 ** 60), oneTurn(16))).toThrow(
       /needs a ring of \d+ bits, 64 are there|does not fit into 64 bits/,
     );
@@ -108,8 +112,36 @@ describe("roots", () => {
     expect(planRoot("inverseSqrt", ratio).error).toBeLessThan(ratio > 100 ? 0.002 : 2 ** -11);
   });
 
+  it.each([4e4, 1e6])("finds room for a ratio of %d", (ratio) => {
+    for (const kind of ["reciprocal", "inverseSqrt"] as const) expect(planRoot(kind, ratio).error).toBeLessThan(0.02);
+  });
+
+  it("refuses a ratio whose roots would be wrong", () => {
+    expect(() => planRoot("reciprocal", 1e8)).toThrow(/does not fit into 64 bits/);
+    expect(() => planRoot("inverseSqrt", 1e10)).toThrow(/does not fit into 64 bits/);
+  });
+
   it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY, -1])("refuses a ratio of %d", (ratio) => {
     expect(() => planRoot("reciprocal", ratio)).toThrow(/includes zero/);
+  });
+});
+
+describe("exponentials", () => {
+  it.each([20, 60, 200, 900])("have a series on a range of %d, and an error that stays small in the power", (width) => {
+    const reach = [-width, 0] as const;
+    const root = rootOf("exp/4", reach);
+    const { constant, cosines, sines, stride, periodBits } = seriesOf("exp/4", reach, 2 ** 10, root);
+    const period = 2 ** (periodBits - 10);
+    let worst = 0;
+    for (let x = -width; x <= 0; x += width / 997) {
+      let sum = constant;
+      cosines.forEach((c, k) => {
+        const angle = ((1 + stride * k) * 2 * Math.PI * x) / period;
+        sum += c * Math.cos(angle) + sines[k] * Math.sin(angle);
+      });
+      worst = Math.max(worst, Math.abs(sum ** (4 * root) - Math.exp(x)));
+    }
+    expect(worst).toBeLessThan(0.01);
   });
 });
 
@@ -120,7 +152,7 @@ describe("Fourier fits", () => {
     [28, 64],
   ])("GeLU on ±%d with period %d as accurately as published", (reach, period) => {
     const even = (x: number) => smoothFunctions.gelu(x) - x / 2;
-    const fit = fitFourier(even, [-reach, reach], period, "even");
+    const fit = fitFourier(even, [-reach, reach], period, "even", 2 ** -12 * Math.max(1, reach / 8));
     expect(fit.error).toBeLessThan(1e-3);
     expect(fit.cosines.length).toBeLessThanOrEqual(20);
     // The coefficients are the function: evaluated again, away from the fitted points.
@@ -134,6 +166,6 @@ describe("Fourier fits", () => {
   });
 
   it("refuses what no series of 64 harmonics reaches", () => {
-    expect(() => fitFourier((x) => Math.sign(x - 0.1), [-1, 1], 3, "none")).toThrow(/no Fourier series fits/);
+    expect(() => fitFourier((x) => Math.sign(x - 0.1), [-1, 1], 3, "none", 2 ** -12)).toThrow(/no Fourier series fits/);
   });
 });

@@ -4,7 +4,9 @@
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { oneTurn } from "../../src/program/steps.ts";
 import { protocolOf } from "../../src/protocols/all.ts";
+import type { Choose } from "../../src/protocols/clear.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { type Block, CLIENT_MASK, SERVER_MASK } from "../../src/protocols/protocol.ts";
 import { Prg } from "../../src/ring/prg.ts";
@@ -16,7 +18,7 @@ const Z = 6.5;
 type Views = Map<string, Uint8Array[]>;
 
 /** `broken`: a planted fault may also void the answer; the views count all the same. */
-async function collect(h: Harness, sessions: number, broken = false): Promise<Views> {
+async function collect(h: Harness, sessions: number, broken = false, choose?: Choose): Promise<Views> {
   const views: Views = new Map();
   const see = (key: string, bytes: Uint8Array, blocks: readonly Block[]) => {
     let at = 0;
@@ -43,7 +45,7 @@ async function collect(h: Harness, sessions: number, broken = false): Promise<Vi
       see(`offline ${step} from ${from}`, packed, from === "dealer" ? traffic.dealt! : [traffic.ahead!]);
     };
     try {
-      (await h.secure(text, witness, offline)).run.close();
+      (await h.secure(text, witness, offline, choose)).run.close();
     } catch (error) {
       if (!broken) throw error;
     }
@@ -112,6 +114,29 @@ describe("views", () => {
     const { key, z } = worst(views);
     expect(z, key).toBeLessThan(Z);
   });
+
+  it.each([
+    ["llama", { gelu: "exact", softmax: "exact", embedding: "private", keyHeads: 2, rotary: 10_000 }, 0],
+    ["gpt2", { gelu: "tanh", softmax: "2quad:5", embedding: "public", answer: "label" }, 0.7],
+  ] as const)(
+    "are uniform for a text and its continuation: %s, %j, temperature %d",
+    async (architecture, spec, temperature) => {
+      const decoder = {
+        ...spec,
+        architecture,
+        normFirst: true,
+        types: 1,
+        labels: 60,
+        labelNames: [],
+        problem: "generation",
+      } as const;
+      const h = await harness(decoder, { ...oneTurn(16), turns: 3, temperature });
+      const views = await collect(h, 10, false, () => 7);
+      expect(views.size).toBeGreaterThan(150);
+      const { key, z } = worst(views);
+      expect(z, key).toBeLessThan(Z);
+    },
+  );
 
   it("a mask four bits short is seen", async () => {
     const h = await harness({}, 16);

@@ -1,0 +1,32 @@
+/** What a decoder says in the clear: the reference for a private continuation. */
+import { FloatOps, type Matmul } from "../program/float.ts";
+import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { turnsOf } from "./model.ts";
+
+/** The likeliest token behind a text, and behind it again, `count` times, in floats. */
+export function greedyTokens(
+  spec: ModelSpec,
+  weights: Weights,
+  text: TokenizedText,
+  count: number,
+  matmul?: Matmul,
+): number[] {
+  const tokens: number[] = [];
+  const choose = (logits: Float32Array) => {
+    tokens.push(largest(logits));
+    return tokens[tokens.length - 1];
+  };
+  const ops = new FloatOps(weights, text, text.ids.length, { matmul, choose });
+  for (const { data, columns } of turnsOf(ops, spec)) {
+    if (tokens.length >= count - 1) {
+      if (count > 0) choose(data.subarray(data.length - columns));
+      break;
+    }
+  }
+  return tokens;
+}
+
+/** The index of the largest value. */
+export function largest(values: Float32Array): number {
+  return values.reduce((best, x, i) => (x > values[best] ? i : best), 0);
+}
