@@ -1,5 +1,6 @@
 /** Calibration: from texts to the plan that all parties compile with. */
-import { Compiler, everyLayers } from "../program/compile.ts";
+import { Compiler } from "../program/compile.ts";
+import { everyLayers } from "../program/emitter.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
 import type { Handle } from "../program/handles.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";

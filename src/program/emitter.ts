@@ -1,0 +1,315 @@
+/** From handles to steps: how pending sums, norms and residual streams become openings and linear steps. */
+import { Builder, constant } from "./builder.ts";
+import {
+  biasOf,
+  groupOf,
+  type Handle,
+  type LinearHandle,
+  type LinearPart,
+  type RowsHandle,
+  rangeOf,
+  type StreamHandle,
+  scaleFor,
+  shareOf,
+} from "./handles.ts";
+import type { EmbeddingRef, NormRef, Rotary } from "./ops.ts";
+import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
+import { lifted, polynomial, root } from "./roots.ts";
+import { isDecoder, type ModelSpec } from "./spec.ts";
+import type { OpenMode, Rotation, Shape, Value, WeightRef } from "./steps.ts";
+import { PlanError, ROTATION_BITS } from "./steps.ts";
+
+/** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
+const ACTIVATION_BITS = 15;
+/** A residual stream is summed over all layers, and may have few values far beyond the others. */
+const STREAM_BITS = 20;
+const STREAM_CAP = 20;
+const NORM_BITS = 14;
+const NORM_OUT_BITS = 12;
+/** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
+export const ROOT_BITS = 13;
+/** More bits for a decoder: which of two close tokens it takes decides all that follows. */
+const DECODER_BITS = 2;
+
+/** What a program gives up so that its rings have 64 bits or fewer. */
+export interface Fitting {
+  /** Bits of precision of every value. */
+  readonly slack: number;
+  /**
+   * Norms and weights of attention, as `everyLayers` names them, that are opened narrow and lifted: one more flight each,
+   * and their readers' rings ask nothing of what comes before.
+   */
+  readonly relief: ReadonlySet<string>;
+}
+
+/** The name of a value, without the number of its layer. */
+export function everyLayers(name: string): string {
+  return name.replace(/\d+/g, "*");
+}
+
+/** What a compiler of any model does between its operations. `turn` counts the turns so far. */
+export class Emitter {
+  protected readonly b = new Builder();
+  protected readonly ranges: PlannedRanges;
+  protected turn = -1;
+  private maskValue: Value | null = null;
+  protected readonly spec: ModelSpec;
+  protected readonly plan: Plan;
+  protected readonly shape: Shape;
+  /** Bits that every value gives up, and that a decoder's have more. */
+  private readonly slack: number;
+  protected readonly finer: number;
+  private readonly relief: ReadonlySet<string>;
+
+  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief }: Fitting) {
+    this.spec = spec;
+    this.plan = plan;
+    this.shape = shape;
+    this.slack = slack;
+    this.finer = isDecoder(spec) ? DECODER_BITS : 0;
+    this.relief = relief;
+    this.ranges = new PlannedRanges(plan);
+  }
+
+  /** Rows of this turn: the padded text's, then one token's. */
+  protected get turnRows(): number {
+    return this.turn === 0 ? this.shape.length : 1;
+  }
+
+  /** Positions of all turns together. */
+  protected get positions(): number {
+    return this.shape.length + this.shape.turns - 1;
+  }
+
+  protected pending(
+    parts: readonly LinearPart[],
+    rows: number,
+    columns: number,
+    name: string,
+    range: Range,
+  ): LinearHandle {
+    return { kind: "linear", rows, columns, parts, name, rowsMasked: false, rotary: null, range, memo: null };
+  }
+
+  protected inputScale(ref: EmbeddingRef, range: Range): number {
+    return ref.readers === "layers"
+      ? this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer)
+      : this.target(range, STREAM_BITS, STREAM_CAP);
+  }
+
+  /** What a model's layers begin with: rows, or a residual stream. */
+  protected begun(ref: EmbeddingRef, range: Range, value: () => Value): Handle {
+    const shape = { rows: this.turnRows, columns: ref.width };
+    if (ref.readers === "layers") return { kind: "rows", ...shape, norm: null, held: value };
+    return { kind: "stream", ...shape, range, centred: ref.readers === "centred stream", opened: value };
+  }
+
+  /**
+   * A layer's result on top of a residual stream: the stream's opened value is lifted, so that its own ring stays narrow,
+   * and the sum is opened for its readers.
+   */
+  protected flowOn(branch: LinearHandle, stream: StreamHandle, op: number): StreamHandle {
+    const { centred, rows, columns } = stream;
+    const range = this.ranges.signed(op, centred ? "centred" : "out");
+    const { label, group } = this.b;
+    const opened = once(() => {
+      const before = stream.opened();
+      const y = this.emit(branch, { centre: centred, unit: before.scale });
+      return this.b.within(label, group, () => {
+        const sum = this.b.value(branch.name, rows, columns, y.scale, magnitude(range), "share");
+        const monomials = [{ coefficient: constant(y.scale / before.scale), degrees: [1] }];
+        const addends = [{ x: y.id, coefficient: 1, repeat: 1 }];
+        const variables = [lifted(before)];
+        this.b.add({ kind: "polynomial", variables, monomials, addends, constant: 0, rowSum: false }, sum);
+        return this.open(sum, "exchange", this.target(range, STREAM_BITS, STREAM_CAP), magnitude(range));
+      });
+    });
+    return { kind: "stream", rows, columns, range, centred, opened };
+  }
+
+  protected oneRow(rows: RowsHandle, index: number): RowsHandle {
+    return { ...rows, rows: 1, held: this.rowOf(rows.held, index) };
+  }
+
+  /** One row of a value, cut when it is first read. */
+  protected rowOf(all: () => Value, index: number): () => Value {
+    const { label, group } = this.b;
+    return once(() => {
+      const from = all();
+      return this.b.within(label, group, () => {
+        const row = this.b.value(
+          `${from.name}[${index}]`,
+          1,
+          from.columns,
+          from.scale,
+          from.bound / from.scale,
+          from.form,
+        );
+        return this.b.add({ kind: "slice", x: from.id, row: index, column: 0 }, row);
+      });
+    });
+  }
+
+  /** A handle as rows for a linear layer; shares are opened to the server. */
+  protected rows(x: Handle): RowsHandle {
+    if (x.kind === "rows") return x;
+    if (x.kind === "linear")
+      throw new PlanError("a linear layer directly on a linear layer: multiply their weights first");
+    const { value } = shareOf(x);
+    const [label, group] = [this.b.label, groupOf(x)];
+    const held = once(() =>
+      this.b.within(label, group, () =>
+        this.open(
+          value,
+          "toServer",
+          this.target(x.range, ACTIVATION_BITS + this.finer, 12 + this.finer),
+          magnitude(x.range),
+        ),
+      ),
+    );
+    return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
+  }
+
+  protected target(range: Range, bits: number, cap: number): number {
+    return scaleFor(range, bits - this.slack, cap);
+  }
+
+  protected open(x: Value, mode: OpenMode, scale: number, size: number): Value {
+    return this.b.open(x, mode, scale, size);
+  }
+
+  /** A handle's value, masked and known to both parties, with `bits` significant bits. */
+  protected masked(x: Handle, bits: number, cap = 12): Value {
+    const scale = this.target(rangeOf(x), bits, cap);
+    if (x.kind === "linear") return this.open(this.emit(x), "forward", scale, magnitude(x.range));
+    const { value, range } = shareOf(x);
+    return this.open(value, "exchange", scale, magnitude(range));
+  }
+
+  protected mask(): Value {
+    this.maskValue ??= this.b.add(
+      { kind: "input", source: "mask", after: null },
+      this.b.value("mask", this.shape.length, 1, 1, 1, "masked"),
+    );
+    return this.maskValue;
+  }
+
+  /** (x - mean) / sqrt(variance + epsilon), zero on padded rows; gain and bias wait for the next linear layer. */
+  protected normalise(x: LinearHandle, ref: NormRef, op: number): RowsHandle {
+    const range = this.ranges.signed(op, "centred");
+    const sum = this.emit({ ...x, range }, { centre: true });
+    this.b.label = ref.name;
+    this.b.group = "norm";
+    const centred = this.open(
+      sum,
+      "forward",
+      this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer),
+      magnitude(range),
+    );
+    return this.scaled(centred, x.rows, ref, op);
+  }
+
+  /** An opened stream with as many bits as its norm's readers need: the fewer, the narrower the rings before it. */
+  protected coarse(x: Value, range: Range): Value {
+    return this.shifted(x, this.target(range, NORM_BITS + this.finer, STREAM_CAP));
+  }
+
+  /** A masked value at a scale of at most `scale`: a local shift. */
+  protected shifted(x: Value, scale: number): Value {
+    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / scale)));
+    const out = this.b.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, x.bound / x.scale, "masked");
+    return this.b.add({ kind: "shift", x: x.id, shift }, out);
+  }
+
+  /** An opened value over the root of its rows' mean squares, opened to the server. */
+  protected scaled(x: Value, rows: number, ref: NormRef, op: number): RowsHandle {
+    const variance = this.ranges.positive(op, "variance");
+    const mask = rows === this.shape.length && rows > 1 ? this.mask() : null;
+    this.b.label = ref.name;
+    this.b.group = "norm";
+    const squares = this.b.value("variance", rows, 1, x.scale ** 2 * x.columns, variance[1], "share");
+    const epsilon = constant(ref.epsilon * squares.scale);
+    polynomial(this.b, [lifted(x)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
+    const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
+    const most = Math.sqrt(x.columns);
+    const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
+    polynomial(this.b, [lifted(x), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
+    const unit = 2 ** (NORM_OUT_BITS + this.finer);
+    const held = this.open(this.relieved(out, unit, most), "toServer", unit, most);
+    return { kind: "rows", rows, columns: x.columns, norm: ref, held: () => held };
+  }
+
+  /** A share, opened narrow and lifted if its reader's ring is too wide for what comes before it. */
+  protected relieved(x: Value, scale: number, most: number): Value {
+    if (!this.relief.has(everyLayers(x.name))) return x;
+    const narrow = this.open(x, "exchange", scale, most);
+    const wide = this.b.value(x.name, x.rows, x.columns, narrow.scale, most, "share");
+    return polynomial(this.b, [lifted(narrow)], [{ coefficient: 1, degrees: [1] }], 0, wide);
+  }
+
+  /**
+   * Emits a pending sum: all terms at one scale, biases merged, the mean removed if asked. With `unit` the result's scale is
+   * that scale times a power of two.
+   */
+  protected emit(x: LinearHandle, { centre = false, unit }: { centre?: boolean; unit?: number } = {}): Value {
+    const plain = !centre && unit === undefined;
+    if (x.memo !== null && plain) return x.memo;
+    const dense = x.parts.find((p) => p.kind === "dense" || p.kind === "table");
+    if (dense === undefined) throw new PlanError("a sum without a linear layer");
+    const exponent = (this.plan.exponents[x.name] ?? DEFAULT_EXPONENT) - Math.min(this.slack, 4);
+    const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
+    const widest = inner.scale * 2 ** exponent;
+    const factor = centre ? x.columns : 1;
+    const scale = unit === undefined ? widest : (unit * 2 ** Math.floor(Math.log2((widest * factor) / unit))) / factor;
+    const terms = x.parts.flatMap((part) => this.terms(part, x, scale));
+    const bias = biasOf(x.parts, scale);
+    if (x.rowsMasked && bias !== null) {
+      terms.push(this.b.term(this.mask(), { kind: "outer", bias }, 1, x.columns));
+    }
+    const shape = { rows: x.rows, columns: x.columns, scale, magnitude: magnitude(x.range) };
+    const group = dense.kind === "table" ? "embedding" : "linear";
+    const rotate = x.rotary === null ? null : this.rotation(x.rotary, x.rows, x.columns);
+    const out = this.b.within(x.name, group, () =>
+      this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, { centre, rotate }),
+    );
+    if (plain) x.memo = out;
+    return out;
+  }
+
+  /** The angles of this turn's last `rows` rows. */
+  protected rotation({ heads, theta }: Rotary, rows: number, columns: number): Rotation {
+    const half = columns / heads / 2;
+    const position = this.shape.length + this.turn - rows;
+    const frequencies = Array.from({ length: half }, (_, j) =>
+      Math.round((theta ** (-j / half) / (2 * Math.PI)) * 2 ** ROTATION_BITS),
+    );
+    return { heads, position, frequencies };
+  }
+
+  protected terms(part: LinearPart, x: LinearHandle, scale: number) {
+    if (part.kind === "positions") return [];
+    if (part.kind === "table") {
+      const weight: WeightRef = { kind: "table", name: part.name, scale };
+      return [this.b.term(part.x, weight, part.rows, x.columns)];
+    }
+    const held = part.x.held();
+    const own = scale / held.scale;
+    if (part.kind === "dense") {
+      const weight: WeightRef = { kind: "dense", name: part.ref.name, gain: part.x.norm?.name ?? null, scale: own };
+      return [this.b.term(held, weight, part.ref.inputs, part.ref.outputs)];
+    }
+    const norm = part.x.norm;
+    const weight: WeightRef =
+      norm === null ? { kind: "identity", factor: constant(own) } : { kind: "diagonal", name: norm.name, scale: own };
+    return [this.b.term(held, weight, 1, x.columns)];
+  }
+}
+
+/** Emits at its first call, and returns the same value ever after. */
+export function once(emit: () => Value): () => Value {
+  let memo: Value | null = null;
+  return () => {
+    memo ??= emit();
+    return memo;
+  };
+}
