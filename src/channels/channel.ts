@@ -1,13 +1,19 @@
 /**
- * Framed messages between two parties, in order, counted. The same framing runs over every wire: 16 bytes of header
- * (payload length, phase, step, sequence number of the direction), then the payload.
+ * Framed messages between two parties, in order, counted. The same framing runs over every wire:
  *
- * A receiver says which frame it expects before memory is taken for it; anything else ends the channel.
+ *   payload length 4 | phase 1 | direction 1 | zero 2 | step 4 | sequence number 4 | session 8 | tag 16 | payload
+ *
+ * A receiver says which frame it expects before memory is taken for it; anything else ends the channel: another session's
+ * frame, one of the other direction, out of turn, or altered on its way (tag.ts).
  */
+import { FrameTags, NO_KEY, type Side, TAG_BYTES } from "./tag.ts";
 
 export type Phase = "control" | "setup" | "offline" | "online";
 const PHASES: readonly Phase[] = ["control", "setup", "offline", "online"];
-export const HEADER_BYTES = 16;
+const FIELD_BYTES = 24;
+export const HEADER_BYTES = FIELD_BYTES + TAG_BYTES;
+const SESSION_AT = 16;
+const SESSION_BYTES = 8;
 const JSON_LIMIT = 1 << 16;
 const MAX_PAYLOAD = 2 ** 31;
 
@@ -37,8 +43,19 @@ export interface ChannelOptions {
   readonly peer: string;
   /** Silence, in milliseconds, after which a waiting receiver gives the peer up. */
   readonly deadlineMs: number;
+  readonly side: Side;
+  /** Of frames' tags; none on connections that nobody protects. */
+  readonly key?: Uint8Array;
+  /** Fingerprints of both ends' keys; none without TLS. */
+  readonly identities?: Identities;
   /** What this end sends takes as long as over this network; absent: as it comes. */
   readonly link?: Link;
+}
+
+/** Fingerprints of the keys that both ends have proved to hold. */
+export interface Identities {
+  readonly own: string;
+  readonly peer: string;
 }
 
 /** A network between two machines, one way (shaped.ts). */
@@ -76,6 +93,9 @@ export class Channel {
   private payloadFilled = 0;
   private sentSequence = 0;
   private receivedSequence = 0;
+  private readonly sentTags: FrameTags;
+  private readonly receivedTags: FrameTags;
+  private session = new Uint8Array(SESSION_BYTES);
   private expected: Expectation | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private failure: Error | null = null;
@@ -86,6 +106,22 @@ export class Channel {
   constructor(wire: Wire, options: ChannelOptions) {
     this.wire = wire;
     this.options = options;
+    const key = options.key ?? NO_KEY;
+    this.sentTags = new FrameTags(key, options.side);
+    this.receivedTags = new FrameTags(key, other(options.side));
+  }
+
+  /** Fingerprints of both ends' keys; empty without TLS. */
+  get identities(): Identities {
+    return this.options.identities ?? { own: "", peer: "" };
+  }
+
+  /**
+   * From here on frames of both directions belong to this session: its first 8 bytes are in their headers. Both ends call it
+   * between the same two frames.
+   */
+  bind(session: Uint8Array): void {
+    this.session = session.slice(0, SESSION_BYTES);
   }
 
   /** One-way latencies of the online phase so far: frames of both directions with one step number are one flight. */
@@ -105,8 +141,11 @@ export class Channel {
     const view = new DataView(header.buffer);
     view.setUint32(0, length, true);
     view.setUint8(4, PHASES.indexOf(phase));
+    view.setUint8(5, directionOf(this.options.side));
     view.setUint32(8, step, true);
     view.setUint32(12, this.sentSequence++, true);
+    header.set(this.session, SESSION_AT);
+    header.set(this.sentTags.next([header.subarray(0, FIELD_BYTES), ...parts]), FIELD_BYTES);
     this.count(this.sent[phase], phase, step, length);
     await this.wire.write([header, ...parts]);
   }
@@ -131,6 +170,12 @@ export class Channel {
     } catch {
       throw this.fail(`the ${this.options.peer} sent a control message that is not JSON: is it this program?`);
     }
+  }
+
+  /** Tells the peer why, in one line, and ends the connection. */
+  async refuse(why: string): Promise<void> {
+    await this.sendJson(0, { error: why }).catch(() => {});
+    this.close();
   }
 
   /** Ends the connection: whoever waits gets `reason`. */
@@ -197,8 +242,11 @@ export class Channel {
     const phase = PHASES[view.getUint8(4)];
     const [step, sequence] = [view.getUint32(8, true), view.getUint32(12, true)];
     const fits = expected.exact ? length === expected.length : length <= expected.length;
+    const ours = view.getUint8(5) === directionOf(other(this.options.side)) && view.getUint16(6) === 0;
+    const session = this.session.every((byte, i) => byte === this.header[SESSION_AT + i]);
     const refusal = phase === "control" && expected.phase !== "control" && length <= JSON_LIMIT;
-    if (refusal && sequence === this.receivedSequence) {
+    // A peer that gave up before a session began may not know of it yet.
+    if (refusal && ours && sequence === this.receivedSequence) {
       // The peer gave up in the middle and says why.
       this.expected = {
         ...expected,
@@ -208,7 +256,14 @@ export class Channel {
         exact: true,
         resolve: (p) => this.refused(p, expected),
       };
-    } else if (phase !== expected.phase || step !== expected.step || sequence !== this.receivedSequence || !fits) {
+    } else if (
+      phase !== expected.phase ||
+      step !== expected.step ||
+      sequence !== this.receivedSequence ||
+      !fits ||
+      !ours ||
+      !session
+    ) {
       this.fail(`the ${this.options.peer} sent another message than the protocol has here: are both the same release?`);
       return false;
     }
@@ -231,6 +286,11 @@ export class Channel {
   }
 
   private deliver(payload: Uint8Array): void {
+    const tag = this.receivedTags.next([this.header.subarray(0, FIELD_BYTES), payload]);
+    if (tag.some((byte, i) => byte !== this.header[FIELD_BYTES + i])) {
+      this.fail(`what the ${this.options.peer} sent was altered on its way: ask again, over TLS`);
+      return;
+    }
     const { resolve } = this.expected!;
     this.expected = null;
     this.payload = null;
@@ -278,4 +338,12 @@ export class Channel {
     waiting?.reject(reason);
     return reason;
   }
+}
+
+function other(side: Side): Side {
+  return side === "opener" ? "listener" : "opener";
+}
+
+function directionOf(from: Side): number {
+  return from === "opener" ? 1 : 2;
 }

@@ -17,7 +17,7 @@ export function memoryPair(deadlineMs = 60_000): [Channel, Channel] {
       queueMicrotask(() => ends[peer].disconnected());
     },
   });
-  const options = (peer: string): ChannelOptions => ({ peer, deadlineMs });
-  ends.push(new Channel(end(1), options("peer")), new Channel(end(0), options("peer")));
+  const options = (side: ChannelOptions["side"]): ChannelOptions => ({ peer: "peer", deadlineMs, side });
+  ends.push(new Channel(end(1), options("opener")), new Channel(end(0), options("listener")));
   return [ends[0], ends[1]];
 }

@@ -1,6 +1,29 @@
+import { X509Certificate } from "node:crypto";
 import { connect, createServer, type Socket } from "node:net";
-import { Channel, ChannelError, type ChannelOptions, type Wire } from "./channel.ts";
+import {
+  connect as connectTls,
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+} from "node:tls";
+import { Channel, ChannelError, type ChannelOptions, type Identities, type Wire } from "./channel.ts";
+import { fingerprintOf, type Identity } from "./identity.ts";
 import { shaped } from "./shaped.ts";
+
+/** TLS 1.3 between parties that know each other by their keys' fingerprints. */
+export interface Security {
+  readonly identity: Identity;
+  /** Whether a peer of this fingerprint may go on. */
+  readonly trusts: (fingerprint: string) => boolean;
+}
+
+/** What an end of a connection is given; `side` and keys come from how it was made. */
+export interface TcpOptions extends Pick<ChannelOptions, "peer" | "deadlineMs" | "link"> {
+  /** Absent: plain TCP, for loopback and tunnels. */
+  readonly security?: Security;
+}
+
+const EXPORTER = "EXPORTER-mpcformer-frames";
 
 function channelOf(socket: Socket, options: ChannelOptions): Channel {
   const wire: Wire = {
@@ -28,45 +51,110 @@ function channelOf(socket: Socket, options: ChannelOptions): Channel {
   return channel;
 }
 
-/** @throws ChannelError when nobody listens there, or does not answer in time. */
-export function connectTcp(host: string, port: number, options: ChannelOptions): Promise<Channel> {
+/** The certificate is no authority's: the handshake proves that the peer holds its key, and the fingerprint says whose it is. */
+function tlsOptions({ identity }: Security): SecureContextOptions & { rejectUnauthorized: false } {
+  return {
+    key: identity.secretKey(),
+    cert: identity.certificate,
+    minVersion: "TLSv1.3",
+    rejectUnauthorized: false,
+  };
+}
+
+/** What the handshake has proved. @throws ChannelError for a peer without a key. */
+function proved(socket: TLSSocket, { identity }: Security, peer: string): { key: Uint8Array; identities: Identities } {
+  const raw = socket.getPeerCertificate()?.raw;
+  if (raw === undefined) throw new ChannelError(`the ${peer} shows no key`);
+  const key = socket.exportKeyingMaterial(16, EXPORTER, Buffer.alloc(0));
+  return { key, identities: { own: identity.fingerprint, peer: fingerprintOf(new X509Certificate(raw)) } };
+}
+
+/** @throws ChannelError when nobody listens there, does not answer in time, or is not whom one trusts. */
+export function connectTcp(host: string, port: number, options: TcpOptions): Promise<Channel> {
+  const { peer, security } = options;
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
-    const timer = setTimeout(() => {
+    const socket =
+      security === undefined ? connect({ host, port }) : connectTls({ host, port, ...tlsOptions(security) });
+    const fail = (message: string) => {
+      clearTimeout(timer);
       socket.destroy();
-      reject(new ChannelError(`the ${options.peer} at ${host}:${port} does not answer: is it running?`));
-    }, options.deadlineMs);
-    socket.once("error", () => {
-      clearTimeout(timer);
-      reject(new ChannelError(`no ${options.peer} listens at ${host}:${port}: start it, or give another address`));
-    });
+      reject(new ChannelError(message));
+    };
+    const timer = setTimeout(
+      () => fail(`the ${peer} at ${host}:${port} does not answer: is it running?`),
+      options.deadlineMs,
+    );
+    let reached = false;
     socket.once("connect", () => {
-      clearTimeout(timer);
-      resolve(channelOf(socket, options));
+      reached = true;
+    });
+    socket.once("error", () =>
+      fail(
+        reached
+          ? `the ${peer} at ${host}:${port} does not speak TLS: were both started with keys?`
+          : `no ${peer} listens at ${host}:${port}: start it, or give another address`,
+      ),
+    );
+    socket.once(security === undefined ? "connect" : "secureConnect", () => {
+      try {
+        const keys = security === undefined ? null : proved(socket as TLSSocket, security, peer);
+        if (keys !== null && !security!.trusts(keys.identities.peer))
+          throw new ChannelError(
+            `the ${peer} at ${host}:${port} has the key ${keys.identities.peer}, which is not the one expected: check with its owner`,
+          );
+        clearTimeout(timer);
+        socket.removeAllListeners("error");
+        resolve(channelOf(socket, { ...options, side: "opener", ...keys }));
+      } catch (error) {
+        fail(error instanceof Error ? error.message : "the connection failed");
+      }
     });
   });
 }
 
 export interface TcpListener {
   readonly address: { readonly host: string; readonly port: number };
+  /** No new connections; those that are there go on. */
+  stop(): void;
   /** No new connections; those that are there are cut. */
   close(): Promise<void>;
 }
 
-/** @throws ChannelError when the address is taken or not this machine's. */
+/**
+ * Listens; whoever is not trusted, or does not finish the handshake within the deadline, is cut.
+ * @throws ChannelError when the address is taken or not this machine's.
+ */
 export function listenTcp(
   host: string,
   port: number,
   onChannel: (channel: Channel) => void,
-  options: ChannelOptions,
+  options: TcpOptions,
 ): Promise<TcpListener> {
+  const { security } = options;
   return new Promise((resolve, reject) => {
     const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
+    const arrived = (socket: Socket) => {
+      try {
+        const keys = security === undefined ? null : proved(socket as TLSSocket, security, options.peer);
+        const channel = channelOf(socket, { ...options, side: "listener", ...keys });
+        if (keys === null || security!.trusts(keys.identities.peer)) onChannel(channel);
+        else void channel.refuse(`the key ${keys.identities.peer} is not on the list here: ask the operator to add it`);
+      } catch {
+        socket.destroy();
+      }
+    };
+    const server =
+      security === undefined
+        ? createServer(arrived)
+        : createTlsServer(
+            { ...tlsOptions(security), requestCert: true, handshakeTimeout: options.deadlineMs },
+            arrived,
+          );
+    server.on("connection", (socket: Socket) => {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
-      onChannel(channelOf(socket, options));
     });
+    server.on("tlsClientError", () => {}); // Its socket is closed already.
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "another program has the port" : "the address is not usable";
       reject(new ChannelError(`cannot listen at ${host}:${port}: ${why}; give another with --listen`));
@@ -74,12 +162,14 @@ export function listenTcp(
     server.listen(port, host, () => {
       const bound = server.address();
       const actual = bound !== null && typeof bound === "object" ? bound.port : port;
+      const stop = () => void server.close();
       const close = () =>
         new Promise<void>((closed) => {
           for (const socket of sockets) socket.destroy();
+          if (!server.listening) return closed();
           server.close(() => closed());
         });
-      resolve({ address: { host, port: actual }, close });
+      resolve({ address: { host, port: actual }, stop, close });
     });
   });
 }

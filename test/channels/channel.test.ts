@@ -2,29 +2,98 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Channel, ChannelError, HEADER_BYTES, type Wire } from "../../src/channels/channel.ts";
+import { Identity } from "../../src/channels/identity.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
-import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
+import { FrameTags, NO_KEY, TAG_BYTES } from "../../src/channels/tag.ts";
+import { connectTcp, listenTcp, type Security, type TcpListener } from "../../src/channels/tcp.ts";
 
 const listeners: TcpListener[] = [];
 afterEach(async () => {
   for (const listener of listeners.splice(0)) await listener.close();
 });
 
-async function tcpPair(deadlineMs = 5000): Promise<[Channel, Channel]> {
+const [SERVER, CLIENT] = [Identity.create(), Identity.create()];
+
+/** Security of one end that trusts the other alone. */
+function security(identity: Identity, other: Identity): Security {
+  return { identity, trusts: (fingerprint) => fingerprint === other.fingerprint };
+}
+
+async function tcpPair(deadlineMs = 5000, server?: Security, client?: Security): Promise<[Channel, Channel]> {
   let arrived: (channel: Channel) => void = () => {};
   const other = new Promise<Channel>((resolve) => {
     arrived = resolve;
   });
-  const listener = await listenTcp("127.0.0.1", 0, (channel) => arrived(channel), { peer: "client", deadlineMs });
+  const listener = await listenTcp("127.0.0.1", 0, (channel) => arrived(channel), {
+    peer: "client",
+    deadlineMs,
+    security: server,
+  });
   listeners.push(listener);
   const { host, port } = listener.address;
-  return [await connectTcp(host, port, { peer: "server", deadlineMs }), await other];
+  return [await connectTcp(host, port, { peer: "server", deadlineMs, security: client }), await other];
 }
 
 const WIRES: [string, (deadlineMs?: number) => Promise<[Channel, Channel]>][] = [
   ["memory", async (deadlineMs) => memoryPair(deadlineMs)],
   ["TCP", tcpPair],
+  ["TLS", (deadlineMs) => tcpPair(deadlineMs, security(SERVER, CLIENT), security(CLIENT, SERVER))],
 ];
+
+describe("TLS", () => {
+  const listening = async (server?: Security) => {
+    const channels: Channel[] = [];
+    const listener = await listenTcp("127.0.0.1", 0, (c) => channels.push(c), {
+      peer: "client",
+      deadlineMs: 500,
+      security: server,
+    });
+    listeners.push(listener);
+    return { ...listener.address, channels };
+  };
+  const dial = (port: number, client?: Security) =>
+    connectTcp("127.0.0.1", port, { peer: "server", deadlineMs: 2000, security: client });
+
+  it("tells both ends whom they speak to", async () => {
+    const [a, b] = await tcpPair(2000, security(SERVER, CLIENT), security(CLIENT, SERVER));
+    expect(a.identities).toEqual({ own: CLIENT.fingerprint, peer: SERVER.fingerprint });
+    expect(b.identities).toEqual({ own: SERVER.fingerprint, peer: CLIENT.fingerprint });
+    a.close();
+  });
+
+  it("refuses a server of another key, before a byte is said", async () => {
+    const { port, channels } = await listening(security(SERVER, CLIENT));
+    const expected = security(CLIENT, Identity.create());
+    await expect(dial(port, expected)).rejects.toThrow(
+      new RegExp(`has the key ${SERVER.fingerprint}, which is not the one expected`),
+    );
+    for (const channel of channels) await expect(channel.receiveJson(0)).rejects.toThrow(ChannelError);
+  });
+
+  it("refuses a client that is not on the list, and says so", async () => {
+    const { port, channels } = await listening(security(SERVER, CLIENT));
+    const stranger = Identity.create();
+    const channel = await dial(port, security(stranger, SERVER));
+    await expect(channel.receive("online", 0, 1)).rejects.toThrow(
+      new RegExp(`key ${stranger.fingerprint} is not on the list`),
+    );
+    expect(channels).toEqual([]);
+  });
+
+  it("says in one line that one side has keys and the other none", async () => {
+    const plain = await listening();
+    await expect(dial(plain.port, security(CLIENT, SERVER))).rejects.toThrow(/does not answer|does not speak TLS/);
+    const tls = await listening(security(SERVER, CLIENT));
+    const channel = await dial(tls.port);
+    void channel.sendJson(0, { hello: 1 }).catch(() => {});
+    await expect(channel.receiveJson(0)).rejects.toThrow(ChannelError);
+  });
+
+  it("holds a key that is not its certificate's for none", () => {
+    expect(() => new Identity(CLIENT.secretKey(), SERVER.certificate)).toThrow(/not the certificate's/);
+    expect(JSON.stringify({ one: CLIENT })).toBe(`{"one":"${CLIENT.fingerprint}"}`);
+  });
+});
 
 describe.each(WIRES)("a channel over %s", (_name, pair) => {
   it("delivers in order and counts every byte and flight", async () => {
@@ -123,28 +192,40 @@ function silentWire(): Wire & { paused: boolean; closed: boolean } {
   };
 }
 
-function frame(length: number, phase: number, step: number, sequence: number, payload: Uint8Array): Uint8Array {
+/** A frame as the opener sends it; `tags` are those of its direction. */
+function frame(
+  length: number,
+  phase: number,
+  step: number,
+  sequence: number,
+  payload: Uint8Array,
+  tags = new FrameTags(NO_KEY, "opener"),
+): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + payload.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, length, true);
   view.setUint8(4, phase);
   view.setUint32(8, step, true);
+  view.setUint8(5, 1);
   view.setUint32(12, sequence, true);
+  const fields = HEADER_BYTES - TAG_BYTES;
+  bytes.set(tags.next([bytes.subarray(0, fields), payload]), fields);
   bytes.set(payload, HEADER_BYTES);
   return bytes;
 }
 
 describe("framing", () => {
   it.each([1, 2, 5, 16, 17, 40])("is the same in chunks of %i bytes", async (size) => {
-    const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000 });
-    const stream = Buffer.concat([0, 1, 2].map((i) => frame(5, 2, i, i, new Uint8Array(5).fill(i))));
+    const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000, side: "listener" });
+    const tags = new FrameTags(NO_KEY, "opener");
+    const stream = Buffer.concat([0, 1, 2].map((i) => frame(5, 2, i, i, new Uint8Array(5).fill(i), tags)));
     for (let at = 0; at < stream.length; at += size) channel.feed(Uint8Array.from(stream.subarray(at, at + size)));
     for (const i of [0, 1, 2]) expect([...(await channel.receive("offline", i, 5))]).toEqual(new Array(5).fill(i));
   });
 
   it("takes no memory for a frame that nobody expects", async () => {
     const wire = silentWire();
-    const channel = new Channel(wire, { peer: "peer", deadlineMs: 1000 });
+    const channel = new Channel(wire, { peer: "peer", deadlineMs: 1000, side: "listener" });
     channel.feed(frame(2 ** 31, 3, 0, 0, new Uint8Array(0)));
     expect(wire.paused).toBe(true);
     await expect(channel.receive("online", 0, 10)).rejects.toThrow(ChannelError);
@@ -153,12 +234,39 @@ describe("framing", () => {
 
   it("refuses a frame that is repeated or left out", async () => {
     for (const sequence of [0, 2]) {
-      const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000 });
-      channel.feed(frame(0, 2, 1, 0, new Uint8Array(0)));
-      channel.feed(frame(0, 2, 1, sequence, new Uint8Array(0)));
+      const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000, side: "listener" });
+      const tags = new FrameTags(NO_KEY, "opener");
+      channel.feed(frame(0, 2, 1, 0, new Uint8Array(0), tags));
+      channel.feed(frame(0, 2, 1, sequence, new Uint8Array(0), tags));
       await channel.receive("offline", 1, 0);
       await expect(channel.receive("offline", 1, 0)).rejects.toThrow(ChannelError);
     }
+  });
+
+  it.each([
+    ["a bit of the payload", HEADER_BYTES + 2],
+    ["a bit of the tag", HEADER_BYTES - 1],
+    ["the direction", 5],
+    ["the session", 17],
+    ["the sequence number", 12],
+  ])("refuses a frame with %s turned, on every wire's framing", async (_what, at) => {
+    const channel = new Channel(silentWire(), { peer: "peer", deadlineMs: 1000, side: "listener" });
+    const bytes = frame(5, 2, 0, 0, new Uint8Array(5).fill(7));
+    bytes[at] ^= 4;
+    channel.feed(bytes);
+    await expect(channel.receive("offline", 0, 5)).rejects.toThrow(/was altered|another message than/);
+  });
+
+  it("refuses a frame of another session, also one that was right before", async () => {
+    const [a, b] = memoryPair();
+    const [one, two] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    a.bind(one);
+    b.bind(one);
+    await a.send("online", 0, [Uint8Array.of(1)]);
+    expect([...(await b.receive("online", 0, 1))]).toEqual([1]);
+    b.bind(two);
+    await a.send("online", 1, [Uint8Array.of(1)]);
+    await expect(b.receive("online", 1, 1)).rejects.toThrow(/another message than/);
   });
 
   it("says in one line that nobody listens", async () => {

@@ -28,7 +28,7 @@ it("a channel over it counts the same bytes, and closes behind what was sent", a
   let closed = false;
   const receiver = new Channel(
     { async write() {}, pause() {}, resume() {}, close() {} },
-    { peer: "a", deadlineMs: 1000 },
+    { peer: "a", deadlineMs: 1000, side: "listener" },
   );
   const raw: Wire = {
     async write(parts) {
@@ -40,7 +40,11 @@ it("a channel over it counts the same bytes, and closes behind what was sent", a
       closed = true;
     },
   };
-  const sender = new Channel(shaped(raw, { delayMs: 5, bytesPerSecond: 1e6 }), { peer: "b", deadlineMs: 1000 });
+  const sender = new Channel(shaped(raw, { delayMs: 5, bytesPerSecond: 1e6 }), {
+    peer: "b",
+    deadlineMs: 1000,
+    side: "opener",
+  });
   void sender.send("online", 0, [Uint8Array.of(1, 2, 3)]);
   void sender.send("online", 1, [Uint8Array.of(4)]);
   sender.close();
