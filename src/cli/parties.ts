@@ -9,6 +9,7 @@ import type { Witness } from "../parties/engine.ts";
 import { described, fromHex } from "../parties/messages.ts";
 import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
+import { modelId } from "../parties/session.ts";
 import { MaterialStore } from "../parties/store.ts";
 import { hex } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
@@ -118,7 +119,7 @@ const identityFile = v.object({ model: v.string(), id: v.string(), key: v.string
  * change, because prepared material depends on R.
  */
 async function identity(source: Source, store: string | undefined): Promise<{ id: string; key: Uint8Array }> {
-  const fresh = { id: hex(randomKey()), key: randomKey() };
+  const fresh = { id: await modelId(randomKey(), source.fingerprint, [source.spec, source.plan]), key: randomKey() };
   if (store === undefined) return fresh;
   const model = createHash("sha256").update(source.fingerprint).digest("hex");
   const path = join(store, "identity.json");

@@ -15,6 +15,7 @@ import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
 import { Meter, peakRssMb, type SpentByGroup } from "./meter.ts";
+import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
 import { answerOf, TextInput } from "./text.ts";
 import { hex, WeightMasks } from "./weights.ts";
@@ -61,6 +62,8 @@ export interface BatchInference extends Run {
 }
 
 interface Prepared {
+  /** The session that made the material. */
+  readonly session: string;
   readonly material: StoredMaterial;
   readonly program: Program;
   readonly report: OfflineReport | null;
@@ -213,7 +216,8 @@ export class Client {
   async prepare(shape: Shape): Promise<void> {
     const store = this.options.store;
     if (store === undefined) throw new PartyError("there is no place to keep material: give --store DIR");
-    const { material, session, fingerprint } = await this.offline(shape, true);
+    const { fingerprint } = await this.program(shape);
+    const { material, session } = await this.offline(shape, true);
     parse(messages.accepted, await this.channel.receiveJson(0), "server");
     await store.put(session, { key: this.storeKey(fingerprint), parts: material.parts() });
   }
@@ -282,13 +286,34 @@ export class Client {
     return this.account(run, { online, offline: run.offline }, peakRssMb);
   }
 
-  private async offline(shape: Shape, prepare: boolean): Promise<Prepared & { session: string; fingerprint: string }> {
+  private async offline(shape: Shape, prepare: boolean): Promise<Prepared> {
     const { program, fingerprint } = await this.program(shape);
-    await this.channel.sendJson(0, { request: "session", shape, program: fingerprint, prepare });
-    const { session, modelKey } = parse(messages.granted, await this.channel.receiveJson(0), "server");
     const material = new StoredMaterial("client", program, randomKey());
-    await this.tellDealer(session, fingerprint, material.seed);
-    const masks = await WeightMasks.create(this.ring, program, fromHex(modelKey));
+    const dealer = await this.options.connectDealer();
+    try {
+      const nonce = hex(randomKey());
+      await this.channel.sendJson(0, { request: "session", shape, program: fingerprint, prepare, nonce });
+      const granted = parse(messages.granted, await this.channel.receiveJson(0), "server");
+      const parts = this.sessionParts(fingerprint, nonce, granted.nonce, dealer);
+      const session = await sessionId(parts);
+      await tellDealer(dealer, parts, session, material.seed);
+      const masks = await WeightMasks.create(this.ring, program, fromHex(granted.modelKey));
+      const report = await boundTo(this.channel, session, () => this.sendAhead(material, program, masks));
+      return { material, program, report, session };
+    } finally {
+      dealer.close();
+    }
+  }
+
+  private sessionParts(program: string, clientNonce: string, serverNonce: string, dealer: Channel): SessionParts {
+    const { own, peer } = this.channel.identities;
+    const [version, model] = [messages.PROTOCOL_VERSION, this.model.id];
+    const identities = { client: own, server: peer, dealer: dealer.identities.peer };
+    return { version, model, program, clientNonce, serverNonce, ...identities };
+  }
+
+  /** The client's share of the offline phase: what it sends to the server, and what it keeps. */
+  private async sendAhead(material: StoredMaterial, program: Program, masks: WeightMasks): Promise<OfflineReport> {
     const client = new ClientOffline(this.ring, program, new Prg(material.seed), masks);
     try {
       await prepareProgram(
@@ -300,25 +325,7 @@ export class Client {
     } finally {
       client.close();
     }
-    const report = parse(messages.offlineReport, await this.channel.receiveJson(0), "server");
-    return { material, program, report, session, fingerprint };
-  }
-
-  private async tellDealer(session: string, fingerprint: string, seed: Uint8Array): Promise<void> {
-    const dealer = await this.options.connectDealer();
-    try {
-      await dealer.sendJson(0, {
-        version: messages.PROTOCOL_VERSION,
-        role: "client",
-        session,
-        model: this.model.id,
-        program: fingerprint,
-        seed: hex(seed),
-      });
-      parse(messages.accepted, await dealer.receiveJson(0), "dealer");
-    } finally {
-      dealer.close();
-    }
+    return parse(messages.offlineReport, await this.channel.receiveJson(0), "server");
   }
 
   /** Claims an item here first, durably, then at the server: a crash in between burns it. */
@@ -330,7 +337,7 @@ export class Client {
       const material = StoredMaterial.parse("client", program, await item.bytes());
       await this.channel.sendJson(0, { request: "use", session: item.id, shape, program: fingerprint });
       parse(messages.accepted, await this.channel.receiveJson(0), "server");
-      return { material, program, report: null };
+      return { material, program, report: null, session: item.id };
     } finally {
       await item.discard();
     }
@@ -357,8 +364,10 @@ export class Client {
     );
     const progress = (done: number, total: number) => this.options.progress?.("online", done, total);
     const turn = later && ((index: number) => later(index, parties, inputs));
+    const run = { progress, witness: this.options.witness, meter, turn };
     try {
-      await runProgram(parties, this.channel, { progress, witness: this.options.witness, meter, turn });
+      const id = await runId(prepared.map(({ session }) => session));
+      await boundTo(this.channel, id, () => runProgram(parties, this.channel, run));
       return read(parties);
     } finally {
       for (const party of parties) party.close();
@@ -404,6 +413,11 @@ export class Client {
       spent: meter.spent,
     };
   }
+}
+
+async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Uint8Array): Promise<void> {
+  await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed) });
+  await boundTo(dealer, session, async () => parse(messages.accepted, await dealer.receiveJson(0), "dealer"));
 }
 
 interface Totals {

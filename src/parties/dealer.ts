@@ -11,6 +11,7 @@ import type { Ring } from "../ring/ring.ts";
 import { dealProgram } from "./engine.ts";
 import { type accepted, described, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
+import { boundTo, sessionId } from "./session.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
@@ -21,12 +22,23 @@ type FromClient = Extract<Message, { role: "client" }>;
 interface Waiting<M> {
   readonly message: M;
   readonly channel: Channel;
+  /** The other side has come. */
+  readonly begun: () => void;
   readonly finish: (error?: Error) => void;
 }
+
+const MEETING_MS = 60_000;
+/**
+ * Sessions remembered, so that their material is not made again. A name holds both parties' fresh nonces: who would repeat an
+ * older one must himself repeat a seed, which harms him alone.
+ */
+const REMEMBERED = 100_000;
 
 export interface DealerOptions {
   /** One line for people: sessions begun and ended; never a seed. */
   readonly log?: (line: string) => void;
+  /** Milliseconds that one side of a session waits for the other; a minute unless given. */
+  readonly meetingMs?: number;
   /** What each session took here. */
   readonly measured?: (phase: Measured) => void;
 }
@@ -48,10 +60,9 @@ export class DealerService {
   async serve(channel: Channel): Promise<void> {
     try {
       const message = parse(toDealer, await channel.receiveJson(0, 2 ** 22), "peer");
-      await new Promise<void>((resolve, reject) => {
-        const finish = (error?: Error) => (error === undefined ? resolve() : reject(error));
-        this.meet(message, channel, finish);
-      });
+      checkIdentities(message, channel);
+      const id = await sessionId(message.session);
+      await boundTo(channel, id, () => this.met(id, message, channel));
     } catch (error) {
       const line = error instanceof Error ? error.message : "the session failed";
       await channel.sendJson(0, { error: line }).catch(() => {});
@@ -61,33 +72,54 @@ export class DealerService {
     channel.close();
   }
 
-  private meet(message: Message, channel: Channel, finish: (error?: Error) => void): void {
-    const { session } = message;
+  /** Resolves when both sides of the session have come and it is dealt. */
+  private met(session: string, message: Message, channel: Channel): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        (message.role === "server" ? this.servers : this.clients).delete(session);
+        const other = message.role === "server" ? "client" : "server";
+        reject(new PartyError(`the ${other}'s side of the session did not come in time`));
+      }, this.options.meetingMs ?? MEETING_MS);
+      const begun = () => clearTimeout(timer);
+      const finish = (error?: Error) => (error === undefined ? resolve() : reject(error));
+      try {
+        this.meet(session, message, { channel, begun, finish });
+      } catch (error) {
+        begun();
+        reject(error);
+      }
+    });
+  }
+
+  private meet(session: string, message: Message, { channel, begun, finish }: Omit<Waiting<Message>, "message">): void {
     const mine = message.role === "server" ? this.servers : this.clients;
-    if (mine.has(session) || this.seen.has(`${message.role}:${session}`)) {
-      finish(new PartyError("this session was dealt before: material is made once only"));
-      return;
-    }
-    this.seen.add(`${message.role}:${session}`);
-    if (message.role === "server") this.servers.set(session, { message, channel, finish });
-    else this.clients.set(session, { message, channel, finish });
+    if (mine.has(session) || this.seen.has(`${message.role}:${session}`))
+      throw new PartyError("this session was dealt before: material is made once only");
+    this.remember(`${message.role}:${session}`);
+    if (message.role === "server") this.servers.set(session, { message, channel, begun, finish });
+    else this.clients.set(session, { message, channel, begun, finish });
     const server = this.servers.get(session);
     const client = this.clients.get(session);
     if (server === undefined || client === undefined) return;
     this.servers.delete(session);
     this.clients.delete(session);
+    for (const side of [server, client]) side.begun();
     this.session(server, client).then(
       () => [server, client].map((s) => s.finish()),
       (error: Error) => [server, client].map((s) => s.finish(error)),
     );
   }
 
+  private remember(name: string): void {
+    if (this.seen.size >= REMEMBERED) this.seen.delete(this.seen.values().next().value!);
+    this.seen.add(name);
+  }
+
   private async session(server: Waiting<FromServer>, client: Waiting<FromClient>): Promise<void> {
     const { message, channel } = server;
-    if (message.model.id !== client.message.model) throw new PartyError("client and server name different models");
-    if (message.program !== client.message.program) throw new PartyError("client and server run different programs");
+    if (message.model.id !== message.session.model) throw new PartyError("the server names two models");
     const program = compile(message.model.spec, message.model.plan, message.shape);
-    if ((await fingerprint(program)) !== message.program) {
+    if ((await fingerprint(program)) !== message.session.program) {
       throw new PartyError("the dealer compiles another program: install the same release everywhere");
     }
     const measured = stopwatch("offline");
@@ -163,6 +195,13 @@ export class DealerService {
     this.ring.free(words);
     return known;
   }
+}
+
+/** @throws PartyError for a session of other keys than the connection's. */
+function checkIdentities({ role, session }: Message, channel: Channel): void {
+  const { own, peer } = channel.identities;
+  if (session.dealer !== own || session[role] !== peer)
+    throw new PartyError("the session names other keys than this connection has: start all parties with keys, or none");
 }
 
 interface ArrivingWeights {

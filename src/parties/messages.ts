@@ -80,33 +80,31 @@ export const MOST_TEXTS = 64;
  */
 export const request = v.variant("request", [
   v.object({ request: v.literal("tables") }),
-  v.object({ request: v.literal("session"), shape, program: id, prepare: v.boolean() }),
+  v.object({ request: v.literal("session"), shape, program: id, prepare: v.boolean(), nonce: seed }),
   v.object({ request: v.literal("use"), session: id, shape, program: id }),
   v.object({ request: v.literal("run"), texts: v.pipe(count, v.maxValue(MOST_TEXTS)) }),
 ]);
 
 /** Server to client: what was asked for can begin. */
-export const granted = v.object({ session: id, modelKey: seed });
+export const granted = v.object({ nonce: seed, modelKey: seed });
+
+/** A key's fingerprint; empty without TLS. */
+const fingerprintOfKey = v.pipe(v.string(), v.regex(/^([0-9a-f]{64})?$/));
+const session = v.object({
+  version: v.literal(PROTOCOL_VERSION, "a party speaks another version: install the same release everywhere"),
+  model: id,
+  program: id,
+  clientNonce: seed,
+  serverNonce: seed,
+  client: fingerprintOfKey,
+  server: fingerprintOfKey,
+  dealer: fingerprintOfKey,
+});
 
 /** Either party to the dealer. */
 export const toDealer = v.variant("role", [
-  v.object({
-    version: v.literal(PROTOCOL_VERSION),
-    role: v.literal("client"),
-    session: id,
-    model: id,
-    program: id,
-    seed,
-  }),
-  v.object({
-    version: v.literal(PROTOCOL_VERSION),
-    role: v.literal("server"),
-    session: id,
-    program: id,
-    shape,
-    seed,
-    model: publicModel,
-  }),
+  v.object({ role: v.literal("client"), session, seed }),
+  v.object({ role: v.literal("server"), session, shape, seed, model: publicModel }),
 ]);
 
 /** Dealer to server: the masked weights it does not have yet, by slot. */

@@ -19,6 +19,7 @@ import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
+import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
 
@@ -46,6 +47,8 @@ export interface ServerOptions {
 
 /** One text's worth of material that waits for its run. */
 interface Waiting {
+  /** The session that made it. */
+  readonly session: string;
   readonly compiled: Compiled;
   readonly material: StoredMaterial;
 }
@@ -121,16 +124,15 @@ export class ServerService {
         "the material of so many texts is more than this server holds for one run: ask about fewer at once",
       );
     if (request.request === "use") {
-      waiting.push({ compiled, material: await this.claim(request.session, compiled) });
+      const { session } = request;
+      waiting.push({ session, compiled, material: await this.claim(session, compiled) });
       return channel.sendJson(0, { accepted: true });
     }
-    const session = hex(randomKey());
-    await channel.sendJson(0, { session, modelKey: hex(this.served.modelKey) });
     const measured = stopwatch("offline");
-    const material = await this.offline(channel, session, compiled);
+    const { session, material } = await this.offline(channel, request.nonce, compiled);
     this.options.measured?.(measured());
     if (!request.prepare) {
-      waiting.push({ compiled, material });
+      waiting.push({ session, compiled, material });
       return;
     }
     if (this.options.store === undefined)
@@ -141,17 +143,30 @@ export class ServerService {
   }
 
   /** Both senders at once: the dealer's corrections and the client's offline messages. */
-  private async offline(channel: Channel, session: string, compiled: Compiled): Promise<StoredMaterial> {
-    const { program, fingerprint } = compiled;
+  private async offline(
+    channel: Channel,
+    clientNonce: string,
+    { program, fingerprint }: Compiled,
+  ): Promise<{ session: string; material: StoredMaterial }> {
     const material = new StoredMaterial("server", program, randomKey());
+    // First: a client is not granted what cannot be dealt.
     const dealer = await this.options.connectDealer();
     try {
-      const report = await allOrFirstError([
-        this.fromDealer(dealer, session, compiled, material, fingerprint),
-        this.fromClient(channel, program, material),
-      ]);
-      await channel.sendJson(0, report);
-      return material;
+      const serverNonce = hex(randomKey());
+      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.served.modelKey) });
+      const [version, model] = [messages.PROTOCOL_VERSION, this.served.model.id];
+      const { own: server, peer: client } = channel.identities;
+      const identities = { client, server, dealer: dealer.identities.peer };
+      const parts = { version, model, program: fingerprint, clientNonce, serverNonce, ...identities };
+      const session = await sessionId(parts);
+      await boundTo(channel, session, async () => {
+        const report = await allOrFirstError([
+          this.fromDealer(dealer, parts, session, program, material),
+          this.fromClient(channel, program, material),
+        ]);
+        await channel.sendJson(0, report);
+      });
+      return { session, material };
     } finally {
       dealer.close();
     }
@@ -159,20 +174,21 @@ export class ServerService {
 
   private async fromDealer(
     dealer: Channel,
+    parts: SessionParts,
     session: string,
-    { program }: Compiled,
+    program: Program,
     material: StoredMaterial,
-    fingerprint: string,
   ): Promise<messages.OfflineReport> {
-    await dealer.sendJson(0, {
-      version: messages.PROTOCOL_VERSION,
-      role: "server",
-      session,
-      program: fingerprint,
-      shape: program.shape,
-      seed: hex(material.seed),
-      model: this.served.model,
-    } satisfies v.InferOutput<typeof messages.toDealer>);
+    const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed)];
+    await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model });
+    return boundTo(dealer, session, () => this.takeDealt(dealer, program, material));
+  }
+
+  private async takeDealt(
+    dealer: Channel,
+    program: Program,
+    material: StoredMaterial,
+  ): Promise<messages.OfflineReport> {
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
     const take = async () => {
       for (const step of offlineOrder(program).flat()) {
@@ -222,7 +238,9 @@ export class ServerService {
     const [meter, measured] = [new Meter(), stopwatch("online")];
     try {
       const turn = () => messages.goesOn(channel);
-      await runProgram(parties, channel, { witness: this.options.witness, meter, turn });
+      const id = await runId(waiting.map(({ session }) => session));
+      const run = { witness: this.options.witness, meter, turn };
+      await boundTo(channel, id, () => runProgram(parties, channel, run));
     } finally {
       for (const party of parties) party.close();
     }

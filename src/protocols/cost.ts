@@ -5,7 +5,7 @@ import { trafficOf } from "./all.ts";
 import { type Block, elements } from "./protocol.ts";
 
 /** Bytes of one frame's header on every channel. */
-export const FRAME_HEADER = 16;
+export const FRAME_HEADER = 40;
 
 export function blockBytes(block: Block): number {
   return Math.ceil((block.length * block.bits) / 8);

@@ -142,11 +142,6 @@ describe("a decoder under MPC", () => {
     expect(total).toBe(runs * (turns - 1));
     const scale = total / expected.reduce((a, b) => a + b);
     const chi = counts.reduce((sum, c, k) => sum + (c - scale * expected[k]) ** 2 / (scale * expected[k]), 0);
-    console.log(
-      counts,
-      expected.map((x) => x.toFixed(1)),
-      chi,
-    );
     // 11 degrees of freedom: above 50 once in two million runs.
     expect(chi).toBeLessThan(50);
     expect(Math.max(...expected) / Math.min(...expected)).toBeGreaterThan(2);

@@ -11,14 +11,14 @@ import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
-import { ServerService } from "../../src/parties/server.ts";
+import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { Range } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
-import { costOf } from "../../src/protocols/cost.ts";
+import { costOf, FRAME_HEADER } from "../../src/protocols/cost.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { harness, TINY } from "./harness.ts";
@@ -58,13 +58,14 @@ const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { ...
 async function world(
   overrides: Partial<ModelSpec> = {},
   modelId = hex(randomKey()),
-  serving: { readonly mostWaitingBytes?: number } = {},
+  serving: Partial<ServerOptions> = {},
+  meetingMs?: number,
 ) {
   const spec = { ...TINY, ...overrides };
   const weights = randomWeights(spec, 5);
   const texts = Array.from({ length: 10 }, (_, i) => randomText(spec, 4 + i, i));
   const plan = calibrate(spec, weights, texts);
-  const dealer = new DealerService(await Ring.create());
+  const dealer = new DealerService(await Ring.create(), { meetingMs });
   const dealerPort = await listen((c) => dealer.serve(c), "peer");
   const ring = await Ring.create();
   const store = new MaterialStore(join(dir, "server"));
@@ -127,9 +128,9 @@ describe("sessions", () => {
       // Every frame three times as long, but for its header.
       for (const way of ["client_to_server", "server_to_client"] as const) {
         const headers = (3 * bytes[way] - run.bytes.online[way]) / 2;
-        expect(headers % 16).toBe(0);
-        expect(headers / 16).toBeGreaterThan(0);
-        expect(headers / 16).toBeLessThanOrEqual(flights);
+        expect(headers % FRAME_HEADER).toBe(0);
+        expect(headers / FRAME_HEADER).toBeGreaterThan(0);
+        expect(headers / FRAME_HEADER).toBeLessThanOrEqual(flights);
       }
       expect(run.bytes.offline.dealer_to_server).toBe(3 * cost.offline.bytes.dealer_to_server);
       await client.close();
@@ -285,7 +286,13 @@ describe("failures", () => {
     const channel = await dial(w.serverPort, "server");
     const welcome = (await channel.receiveJson(0, 2 ** 22)) as { version: string };
     expect(welcome.version).toBe(PROTOCOL_VERSION);
-    await channel.sendJson(0, { request: "session", shape: oneTurn(8), program: "0".repeat(64), prepare: false });
+    await channel.sendJson(0, {
+      request: "session",
+      shape: oneTurn(8),
+      program: "0".repeat(64),
+      prepare: false,
+      nonce: "0".repeat(32),
+    });
     expect(await channel.receiveJson(0)).toEqual({
       error: "client and server compile different programs: install the same release on both sides",
     });
@@ -295,7 +302,7 @@ describe("failures", () => {
     const w = await world();
     for (const [message, expected] of [
       [
-        { request: "session", shape: oneTurn(4000), program: "0".repeat(64), prepare: false },
+        { request: "session", shape: oneTurn(4000), program: "0".repeat(64), prepare: false, nonce: "0".repeat(32) },
         /beyond the model's 64 positions/,
       ],
       [{ request: "dance" }, /cannot read/],
@@ -326,24 +333,55 @@ describe("failures", () => {
     expect(w.clientRing.memory.bytesInUse).toBe(0);
   });
 
-  it("a dealer that gets two different models of one session refuses both", async () => {
-    const w = await world();
-    const session = hex(randomKey());
-    const common = { version: PROTOCOL_VERSION, session, program: "0".repeat(64), seed: "0".repeat(32) };
-    const [a, b] = [await dial(w.dealerPort, "dealer"), await dial(w.dealerPort, "dealer")];
-    await a.sendJson(0, { ...common, role: "client", model: "1".repeat(32) });
-    await b.sendJson(0, {
-      ...common,
-      role: "server",
-      shape: oneTurn(8),
-      model: { id: "2".repeat(32), spec: w.spec, plan: w.plan },
+  it("a dealer refuses a session whose parts differ, that names other keys, or that it has seen", async () => {
+    const w = await world({}, undefined, {}, 300);
+    const parts = {
+      version: PROTOCOL_VERSION,
+      model: "1".repeat(64),
+      program: "0".repeat(64),
+      clientNonce: hex(randomKey()),
+      serverNonce: hex(randomKey()),
+      ...{ client: "", server: "", dealer: "" },
+    };
+    const seed = "0".repeat(32);
+    const model = { id: "2".repeat(64), spec: w.spec, plan: w.plan };
+    const say = async (message: object) => {
+      const channel = await dial(w.dealerPort, "dealer");
+      await channel.sendJson(0, message);
+      return channel.receiveJson(0);
+    };
+    // Two models, two sessions: they never meet.
+    expect(
+      await Promise.all([
+        say({ role: "client", session: parts, seed }),
+        say({ role: "server", session: { ...parts, model: model.id }, shape: oneTurn(8), seed, model }),
+      ]),
+    ).toEqual([
+      { error: "the server's side of the session did not come in time" },
+      { error: "the client's side of the session did not come in time" },
+    ]);
+    expect(await say({ role: "client", session: parts, seed })).toEqual({
+      error: "this session was dealt before: material is made once only",
     });
-    for (const channel of [a, b]) {
-      expect(await channel.receiveJson(0)).toEqual({ error: "client and server name different models" });
-    }
-    const c = await dial(w.dealerPort, "dealer");
-    await c.sendJson(0, { ...common, role: "client", model: "2".repeat(32) });
-    expect(await c.receiveJson(0)).toEqual({ error: "this session was dealt before: material is made once only" });
+    expect(await say({ role: "client", session: { ...parts, dealer: "a".repeat(64) }, seed })).toEqual({
+      error: "the session names other keys than this connection has: start all parties with keys, or none",
+    });
+    const other = { ...parts, clientNonce: hex(randomKey()) };
+    expect(
+      await Promise.all([
+        say({ role: "client", session: other, seed }),
+        say({ role: "server", session: other, shape: oneTurn(8), seed, model }),
+      ]),
+    ).toEqual([{ error: "the server names two models" }, { error: "the server names two models" }]);
+  });
+
+  it("a server that cannot reach its dealer says so at once", async () => {
+    const w = await world();
+    const client = await w.connect();
+    for (const listener of listeners) if (listener.address.port === w.dealerPort) await listener.close();
+    const started = performance.now();
+    await expect(client.infer(randomText(w.spec, 5, 1))).rejects.toThrow(/no dealer listens/);
+    expect(performance.now() - started).toBeLessThan(DEADLINE.deadlineMs);
   });
 
   it("a text whose embedding leaves the plan's range is refused before anything is sent", async () => {

@@ -1,0 +1,56 @@
+/** What a session is: its name is a hash of everything that its parties must agree on. */
+import type { Channel } from "../channels/channel.ts";
+import { hex } from "./weights.ts";
+
+/** All that names a session. Fingerprints of keys are empty without TLS. */
+export interface SessionParts {
+  readonly version: string;
+  /** Of the weights, the shape and the plan: a new model has a new one (`modelId`). */
+  readonly model: string;
+  /** Of the program, which follows from shape, approximations, plan and padded length. */
+  readonly program: string;
+  /** Random, of either side: no two sessions have one name. */
+  readonly clientNonce: string;
+  readonly serverNonce: string;
+  readonly client: string;
+  readonly server: string;
+  readonly dealer: string;
+}
+
+/** SHA-256 over the parts in their order; 64 hexadecimal digits. */
+export function sessionId(parts: SessionParts): Promise<string> {
+  const { version, model, program, clientNonce, serverNonce, client, server, dealer } = parts;
+  return digest([version, model, program, clientNonce, serverNonce, client, server, dealer]);
+}
+
+/** The name of a run of the material of several sessions. */
+export function runId(sessions: readonly string[]): Promise<string> {
+  return digest(["run", ...sessions]);
+}
+
+/**
+ * A model's public name: a commitment to the weights, the shape and the plan. The salt is the server's alone, so that nobody
+ * can try weights that he guesses.
+ */
+export function modelId(salt: Uint8Array, weightsDigest: string, publicPart: unknown): Promise<string> {
+  return digest(["model", hex(salt), weightsDigest, publicPart]);
+}
+
+/** Runs `work` with a channel's frames bound to a session, and frees it afterwards: also after an error, to say so. */
+export async function boundTo<T>(channel: Channel, session: string, work: () => Promise<T>): Promise<T> {
+  channel.bind(bytesOf(session));
+  try {
+    return await work();
+  } finally {
+    channel.bind(new Uint8Array(8));
+  }
+}
+
+function bytesOf(session: string): Uint8Array {
+  return Uint8Array.from({ length: 8 }, (_, i) => Number.parseInt(session.slice(2 * i, 2 * i + 2), 16));
+}
+
+async function digest(parts: readonly unknown[]): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(parts));
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
