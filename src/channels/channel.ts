@@ -27,6 +27,13 @@ export type TrafficByPhase = Readonly<Record<Phase, Readonly<Traffic>>>;
 /** The peer is lost, silent, or speaks out of turn. One line; never a payload. */
 export class ChannelError extends Error {
   override readonly name = "ChannelError";
+  /** The message holds the peer's own words: not for logs. */
+  readonly peersWords: boolean;
+
+  constructor(message: string, { peersWords = false }: { readonly peersWords?: boolean } = {}) {
+    super(message);
+    this.peersWords = peersWords;
+  }
 }
 
 /** What moves bytes. `write` resolves when the bytes have left this process or its buffers. */
@@ -199,7 +206,10 @@ export class Channel {
   }
 
   private starved(): void {
-    if (this.gone) this.fail(`the ${this.options.peer} closed the connection: see its messages`);
+    if (!this.gone) return;
+    const silent = this.receivedSequence === 0 && this.options.key === undefined;
+    const hint = silent ? "does it ask for keys? see --server-key and --dealer-key" : "see its messages";
+    this.fail(`the ${this.options.peer} closed the connection: ${hint}`);
   }
 
   private expect(phase: Phase, step: number, length: number, exact: boolean): Promise<Uint8Array> {
@@ -282,7 +292,8 @@ export class Channel {
     } catch {
       // Not JSON: the peer's reason stays unknown.
     }
-    expected.reject(this.fail(`the ${this.options.peer} gave up: ${words}`));
+    const told = new ChannelError(`the ${this.options.peer} gave up: ${words}`, { peersWords: true });
+    expected.reject(this.end(told));
   }
 
   private deliver(payload: Uint8Array): void {

@@ -24,6 +24,8 @@ export interface TcpOptions extends Pick<ChannelOptions, "peer" | "deadlineMs" |
 }
 
 const EXPORTER = "EXPORTER-mpcformer-frames";
+/** Whoever has not finished TLS's handshake by then is cut. */
+const HANDSHAKE_MS = 10_000;
 
 function channelOf(socket: Socket, options: ChannelOptions): Channel {
   const wire: Wire = {
@@ -147,14 +149,18 @@ export function listenTcp(
       security === undefined
         ? createServer(arrived)
         : createTlsServer(
-            { ...tlsOptions(security), requestCert: true, handshakeTimeout: options.deadlineMs },
+            {
+              ...tlsOptions(security),
+              requestCert: true,
+              handshakeTimeout: Math.min(options.deadlineMs, HANDSHAKE_MS),
+            },
             arrived,
           );
     server.on("connection", (socket: Socket) => {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
     });
-    server.on("tlsClientError", () => {}); // Its socket is closed already.
+    server.on("tlsClientError", (_error, socket: TLSSocket) => socket.destroy());
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "another program has the port" : "the address is not usable";
       reject(new ChannelError(`cannot listen at ${host}:${port}: ${why}; give another with --listen`));

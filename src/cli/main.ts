@@ -9,6 +9,7 @@ import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
 import { finetune } from "./finetune.ts";
 import { generate } from "./generate.ts";
+import { keys } from "./keys.ts";
 import { approximations } from "./list.ts";
 import { buildNative, doctor } from "./native.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
@@ -46,12 +47,23 @@ const network = (command: Command) =>
   command
     .option("--deadline <seconds>", "give a silent peer up after this time", "120")
     .option("--threads <n>", "threads of this party", "1")
-    .option("--plaintext", "allow unencrypted channels beyond this machine");
+    .option("--plaintext", "allow unencrypted channels beyond this machine")
+    .option("--key <dir>", "this party's key (mpcformer keys): all channels are TLS then");
+const service = (command: Command) =>
+  network(command)
+    .option("--health <address>", "host:port of /livez, /readyz and /metrics (Prometheus)")
+    .option("--log <format>", "text, json or none (default: text)")
+    .option("--drain <seconds>", "when stopped, let what runs end for so long", "30")
+    .option("--max-running <n>", "phases at work at once; the rest waits (default: 8)")
+    .option("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)")
+    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)");
 const link = () => new Option("--link <link>").hideHelp();
 const peers = (command: Command) =>
   network(command)
     .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
-    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701");
+    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+    .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
+    .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it");
 
 program
   .command("demo")
@@ -62,11 +74,13 @@ program
   .addOption(json())
   .action((text, options) => demo(text, options));
 
-approximate(network(program.command("serve")))
+approximate(service(program.command("serve")))
   .description("serve a model to clients")
   .argument("<model>", SHAPE)
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7700")
   .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+  .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
+  .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
   .option("--store <dir>", "keep prepared material here until it is used, once")
   .option("--warm <length>", "compile this padded length before listening")
   .addOption(new Option("--plan <file>").hideHelp())
@@ -74,9 +88,10 @@ approximate(network(program.command("serve")))
   .addOption(json())
   .action((model, options) => serve(model, options));
 
-network(program.command("deal"))
+service(program.command("deal"))
   .description("deal correlated randomness to servers and clients")
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
+  .option("--peers <file>", "fingerprints of servers and clients, one a line (default: whoever has a key)")
   .addOption(json())
   .action((options) => deal(options));
 
@@ -276,6 +291,13 @@ program
   .requiredOption("--out <dir>", "where the folder goes")
   .addOption(json())
   .action((model, options) => convert(model, options));
+
+program
+  .command("keys")
+  .description("make a party's key in a folder, or show the one that is there: prints its fingerprint")
+  .argument("<folder>", "where it is")
+  .addOption(json())
+  .action((folder, options) => keys(folder, options));
 
 program
   .command("approximations")

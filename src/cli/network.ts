@@ -1,16 +1,13 @@
 /** Addresses, listeners and connections as the commands use them. */
 import type { Channel, Link } from "../channels/channel.ts";
-import { connectTcp, listenTcp } from "../channels/tcp.ts";
+import { connectTcp, listenTcp, type TcpListener } from "../channels/tcp.ts";
 import { Ring } from "../ring/ring.ts";
+import { type Address, parseAddress } from "./address.ts";
+import { type KeyOptions, securityOfListener, securityTo, usesKeys } from "./keys.ts";
 import { positive } from "./options.ts";
 import { UsageError } from "./terminal.ts";
 
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface NetworkOptions {
+export interface NetworkOptions extends KeyOptions {
   /** Seconds without a byte after which the peer counts as lost. */
   readonly deadline: string;
   readonly plaintext?: boolean;
@@ -22,20 +19,11 @@ export interface NetworkOptions {
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
-/** "host:port" or ":port" or "port". @throws UsageError */
-export function parseAddress(text: string): Address {
-  const match = /^(?:(.*):)?(\d{1,5})$/.exec(text);
-  const port = Number(match?.[2]);
-  if (match === null || port > 65_535) throw new UsageError(`"${text}" is no address: write host:port`);
-  const host = (match[1] ?? "").replace(/^\[(.*)\]$/, "$1");
-  return { host: host === "" ? "127.0.0.1" : host, port };
-}
-
 /** @throws UsageError for a network that others can read, unless the caller said that it is safe. */
 export function checkPlaintext(address: Address, options: NetworkOptions): void {
-  if (LOOPBACK.has(address.host) || options.plaintext) return;
+  if (LOOPBACK.has(address.host) || options.plaintext || usesKeys(options)) return;
   throw new UsageError(
-    `${address.host} is not this machine and the channel is not encrypted: use a tunnel and its loopback end, or --plaintext`,
+    `${address.host} is not this machine and the channel is not encrypted: use keys ("mpcformer keys DIR"), or --plaintext inside a tunnel`,
   );
 }
 
@@ -57,17 +45,13 @@ export async function connect(peer: "server" | "dealer", text: string, options: 
   const address = parseAddress(text);
   checkPlaintext(address, options);
   const link = peer === "server" ? linkOf(options) : undefined;
-  return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer, link });
+  const security = await securityTo(peer, options);
+  return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer, link, security });
 }
 
 /** The ring of a party, with the threads it was given. @throws UsageError */
 export function ringOf(options: NetworkOptions): Promise<Ring> {
   return Ring.create({ threads: options.threads === undefined ? 1 : positive(options.threads, "--threads") });
-}
-
-export interface Listener {
-  readonly address: Address;
-  close(): Promise<void>;
 }
 
 /** Listens; every connection is served on its own, and its failure ends only itself. */
@@ -77,12 +61,13 @@ export async function listen(
   options: NetworkOptions,
   serve: (channel: Channel) => Promise<void>,
   failed: (error: Error) => void,
-): Promise<Listener> {
+): Promise<TcpListener> {
   const address = parseAddress(text);
   checkPlaintext(address, options);
   const onChannel = (channel: Channel) => {
     serve(channel).catch((error: unknown) => failed(error instanceof Error ? error : new Error("the session failed")));
   };
   const link = peer === "client" ? linkOf(options) : undefined;
-  return listenTcp(address.host, address.port, onChannel, { deadlineMs: deadlineMs(options), peer, link });
+  const security = await securityOfListener(options);
+  return listenTcp(address.host, address.port, onChannel, { deadlineMs: deadlineMs(options), peer, link, security });
 }

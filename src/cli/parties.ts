@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import type { Limits } from "../parties/admission.ts";
 import { type BatchInference, Client, type Inference } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
@@ -17,17 +18,26 @@ import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.t
 import { oneTurn, type Shape } from "../program/steps.ts";
 import { randomKey } from "../ring/prg.ts";
 import { floatMatmul } from "./float.ts";
-import { connect, type Listener, listen, type NetworkOptions, ringOf } from "./network.ts";
+import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
-import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import { Telemetry, type TelemetryOptions } from "./telemetry.ts";
+import { formatBytes, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 interface Common extends NetworkOptions {
   readonly json?: boolean;
 }
 
-export interface ServeOptions extends Common, ModelOptions {
+/** Of the commands that serve until they are stopped. */
+interface ServiceOptions extends Common, TelemetryOptions {
   readonly listen: string;
+  readonly drain: string;
+  readonly maxRunning?: string;
+  readonly maxWaiting?: string;
+  readonly perMinute?: string;
+}
+
+export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly dealer: string;
   readonly store?: string;
   readonly warm?: string;
@@ -49,7 +59,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     progress: progress.of("calibrating"),
   });
   const { id, key } = await identity(source, options.store);
-  const log = options.json ? undefined : note;
+  const telemetry = new Telemetry(options, options.json ?? false);
   const store = options.store === undefined ? undefined : new MaterialStore(options.store);
   // What an earlier process had claimed or half written when it ended is burnt before anyone can ask for it.
   await store?.burnLeftovers();
@@ -64,13 +74,55 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     {
       connectDealer: () => connect("dealer", options.dealer, options),
       store,
-      log,
+      log: telemetry.tell,
+      limits: limitsOf(options),
       measured: measuredBy(options),
     },
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
-  const listener = await listen(options.listen, "client", options, (c) => service.serve(c), failed);
-  announce(listener, options, `serving ${name} (embedding ${source.spec.embedding})`);
+  await run(service, "client", telemetry, options, `serving ${name} (embedding ${source.spec.embedding})`);
+}
+
+function limitsOf({ maxRunning, maxWaiting, perMinute }: ServiceOptions): Partial<Limits> {
+  return {
+    ...(maxRunning === undefined ? {} : { running: positive(maxRunning, "--max-running") }),
+    ...(maxWaiting === undefined ? {} : { waiting: positive(maxWaiting, "--max-waiting") }),
+    ...(perMinute === undefined ? {} : { perMinute: positive(perMinute, "--per-minute") }),
+  };
+}
+
+/** Listens until it is told to stop; then nothing begins, and what runs may end. */
+async function run(
+  service: ServerService | DealerService,
+  peer: "client" | "peer",
+  telemetry: Telemetry,
+  options: ServiceOptions,
+  what: string,
+): Promise<void> {
+  const seconds = positive(options.drain, "--drain");
+  telemetry.watch(service.admission);
+  const health = await telemetry.listen(options.health);
+  const listener = await listen(options.listen, peer, options, (c) => service.serve(c), telemetry.explain);
+  telemetry.setReady(true);
+  const { host, port } = listener.address;
+  if (options.json) printJson({ listening: { host, port }, ...(health === null ? {} : { health }) });
+  else print(`${what} on ${host}:${port}, until Ctrl+C`);
+  let asked = false;
+  const stop = () => {
+    // Asked twice: at once.
+    if (asked) process.exit(1);
+    asked = true;
+    telemetry.setReady(false);
+    listener.stop();
+    const late = setTimeout(() => process.exit(0), seconds * 1000);
+    void service.drain().then(async () => {
+      clearTimeout(late);
+      await listener.close();
+      process.exit(0);
+    });
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
 }
 
 /** Hands `first` out once and lets it go; after that it is read again. */
@@ -83,33 +135,19 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export async function deal(options: Common & { listen: string }): Promise<void> {
+export async function deal(options: ServiceOptions): Promise<void> {
+  const telemetry = new Telemetry(options, options.json ?? false);
   const service = new DealerService(await ringOf(options), {
-    log: options.json ? undefined : note,
+    log: telemetry.tell,
+    limits: limitsOf(options),
     measured: measuredBy(options),
   });
-  const listener = await listen(options.listen, "peer", options, (c) => service.serve(c), failed);
-  announce(listener, options, "dealing");
+  await run(service, "peer", telemetry, options, "dealing");
 }
 
 /** Machines that start a party read from it what each phase took. */
 function measuredBy(options: Common): ((measured: Measured) => void) | undefined {
   return options.json ? (measured) => printJson({ measured }) : undefined;
-}
-
-function failed(error: Error): void {
-  note(`mpcformer: a session ended: ${error.message}`);
-}
-
-function announce(listener: Listener, options: Common, what: string): void {
-  const { host, port } = listener.address;
-  if (options.json) printJson({ listening: { host, port } });
-  else print(`${what} on ${host}:${port}, until Ctrl+C`);
-  const stop = () => {
-    void listener.close().finally(() => process.exit(0));
-  };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
 }
 
 const identityFile = v.object({ model: v.string(), id: v.string(), key: v.string() });

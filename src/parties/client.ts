@@ -110,6 +110,7 @@ export class Client {
 
   /** Greets the server and learns the public model. @throws PartyError when versions differ. */
   static async connect(ring: Ring, channel: Channel, options: ClientOptions): Promise<Client> {
+    await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
     const { model, tokenizer } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
     const files = Object.keys(tokenizer).length > 0 ? new TextTokenizer(tokenizer, model.spec) : null;
     return new Client(ring, channel, options, model, files);

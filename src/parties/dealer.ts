@@ -8,8 +8,10 @@ import { Dealer } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Admission, type Limits } from "./admission.ts";
 import { dealProgram } from "./engine.ts";
-import { type accepted, described, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
+import { failureOf, type Log } from "./events.ts";
+import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { boundTo, sessionId } from "./session.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
@@ -35,8 +37,8 @@ const MEETING_MS = 60_000;
 const REMEMBERED = 100_000;
 
 export interface DealerOptions {
-  /** One line for people: sessions begun and ended; never a seed. */
-  readonly log?: (line: string) => void;
+  readonly log?: Log;
+  readonly limits?: Partial<Limits>;
   /** Milliseconds that one side of a session waits for the other; a minute unless given. */
   readonly meetingMs?: number;
   /** What each session took here. */
@@ -50,26 +52,37 @@ export class DealerService {
   private readonly clients = new Map<string, Waiting<FromClient>>();
   private readonly weights = new Map<string, Words>();
   private readonly seen = new Set<string>();
+  /** Sessions that are dealt now, those that wait, and who is refused. */
+  readonly admission: Admission;
 
   constructor(ring: Ring, options: DealerOptions = {}) {
     this.ring = ring;
     this.options = options;
+    this.admission = new Admission(options.limits);
   }
 
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */
   async serve(channel: Channel): Promise<void> {
+    let leave = () => {};
     try {
+      leave = this.admission.enter();
       const message = parse(toDealer, await channel.receiveJson(0, 2 ** 22), "peer");
       checkIdentities(message, channel);
       const id = await sessionId(message.session);
       await boundTo(channel, id, () => this.met(id, message, channel));
     } catch (error) {
-      const line = error instanceof Error ? error.message : "the session failed";
-      await channel.sendJson(0, { error: line }).catch(() => {});
-      channel.close();
+      this.options.log?.(failureOf(error));
+      await channel.refuse(error instanceof Error ? error.message : "the session failed");
       throw error;
+    } finally {
+      leave();
     }
     channel.close();
+  }
+
+  /** Nothing begins any more; resolves when what is dealt has been dealt. */
+  drain(): Promise<void> {
+    return this.admission.drain();
   }
 
   /** Resolves when both sides of the session have come and it is dealt. */
@@ -104,10 +117,19 @@ export class DealerService {
     this.servers.delete(session);
     this.clients.delete(session);
     for (const side of [server, client]) side.begun();
-    this.session(server, client).then(
+    this.inTurn(server, client).then(
       () => [server, client].map((s) => s.finish()),
       (error: Error) => [server, client].map((s) => s.finish(error)),
     );
+  }
+
+  private async inTurn(server: Waiting<FromServer>, client: Waiting<FromClient>): Promise<void> {
+    const done = await this.admission.turn(server.channel.identities.peer);
+    try {
+      await this.session(server, client);
+    } finally {
+      done();
+    }
   }
 
   private remember(name: string): void {
@@ -147,9 +169,7 @@ export class DealerService {
       dealer: { bytes, setupBytes: channel.received.setup.bytes, peakRssMb: peakRssMb() },
     });
     this.options.measured?.(phase);
-    this.options.log?.(
-      `dealt a session of ${described(program.shape)}: ${(bytes / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s`,
-    );
+    this.options.log?.({ event: "dealt", shape: program.shape, bytes, seconds });
   }
 
   /**

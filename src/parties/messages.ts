@@ -64,7 +64,12 @@ const shape = v.object({
 export const planSchema = plan;
 export const publicModel = v.object({ id, spec, plan });
 
-/** Server to client, on connection. */
+/** Client to server, on connection. */
+export const hello = v.object({
+  version: v.literal(PROTOCOL_VERSION, "the client speaks another version: install the same release on both sides"),
+});
+
+/** Server to client, in answer. */
 export const welcome = v.object({
   version: v.literal(PROTOCOL_VERSION, "the server speaks another version: install the same release on both sides"),
   model: publicModel,
@@ -134,7 +139,14 @@ export const accepted = v.object({ accepted: v.literal(true) });
 const refusal = v.object({ error: v.pipe(v.string(), v.maxLength(500)) });
 
 export class PartyError extends Error {
-  override readonly name = "PartyError";
+  override readonly name: string = "PartyError";
+  /** The message holds the peer's own words: not for logs. */
+  readonly peersWords: boolean;
+
+  constructor(message: string, { peersWords = false }: { readonly peersWords?: boolean } = {}) {
+    super(message);
+    this.peersWords = peersWords;
+  }
 }
 
 /**
@@ -144,7 +156,9 @@ export class PartyError extends Error {
 export function parse<S extends v.GenericSchema>(schema: S, message: unknown, peer: string): v.InferOutput<S> {
   const refused = v.safeParse(refusal, message);
   if (refused.success)
-    throw new PartyError(`the ${peer} refused: ${refused.output.error.replace(/[^\x20-\x7e]/g, " ")}`);
+    throw new PartyError(`the ${peer} refused: ${refused.output.error.replace(/[^\x20-\x7e]/g, " ")}`, {
+      peersWords: true,
+    });
   const result = v.safeParse(schema, message);
   if (result.success) return result.output;
   const issue = result.issues[0];

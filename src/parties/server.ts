@@ -1,7 +1,7 @@
 /** The server: owns the weights, answers clients one session each, and never sees a text. */
 
 import type * as v from "valibot";
-import type { Channel } from "../channels/channel.ts";
+import { type Channel, ChannelError } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
@@ -14,7 +14,9 @@ import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Admission, type Limits } from "./admission.ts";
 import { runProgram, type Witness } from "./engine.ts";
+import { failureOf, type Log } from "./events.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
@@ -37,8 +39,10 @@ export interface ServerOptions {
   /** Where material prepared ahead of time waits; without it, only on-demand sessions. */
   readonly store?: MaterialStore;
   readonly witness?: Witness;
-  /** One line for people: what happened, never a seed, share or text. */
-  readonly log?: (line: string) => void;
+  readonly log?: Log;
+  readonly limits?: Partial<Limits>;
+  /** Milliseconds that one request may take in all, however lively its client; half an hour unless given. */
+  readonly wholeMs?: number;
   /** What each phase took here. */
   readonly measured?: (phase: Measured) => void;
   /** Bytes of material that may wait for one connection's run; 8 GB unless given. */
@@ -61,6 +65,7 @@ interface Compiled {
   readonly materialBytes: number;
 }
 
+const WHOLE_MS = 30 * 60_000;
 /** What may wait for one connection, unless told. */
 const MOST_WAITING_BYTES = 8e9;
 /** Compiled lengths kept: all buckets and a few more. */
@@ -75,12 +80,17 @@ export class ServerService {
   private readonly integers: IntegerWeights;
   private readonly programs = new Map<string, Promise<Compiled>>();
   private tables: readonly Float32Array[] = [];
+  /** Who is served now, who waits, who is refused. */
+  readonly admission: Admission;
+  /** Connections between two requests. */
+  private readonly idle = new Set<Channel>();
 
   constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
     this.ring = ring;
     this.served = served;
     this.options = options;
     this.integers = new IntegerWeights(ring);
+    this.admission = new Admission(options.limits);
   }
 
   /** Compiles one length and makes its integer weights, before the first client asks. */
@@ -88,23 +98,45 @@ export class ServerService {
     await this.compiled(oneTurn(length));
   }
 
-  /** Serves one client's connection until it closes. */
+  /** Serves one client's connection until it closes. @throws what ended it, once the client was told. */
   async serve(channel: Channel): Promise<void> {
-    const { model, tokenizer } = this.served;
-    const waiting: Waiting[] = [];
+    let leave = () => {};
     try {
-      await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model, tokenizer });
-      for (;;) {
-        const message = await channel.receiveJson(0);
-        if (message !== null && typeof message === "object" && "bye" in message) break;
-        await this.answer(parse(messages.request, message, "client"), channel, waiting);
-      }
+      leave = this.admission.enter();
+      await this.requests(channel);
       channel.close();
     } catch (error) {
-      const line = error instanceof Error ? error.message : "the session failed";
-      await channel.sendJson(0, { error: line }).catch(() => {});
-      channel.close();
+      this.options.log?.(failureOf(error));
+      await channel.refuse(error instanceof Error ? error.message : "the session failed");
       throw error;
+    } finally {
+      leave();
+    }
+  }
+
+  /** Nothing begins any more; resolves when what runs has been answered. */
+  async drain(): Promise<void> {
+    const drained = this.admission.drain();
+    for (const channel of this.idle) void channel.refuse("this server is going down: ask another, or later");
+    await drained;
+  }
+
+  private async requests(channel: Channel): Promise<void> {
+    const { model, tokenizer } = this.served;
+    const waiting: Waiting[] = [];
+    parse(messages.hello, await channel.receiveJson(0), "client");
+    await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model, tokenizer });
+    for (;;) {
+      this.idle.add(channel);
+      const message = await channel.receiveJson(0).finally(() => this.idle.delete(channel));
+      if (message !== null && typeof message === "object" && "bye" in message) return;
+      const request = parse(messages.request, message, "client");
+      const done = await this.admission.turn(channel.identities.peer);
+      try {
+        await within(channel, this.options.wholeMs ?? WHOLE_MS, () => this.answer(request, channel, waiting));
+      } finally {
+        done();
+      }
     }
   }
 
@@ -139,7 +171,7 @@ export class ServerService {
       throw new PartyError("the server keeps no material: start it with --store DIR");
     await this.options.store.put(session, { key: this.storeKey(compiled), parts: material.parts() });
     await channel.sendJson(0, { accepted: true });
-    this.options.log?.(`kept material for ${messages.described(compiled.program.shape)}`);
+    this.options.log?.({ event: "prepared", shape: compiled.program.shape });
   }
 
   /** Both senders at once: the dealer's corrections and the client's offline messages. */
@@ -220,7 +252,7 @@ export class ServerService {
       this.integers.mask(slot, masks, (part) => sent.push(dealer.send("setup", slot.id, [part])));
       await Promise.all(sent);
     }
-    this.options.log?.(`the dealer has ${missing.length} masked weights more`);
+    this.options.log?.({ event: "weights sent", count: missing.length });
   }
 
   /** Answers as many texts as wait, all of one program. */
@@ -245,8 +277,9 @@ export class ServerService {
       for (const party of parties) party.close();
     }
     await channel.sendJson(0, { peakRssMb: peakRssMb() });
-    this.options.measured?.(measured(meter));
-    this.options.log?.(`answered${texts === 1 ? "" : ` ${texts} times`} ${messages.described(program.shape)}`);
+    const phase = measured(meter);
+    this.options.measured?.(phase);
+    this.options.log?.({ event: "answered", shape: program.shape, texts, seconds: phase.seconds });
   }
 
   /** Material prepared earlier: marked as used on disk before the first online byte leaves. */
@@ -313,6 +346,17 @@ export class ServerService {
     promise.catch(() => this.programs.delete(key));
     this.programs.set(key, promise);
     return promise;
+  }
+}
+
+/** Ends a channel whose work takes longer than so many milliseconds in all. */
+async function within<T>(channel: Channel, ms: number, work: () => Promise<T>): Promise<T> {
+  const late = () => channel.close(new ChannelError(`the request took longer than ${ms / 1000} s in all`));
+  const timer = setTimeout(late, ms);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
   }
 }
 

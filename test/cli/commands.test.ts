@@ -1,9 +1,11 @@
 /** The built program, as a user runs it: results, and one clear line for every mistake. */
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -28,6 +30,34 @@ function mpcformer(...args: string[]): Promise<Result> {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err });
     });
   });
+}
+
+interface Started {
+  readonly address: string;
+  readonly health: string;
+  /** What it has written to stderr. */
+  log(): string;
+  ended(signal: NodeJS.Signals): Promise<[number | null]>;
+}
+
+/** A service as a process of its own, once it listens. */
+async function start(args: readonly string[]): Promise<Started> {
+  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+  const { listening, health } = JSON.parse(line) as Record<string, { host: string; port: number } | undefined>;
+  return {
+    address: `${listening?.host}:${listening?.port}`,
+    health: `${health?.host}:${health?.port}`,
+    log: () => log,
+    ended: (signal) => {
+      child.kill(signal);
+      return once(child, "exit") as Promise<[number | null]>;
+    },
+  };
 }
 
 describe("results", () => {
@@ -103,6 +133,45 @@ describe("results", () => {
     expect(shown.out).toContain("4 of 4 tokens are those of the same model in the clear");
   });
 
+  it("answers over TLS to whom it knows, tells health and metrics, and goes down gently", async () => {
+    const folder = (name: string) => join(dir, "keys", name);
+    const key = async (name: string) => (await mpcformer("keys", folder(name))).out.trim();
+    const [server, dealer, client, stranger] = [await key("s"), await key("d"), await key("c"), await key("x")];
+    expect(await key("c")).toBe(client);
+    expect((await stat(join(folder("c"), "key.pem"))).mode & 0o777).toBe(0o600);
+    const list = join(dir, "clients.txt");
+    await writeFile(list, `# who may ask\n${client} the tests\n`);
+    const dealing = await start(["deal", "--key", folder("d"), "--listen", "127.0.0.1:0"]);
+    const health = ["--health", "127.0.0.1:0", "--log", "json"];
+    const args = ["serve", "demo", "--key", folder("s"), "--dealer-key", dealer, "--dealer", dealing.address];
+    const serving = await start([...args, "--peers", list, "--listen", "127.0.0.1:0", ...health]);
+    const ask = (who: string, serverKey = server) =>
+      mpcformer(
+        ...["infer", "a dull film, CANARY", "--key", folder(who), "--server-key", serverKey, "--dealer-key", dealer],
+        ...["--server", serving.address, "--dealer", dealing.address, "--json"],
+      );
+    expect(JSON.parse((await ask("c")).out).label).toBe("negative");
+    expect((await ask("x")).err).toMatch(new RegExp(`key ${stranger} is not on the list here`));
+    expect((await ask("c", dealer)).err).toMatch(/is not the one expected: check with its owner/);
+    const plain = await mpcformer("infer", "x", "--server", serving.address, "--dealer", dealing.address);
+    expect(plain.err).toMatch(/does it ask for keys\?/);
+    const get = async (path: string) => fetch(`http://${serving.health}${path}`);
+    expect((await get("/livez")).status).toBe(200);
+    expect((await get("/readyz")).status).toBe(200);
+    const metrics = await (await get("/metrics")).text();
+    expect(metrics).toMatch(/mpcformer_events_total\{event="answered",reason=""\} 1/);
+    expect(metrics).toContain("mpcformer_running 0");
+    const [code] = await serving.ended("SIGTERM");
+    expect(code).toBe(0);
+    await dealing.ended("SIGTERM");
+    const lines = serving
+      .log()
+      .split("\n")
+      .filter((line) => line.startsWith("{"));
+    expect(lines.map((line) => JSON.parse(line).event)).toContain("answered");
+    expect(serving.log() + metrics).not.toMatch(/CANARY|dull/);
+  });
+
   it("serves a folder, single texts and pairs, and evaluates it under MPC", async () => {
     const data = join(dir, "pairs.tsv");
     const rows = ["the film is slow\tits ending is surprising\t0", "prices rose\tthe music was bad\t1"];
@@ -162,6 +231,9 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["no threads", ["deal", "--threads", "0", "--listen", "127.0.0.1:0"], /--threads takes a whole number/],
     ["ahead without a store", ["infer", "text", "--ahead", "1"], /give --store DIR/],
     ["no compiler", ["build-native", "--cc", "/no/such/cc"], /no C compiler|x64 alone|Node's headers/],
+    ["keys for one peer alone", ["infer", "SECRET", "--server-key", "00"], /--server-key takes a key's fingerprint/],
+    ["a key that is not there", ["deal", "--key", "/no/such"], /no key in \/no\/such: make one/],
+    ["an unknown log format", ["deal", "--log", "xml"], /--log takes text, json or none/],
     ["a bad deadline", ["deal", "--deadline", "-1", "--listen", "127.0.0.1:0"], /--deadline takes seconds/],
   ];
   it.each(wrong)("%s", async (_what, args, message) => {

@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Channel } from "../../src/channels/channel.ts";
 import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
 import { classifier } from "../../src/models/bert.ts";
@@ -10,6 +10,7 @@ import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
+import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { MaterialStore } from "../../src/parties/store.ts";
@@ -54,6 +55,13 @@ async function listen(serve: (channel: Channel) => Promise<void>, peer: string):
 
 const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { ...DEADLINE, peer });
 
+/** A raw connection to a server that expects its client's word. */
+async function greeted(port: number): Promise<Channel> {
+  const channel = await dial(port, "server");
+  await channel.sendJson(0, { version: PROTOCOL_VERSION });
+  return channel;
+}
+
 /** A dealer, a server with a random model, and a way to connect clients. */
 async function world(
   overrides: Partial<ModelSpec> = {},
@@ -85,7 +93,7 @@ async function world(
   const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
     ...classifier(new FloatOps(weights, text, length), spec).data,
   ];
-  return { spec, plan, connect, float, ring, clientRing, serverPort, dealerPort };
+  return { spec, plan, connect, float, ring, clientRing, server, serverPort, dealerPort };
 }
 
 describe("sessions", () => {
@@ -237,6 +245,85 @@ describe("generation", () => {
   });
 });
 
+describe("a service under load", () => {
+  it("refuses at once what it has no place for, and answers what it took", async () => {
+    const w = await world({}, undefined, { limits: { running: 1, waiting: 2 } });
+    const clients = await Promise.all(Array.from({ length: 12 }, () => w.connect()));
+    const outcomes = await Promise.all(
+      clients.map(async (client, i) => {
+        const started = performance.now();
+        const text = randomText(w.spec, 6, i);
+        try {
+          const { logits, length } = await client.infer(text);
+          const expected = w.float(text, length);
+          return Math.max(...expected.map((x, k) => Math.abs(x - logits[k]))) < 0.05 ? "answered" : "wrong";
+        } catch (error) {
+          expect((error as Error).message).toMatch(/try again in a moment/);
+          return performance.now() - started;
+        } finally {
+          await client.close();
+        }
+      }),
+    );
+    expect(outcomes.filter((o) => o === "answered").length).toBeGreaterThanOrEqual(1);
+    expect(outcomes).not.toContain("wrong");
+    expect(outcomes.filter((o) => typeof o === "number").length).toBeGreaterThanOrEqual(5);
+  });
+
+  it("keeps sessions apart that run at the same time: answers as one by one", async () => {
+    const w = await world({}, undefined, { limits: { running: 32 } });
+    const texts = Array.from({ length: 16 }, (_, i) => randomText(w.spec, 4 + (i % 9), i));
+    const runs = await Promise.all(
+      texts.map(async (text) => {
+        const client = await w.connect();
+        const run = await client.infer(text);
+        await client.close();
+        return run;
+      }),
+    );
+    runs.forEach(({ logits, length }, t) => {
+      for (const [i, x] of w.float(texts[t], length).entries()) expect(Math.abs(logits[i] - x)).toBeLessThan(0.05);
+    });
+    expect(failures).toEqual([]);
+  });
+
+  it("goes down gently: what runs is answered, who idles is told, nobody begins", async () => {
+    const w = await world();
+    const [busy, idle] = [await w.connect(), await w.connect()];
+    const running = busy.infer(randomText(w.spec, 12, 1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const drained = w.server.drain();
+    await expect(idle.infer(randomText(w.spec, 4, 2))).rejects.toThrow(/going down|closed the connection/);
+    // Its offline phase ran when the end was called; the online one may not begin.
+    await expect(running).rejects.toThrow(/going down/);
+    await drained;
+    expect(w.server.admission.running).toBe(0);
+    await expect(w.connect()).rejects.toThrow(/going down/);
+  });
+
+  it("ends a request that takes too long in all, however lively its client", async () => {
+    const w = await world({}, undefined, { wholeMs: 1 });
+    const client = await w.connect();
+    await expect(client.infer(randomText(w.spec, 12, 1))).rejects.toThrow(/closed|longer than/);
+    await vi.waitFor(() => expect(failures.join()).toMatch(/longer than 0.001 s in all/));
+  });
+
+  it("tells its operator numbers and fixed words alone", async () => {
+    const events: ServiceEvent[] = [];
+    const w = await world({}, undefined, { log: (event) => events.push(event) });
+    const client = await w.connect();
+    await client.infer(randomText(w.spec, 5, 1));
+    await client.close();
+    const stranger = await greeted(w.serverPort);
+    await stranger.receiveJson(0, 2 ** 22);
+    await stranger.sendJson(0, { error: "CANARY" });
+    await stranger.receiveJson(0).catch(() => {});
+    expect(events.map((e) => e.event)).toEqual(["weights sent", "answered", "failed"]);
+    expect(JSON.stringify(events)).not.toContain("CANARY");
+    expect(events.map(lineOf).join()).not.toContain("CANARY");
+  });
+});
+
 describe("failures", () => {
   it("a server that dies in the online phase ends the client at once, and the material is burnt", async () => {
     const w = await world();
@@ -283,7 +370,7 @@ describe("failures", () => {
 
   it("a client with another plan is refused before any material is used", async () => {
     const w = await world();
-    const channel = await dial(w.serverPort, "server");
+    const channel = await greeted(w.serverPort);
     const welcome = (await channel.receiveJson(0, 2 ** 22)) as { version: string };
     expect(welcome.version).toBe(PROTOCOL_VERSION);
     await channel.sendJson(0, {
@@ -310,7 +397,7 @@ describe("failures", () => {
       [{ request: "run", texts: 65 }, /cannot read/],
       [{ request: "session", length: "8" }, /cannot read/],
     ] as const) {
-      const channel = await dial(w.serverPort, "server");
+      const channel = await greeted(w.serverPort);
       await channel.receiveJson(0, 2 ** 22);
       await channel.sendJson(0, message);
       expect((await channel.receiveJson(0)) as { error: string }).toMatchObject({

@@ -1,0 +1,16 @@
+/** Addresses as people write them. */
+import { UsageError } from "./terminal.ts";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** "host:port" or ":port" or "port". @throws UsageError */
+export function parseAddress(text: string): Address {
+  const match = /^(?:(.*):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) throw new UsageError(`"${text}" is no address: write host:port`);
+  const host = (match[1] ?? "").replace(/^\[(.*)\]$/, "$1");
+  return { host: host === "" ? "127.0.0.1" : host, port };
+}

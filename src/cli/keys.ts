@@ -1,0 +1,117 @@
+/** `keys`: a party's key, and whom it trusts. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Identity } from "../channels/identity.ts";
+import type { Security } from "../channels/tcp.ts";
+import { print, printJson, UsageError } from "./terminal.ts";
+
+const KEY_FILE = "key.pem";
+const CERTIFICATE_FILE = "certificate.pem";
+const FINGERPRINT = /^[0-9a-f]{64}$/;
+
+/** Makes a key in a folder, or shows the one that is there. @throws UsageError for a folder that cannot be written. */
+export async function keys(folder: string, options: { json?: boolean }): Promise<void> {
+  let identity = await readIdentity(folder);
+  const made = identity === null;
+  if (identity === null) {
+    identity = Identity.create();
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await writeFile(join(folder, CERTIFICATE_FILE), identity.certificate);
+      // The key last: without it the folder counts as empty. Never over another one.
+      await writeFile(join(folder, KEY_FILE), identity.secretKey(), { mode: 0o600, flag: "wx" });
+    } catch {
+      throw new UsageError(`cannot write keys to ${folder}: give a folder of your own`);
+    }
+  }
+  const { fingerprint } = identity;
+  if (options.json) return printJson({ folder, fingerprint, made });
+  print(fingerprint);
+}
+
+/** @throws UsageError when there is none. */
+async function identityOf(folder: string): Promise<Identity> {
+  const identity = await readIdentity(folder);
+  if (identity === null) throw new UsageError(`no key in ${folder}: make one with "mpcformer keys ${folder}"`);
+  return identity;
+}
+
+async function readIdentity(folder: string): Promise<Identity | null> {
+  let key: string;
+  let certificate: string;
+  try {
+    key = await readFile(join(folder, KEY_FILE), "utf8");
+    certificate = await readFile(join(folder, CERTIFICATE_FILE), "utf8");
+  } catch {
+    return null;
+  }
+  try {
+    return new Identity(key, certificate);
+  } catch {
+    throw new UsageError(`the key in ${folder} is not readable: make another folder with "mpcformer keys DIR"`);
+  }
+}
+
+/** @throws UsageError */
+function fingerprint(text: string, option: string): string {
+  const plain = text.toLowerCase().replace(/:/g, "");
+  if (!FINGERPRINT.test(plain))
+    throw new UsageError(`${option} takes a key's fingerprint, 64 hexadecimal digits: "mpcformer keys DIR" prints it`);
+  return plain;
+}
+
+/** The fingerprints of a file, one a line; what follows on the line is for people. @throws UsageError */
+async function fingerprintsOf(path: string, option: string): Promise<Set<string>> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch {
+    throw new UsageError(`cannot read ${path}: ${option} takes a file with a fingerprint on each line`);
+  }
+  const lines = text.split("\n").map((line) => line.replace(/#.*/, "").trim());
+  return new Set(lines.filter((line) => line !== "").map((line) => fingerprint(line.split(/\s+/)[0], option)));
+}
+
+/** How the commands say whom they are and whom they trust. */
+export interface KeyOptions {
+  /** Folder of this party's own key. */
+  readonly key?: string;
+  readonly serverKey?: string;
+  readonly dealerKey?: string;
+  /** File of those who may connect; everybody with a key if absent. */
+  readonly peers?: string;
+}
+
+/** Whether anything about keys was said: then every channel of the process is TLS. */
+export function usesKeys(options: KeyOptions): boolean {
+  return [options.key, options.serverKey, options.dealerKey, options.peers].some((x) => x !== undefined);
+}
+
+const loaded = new Map<KeyOptions, Promise<Identity>>();
+
+/** One identity for all connections of a command; a client without a folder has one for this process alone. */
+function ownIdentity(options: KeyOptions): Promise<Identity> {
+  let known = loaded.get(options);
+  if (known === undefined) {
+    known = options.key === undefined ? Promise.resolve(Identity.create()) : identityOf(options.key);
+    loaded.set(options, known);
+  }
+  return known;
+}
+
+/** For a connection to one peer; undefined: plain TCP. @throws UsageError when that peer's key is not given. */
+export async function securityTo(peer: "server" | "dealer", options: KeyOptions): Promise<Security | undefined> {
+  if (!usesKeys(options)) return undefined;
+  const [given, option] = peer === "server" ? [options.serverKey, "--server-key"] : [options.dealerKey, "--dealer-key"];
+  if (given === undefined) throw new UsageError(`with keys the ${peer}'s is needed too: give ${option} FINGERPRINT`);
+  const expected = fingerprint(given, option);
+  return { identity: await ownIdentity(options), trusts: (one) => one === expected };
+}
+
+/** For a listener. @throws UsageError without a key of its own. */
+export async function securityOfListener(options: KeyOptions): Promise<Security | undefined> {
+  if (!usesKeys(options)) return undefined;
+  if (options.key === undefined) throw new UsageError("a listener needs a key of its own: give --key DIR");
+  const list = options.peers === undefined ? null : await fingerprintsOf(options.peers, "--peers");
+  return { identity: await ownIdentity(options), trusts: (one) => list === null || list.has(one) };
+}

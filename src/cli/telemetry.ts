@@ -1,0 +1,122 @@
+/** What an operator sees of a service: log lines, `/livez`, `/readyz` and Prometheus metrics. */
+import { createServer, type Server } from "node:http";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { ChannelError } from "../channels/channel.ts";
+import type { Admission } from "../parties/admission.ts";
+import { lineOf, type ServiceEvent } from "../parties/events.ts";
+import { PartyError } from "../parties/messages.ts";
+import { type Address, parseAddress } from "./address.ts";
+import { note, UsageError } from "./terminal.ts";
+
+export interface TelemetryOptions {
+  /** host:port of /livez, /readyz and /metrics; none without. */
+  readonly health?: string;
+  /** "text": lines for people on stderr; "json": one object a line; "none". */
+  readonly log?: string;
+}
+
+const SECONDS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300];
+
+/** Counts a service's events and tells them. Nothing gets in but what `ServiceEvent` has. */
+export class Telemetry {
+  private readonly registry = new Registry();
+  private readonly events: Counter<"event" | "reason">;
+  private readonly seconds: Histogram<"event">;
+  private readonly format: "text" | "json" | "none";
+  private server: Server | null = null;
+  private ready = false;
+
+  /** @throws UsageError for another format. */
+  constructor(options: TelemetryOptions, quiet: boolean) {
+    const format = options.log ?? (quiet ? "none" : "text");
+    if (format !== "text" && format !== "json" && format !== "none")
+      throw new UsageError("--log takes text, json or none");
+    this.format = format;
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.events = new Counter({
+      name: "mpcformer_events_total",
+      help: "What happened, by kind; refusals and failures by reason.",
+      labelNames: ["event", "reason"],
+      registers,
+    });
+    this.seconds = new Histogram({
+      name: "mpcformer_seconds",
+      help: "Time of an online phase (answered) or of a session's dealing (dealt).",
+      labelNames: ["event"],
+      buckets: SECONDS,
+      registers,
+    });
+  }
+
+  /** For a service's `log` option. */
+  readonly tell = (event: ServiceEvent): void => {
+    const reason = event.event === "refused" ? event.reason : event.event === "failed" ? event.kind : "";
+    this.events.inc({ event: event.event, reason });
+    if ("seconds" in event) this.seconds.observe({ event: event.event }, event.seconds);
+    // Of failures `explain` says more.
+    if (this.format === "text" && event.event !== "failed" && event.event !== "refused") note(lineOf(event));
+    else if (this.format === "json") note(JSON.stringify({ time: new Date().toISOString(), ...event }));
+  };
+
+  /** Why a session ended, for the operator's terminal; a peer's own words stay out of it. */
+  readonly explain = (error: Error): void => {
+    if (this.format !== "text") return;
+    const known = error instanceof ChannelError || error instanceof PartyError;
+    const why = known && error.peersWords ? "the other side gave up or refused" : error.message;
+    note(`mpcformer: a session ended: ${why}`);
+  };
+
+  /** Shows who is served and who waits. */
+  watch(admission: Admission): void {
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    gauge("mpcformer_running", "Phases at work.", () => admission.running);
+    gauge("mpcformer_waiting", "Phases that wait for their turn.", () => admission.waiting);
+    gauge("mpcformer_connections", "Open connections.", () => admission.connections);
+  }
+
+  /** Whether /readyz says so. */
+  setReady(ready: boolean): void {
+    this.ready = ready;
+  }
+
+  /** Opens the port, if one was asked for. @throws UsageError when it cannot be opened. */
+  async listen(health: string | undefined): Promise<Address | null> {
+    if (health === undefined) return null;
+    const { host, port } = parseAddress(health);
+    const server = createServer((request, response) => {
+      void this.respond(request.url ?? "").then(([status, type, body]) => {
+        response.writeHead(status, { "content-type": type }).end(body);
+      });
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", () =>
+        reject(new UsageError(`cannot listen at ${health}: give another address to --health`)),
+      );
+      server.listen(port, host, resolve);
+    });
+    server.unref();
+    this.server = server;
+    const bound = server.address();
+    return { host, port: bound !== null && typeof bound === "object" ? bound.port : port };
+  }
+
+  close(): void {
+    this.server?.close();
+  }
+
+  private async respond(path: string): Promise<[number, string, string]> {
+    if (path === "/livez") return [200, "text/plain", "alive\n"];
+    if (path === "/readyz") return this.ready ? [200, "text/plain", "ready\n"] : [503, "text/plain", "not ready\n"];
+    if (path === "/metrics") return [200, this.registry.contentType, await this.registry.metrics()];
+    return [404, "text/plain", "try /livez, /readyz or /metrics\n"];
+  }
+}
