@@ -1,106 +1,38 @@
 /** The three services over TCP on loopback: whole sessions, prepared material, lost and mismatched peers. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Channel } from "../../src/channels/channel.ts";
-import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
-import { classifier } from "../../src/models/bert.ts";
-import { calibrate, compile } from "../../src/models/calibrate.ts";
-import { randomText, randomWeights } from "../../src/models/catalog.ts";
-import { Client } from "../../src/parties/client.ts";
-import { DealerService } from "../../src/parties/dealer.ts";
+import type { TcpListener } from "../../src/channels/tcp.ts";
+import { compile } from "../../src/models/calibrate.ts";
+import { randomText } from "../../src/models/catalog.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
-import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
-import { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
-import { FloatOps } from "../../src/program/float.ts";
 import type { Range } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { costOf, FRAME_HEADER } from "../../src/protocols/cost.ts";
 import { randomKey } from "../../src/ring/prg.ts";
-import { Ring } from "../../src/ring/ring.ts";
-import { harness, TINY } from "./harness.ts";
+import { harness } from "./harness.ts";
+import { World } from "./world.ts";
 
-const DEADLINE = { deadlineMs: 3000 };
+const DEADLINE_MS = 3000;
+let here: World;
 let dir: string;
-const listeners: TcpListener[] = [];
-/** What ended the services' sessions of the present test. */
-let failures: string[] = [];
+let listeners: TcpListener[];
+let failures: string[];
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "services-"));
-  failures = [];
+  here = await World.create(DEADLINE_MS);
+  ({ dir, listeners, failures } = here);
 });
-afterEach(async () => {
-  for (const listener of listeners.splice(0)) await listener.close();
-  await rm(dir, { recursive: true, force: true });
-});
-
-async function listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {
-  const mine = failures;
-  const listener = await listenTcp(
-    "127.0.0.1",
-    0,
-    (channel) => {
-      serve(channel).catch((error: Error) => mine.push(error.message));
-    },
-    { ...DEADLINE, peer },
-  );
-  listeners.push(listener);
-  return listener.address.port;
-}
-
-const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { ...DEADLINE, peer });
-
-/** A raw connection to a server that expects its client's word. */
-async function greeted(port: number): Promise<Channel> {
-  const channel = await dial(port, "server");
-  await channel.sendJson(0, { version: PROTOCOL_VERSION });
-  return channel;
-}
-
-/** A dealer, a server with a random model, and a way to connect clients. */
-async function world(
-  overrides: Partial<ModelSpec> = {},
-  modelId = hex(randomKey()),
-  serving: Partial<ServerOptions> = {},
-  meetingMs?: number,
-) {
-  const spec = { ...TINY, ...overrides };
-  const weights = randomWeights(spec, 5);
-  const texts = Array.from({ length: 10 }, (_, i) => randomText(spec, 4 + i, i));
-  const plan = calibrate(spec, weights, texts);
-  const dealer = new DealerService(await Ring.create(), { meetingMs });
-  const dealerPort = await listen((c) => dealer.serve(c), "peer");
-  const ring = await Ring.create();
-  const store = new MaterialStore(join(dir, "server"));
-  const server = new ServerService(
-    ring,
-    { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
-    { connectDealer: () => dial(dealerPort, "dealer"), store, ...serving },
-  );
-  const serverPort = await listen((c) => server.serve(c), "client");
-  const clientRing = await Ring.create();
-  const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}) =>
-    Client.connect(clientRing, await dial(serverPort, "server"), {
-      connectDealer: () => dial(dealerPort, "dealer"),
-      store: withStore ? new MaterialStore(join(dir, "client")) : undefined,
-      progress: (phase, done) => phase === "online" && onFlight(done),
-    });
-  const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
-    ...classifier(new FloatOps(weights, text, length), spec).data,
-  ];
-  return { spec, plan, connect, float, ring, clientRing, server, serverPort, dealerPort };
-}
+afterEach(() => here.close());
 
 describe("sessions", () => {
   it.each(["private", "public"] as const)(
     "answer several texts of several lengths, embedding %s, at the predicted cost",
     async (embedding) => {
-      const w = await world({ embedding });
+      const w = await here.services({ spec: { embedding } });
       const client = await w.connect();
       for (const tokens of [5, 8, 13, 13]) {
         const text = randomText(w.spec, tokens, tokens);
@@ -121,7 +53,7 @@ describe("sessions", () => {
   it.each(["private", "public"] as const)(
     "answer texts side by side, embedding %s: flights are shared",
     async (embedding) => {
-      const w = await world({ embedding });
+      const w = await here.services({ spec: { embedding } });
       const client = await w.connect();
       const texts = [5, 16, 9].map((tokens) => randomText(w.spec, tokens, tokens));
       const run = await client.inferAll(texts);
@@ -148,7 +80,7 @@ describe("sessions", () => {
   );
 
   it("of several clients at once do not mix", async () => {
-    const w = await world();
+    const w = await here.services();
     const clients = await Promise.all([w.connect(), w.connect(), w.connect()]);
     const text = (c: number, i: number) => randomText(w.spec, 4 + ((5 * c + 3 * i) % 12), 10 * c + i);
     await Promise.all(
@@ -165,7 +97,7 @@ describe("sessions", () => {
   });
 
   it("use prepared material once, then make more", async () => {
-    const w = await world();
+    const w = await here.services();
     const client = await w.connect(true);
     await client.prepare(oneTurn(8));
     await client.prepareUpTo(oneTurn(8), 2);
@@ -207,7 +139,7 @@ describe("generation", () => {
   }
 
   it("hands out tokens as they come, and leaves the connection for the next request", async () => {
-    const w = await world(decoder);
+    const w = await here.services({ spec: decoder });
     const client = await w.connect();
     const text = randomText(w.spec, 6, 1);
     const all = await tokensOf(client.generate(text, { maxTokens: 5 }));
@@ -227,7 +159,7 @@ describe("generation", () => {
   });
 
   it("that loses its server ends with the tokens so far and an error, and nothing is used again", async () => {
-    const w = await world(decoder);
+    const w = await here.services({ spec: decoder });
     const client = await w.connect(true);
     const text = randomText(w.spec, 6, 1);
     const shape = client.generationShape(6, { maxTokens: 5 });
@@ -247,7 +179,7 @@ describe("generation", () => {
 
 describe("a service under load", () => {
   it("refuses at once what it has no place for, and answers what it took", async () => {
-    const w = await world({}, undefined, { limits: { running: 1, waiting: 2 } });
+    const w = await here.services({ serving: { limits: { running: 1, waiting: 2 } } });
     const clients = await Promise.all(Array.from({ length: 12 }, () => w.connect()));
     const outcomes = await Promise.all(
       clients.map(async (client, i) => {
@@ -271,7 +203,7 @@ describe("a service under load", () => {
   });
 
   it("keeps sessions apart that run at the same time: answers as one by one", async () => {
-    const w = await world({}, undefined, { limits: { running: 32 } });
+    const w = await here.services({ serving: { limits: { running: 32 } } });
     const texts = Array.from({ length: 16 }, (_, i) => randomText(w.spec, 4 + (i % 9), i));
     const runs = await Promise.all(
       texts.map(async (text) => {
@@ -288,7 +220,7 @@ describe("a service under load", () => {
   });
 
   it("goes down gently: what runs is answered, who idles is told, nobody begins", async () => {
-    const w = await world();
+    const w = await here.services();
     const [busy, idle] = [await w.connect(), await w.connect()];
     const running = busy.infer(randomText(w.spec, 12, 1));
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -302,7 +234,7 @@ describe("a service under load", () => {
   });
 
   it("ends a request that takes too long in all, however lively its client", async () => {
-    const w = await world({}, undefined, { wholeMs: 1 });
+    const w = await here.services({ serving: { wholeMs: 1 } });
     const client = await w.connect();
     await expect(client.infer(randomText(w.spec, 12, 1))).rejects.toThrow(/closed|longer than/);
     await vi.waitFor(() => expect(failures.join()).toMatch(/longer than 0.001 s in all/));
@@ -310,11 +242,11 @@ describe("a service under load", () => {
 
   it("tells its operator numbers and fixed words alone", async () => {
     const events: ServiceEvent[] = [];
-    const w = await world({}, undefined, { log: (event) => events.push(event) });
+    const w = await here.services({ serving: { log: (event) => events.push(event) } });
     const client = await w.connect();
     await client.infer(randomText(w.spec, 5, 1));
     await client.close();
-    const stranger = await greeted(w.serverPort);
+    const stranger = await here.greeted(w.serverPort);
     await stranger.receiveJson(0, 2 ** 22);
     await stranger.sendJson(0, { error: "CANARY" });
     await stranger.receiveJson(0).catch(() => {});
@@ -326,7 +258,7 @@ describe("a service under load", () => {
 
 describe("failures", () => {
   it("a server that dies in the online phase ends the client at once, and the material is burnt", async () => {
-    const w = await world();
+    const w = await here.services();
     let closing: Promise<void> | null = null;
     const client = await w.connect(true, (flight) => {
       if (flight === 3) closing = listeners[1].close();
@@ -345,7 +277,7 @@ describe("failures", () => {
 
   it("material that the server does not know is refused, and burnt at the client", async () => {
     const id = hex(randomKey());
-    const first = await world({}, id);
+    const first = await here.services({ modelId: id });
     const client = await first.connect(true);
     await client.prepare(oneTurn(8));
     await client.close();
@@ -360,7 +292,7 @@ describe("failures", () => {
   });
 
   it("no dealer: the client learns it in one line", async () => {
-    const w = await world();
+    const w = await here.services();
     const client = await w.connect();
     await listeners[0].close();
     await expect(client.infer(randomText(w.spec, 7, 1))).rejects.toThrow(
@@ -369,8 +301,8 @@ describe("failures", () => {
   });
 
   it("a client with another plan is refused before any material is used", async () => {
-    const w = await world();
-    const channel = await greeted(w.serverPort);
+    const w = await here.services();
+    const channel = await here.greeted(w.serverPort);
     const welcome = (await channel.receiveJson(0, 2 ** 22)) as { version: string };
     expect(welcome.version).toBe(PROTOCOL_VERSION);
     await channel.sendJson(0, {
@@ -386,7 +318,7 @@ describe("failures", () => {
   });
 
   it("a length beyond the model, and a message that is none, are refused", async () => {
-    const w = await world();
+    const w = await here.services();
     for (const [message, expected] of [
       [
         { request: "session", shape: oneTurn(4000), program: "0".repeat(64), prepare: false, nonce: "0".repeat(32) },
@@ -397,7 +329,7 @@ describe("failures", () => {
       [{ request: "run", texts: 65 }, /cannot read/],
       [{ request: "session", length: "8" }, /cannot read/],
     ] as const) {
-      const channel = await greeted(w.serverPort);
+      const channel = await here.greeted(w.serverPort);
       await channel.receiveJson(0, 2 ** 22);
       await channel.sendJson(0, message);
       expect((await channel.receiveJson(0)) as { error: string }).toMatchObject({
@@ -408,7 +340,7 @@ describe("failures", () => {
 
   it("more texts at once than the server holds material for are refused before any more is made", async () => {
     const bytes = 300_000;
-    const w = await world({}, undefined, { mostWaitingBytes: bytes });
+    const w = await here.services({ serving: { mostWaitingBytes: bytes } });
     const { offline } = costOf(compile(w.spec, w.plan, oneTurn(8)));
     const each = offline.bytes.dealer_to_server + offline.bytes.client_to_server;
     const fit = Math.floor(bytes / each);
@@ -421,7 +353,7 @@ describe("failures", () => {
   });
 
   it("a dealer refuses a session whose parts differ, that names other keys, or that it has seen", async () => {
-    const w = await world({}, undefined, {}, 300);
+    const w = await here.services({ dealing: { meetingMs: 300 } });
     const parts = {
       version: PROTOCOL_VERSION,
       model: "1".repeat(64),
@@ -433,7 +365,7 @@ describe("failures", () => {
     const seed = "0".repeat(32);
     const model = { id: "2".repeat(64), spec: w.spec, plan: w.plan };
     const say = async (message: object) => {
-      const channel = await dial(w.dealerPort, "dealer");
+      const channel = await here.dial(w.dealerPort, "dealer");
       await channel.sendJson(0, message);
       return channel.receiveJson(0);
     };
@@ -463,12 +395,12 @@ describe("failures", () => {
   });
 
   it("a server that cannot reach its dealer says so at once", async () => {
-    const w = await world();
+    const w = await here.services();
     const client = await w.connect();
     for (const listener of listeners) if (listener.address.port === w.dealerPort) await listener.close();
     const started = performance.now();
     await expect(client.infer(randomText(w.spec, 5, 1))).rejects.toThrow(/no dealer listens/);
-    expect(performance.now() - started).toBeLessThan(DEADLINE.deadlineMs);
+    expect(performance.now() - started).toBeLessThan(DEADLINE_MS);
   });
 
   it("a text whose embedding leaves the plan's range is refused before anything is sent", async () => {

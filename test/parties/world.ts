@@ -1,0 +1,106 @@
+/** All three services over TCP in this process, around one random model: what the tests of services share. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Channel } from "../../src/channels/channel.ts";
+import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
+import { classifier } from "../../src/models/bert.ts";
+import { calibrate } from "../../src/models/calibrate.ts";
+import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { Client } from "../../src/parties/client.ts";
+import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
+import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
+import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
+import { MaterialStore } from "../../src/parties/store.ts";
+import { hex } from "../../src/parties/weights.ts";
+import { FloatOps } from "../../src/program/float.ts";
+import type { ModelSpec } from "../../src/program/spec.ts";
+import { randomKey } from "../../src/ring/prg.ts";
+import { Ring } from "../../src/ring/ring.ts";
+import { TINY } from "./harness.ts";
+
+/** The three connections of a session. */
+export type LinkName = "client to server" | "client to dealer" | "server to dealer";
+
+export interface WorldOptions {
+  readonly spec?: Partial<ModelSpec>;
+  readonly modelId?: string;
+  readonly serving?: Partial<ServerOptions>;
+  readonly dealing?: DealerOptions;
+  readonly deadlineMs?: number;
+  /** Puts something between: gets a port, gives another that leads to it. */
+  readonly through?: (link: LinkName, port: number) => Promise<number>;
+}
+
+export class World {
+  readonly listeners: TcpListener[] = [];
+  /** What ended the services' sessions. */
+  readonly failures: string[] = [];
+  /** Of the stores: "server" and "client" in it. */
+  readonly dir: string;
+  private readonly deadlineMs: number;
+
+  private constructor(dir: string, deadlineMs: number) {
+    this.dir = dir;
+    this.deadlineMs = deadlineMs;
+  }
+
+  static async create(deadlineMs = 3000): Promise<World> {
+    return new World(await mkdtemp(join(tmpdir(), "services-")), deadlineMs);
+  }
+
+  async close(): Promise<void> {
+    for (const listener of this.listeners.splice(0)) await listener.close();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  dial(port: number, peer: string): Promise<Channel> {
+    return connectTcp("127.0.0.1", port, { deadlineMs: this.deadlineMs, peer });
+  }
+
+  /** A raw connection to a server that expects its client's word. */
+  async greeted(port: number): Promise<Channel> {
+    const channel = await this.dial(port, "server");
+    await channel.sendJson(0, { version: PROTOCOL_VERSION });
+    return channel;
+  }
+
+  /** A dealer, a server with a random model, and a way to connect clients. */
+  async services({ spec: overrides, modelId = hex(randomKey()), serving, dealing, through }: WorldOptions = {}) {
+    const spec = { ...TINY, ...overrides };
+    const weights = randomWeights(spec, 5);
+    const texts = Array.from({ length: 10 }, (_, i) => randomText(spec, 4 + i, i));
+    const plan = calibrate(spec, weights, texts);
+    const dealer = new DealerService(await Ring.create(), dealing);
+    const dealerPort = await this.listen((c) => dealer.serve(c), "peer");
+    const ring = await Ring.create();
+    const store = new MaterialStore(join(this.dir, "server"));
+    const via = async (link: LinkName, port: number) => (through === undefined ? port : through(link, port));
+    const server = new ServerService(
+      ring,
+      { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
+      { connectDealer: async () => this.dial(await via("server to dealer", dealerPort), "dealer"), store, ...serving },
+    );
+    const serverPort = await this.listen((c) => server.serve(c), "client");
+    const clientRing = await Ring.create();
+    const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}) =>
+      Client.connect(clientRing, await this.dial(await via("client to server", serverPort), "server"), {
+        connectDealer: async () => this.dial(await via("client to dealer", dealerPort), "dealer"),
+        store: withStore ? new MaterialStore(join(this.dir, "client")) : undefined,
+        progress: (phase, done) => phase === "online" && onFlight(done),
+      });
+    const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
+      ...classifier(new FloatOps(weights, text, length), spec).data,
+    ];
+    return { spec, plan, connect, float, ring, clientRing, server, serverPort, dealerPort };
+  }
+
+  private async listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {
+    const serving = (channel: Channel) => {
+      serve(channel).catch((error: Error) => this.failures.push(error.message));
+    };
+    const listener = await listenTcp("127.0.0.1", 0, serving, { deadlineMs: this.deadlineMs, peer });
+    this.listeners.push(listener);
+    return listener.address.port;
+  }
+}
