@@ -252,31 +252,17 @@ export class Channel {
     const phase = PHASES[view.getUint8(4)];
     const [step, sequence] = [view.getUint32(8, true), view.getUint32(12, true)];
     const fits = expected.exact ? length === expected.length : length <= expected.length;
-    const ours = view.getUint8(5) === directionOf(other(this.options.side)) && view.getUint16(6) === 0;
     const session = this.session.every((byte, i) => byte === this.header[SESSION_AT + i]);
-    const refusal = phase === "control" && expected.phase !== "control" && length <= JSON_LIMIT;
-    // A peer that gave up before a session began may not know of it yet.
-    if (refusal && ours && sequence === this.receivedSequence) {
-      // The peer gave up in the middle and says why.
-      this.expected = {
-        ...expected,
-        phase: "control",
-        step: 0,
-        length,
-        exact: true,
-        resolve: (p) => this.refused(p, expected),
-      };
-    } else if (
-      phase !== expected.phase ||
-      step !== expected.step ||
-      sequence !== this.receivedSequence ||
-      !fits ||
-      !ours ||
-      !session
-    ) {
+    const direction = view.getUint8(5) === directionOf(other(this.options.side)) && view.getUint16(6) === 0;
+    const inTurn = direction && sequence === this.receivedSequence;
+    const wanted = phase === expected.phase && step === expected.step && fits && session;
+    // A peer may give up in the middle of anything, also where it is not in the session yet, or no longer.
+    const refusal = phase === "control" && length <= JSON_LIMIT && (expected.phase !== "control" || !session);
+    if (!inTurn || !(wanted || refusal)) {
       this.fail(`the ${this.options.peer} sent another message than the protocol has here: are both the same release?`);
       return false;
     }
+    if (!wanted) this.expected = { ...expected, resolve: (p) => this.refused(p, expected) };
     this.receivedSequence++;
     this.payload = new Uint8Array(length);
     this.payloadFilled = 0;

@@ -1,15 +1,13 @@
 /** The built program, as a user runs it: results, and one clear line for every mistake. */
 import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MAIN, start } from "./started.ts";
 
-const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
 
 let dir: string;
@@ -30,34 +28,6 @@ function mpcformer(...args: string[]): Promise<Result> {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err });
     });
   });
-}
-
-interface Started {
-  readonly address: string;
-  readonly health: string;
-  /** What it has written to stderr. */
-  log(): string;
-  ended(signal: NodeJS.Signals): Promise<[number | null]>;
-}
-
-/** A service as a process of its own, once it listens. */
-async function start(args: readonly string[]): Promise<Started> {
-  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
-  let log = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    log += chunk.toString();
-  });
-  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-  const { listening, health } = JSON.parse(line) as Record<string, { host: string; port: number } | undefined>;
-  return {
-    address: `${listening?.host}:${listening?.port}`,
-    health: `${health?.host}:${health?.port}`,
-    log: () => log,
-    ended: (signal) => {
-      child.kill(signal);
-      return once(child, "exit") as Promise<[number | null]>;
-    },
-  };
 }
 
 describe("results", () => {

@@ -81,8 +81,9 @@ export class Tamper {
         pending = Buffer.from(pending.subarray(length));
       }
     });
-    from.on("end", () => to.end());
-    from.on("close", () => to.end());
+    const end = () => (this.slowed ? setTimeout(() => to.end(), SLOW_MS + 10) : to.end());
+    from.on("end", end);
+    from.on("close", end);
   }
 
   private frame(frame: Buffer, from: Socket, to: Socket, way: Spoil["way"]): void {

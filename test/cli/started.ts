@@ -1,0 +1,38 @@
+/** Services as processes of their own, for tests of the built program. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+export interface Started {
+  readonly address: string;
+  readonly health: string;
+  /** What it has written to stderr. */
+  log(): string;
+  signal(signal: NodeJS.Signals): void;
+  ended(signal: NodeJS.Signals): Promise<[number | null]>;
+}
+
+/** A service as a process of its own, once it listens. */
+export async function start(args: readonly string[]): Promise<Started> {
+  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+  const { listening, health } = JSON.parse(line) as Record<string, { host: string; port: number } | undefined>;
+  return {
+    address: `${listening?.host}:${listening?.port}`,
+    health: `${health?.host}:${health?.port}`,
+    log: () => log,
+    signal: (signal) => child.kill(signal),
+    ended: async (signal) => {
+      if (child.exitCode !== null || child.signalCode !== null) return [child.exitCode];
+      child.kill(signal);
+      return (await once(child, "exit")) as [number | null];
+    },
+  };
+}
