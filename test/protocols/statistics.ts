@@ -33,19 +33,17 @@ export function differences(messages: readonly Uint8Array[]): Uint8Array[] {
 /** Messages of one kind, by the kind's name. */
 export type Views = ReadonlyMap<string, readonly Uint8Array[]>;
 
-/** The largest excess over all kinds of messages, of their bytes and of their differences. */
+/** How far each kind of message is from uniform, its bytes and its differences: too even is no better than uneven. */
+export function deviations(views: Views): { key: string; z: number }[] {
+  return [...views].flatMap(([key, messages]) => [
+    { key, z: Math.abs(byteExcess(messages)) },
+    { key: `${key}, differences`, z: Math.abs(byteExcess(differences(messages))) },
+  ]);
+}
+
+/** The largest of them. */
 export function worst(views: Views): { key: string; z: number } {
-  let result = { key: "", z: Number.NEGATIVE_INFINITY };
-  for (const [key, messages] of views) {
-    for (const [name, list] of [
-      [key, messages],
-      [`${key}, differences`, differences(messages)],
-    ] as const) {
-      const z = byteExcess(list);
-      if (z > result.z) result = { key: name, z };
-    }
-  }
-  return result;
+  return deviations(views).reduce((a, b) => (b.z > a.z ? b : a));
 }
 
 /** P(N > z) of the standard normal distribution, relative error below 2e-7 (Numerical Recipes, erfc). */

@@ -1,7 +1,6 @@
 /** The table of docs/protocols.md, and what a run's messages are by it: nothing here asks a protocol what it declares. */
 import { readFileSync } from "node:fs";
 import type { Program, Step } from "../../src/program/steps.ts";
-import { oneTurn } from "../../src/program/steps.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { basis } from "../../src/protocols/polynomial.ts";
 import { type Block, elements } from "../../src/protocols/protocol.ts";
@@ -177,6 +176,32 @@ function setupMessage(frame: Frame, program: Program, { rows }: WireTable): Mess
   return { rows: found, size };
 }
 
+/** One step's block in a message, with a name that is the same in every session. */
+export interface Part {
+  readonly row: Row;
+  readonly name: string;
+  readonly block: Block;
+  readonly bytes: Uint8Array;
+}
+
+/** A message cut into what its steps sent, as the table has it. */
+export function partsOf(frame: Frame, program: Program, { rows }: WireTable): Part[] {
+  const ids = frame.phase === "online" ? (program.slots[frame.step]?.opens ?? []) : [frame.step];
+  const mine = rows.filter((row) => row.phase === frame.phase && row.way === wayOf(frame));
+  const parts: Part[] = [];
+  let at = 0;
+  for (const id of ids) {
+    for (const row of mine) {
+      blocksOf(row, program.steps[id], program).forEach((block, i) => {
+        const name = `${row.kind} ${id}, ${row.phase}, ${row.way}, block ${i}`;
+        parts.push({ row, name, block, bytes: frame.payload.subarray(at, at + blockBytes(block)) });
+        at += blockBytes(block);
+      });
+    }
+  }
+  return parts;
+}
+
 /** A control message's fields, by name. */
 export function fieldsOf(frame: Frame): string {
   return sorted(Object.keys(fieldsIn(frame)));
@@ -184,9 +209,4 @@ export function fieldsOf(frame: Frame): string {
 
 export function fieldsIn(frame: Frame): Record<string, unknown> {
   return JSON.parse(new TextDecoder().decode(frame.payload)) as Record<string, unknown>;
-}
-
-/** The shape of one run of so many tokens and turns. */
-export function shapeOf(length: number, turns = 1, temperature = 0) {
-  return { ...oneTurn(length), turns, temperature };
 }
