@@ -1,5 +1,7 @@
 /** Sessions in this process, with one constant text: their messages, and what each party holds after its openings. */
 import { randomText } from "../../src/models/catalog.ts";
+import type { Witness } from "../../src/parties/engine.ts";
+import type { SimulationInputs } from "../../src/parties/simulate.ts";
 import type { Choose } from "../../src/protocols/clear.ts";
 import type { Harness } from "../parties/harness.ts";
 import type { Frame } from "../parties/tapped.ts";
@@ -14,15 +16,25 @@ export interface CollectOptions {
   readonly broken?: boolean;
 }
 
-/** The messages of one session; what the dealer and the client sent ahead, and what crossed the wire online. */
+/** Two witnesses that write frames down: of what crosses the wire online, and of what dealer and client send ahead. */
+export function witnesses(frames: Frame[]): {
+  online: Witness;
+  offline: NonNullable<SimulationInputs["offlineWitness"]>;
+} {
+  return {
+    online: (step, from, payload) => {
+      const to = from === "client" ? "server" : "client";
+      frames.push({ from, to, phase: "online", step, payload: payload.slice() });
+    },
+    offline: (from, step, payload) =>
+      void frames.push({ from, to: "server", phase: "offline", step, payload: payload.slice() }),
+  };
+}
+
+/** The messages of one session. */
 export async function framesOf(h: Harness, { choose, broken = false }: CollectOptions = {}): Promise<Frame[]> {
   const frames: Frame[] = [];
-  const online = (flight: number, from: "client" | "server", payload: Uint8Array) => {
-    const to = from === "client" ? "server" : "client";
-    frames.push({ from, to, phase: "online", step: flight, payload: payload.slice() });
-  };
-  const offline = (from: "dealer" | "client", step: number, payload: Uint8Array) =>
-    void frames.push({ from, to: "server", phase: "offline", step, payload: payload.slice() });
+  const { online, offline } = witnesses(frames);
   try {
     (await h.secure(randomText(h.spec, 11, 3), online, offline, choose)).run.close();
   } catch (error) {
