@@ -17,7 +17,9 @@ import { open } from "../../src/protocols/open.ts";
 import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/protocol.ts";
 import { Prg } from "../../src/ring/prg.ts";
 import { type Harness, harness } from "../parties/harness.ts";
+import { collect } from "./collect.ts";
 import { CHECKS, type Evidence, gather } from "./evidence.ts";
+import { deviations, Z } from "./statistics.ts";
 
 const LENGTH = 16;
 /** One padded length, and no two lengths alike within it. */
@@ -364,4 +366,22 @@ describe("a planted leak is found", () => {
       expect(CHECKS[caught](evidence).join("\n")).toMatch(shows);
     });
   }
+});
+
+it("a Fourier mask below the period, opened without the reduction, is found", async () => {
+  const wider = await harness({ gelu: "exact" }, LENGTH);
+  const { steps, values } = wider.program;
+  const periods = new Map(steps.flatMap((s) => (s.kind === "fourier" ? [[s.x, s.periodBits]] : [])));
+  const opens = new Map(steps.filter((s) => periods.has(s.out)).map((s) => [s.id, periods.get(s.out)!]));
+  expect(opens.size).toBeGreaterThan(0);
+  // The sum x + t is sent with two bits above the period; t itself stays below it.
+  for (const [id, period] of opens) values[steps[id].out].ring = period + 2;
+  plantDraws((a) => (isMask(a) && opens.has(a.stream) ? { ...a, bits: Math.min(a.bits, opens.get(a.stream)!) } : a));
+  const views = await collect(wider, 12, { broken: true });
+  const sent = deviations(views).filter(({ z, key }) => z > Z && / online, server to client/.test(key));
+  expect(
+    sent.filter(({ key }) =>
+      [...opens.keys()].some((id) => key.startsWith(`open exchange ${id},`) || key.startsWith(`open forward ${id},`)),
+    ),
+  ).not.toEqual([]);
 });

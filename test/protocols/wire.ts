@@ -1,4 +1,7 @@
-/** The table of docs/protocols.md, and what a run's messages are by it: nothing here asks a protocol what it declares. */
+/**
+ * The table of docs/protocols.md, and what a run's messages are by it. Nothing here asks a protocol what it declares, but for the
+ * list of a polynomial's secret monomials.
+ */
 import { readFileSync } from "node:fs";
 import type { Program, Step } from "../../src/program/steps.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
