@@ -10,8 +10,8 @@ import { catalogNames, randomModel, randomText } from "../models/catalog.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../models/tokenizer.ts";
-import { requiredWeights } from "../models/weights.ts";
 import { planSchema } from "../parties/messages.ts";
+import { versionOf } from "../parties/version.ts";
 import type { Matmul } from "../program/float.ts";
 import type { Plan } from "../program/plan.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
@@ -143,14 +143,11 @@ async function calibrated(
   return calibrate(spec, weights, texts, { matmul, margin, progress });
 }
 
-/** Over the weights as they are used: what R masks must not change unseen, in whichever file it lies. */
 function digestOf(spec: ModelSpec, plan: Plan, weights: Weights): string {
-  const hash = createHash("sha256").update(JSON.stringify([spec, plan]));
-  for (const name of requiredWeights(spec).keys()) {
-    const { data } = weights.get(name);
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return hash.digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([spec, plan]))
+    .update(versionOf(spec, weights))
+    .digest("hex");
 }
 
 async function exists(path: string): Promise<boolean> {

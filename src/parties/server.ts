@@ -20,11 +20,12 @@ import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import type { MaterialStore } from "./store.ts";
+import { keyOfVersion, versionOf } from "./version.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
 
 export interface ServedModel {
   readonly model: PublicModel;
-  /** Expands to R; shared with clients, never with the dealer. */
+  /** With the weights it makes the key of R, which clients learn and the dealer never does. */
   readonly modelKey: Uint8Array;
   /** Reads the floats: asked for once for each padded length that needs other integers, and not kept. */
   readonly weights: () => Promise<Weights>;
@@ -72,6 +73,8 @@ export class ServerService {
   private readonly integers: IntegerWeights;
   private readonly programs = new Map<string, Promise<Compiled>>();
   private tables: readonly Float32Array[] = [];
+  /** Of the weights, since they were first read. */
+  private version: Uint8Array | null = null;
 
   constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
     this.ring = ring;
@@ -125,7 +128,7 @@ export class ServerService {
       return channel.sendJson(0, { accepted: true });
     }
     const session = hex(randomKey());
-    await channel.sendJson(0, { session, modelKey: hex(this.served.modelKey) });
+    await channel.sendJson(0, { session, modelKey: hex(this.weightsKey()) });
     const measured = stopwatch("offline");
     const material = await this.offline(channel, session, compiled);
     this.options.measured?.(measured());
@@ -196,7 +199,7 @@ export class ServerService {
   }
 
   private async uploadWeights(dealer: Channel, program: Program, missing: readonly number[]): Promise<void> {
-    const masks = await WeightMasks.create(this.ring, program, this.served.modelKey);
+    const masks = await WeightMasks.create(this.ring, program, this.weightsKey());
     for (const id of missing) {
       const slot = program.weights[id];
       if (slot === undefined) throw new PartyError("the dealer asks for a weight that the program has not");
@@ -256,9 +259,19 @@ export class ServerService {
     }
   }
 
-  /** The floats; what clients may have of them stays. */
+  /** The key of R for these weights; they were read when the program was compiled. */
+  private weightsKey(): Uint8Array {
+    if (this.version === null) throw new Error("the key of R is asked for before the weights were read");
+    return keyOfVersion(this.served.modelKey, this.version);
+  }
+
+  /** The floats; what clients may have of them stays. @throws PartyError when they are not those of the first time. */
   private async floats(): Promise<Weights> {
     const weights = await this.served.weights();
+    const version = versionOf(this.served.model.spec, weights);
+    if (hex(this.version ?? version) !== hex(version))
+      throw new PartyError("the model's weights have changed since the server started: start it again");
+    this.version = version;
     if (this.served.model.spec.embedding === "public")
       this.tables = publicTables(this.served.model.spec).map(([name]) => weights.get(name).data);
     return weights;

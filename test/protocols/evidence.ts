@@ -33,17 +33,16 @@ export interface GatherOptions {
   readonly sessions: number;
   /** Material is made ahead and taken from here. */
   readonly stores?: TappedOptions["stores"];
-  /** One model after the other, of other weights each: who they are. One unless given. */
-  readonly identities?: readonly TappedOptions["identity"][];
-  /** The harness of each identity; the first one's where there are no more. */
-  readonly retrained?: readonly Harness[];
+  readonly identity?: TappedOptions["identity"];
+  /** One model after the other, alike but for their weights; the one given unless told. */
+  readonly versions?: readonly Harness[];
 }
 
 const table = wireTable();
 
 /** Asks every text in turn. A planted fault may break a session; what it showed until then counts all the same. */
 export async function gather(h: Harness, options: GatherOptions): Promise<Evidence> {
-  const { texts, stores, identities = [undefined], retrained = [] } = options;
+  const { texts, stores, identity, versions = [h] } = options;
   const ledger = new DrawLedger();
   const views = new Map<string, Uint8Array[]>();
   const [sessions, logs]: [Session[], string[]] = [[], []];
@@ -55,9 +54,9 @@ export async function gather(h: Harness, options: GatherOptions): Promise<Eviden
     ...watchConsole(logs),
   ];
   try {
-    for (const [generation, identity] of identities.entries()) {
+    for (const [generation, version] of versions.entries()) {
       ledger.generation = generation;
-      const world = await tapped(retrained[generation] ?? h, { identity, stores });
+      const world = await tapped(version, { identity, stores });
       for (let i = 0; i < options.sessions * texts.length; i++) {
         text = i % texts.length;
         ledger.session++;

@@ -7,15 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Channel } from "../../src/channels/channel.ts";
-import { identity } from "../../src/cli/parties.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { MaterialStore } from "../../src/parties/store.ts";
 import { TextInput } from "../../src/parties/text.ts";
+import { hex, WeightMasks } from "../../src/parties/weights.ts";
 import type { Step } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
 import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/protocol.ts";
-import { Prg } from "../../src/ring/prg.ts";
+import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { collect } from "./collect.ts";
 import { CHECKS, type Evidence, gather } from "./evidence.ts";
@@ -61,14 +61,16 @@ function fromStore(): Promise<Evidence> {
   return gather(h, { texts: texts(), sessions: SESSIONS, stores });
 }
 
-/** Two versions of one model, one server's process after the other. */
-async function twoVersions(known = identity): Promise<Evidence> {
-  const store = join(dir, "identity");
-  const identities = [
-    await known({ fingerprint: () => "first" }, store),
-    await known({ fingerprint: () => "second" }, store),
-  ];
-  return gather(h, { texts: texts(), sessions: 1, identities, retrained: [h, retrained] });
+/** Two versions of a model's weights, served one after the other under one name and key. */
+function twoVersions(): Promise<Evidence> {
+  const identity = { id: hex(randomKey()), key: randomKey() };
+  return gather(h, { texts: texts(), sessions: 1, identity, versions: [h, retrained] });
+}
+
+/** R from a key that does not know the weights. */
+function plantOneR(): void {
+  const [key, create] = [randomKey(), WeightMasks.create];
+  vi.spyOn(WeightMasks, "create").mockImplementation((ring, program) => create.call(WeightMasks, ring, program, key));
 }
 
 /** Replaces what is drawn for some addresses: from another one, from fewer bits, or by nothing (null: zeros). */
@@ -324,15 +326,15 @@ const LEAKS: readonly Leak[] = [
     name: "R kept though the weights are new",
     caught: "ledger",
     shows: /R of operand 0, part 0, weights 0 and for R of operand 0, part 0, weights 1/,
-    run: () => twoVersions((_source, store) => identity({ fingerprint: () => "the plan" }, store)),
-    plant: () => {},
+    run: twoVersions,
+    plant: plantOneR,
   },
   {
     name: "the same, seen in what the dealer receives",
     caught: "uniform",
     shows: /^weights 1 under R, differences/m,
-    run: () => twoVersions((_source, store) => identity({ fingerprint: () => "the plan" }, store)),
-    plant: () => {},
+    run: twoVersions,
+    plant: plantOneR,
   },
 ];
 
@@ -349,7 +351,7 @@ describe("in a healthy system no check finds anything", () => {
   it.each([
     ["material as it is needed", atOnce],
     ["prepared material", fromStore],
-    ["two versions of a model", () => twoVersions()],
+    ["two versions of a model", twoVersions],
   ] as const)("%s", async (_name, run) => {
     const evidence = await run();
     expect(findings(evidence)).toEqual(NOTHING);
