@@ -154,12 +154,15 @@ const identityFile = v.object({ model: v.string(), id: v.string(), key: v.string
 
 /**
  * The model's public name and the key of R. They live as long as the process; with a store, as long as the model does not
- * change, because prepared material depends on R.
+ * change, because prepared material depends on R: under one R, the dealer would see what two versions differ by.
  */
-async function identity(source: Source, store: string | undefined): Promise<{ id: string; key: Uint8Array }> {
-  const fresh = { id: await modelId(randomKey(), source.fingerprint, [source.spec, source.plan]), key: randomKey() };
+export async function identity(
+  source: Pick<Source, "fingerprint">,
+  store: string | undefined,
+): Promise<{ id: string; key: Uint8Array }> {
+  const fresh = { id: await modelId(randomKey(), source.fingerprint()), key: randomKey() };
   if (store === undefined) return fresh;
-  const model = createHash("sha256").update(source.fingerprint).digest("hex");
+  const model = createHash("sha256").update(source.fingerprint()).digest("hex");
   const path = join(store, "identity.json");
   await mkdir(store, { recursive: true, mode: 0o700 });
   try {

@@ -11,6 +11,7 @@ import { loadModel } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
+import { versionOf } from "../parties/version.ts";
 import type { Matmul } from "../program/float.ts";
 import type { Plan } from "../program/plan.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
@@ -29,8 +30,8 @@ export interface Source {
   readonly weights: Weights;
   readonly tokenizer: TextTokenizer | null;
   readonly tokenizerFiles: TokenizerFiles;
-  /** Changes when weights, shape or plan change. */
-  readonly fingerprint: string;
+  /** Changes when weights, shape or plan change, whatever files they came from. */
+  readonly fingerprint: () => string;
 }
 
 export interface SourceOptions {
@@ -76,7 +77,7 @@ export async function openSource(name: string, options: SourceOptions): Promise<
   const planPath = options.planPath ?? join(folder, PLAN_FILE);
   const known = options.calibration === undefined ? await readPlan(planPath, spec) : null;
   const plan = known ?? (await calibrated(spec, weights, tokenizer, options));
-  return { name, spec, plan, weights, tokenizer, tokenizerFiles, fingerprint: await digestOf(folder, spec, plan) };
+  return { name, spec, plan, weights, tokenizer, tokenizerFiles, fingerprint: () => digestOf(spec, plan, weights) };
 }
 
 /** The weights alone, read again. @throws as `openSource` does. */
@@ -104,7 +105,15 @@ async function randomSource(name: string, options: SourceOptions): Promise<Sourc
   );
   const known = options.planPath === undefined ? null : await readPlan(options.planPath, spec);
   const plan = known ?? calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
-  return { name, spec, plan, weights, tokenizer: null, tokenizerFiles: {}, fingerprint: `${name}:${RANDOM_SEED}` };
+  return {
+    name,
+    spec,
+    plan,
+    weights,
+    tokenizer: null,
+    tokenizerFiles: {},
+    fingerprint: () => digestOf(spec, plan, weights),
+  };
 }
 
 /** A plan from its file, if it is there and was made for these approximations. */
@@ -134,11 +143,11 @@ async function calibrated(
   return calibrate(spec, weights, texts, { matmul, margin, progress });
 }
 
-async function digestOf(folder: string, spec: ModelSpec, plan: Plan): Promise<string> {
-  const hash = createHash("sha256").update(JSON.stringify([spec, plan]));
-  const file = join(folder, "model.safetensors");
-  if (await exists(file)) hash.update(await readFile(file));
-  return hash.digest("hex");
+function digestOf(spec: ModelSpec, plan: Plan, weights: Weights): string {
+  return createHash("sha256")
+    .update(JSON.stringify([spec, plan]))
+    .update(versionOf(spec, weights))
+    .digest("hex");
 }
 
 async function exists(path: string): Promise<boolean> {

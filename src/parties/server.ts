@@ -23,11 +23,12 @@ import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
+import { keyOfVersion, versionOf } from "./version.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
 
 export interface ServedModel {
   readonly model: PublicModel;
-  /** Expands to R; shared with clients, never with the dealer. */
+  /** With the weights it makes the key of R, which clients learn and the dealer never does. */
   readonly modelKey: Uint8Array;
   /** Reads the floats: asked for once for each padded length that needs other integers, and not kept. */
   readonly weights: () => Promise<Weights>;
@@ -84,6 +85,8 @@ export class ServerService {
   readonly admission: Admission;
   /** Connections between two requests. */
   private readonly idle = new Set<Channel>();
+  /** Of the weights, since they were first read. */
+  private version: Uint8Array | null = null;
 
   constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
     this.ring = ring;
@@ -185,7 +188,7 @@ export class ServerService {
     const dealer = await this.options.connectDealer();
     try {
       const serverNonce = hex(randomKey());
-      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.served.modelKey) });
+      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.weightsKey()) });
       const [version, model] = [messages.PROTOCOL_VERSION, this.served.model.id];
       const { own: server, peer: client } = channel.identities;
       const identities = { client, server, dealer: dealer.identities.peer };
@@ -244,7 +247,7 @@ export class ServerService {
   }
 
   private async uploadWeights(dealer: Channel, program: Program, missing: readonly number[]): Promise<void> {
-    const masks = await WeightMasks.create(this.ring, program, this.served.modelKey);
+    const masks = await WeightMasks.create(this.ring, program, this.weightsKey());
     for (const id of missing) {
       const slot = program.weights[id];
       if (slot === undefined) throw new PartyError("the dealer asks for a weight that the program has not");
@@ -307,9 +310,19 @@ export class ServerService {
     }
   }
 
-  /** The floats; what clients may have of them stays. */
+  /** The key of R for these weights; they were read when the program was compiled. */
+  private weightsKey(): Uint8Array {
+    if (this.version === null) throw new Error("the key of R is asked for before the weights were read");
+    return keyOfVersion(this.served.modelKey, this.version);
+  }
+
+  /** The floats; what clients may have of them stays. @throws PartyError when they are not those of the first time. */
   private async floats(): Promise<Weights> {
     const weights = await this.served.weights();
+    const version = versionOf(this.served.model.spec, weights);
+    if (hex(this.version ?? version) !== hex(version))
+      throw new PartyError("the model's weights have changed since the server started: start it again");
+    this.version = version;
     if (this.served.model.spec.embedding === "public")
       this.tables = publicTables(this.served.model.spec).map(([name]) => weights.get(name).data);
     return weights;

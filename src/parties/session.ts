@@ -29,11 +29,11 @@ export function runId(sessions: readonly string[]): Promise<string> {
 }
 
 /**
- * A model's public name: a commitment to the weights, the shape and the plan. The salt is the server's alone, so that nobody
- * can try weights that he guesses.
+ * A model's public name: a commitment to what `fingerprint` is a digest of, its weights, shape and plan. The salt is the
+ * server's alone, so that nobody can try weights that he guesses.
  */
-export function modelId(salt: Uint8Array, weightsDigest: string, publicPart: unknown): Promise<string> {
-  return digest(["model", hex(salt), weightsDigest, publicPart]);
+export function modelId(salt: Uint8Array, fingerprint: string): Promise<string> {
+  return digest(["model", hex(salt), fingerprint]);
 }
 
 /** Runs `work` with a channel's frames bound to a session, and frees it afterwards: also after an error, to say so. */

@@ -1,7 +1,7 @@
 /** A workbench for single primitives: small programs built by hand, run by all three parties in this process. */
 
 import type { Witness } from "../../src/parties/engine.ts";
-import { simulate } from "../../src/parties/simulate.ts";
+import { type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { Builder } from "../../src/program/builder.ts";
 import { oneTurn, type Program, type StepOf, type Value } from "../../src/program/steps.ts";
 import { CLIENT_MASK, type Party } from "../../src/protocols/protocol.ts";
@@ -58,6 +58,7 @@ export async function run(
   program: Program,
   inputs: Inputs,
   witness?: Witness,
+  offlineWitness?: SimulationInputs["offlineWitness"],
 ): Promise<{ client: Party; server: Party; close(): void }> {
   const fill = (out: Words, step: StepOf<"input">) => put(out, inputs.get(step.out) ?? []);
   const weights = { apply() {}, bias: () => null };
@@ -68,6 +69,7 @@ export async function run(
     maskedWeights: noWeights,
     weightMasks: noWeights,
     witness,
+    offlineWitness,
   });
 }
 

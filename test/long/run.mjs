@@ -1,0 +1,20 @@
+// Long checks, for no CI: `npm run long -- NAME` runs test/long/NAME.mjs, or test/long/NAME.long.ts with vitest.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+const names = readdirSync(here("."))
+  .filter((file) => /\.(mjs|long\.ts)$/.test(file) && file !== "run.mjs")
+  .map((file) => file.replace(/\.(mjs|long\.ts)$/, ""));
+const name = process.argv[2];
+if (!names.includes(name)) {
+  console.error(`which long check? ${names.join(", ")}`);
+  process.exit(2);
+}
+if (existsSync(here(`${name}.mjs`))) await import(`./${name}.mjs`);
+else {
+  const vitest = fileURLToPath(new URL("./vitest.mjs", import.meta.resolve("vitest/package.json")));
+  const args = [vitest, "run", "--config", here("vitest.config.ts"), here(`${name}.long.ts`)];
+  process.exitCode = spawnSync(process.execPath, args, { stdio: "inherit" }).status ?? 1;
+}

@@ -1,0 +1,91 @@
+/** The three services in one process, joined by channels on which every frame is written down as it arrives. */
+import { type Channel, HEADER_BYTES, type Phase } from "../../src/channels/channel.ts";
+import { memoryPair } from "../../src/channels/memory.ts";
+import { Client, type ClientOptions } from "../../src/parties/client.ts";
+import { DealerService } from "../../src/parties/dealer.ts";
+import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
+import { ServerService } from "../../src/parties/server.ts";
+import type { MaterialStore } from "../../src/parties/store.ts";
+import { hex } from "../../src/parties/weights.ts";
+import { randomKey } from "../../src/ring/prg.ts";
+import { Ring } from "../../src/ring/ring.ts";
+import type { Harness } from "./harness.ts";
+
+export type Name = "client" | "server" | "dealer";
+
+/** One message as the wire has it. */
+export interface Frame {
+  readonly from: Name;
+  readonly to: Name;
+  readonly phase: Phase;
+  readonly step: number;
+  readonly payload: Uint8Array;
+}
+
+const PHASES: readonly Phase[] = ["control", "setup", "offline", "online"];
+
+export interface TappedOptions {
+  readonly identity?: { readonly id: string; readonly key: Uint8Array };
+  readonly stores?: { readonly client: MaterialStore; readonly server: MaterialStore };
+}
+
+export interface Tapped {
+  /** In the order of their arrival, over all wires. */
+  readonly frames: Frame[];
+  /** What the services told people, and how their sessions failed. */
+  readonly logs: string[];
+  connect(): Promise<Client>;
+}
+
+/** A dealer, a server with the harness's model, and clients as many as are asked for. */
+export async function tapped(h: Harness, { identity, stores }: TappedOptions = {}): Promise<Tapped> {
+  const frames: Frame[] = [];
+  const logs: string[] = [];
+  const log = (line: string) => void logs.push(line);
+  const serving = (end: Promise<void>) => void end.catch((error: Error) => log(error.message));
+  const told = (event: ServiceEvent) => log(`${lineOf(event)} ${JSON.stringify(event)}`);
+  const options = { log: told, measured: (phase: unknown) => log(JSON.stringify(phase)) };
+  const dealer = new DealerService(await Ring.create(), options);
+  const toDealer = (from: Name) => async () => {
+    const [mine, theirs] = pair(from, "dealer", frames);
+    serving(dealer.serve(theirs));
+    return mine;
+  };
+  const { id, key } = identity ?? { id: hex(randomKey()), key: randomKey() };
+  const server = new ServerService(
+    await Ring.create(),
+    { model: { id, spec: h.spec, plan: h.plan }, modelKey: key, weights: async () => h.weights, tokenizer: {} },
+    { ...options, connectDealer: toDealer("server"), store: stores?.server },
+  );
+  const clientOptions: ClientOptions = { connectDealer: toDealer("client"), store: stores?.client };
+  const connect = () => {
+    const [mine, theirs] = pair("client", "server", frames);
+    serving(server.serve(theirs));
+    return Client.connect(h.ring, mine, clientOptions);
+  };
+  return { frames, logs, connect };
+}
+
+function pair(left: Name, right: Name, frames: Frame[]): [Channel, Channel] {
+  const ends = memoryPair();
+  tap(ends[0], right, left, frames);
+  tap(ends[1], left, right, frames);
+  return ends;
+}
+
+/** Reads the frames of what comes to one end, before that end does. */
+function tap(end: Channel, from: Name, to: Name, frames: Frame[]): void {
+  const feed = end.feed.bind(end);
+  let pending: Buffer = Buffer.alloc(0);
+  end.feed = (chunk) => {
+    pending = Buffer.concat([pending, chunk]);
+    while (pending.length >= HEADER_BYTES) {
+      const length = pending.readUInt32LE(0);
+      if (pending.length < HEADER_BYTES + length) break;
+      const payload = Uint8Array.from(pending.subarray(HEADER_BYTES, HEADER_BYTES + length));
+      frames.push({ from, to, phase: PHASES[pending[4]], step: pending.readUInt32LE(8), payload });
+      pending = pending.subarray(HEADER_BYTES + length);
+    }
+    feed(chunk);
+  };
+}

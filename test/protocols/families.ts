@@ -1,0 +1,60 @@
+/** Small models that together have every kind of step. */
+import type { ModelSpec } from "../../src/program/spec.ts";
+import { oneTurn, type Shape } from "../../src/program/steps.ts";
+
+export interface Family {
+  readonly name: string;
+  readonly spec: Partial<ModelSpec>;
+  readonly shape: Shape;
+}
+
+const DECODER = {
+  normFirst: true,
+  types: 1,
+  labels: 60,
+  labelNames: [],
+  problem: "generation",
+} satisfies Partial<ModelSpec>;
+
+export const FAMILIES: readonly Family[] = [
+  {
+    name: "quad, 2quad, private embedding",
+    spec: { gelu: "quad", softmax: "2quad:5", embedding: "private" },
+    shape: oneTurn(16),
+  },
+  {
+    name: "exact, public embedding",
+    spec: { gelu: "exact", softmax: "exact", embedding: "public" },
+    shape: oneTurn(16),
+  },
+  {
+    name: "relu, 2relu, the label alone",
+    spec: { gelu: "relu", softmax: "2relu", embedding: "public", answer: "label" },
+    shape: oneTurn(16),
+  },
+  {
+    name: "llama, three turns",
+    spec: {
+      ...DECODER,
+      architecture: "llama",
+      gelu: "exact",
+      softmax: "exact",
+      embedding: "private",
+      keyHeads: 2,
+      rotary: 10_000,
+    },
+    shape: { ...oneTurn(16), turns: 3 },
+  },
+  {
+    name: "gpt2, three sampled turns, tokens alone",
+    spec: {
+      ...DECODER,
+      architecture: "gpt2",
+      gelu: "tanh",
+      softmax: "2quad:5",
+      embedding: "public",
+      answer: "label",
+    },
+    shape: { ...oneTurn(16), turns: 3, temperature: 0.7 },
+  },
+];

@@ -1,0 +1,123 @@
+/** What the wires of real runs open, against the table of docs/protocols.md, both ways; and what the protocols declare. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { randomText } from "../../src/models/catalog.ts";
+import { MaterialStore } from "../../src/parties/store.ts";
+import { isDecoder } from "../../src/program/spec.ts";
+import type { Program, StepKind } from "../../src/program/steps.ts";
+import { trafficOf } from "../../src/protocols/all.ts";
+import type { Block } from "../../src/protocols/protocol.ts";
+import { type Harness, harness } from "../parties/harness.ts";
+import { tapped } from "../parties/tapped.ts";
+import { FAMILIES } from "./families.ts";
+import { type Account, account, blocksOf, kindOf, wireTable } from "./wire.ts";
+
+const table = wireTable();
+const seen: Account[] = [];
+const programs: Program[] = [];
+let dir: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "opened-"));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+/** One run over tapped wires, with material made ahead or at once. */
+async function session(h: Harness, prepare: boolean): Promise<Account> {
+  const store = (side: string) => new MaterialStore(join(dir, `${side}${programs.length}`));
+  const world = await tapped(h, { stores: { client: store("client"), server: store("server") } });
+  const client = await world.connect();
+  const { turns, temperature } = h.program.shape;
+  if (prepare) await client.prepare(h.program.shape);
+  const text = randomText(h.spec, 11, 3);
+  if (isDecoder(h.spec)) for await (const _ of client.generate(text, { maxTokens: turns, temperature }));
+  else await client.infer(text);
+  await client.close();
+  return account(world.frames, h.program, table);
+}
+
+describe("every message on the wire has its row", () => {
+  for (const [i, { name, spec, shape }] of FAMILIES.entries()) {
+    it(name, async () => {
+      const h = await harness(spec, shape);
+      programs.push(h.program);
+      const result = await session(h, i === 0);
+      expect(result.faults).toEqual([]);
+      seen.push(result);
+    });
+  }
+});
+
+it("every row of the tables is sent", () => {
+  const used = new Set(seen.flatMap((a) => [...a.used]));
+  expect(table.rows.filter((row) => !used.has(row))).toEqual([]);
+  expect(table.control.filter((row) => !used.has(row))).toEqual([]);
+});
+
+/** All of them, as the compiler knows. */
+const KINDS: Readonly<Record<StepKind, true>> = {
+  input: true,
+  linear: true,
+  open: true,
+  openBits: true,
+  slice: true,
+  place: true,
+  shift: true,
+  difference: true,
+  matmul: true,
+  polynomial: true,
+  ramp: true,
+  rowSum: true,
+  keys: true,
+  noise: true,
+  fourier: true,
+  lessThan: true,
+  carry: true,
+};
+
+it("the families have every kind of step that there is and that the manual names, and no other", () => {
+  expect(new Set(programs.flatMap((p) => p.steps.map((s) => s.kind)))).toEqual(new Set(Object.keys(KINDS)));
+  const kinds = new Set(programs.flatMap((p) => p.steps.map(kindOf)));
+  const steps = table.rows.filter((row) => row.phase !== "setup");
+  expect([...kinds].sort()).toEqual([...new Set([...steps.map((row) => row.kind), ...table.silent])].sort());
+});
+
+it("what each protocol declares is what the table says, block by block", () => {
+  const declared = (step: Program["steps"][number], program: Program) => {
+    const { dealt, ahead, fromClient, fromServer } = trafficOf(step, program);
+    const one = (block?: Block) => (block === undefined ? [] : [block]);
+    return {
+      "offline dealer to server": dealt ?? [],
+      "offline client to server": one(ahead),
+      "online client to server": one(fromClient),
+      "online server to client": one(fromServer),
+    };
+  };
+  const bare = ({ length, bits }: Block) => ({ length, bits });
+  for (const program of programs) {
+    for (const step of program.steps) {
+      for (const [way, blocks] of Object.entries(declared(step, program))) {
+        const rows = table.rows.filter((row) => `${row.phase} ${row.way}` === way);
+        const said = rows.flatMap((row) => blocksOf(row, step, program));
+        expect(said.map(bare), `${kindOf(step)} ${way}`).toEqual(blocks.map(bare));
+      }
+    }
+  }
+});
+
+it("a table with a row too many, a row too few, or another width is refused", async () => {
+  const [{ spec, shape }] = FAMILIES;
+  const h = await harness(spec, shape);
+  const world = await tapped(h);
+  const client = await world.connect();
+  await client.infer(randomText(h.spec, 11, 3));
+  await client.close();
+  const faultsBy = (rows: typeof table.rows) => account(world.frames, h.program, { ...table, rows }).faults;
+  const isForward = (row: { kind: string; phase: string }) => row.kind === "open forward" && row.phase === "online";
+  expect(faultsBy(table.rows)).toEqual([]);
+  expect(faultsBy(table.rows.filter((row) => !isForward(row)))).not.toEqual([]);
+  expect(faultsBy([...table.rows, { ...table.rows[0], way: "server to client" }])).not.toEqual([]);
+  expect(faultsBy(table.rows.map((row) => (isForward(row) ? { ...row, bits: "k" } : row)))).not.toEqual([]);
+});
