@@ -171,7 +171,8 @@ async function readFileTensors(
   });
 }
 
-async function weightFiles(folder: string): Promise<readonly string[]> {
+/** The names of a folder's files of weights: one, or its shards. @throws an Error of one line when it has none. */
+export async function weightFiles(folder: string): Promise<readonly string[]> {
   if (await hasFile(folder, SINGLE)) return [SINGLE];
   const index = await readText(folder, INDEX);
   if (index !== undefined)
