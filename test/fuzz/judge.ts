@@ -1,6 +1,9 @@
 /** What every door owes to every input: a valid value, or one line from this package, soon and within its memory. */
 
-export type Outcome = "taken" | "refused";
+export interface Verdict {
+  readonly outcome: "taken" | "refused";
+  readonly ms: number;
+}
 
 /** A way in for what others send. */
 export interface Door<T> {
@@ -31,29 +34,29 @@ const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}]{1,500}: [^\p{Cc}\p{Zl}\p{Zp}]{1,500}$/u
  * Enters with this input.
  * @throws Finding when the door breaks its promise; a slow input is tried again, as the machine may be busy.
  */
-export async function judge<T>(door: Door<T>, input: T): Promise<Outcome> {
+export async function judge<T>(door: Door<T>, input: T): Promise<Verdict> {
   const memory = process.resourceUsage().maxRSS;
-  let [outcome, ms] = await timed(door, input);
-  for (let again = 0; ms > LIMIT_MS && again < 3; again++) [outcome, ms] = await timed(door, input);
-  if (ms > LIMIT_MS) throw new Finding(`took ${ms.toFixed(0)} ms`);
+  let verdict = await timed(door, input);
+  for (let again = 0; verdict.ms > LIMIT_MS && again < 3; again++) verdict = await timed(door, input);
+  if (verdict.ms > LIMIT_MS) throw new Finding(`took ${verdict.ms.toFixed(0)} ms`);
   const grown = process.resourceUsage().maxRSS - memory;
   if (grown > LIMIT_KB) throw new Finding(`took ${grown} kB of memory`);
   if (Object.keys(Object.prototype).length > 0) throw new Finding("changed Object.prototype");
-  return outcome;
+  return verdict;
 }
 
-async function timed<T>(door: Door<T>, input: T): Promise<[Outcome, number]> {
+async function timed<T>(door: Door<T>, input: T): Promise<Verdict> {
   const start = performance.now();
   try {
     await door.enter(input);
-    return ["taken", performance.now() - start];
+    return { outcome: "taken", ms: performance.now() - start };
   } catch (error) {
     const ms = performance.now() - start;
     if (error instanceof Finding) throw error;
     if (!isOwn(error)) {
       throw new Finding(`threw ${String(error).slice(0, 300)}`, { cause: error });
     }
-    return ["refused", ms];
+    return { outcome: "refused", ms };
   }
 }
 
