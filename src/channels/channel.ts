@@ -93,7 +93,9 @@ export class Channel {
   readonly received: TrafficByPhase = emptyTraffic();
   private readonly wire: Wire;
   private readonly options: ChannelOptions;
-  private readonly pending: Uint8Array[] = [];
+  private pending: Uint8Array[] = [];
+  /** Chunks at the front of `pending` that are read already: taking them off one by one would cost their number's square. */
+  private taken = 0;
   private readonly header = new Uint8Array(HEADER_BYTES);
   private headerFilled = 0;
   private payload: Uint8Array | null = null;
@@ -202,7 +204,7 @@ export class Channel {
   disconnected(): void {
     this.gone = true;
     // What came before is still read.
-    if (this.pending.length === 0) this.starved();
+    if (this.taken === this.pending.length) this.starved();
   }
 
   private starved(): void {
@@ -300,13 +302,17 @@ export class Channel {
   /** Copies from the pending chunks into `target` from `at`; returns how many bytes. */
   private take(target: Uint8Array, at: number): number {
     let copied = 0;
-    while (at + copied < target.length && this.pending.length > 0) {
-      const chunk = this.pending[0];
+    while (at + copied < target.length && this.taken < this.pending.length) {
+      const chunk = this.pending[this.taken];
       const count = Math.min(chunk.length, target.length - at - copied);
       target.set(chunk.subarray(0, count), at + copied);
       copied += count;
-      if (count === chunk.length) this.pending.shift();
-      else this.pending[0] = chunk.subarray(count);
+      if (count < chunk.length) this.pending[this.taken] = chunk.subarray(count);
+      else this.taken++;
+    }
+    if (2 * this.taken >= this.pending.length) {
+      this.pending = this.pending.slice(this.taken);
+      this.taken = 0;
     }
     return copied;
   }
@@ -328,7 +334,8 @@ export class Channel {
     if (this.failure !== null) return this.failure;
     this.failure = reason;
     if (this.timer !== null) clearTimeout(this.timer);
-    this.pending.length = 0;
+    this.pending = [];
+    this.taken = 0;
     this.wire.close();
     const waiting = this.expected;
     this.expected = null;

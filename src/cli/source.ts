@@ -2,13 +2,14 @@
 
 import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { calibrate } from "../models/calibrate.ts";
 import { catalogNames, randomModel, randomText } from "../models/catalog.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
+import { readText } from "../models/files.ts";
 import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
 import { versionOf } from "../parties/version.ts";
@@ -20,6 +21,7 @@ import { UsageError } from "./terminal.ts";
 
 /** The plan's file in a model folder. */
 export const PLAN_FILE = "mpcformer.json";
+const PLAN_LIMIT = 2 ** 24;
 const RANDOM_SEED = 1;
 const RANDOM_TEXTS = 3;
 
@@ -118,10 +120,15 @@ async function randomSource(name: string, options: SourceOptions): Promise<Sourc
 
 /** A plan from its file, if it is there and was made for these approximations. */
 async function readPlan(path: string, spec: ModelSpec): Promise<Plan | null> {
-  if (!(await exists(path))) return null;
+  const text = await readText(dirname(path), basename(path), PLAN_LIMIT);
+  return text === undefined ? null : planOf(text, spec);
+}
+
+/** The plan of a file's text; null if it was made for other approximations. @throws UsageError when it is no plan. */
+export function planOf(text: string, spec: ModelSpec): Plan | null {
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    json = JSON.parse(text);
   } catch {
     throw new UsageError(`${PLAN_FILE} of the model is not JSON: run "mpcformer calibrate" again`);
   }

@@ -171,6 +171,7 @@ async function readFileTensors(
   });
 }
 
+/** The names of a folder's files of weights: one, or its shards. @throws an Error of one line when it has none. */
 async function weightFiles(folder: string): Promise<readonly string[]> {
   if (await hasFile(folder, SINGLE)) return [SINGLE];
   const index = await readText(folder, INDEX);

@@ -9,6 +9,7 @@ import {
   checkHeads,
   choicesOf,
   epsilon,
+  LABEL,
   only,
   ownBlock,
   sizes,
@@ -18,8 +19,6 @@ import {
 import { check } from "./json.ts";
 
 const PROBLEMS = ["regression", "single_label_classification"] as const;
-/** A label's name goes to terminals and web pages: printable, and short. */
-const LABEL = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,100}$/u;
 
 const schema = v.looseObject({
   model_type: v.picklist(["bert", "roberta"]),

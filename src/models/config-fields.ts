@@ -15,6 +15,9 @@ export interface ConfigFormat {
   write(spec: ModelSpec, base: boolean): Record<string, unknown>;
 }
 
+/** A label's name goes to terminals and web pages: printable, and short. */
+export const LABEL = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,100}$/u;
+
 /** A whole number within bounds. */
 export function whole(least: number, most: number) {
   const message = `must be a whole number from ${least} to ${most}`;

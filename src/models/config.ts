@@ -10,6 +10,7 @@ import { gpt2Config, llamaConfig, optConfig } from "./config-decoders.ts";
 import { encoderConfig } from "./config-encoders.ts";
 import type { Choices, ConfigFormat } from "./config-fields.ts";
 import { check, parseJson } from "./json.ts";
+import { checkSize } from "./spec-schema.ts";
 
 /** What a caller may choose instead of what the checkpoint says. */
 export type SpecOverrides = Partial<Choices>;
@@ -35,7 +36,9 @@ const typeSchema = v.looseObject({
 export function specOf(configText: string, overrides: SpecOverrides = {}): ModelSpec {
   const json = parseJson(configText, "config.json");
   const { model_type } = check(typeSchema, json, "config.json");
-  return withOverrides(FORMATS[model_type].read(json), overrides);
+  const spec = FORMATS[model_type].read(json);
+  checkSize(spec, "config.json");
+  return withOverrides(spec, overrides);
 }
 
 /** The spec with the caller's choices, names of approximations in their canonical form. @throws on unknown names. */

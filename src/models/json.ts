@@ -2,13 +2,31 @@
 
 import * as v from "valibot";
 
-/** The parsed text. @throws an Error that names the file when it is not JSON. */
+/** Values within values: more than any of these files has, and few enough for checks that descend. */
+const MOST_DEPTH = 64;
+
+/** The parsed text. @throws an Error that names the file when it is not JSON, or nested without end. */
 export function parseJson(text: string, label: string): unknown {
+  if (isDeep(text)) throw new Error(`${label} is not valid JSON, it is nested too deeply: copy the file again`);
   try {
     return JSON.parse(text);
   } catch {
     throw new Error(`${label} is not valid JSON: copy the file again`);
   }
+}
+
+function isDeep(text: string): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const mark = text[i];
+    if (mark === '"') quoted = !quoted;
+    else if (quoted) i += mark === "\\" ? 1 : 0;
+    else if (mark === "[" || mark === "{") depth++;
+    else if (mark === "]" || mark === "}") depth--;
+    if (depth > MOST_DEPTH) return true;
+  }
+  return false;
 }
 
 /** The value as the schema gives it. @throws an Error that names the file, the field and what it must be. */

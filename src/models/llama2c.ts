@@ -135,9 +135,11 @@ function tensorsOf(floats: Float32Array, layout: readonly Block[], spec: ModelSp
     for (let i = 0; i < elementCount(shape) / size; i++, at += size) {
       if (name === null) continue;
       const data = floats.subarray(at, at + size);
-      if (!data.every(Number.isFinite)) throw new Error(`${MODEL} has a value that is not finite: copy it again`);
+      const full = name.replace("#", String(i));
+      if (!data.every(Number.isFinite))
+        throw new Error(`${MODEL}: ${full} has a value that is not finite: copy it again`);
       const rows = pairedHeads === undefined ? data : unpaired(data, own[0], own[1], pairedHeads);
-      found.set(name.replace("#", String(i)), { shape: own, data: rows });
+      found.set(full, { shape: own, data: rows });
     }
   }
   const words = found.get("embeddings.word");
@@ -165,6 +167,8 @@ interface Piece {
 /** Tokens with a place of their own: the unknown, the first, the last, and one for each byte. */
 const SPECIALS = ["<unk>", "<s>", "</s>"];
 const FIRST_PIECE = SPECIALS.length + 256;
+/** Bytes of a token, at most: every cut through a token is looked up. */
+const LONGEST = 256;
 
 /**
  * The tokenizer of a file's bytes, as Hugging Face's files. llama2.c joins the two neighbours whose union has the highest
@@ -227,7 +231,11 @@ function piecesOf(bytes: Uint8Array, vocabulary: number): readonly Piece[] {
       throw new Error(`${TOKENIZER} does not hold the model's ${vocabulary} tokens: give the model's own, whole`);
     }
     const own = bytes.subarray(at + 8, at + 8 + length);
-    pieces.push({ text: pieceText(own, pieces.length, decoder), score: view.getFloat32(at, true) });
+    const score = view.getFloat32(at, true);
+    if (length > LONGEST || !Number.isFinite(score)) {
+      throw new Error(`${TOKENIZER} has a token ${pieces.length} without a score, or too long: copy it again`);
+    }
+    pieces.push({ text: pieceText(own, pieces.length, decoder), score });
     at += 8 + length;
   }
   if (at !== bytes.length)
@@ -256,13 +264,18 @@ function mergesOf(pieces: readonly Piece[]): readonly (readonly [string, string]
   const known = new Set(own.map(({ text }) => text));
   return [...own]
     .sort((a, b) => b.score - a.score)
-    .flatMap(({ text }) =>
-      [...text].slice(1).map((_, i): [string, string] => {
-        const letters = [...text];
-        return [letters.slice(0, i + 1).join(""), letters.slice(i + 1).join("")];
-      }),
-    )
-    .filter(([left, right]) => known.has(left) && known.has(right));
+    .flatMap(({ text }) => cuts(text).filter(([left, right]) => known.has(left) && known.has(right)));
+}
+
+/** A text in two, between any two letters. */
+function cuts(text: string): [string, string][] {
+  const pairs: [string, string][] = [];
+  let at = 0;
+  for (const letter of text) {
+    if (at > 0) pairs.push([text.slice(0, at), text.slice(at)]);
+    at += letter.length;
+  }
+  return pairs;
 }
 
 async function bytesOf(path: string, label: string): Promise<Uint8Array> {

@@ -34,7 +34,8 @@ export interface TensorEntry {
 const BYTES = { F32: 4, F16: 2, BF16: 2, I64: 8 } as const;
 const HEADER_LIMIT = 16 * 2 ** 20;
 const TENSOR_LIMIT = 100_000;
-const PRINTABLE = /^[\x21-\x7e]{1,256}$/;
+/** What a tensor may be called; the three names that mean something to every JavaScript object are not among them. */
+const NAME = /^(?!(?:__proto__|constructor|prototype)$)[\x21-\x7e]{1,256}$/;
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const headerSchema = v.record(
@@ -72,8 +73,8 @@ export async function readHeader(source: ByteSource, label: string): Promise<Rea
   check(metadataSchema, metadata, `${label} metadata`);
   const names = Object.keys(tensors);
   if (names.length > TENSOR_LIMIT) throw malformed(label, `it has more than ${TENSOR_LIMIT} tensors`);
-  if (!names.every((name) => PRINTABLE.test(name)))
-    throw malformed(label, "a tensor's name is not 1 to 256 ASCII letters");
+  if (!names.every((name) => NAME.test(name)))
+    throw malformed(label, "a tensor's name is not 1 to 256 ASCII letters, or is reserved");
   const start = 8 + new TextEncoder().encode(text).length;
   const parsed = check(headerSchema, Object.fromEntries(Object.entries(tensors)), `${label} header`);
   const entries = Object.entries(parsed).map(
@@ -193,6 +194,7 @@ function checkLayout(entries: readonly TensorEntry[], start: number, fileSize: n
 /** Whether an object in this (valid) JSON text has a key twice: `JSON.parse` would silently keep the last. */
 function repeatsKey(json: string): boolean {
   const open: Set<string>[] = [];
+  const colon = /\s*:/y;
   for (let i = 0; i < json.length; i++) {
     const letter = json[i];
     if (letter === "{") open.push(new Set());
@@ -200,7 +202,8 @@ function repeatsKey(json: string): boolean {
     if (letter !== '"') continue;
     const start = i++;
     while (json[i] !== '"') i += json[i] === "\\" ? 2 : 1;
-    if (!/^\s*:/.test(json.slice(i + 1, i + 64).trimStart())) continue;
+    colon.lastIndex = i + 1;
+    if (!colon.test(json)) continue;
     const key: string = JSON.parse(json.slice(start, i + 1));
     const keys = open[open.length - 1];
     if (keys.has(key)) return true;

@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
 import { check, parseJson } from "./json.ts";
+import { MOST_TOKENS, type TokenizerJson, tokenizerSchema, vocabularySchema } from "./tokenizer-schema.ts";
 
 /** The files of a tokenizer that are read, by name. */
 export const TOKENIZER_FILES = [
@@ -21,66 +22,6 @@ export type TokenizerFiles = Readonly<Partial<Record<(typeof TOKENIZER_FILES)[nu
 /** What the tokenizer needs to know of the model. */
 export type TokenizerSpec = Pick<ModelSpec, "architecture" | "vocabulary" | "positions" | "positionOffset" | "types">;
 
-const PATTERN = "must be a plain string: regular expressions of a file are never run";
-/** Normalizers and pre-tokenizers without patterns of their own, or plain ones. */
-const SAFE_STEPS = [
-  "BertNormalizer",
-  "BertPreTokenizer",
-  "ByteLevel",
-  "Lowercase",
-  "Metaspace",
-  "NFC",
-  "NFD",
-  "NFKC",
-  "NFKD",
-  "Prepend",
-  "Punctuation",
-  "Replace",
-  "Sequence",
-  "Strip",
-  "StripAccents",
-  "Whitespace",
-  "WhitespaceSplit",
-  "Digits",
-];
-/** A normalizer or pre-tokenizer. */
-export interface Step {
-  readonly type: string;
-  readonly normalizers?: readonly Step[];
-  readonly pretokenizers?: readonly Step[];
-  readonly prepend_scheme?: string;
-  readonly pattern?: { readonly String: string };
-  readonly content?: string;
-}
-const letter = v.optional(v.pipe(v.string(), v.maxLength(1, "must be one letter")));
-const stepSchema: v.GenericSchema<unknown, Step> = v.pipe(
-  v.looseObject({
-    type: v.picklist(SAFE_STEPS, `is not supported: use one of ${SAFE_STEPS.join(", ")}`),
-    normalizers: v.optional(v.array(v.lazy(() => stepSchema))),
-    pretokenizers: v.optional(v.array(v.lazy(() => stepSchema))),
-    prepend: v.optional(v.pipe(v.string(), v.maxLength(16, "must be 16 letters or fewer"))),
-    prepend_scheme: v.optional(v.string()),
-    replacement: letter,
-    str_rep: letter,
-    pattern: v.optional(v.strictObject({ String: v.pipe(v.string(), v.minLength(1, "must not be empty")) }, PATTERN)),
-    content: v.optional(v.string()),
-  }),
-  v.check((step) => step.type !== "Replace" || neverGrows(step), "Replace must not make texts longer"),
-);
-const vocabularySchema = v.custom<Record<string, number>>(isVocabulary, "must give each token a whole number");
-const tokenizerSchema = v.looseObject({
-  model: v.looseObject({
-    type: v.optional(v.picklist(["WordPiece", "BPE"], "is not supported: use WordPiece or BPE")),
-    vocab: vocabularySchema,
-  }),
-  normalizer: v.nullish(stepSchema, null),
-  pre_tokenizer: v.nullish(stepSchema, null),
-  post_processor: v.nullish(v.looseObject({ type: v.string() }), null),
-  added_tokens: v.optional(
-    v.array(v.looseObject({ id: v.number(), content: v.string(), special: v.optional(v.boolean()) })),
-    [],
-  ),
-});
 const special = v.nullish(
   v.pipe(
     v.union([v.string(), v.looseObject({ content: v.string() })]),
@@ -102,8 +43,6 @@ const settingsSchema = v.looseObject({
   mask_token: special,
 });
 
-/** A tokenizer.json as the library takes it. */
-export type TokenizerJson = v.InferOutput<typeof tokenizerSchema>;
 type Settings = v.InferOutput<typeof settingsSchema>;
 
 /** The tokens that begin and end a decoder's text, unless tokenizer_config.json names others. */
@@ -144,7 +83,7 @@ function tokenizerJson(files: TokenizerFiles, spec: TokenizerSpec, settings: Set
 
 /** BERT's original files as a tokenizer.json. */
 function wordPiece(vocabulary: string, settings: Settings): TokenizerJson {
-  const lines = vocabulary.split(/\r\n|\n|\r/);
+  const lines = linesOf(vocabulary, "vocab.txt");
   if (lines[lines.length - 1] === "") lines.pop();
   const vocab = Object.fromEntries(lines.map((token, id) => [token, id]));
   const { cls_token, sep_token, pad_token, unk_token, mask_token } = settings;
@@ -166,10 +105,17 @@ function wordPiece(vocabulary: string, settings: Settings): TokenizerJson {
   } as TokenizerJson;
 }
 
+/** @throws an Error when there are more lines than a vocabulary has tokens; no more are ever held. */
+function linesOf(text: string, label: string): string[] {
+  const lines = text.split(/\r\n|\n|\r/, MOST_TOKENS + 1);
+  if (lines.length > MOST_TOKENS) throw new Error(`${label} has more than ${MOST_TOKENS} lines: copy the file again`);
+  return lines;
+}
+
 /** The original files of RoBERTa, GPT-2 and OPT as a tokenizer.json. */
 function bytePairs(vocabulary: string, merges: string, spec: TokenizerSpec, settings: Settings): TokenizerJson {
   const vocab = check(vocabularySchema, parseJson(vocabulary, "vocab.json"), "vocab.json");
-  const rules = merges.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#version"));
+  const rules = linesOf(merges, "merges.txt").filter((line) => line.trim() !== "" && !line.startsWith("#version"));
   if (!rules.every((rule) => rule.split(" ").length === 2)) {
     throw new Error("merges.txt must have two tokens on a line: copy the file again");
   }
@@ -237,20 +183,4 @@ function endsOf(
   const usual = DECODER_TOKENS[architecture];
   const begins = settings.add_bos_token ?? architecture !== "gpt2";
   return { begin: begins ? (settings.bos_token ?? usual.begin) : undefined, end: settings.eos_token ?? usual.end };
-}
-
-/** A step and those in it. */
-export function stepsOf(step: Step | null): readonly Step[] {
-  if (step === null) return [];
-  return [step, ...[...(step.normalizers ?? []), ...(step.pretokenizers ?? [])].flatMap(stepsOf)];
-}
-
-function neverGrows({ pattern, content }: Step): boolean {
-  return pattern !== undefined && (content ?? "").length <= pattern.String.length;
-}
-
-/** Whatever its tokens are called: valibot's own records lack some names, such as "prototype", a token of GPT-2. */
-function isVocabulary(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.values(value).every((id: unknown) => Number.isInteger(id) && (id as number) >= 0);
 }

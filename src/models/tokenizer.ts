@@ -7,13 +7,8 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { isDecoder, type TokenizedText } from "../program/spec.ts";
 import { Detokenizer } from "./detokenizer.ts";
-import {
-  readTokenizer,
-  stepsOf,
-  type TokenizerFiles,
-  type TokenizerJson,
-  type TokenizerSpec,
-} from "./tokenizer-files.ts";
+import { readTokenizer, type TokenizerFiles, type TokenizerSpec } from "./tokenizer-files.ts";
+import { stepsOf, type TokenizerJson } from "./tokenizer-schema.ts";
 
 export { TOKENIZER_FILES, type TokenizerFiles, type TokenizerSpec } from "./tokenizer-files.ts";
 
@@ -49,7 +44,7 @@ export class TextTokenizer {
     this.#spec = spec;
     this.#prepare = preparation(json);
     try {
-      this.#tokenizer = new Tokenizer({ decoder: null, ...json }, {});
+      this.#tokenizer = new Tokenizer({ ...json, decoder: null }, {}); // ids become text by detokenizer.ts
     } catch {
       throw new Error("tokenizer.json could not be used: save it again with the fast tokenizer of transformers");
     }
@@ -113,8 +108,16 @@ export class TextTokenizer {
     }
     const result = this.#tokenizer.post_processor?.(first, second ?? null, true);
     if (result === undefined) throw new Error("tokenizer.json has no post_processor: save it again with transformers");
-    const types = result.token_type_ids;
+    const types: number[] | undefined = result.token_type_ids;
+    if (second !== undefined && types === undefined) {
+      throw new Error("tokenizer.json does not say how two texts are joined: save it again with transformers");
+    }
     const typed = this.#spec.architecture === "bert" && this.#spec.types > 1 && types !== undefined;
+    if (typed && types.some((type) => type >= this.#spec.types)) {
+      throw new Error(
+        `tokenizer.json has a text of a type beyond the model's ${this.#spec.types}: use the model's own`,
+      );
+    }
     return { tokens: result.tokens, types: typed ? types : result.tokens.map(() => 0) };
   }
 

@@ -1,6 +1,7 @@
 /** The control messages between the parties: validated on arrival, public but for the seeds. */
 import * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
+import { specSchema } from "../models/spec-schema.ts";
 import type { Plan } from "../program/plan.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
@@ -19,35 +20,22 @@ export interface PublicModel {
 const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,64}$/));
 const seed = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1 << 20));
-const name = v.pipe(v.string(), v.maxLength(100));
-
-const spec = v.object({
-  architecture: v.picklist(["bert", "roberta", "gpt2", "opt", "llama"]),
-  layers: v.pipe(count, v.maxValue(256)),
-  hidden: v.pipe(count, v.maxValue(16_384)),
-  heads: v.pipe(count, v.maxValue(256)),
-  keyHeads: v.pipe(count, v.maxValue(256)),
-  intermediate: v.pipe(count, v.maxValue(65_536)),
-  vocabulary: count,
-  positions: v.pipe(count, v.maxValue(65_536)),
-  types: v.pipe(count, v.maxValue(64)),
-  labels: count,
-  epsilon: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-  positionOffset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16)),
-  rotary: v.nullable(v.pipe(v.number(), v.minValue(1), v.maxValue(1e12))),
-  normFirst: v.boolean(),
-  tied: v.boolean(),
-  problem: v.picklist(["classification", "regression", "generation"]),
-  labelNames: v.pipe(v.array(v.pipe(v.string(), v.maxLength(1000))), v.readonly()),
-  gelu: name,
-  softmax: name,
-  embedding: v.picklist(["public", "private"]),
-  answer: v.picklist(["scores", "label"]),
-});
+/** Beyond this no value fits a ring of 64 bits, however few bits it keeps after the point. */
+const LARGEST = 2 ** 62;
+const bound = v.pipe(v.number(), v.finite(), v.minValue(-LARGEST), v.maxValue(LARGEST));
+/** "3.out", "6.head.0"; "layer.0.query", "embeddings.word". */
+const planned = v.pipe(v.string(), v.regex(/^[a-z0-9]{1,40}(\.[a-z0-9]{1,40}){0,5}$/));
 
 const plan = v.object({
-  ranges: v.record(v.string(), v.pipe(v.tuple([v.number(), v.number()]), v.readonly())),
-  exponents: v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15))),
+  ranges: v.record(
+    planned,
+    v.pipe(
+      v.tuple([bound, bound]),
+      v.check(([lo, hi]) => lo <= hi, "a range's ends are in order"),
+      v.readonly(),
+    ),
+  ),
+  exponents: v.record(planned, v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15))),
   margin: v.pipe(v.number(), v.minValue(1), v.maxValue(1000)),
 });
 
@@ -62,7 +50,7 @@ const shape = v.object({
 });
 
 export const planSchema = plan;
-export const publicModel = v.object({ id, spec, plan });
+export const publicModel = v.object({ id, spec: specSchema, plan });
 
 /** Client to server, on connection. */
 export const hello = v.object({

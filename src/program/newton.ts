@@ -49,11 +49,13 @@ const MOST_X_BITS = 32;
 export function planRoot(kind: RootKind, ratio: number): RootPlan {
   const key = `${kind}:${ratio}`;
   const known = planned.get(key) ?? searchPlan(kind, ratio);
+  if (planned.size === MOST_PLANNED) planned.clear();
   planned.set(key, known);
   return known;
 }
 
-/** The same range comes in every turn of a decoder. */
+/** The same range comes in every turn of a decoder; a dealer sees ranges of others' choice, so not all are kept. */
+const MOST_PLANNED = 1024;
 const planned = new Map<string, RootPlan>();
 
 function searchPlan(kind: RootKind, ratio: number): RootPlan {

@@ -2,9 +2,9 @@
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { identity } from "../../src/cli/parties.ts";
-import { asset, openSource } from "../../src/cli/source.ts";
+import { asset, openSource, planOf } from "../../src/cli/source.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -31,3 +31,17 @@ it.each(["model.safetensors", "model-00001-of-00001.safetensors"])(
     expect(second.key).not.toEqual(first.key);
   },
 );
+
+describe("planOf", () => {
+  const spec = { gelu: "quad", softmax: "2quad:5" } as Parameters<typeof planOf>[1];
+  const range = (ends: string) =>
+    `{"gelu":"quad","softmax":"2quad:5","plan":{"ranges":{"0.out":${ends}},"exponents":{},"margin":2}}`;
+
+  it.each(["[0,1]", "[1,1]", "[-4611686018427387904,0]"])("takes a range of %s", (ends) => {
+    expect(planOf(range(ends), spec)?.ranges["0.out"]).toEqual(JSON.parse(ends));
+  });
+
+  it.each(["[1,0]", "[0,1e999]", "[-1e19,0]", "[0]", "[0,null]", "{}"])("refuses a range of %s", (ends) => {
+    expect(() => planOf(range(ends), spec)).toThrow(/is not a plan: run "mpcformer calibrate" again/);
+  });
+});

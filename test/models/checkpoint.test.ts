@@ -198,7 +198,7 @@ describe("TextTokenizer", () => {
     ["a vocabulary with fractions", { model: { vocab: { a: 0.5 } } }, /model.vocab: must give each token a whole/],
     ["another model", { model: { type: "Unigram", vocab: {} } }, /model.type: is not supported: use WordPiece or BPE/],
     ["no model", { model: undefined }, /model/],
-    ["an unknown post-processor", { post_processor: { type: "SECRET" } }, /could not be used/],
+    ["an unknown post-processor", { post_processor: { type: "SECRET" } }, /post_processor.type: is not supported/],
   ])("refuses a tokenizer.json with %s", async (_, fields, message) => {
     const { spec, tokenizer } = await loadModel(fixture("bert-topics"));
     const json = { ...JSON.parse(tokenizer.files["tokenizer.json"]!), ...fields };

@@ -84,7 +84,7 @@ describe("llama2cModel", () => {
     ["a negative width", (_, view) => view.setInt32(0, -64, true), /width: must be a whole number/],
     ["heads that do not divide", (_, view) => view.setInt32(16, 3, true), /heads that do not divide/],
     ["the other vocabulary's sign", (_, view) => view.setInt32(20, 512, true), /its header asks for/],
-    ["a value that is not finite", (_, view) => view.setUint32(100, 0x7fc00000, true), /not finite/],
+    ["a value that is not finite", (_, view) => view.setUint32(100, 0x7fc00000, true), /embeddings.word has a value/],
   ])("refuses %s", (_, change, message) => {
     const bytes = file.slice();
     const changed = change(bytes, new DataView(bytes.buffer));
@@ -172,6 +172,8 @@ describe("llama2cTokenizer", () => {
     ["an empty file", new Uint8Array(0), /does not hold/],
     ["a token twice", tokenizerFile([...PIECES.slice(1), ["a", -11]]), /a token twice/],
     ["other first tokens", tokenizerFile(PIECES).map((byte) => (byte === 0x30 ? 0x31 : byte)), /an unusual token 3/],
+    ["a score that is none", tokenizerFile([...PIECES.slice(1), ["x", Number.NaN]]), /a token 268 without a score/],
+    ["a token without end", tokenizerFile([...PIECES.slice(1), ["x".repeat(2 ** 20), -11]]), /or too long/],
     ["a token that is not UTF-8", tokenizerFile(PIECES).map((byte) => (byte === 0xc3 ? 0xff : byte)), /not UTF-8/],
   ])("refuses %s", (_, bytes, message) => {
     expect(() => llama2cTokenizer(bytes, SIZE)).toThrow(message);

@@ -1,0 +1,59 @@
+/** A `ModelSpec` that another party sent, or that a config.json gave: bounded, and its parts fit together. */
+
+import * as v from "valibot";
+import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import { LABEL, sizes, whole } from "./config-fields.ts";
+
+/** Values of one tensor, at most: 8 GiB as floats. A program for more would fail late, when memory is gone. */
+const MOST_VALUES = 2 ** 31;
+const name = v.pipe(v.string(), v.maxLength(100));
+
+const fields = v.object({
+  architecture: v.picklist(["bert", "roberta", "gpt2", "opt", "llama"]),
+  ...sizes,
+  keyHeads: sizes.heads,
+  positions: whole(1, 2 ** 20 + 2), // OPT's table has two rows more than its config.json says
+  types: whole(1, 64),
+  labels: sizes.vocabulary,
+  epsilon: v.pipe(v.number(), v.minValue(1e-15), v.maxValue(0.1)),
+  positionOffset: whole(0, 65_535),
+  rotary: v.nullable(v.pipe(v.number(), v.minValue(1), v.maxValue(1e12))),
+  normFirst: v.boolean(),
+  tied: v.boolean(),
+  problem: v.picklist(["classification", "regression", "generation"]),
+  labelNames: v.pipe(v.array(v.pipe(v.string(), v.regex(LABEL))), v.maxLength(10_000), v.readonly()),
+  gelu: name,
+  softmax: name,
+  embedding: v.picklist(["public", "private"]),
+  answer: v.picklist(["scores", "label"]),
+});
+
+/** What a party may say of a model. */
+export const specSchema = v.pipe(
+  fields,
+  v.check((spec) => spec.hidden % spec.heads === 0 && spec.heads % spec.keyHeads === 0, "heads divide the width"),
+  v.check((spec) => spec.positionOffset < spec.positions, "there are positions"),
+  v.check(rotatesWholePairs, "a llama, and it alone, rotates heads of an even width"),
+  v.check(labelsFit, "the labels are the problem's"),
+  v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),
+);
+
+/** @throws an Error when a tensor of this shape is too large for any machine; `label` names where the shape is from. */
+export function checkSize(spec: ModelSpec, label: string): void {
+  if (largestTensor(spec) <= MOST_VALUES) return;
+  throw new Error(`${label}: a tensor would have more than ${MOST_VALUES} values: check the width and the vocabulary`);
+}
+
+function largestTensor({ hidden, intermediate, vocabulary, positions, rotary }: ModelSpec): number {
+  return hidden * Math.max(hidden, intermediate, vocabulary, rotary === null ? positions : 0);
+}
+
+function rotatesWholePairs({ architecture, rotary, hidden, heads }: ModelSpec): boolean {
+  return architecture === "llama" ? rotary !== null && (hidden / heads) % 2 === 0 : rotary === null;
+}
+
+function labelsFit(spec: ModelSpec): boolean {
+  const { problem, labels, labelNames, vocabulary, answer } = spec;
+  if (isDecoder(spec)) return problem === "generation" && labels === vocabulary && labelNames.length === 0;
+  return problem !== "generation" && labels === labelNames.length && !(problem === "regression" && answer === "label");
+}
