@@ -41,7 +41,7 @@ it("a client that adds 1 to one value before the classifier reads that value's w
     vi.restoreAllMocks();
     for (let label = 0; label < h.spec.labels; label++) {
       const weight = data[label * shape[1] + unit];
-      expect(Math.abs(spoiled[label] - honest[label] - weight)).toBeLessThan(0.01);
+      expect(Math.abs(spoiled[label] - honest[label] - weight)).toBeLessThan(0.05);
     }
   }
   // What is read is far above what it may be off by.
