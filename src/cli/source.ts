@@ -1,7 +1,8 @@
 /** From what a user names (a folder, a model that ships, or a well-known shape) to a model that can be served. */
 
 import { createHash } from "node:crypto";
-import { access, readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { access, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
@@ -134,10 +135,17 @@ async function calibrated(
   return calibrate(spec, weights, texts, { matmul, margin, progress });
 }
 
+/**
+ * Of all that the weights are, every shard of them: one R serves one W only. Two models under one R would show a dealer
+ * their difference.
+ */
 async function digestOf(folder: string, spec: ModelSpec, plan: Plan): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([spec, plan]));
-  const file = join(folder, "model.safetensors");
-  if (await exists(file)) hash.update(await readFile(file));
+  const shards = (await readdir(folder)).filter((file) => file.endsWith(".safetensors")).sort();
+  for (const file of shards) {
+    hash.update(`\0${file}\0`);
+    for await (const part of createReadStream(join(folder, file))) hash.update(part as Buffer);
+  }
   return hash.digest("hex");
 }
 
