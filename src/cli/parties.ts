@@ -1,15 +1,13 @@
 /** `serve`, `deal`, `infer`, `prepare`: the three parties, each as a process. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import * as v from "valibot";
+import { readFile } from "node:fs/promises";
 import { type BatchInference, Client, type Inference } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
-import { described, fromHex } from "../parties/messages.ts";
+import { described } from "../parties/messages.ts";
 import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
-import { MaterialStore } from "../parties/store.ts";
+import type { Identity, MaterialStore } from "../parties/store.ts";
 import { hex } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
@@ -19,6 +17,7 @@ import { floatMatmul } from "./float.ts";
 import { connect, type Listener, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
+import { openStore } from "./store.ts";
 import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 interface Common extends NetworkOptions {
@@ -47,11 +46,10 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     matmul,
     progress: progress.of("calibrating"),
   });
-  const { id, key } = await identity(source, options.store);
+  const store = await openStore(options);
+  const { id, key } = await identity(source, store);
   const log = options.json ? undefined : note;
-  const store = options.store === undefined ? undefined : new MaterialStore(options.store);
-  // What an earlier process had claimed or half written when it ended is burnt before anyone can ask for it.
-  await store?.burnLeftovers();
+  await keepClean(store);
   const service = new ServerService(
     ring,
     {
@@ -70,6 +68,13 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   if (options.warm !== undefined) await service.warm(Number(options.warm));
   const listener = await listen(options.listen, "client", options, (c) => service.serve(c), failed);
   announce(listener, options, `serving ${name} (embedding ${source.spec.embedding})`);
+}
+
+/** What a process had claimed or half written when it ended is burnt: now, and what is too fresh to tell later. */
+async function keepClean(store: MaterialStore | undefined): Promise<void> {
+  if (store === undefined) return;
+  await store.burnLeftovers();
+  setInterval(() => void store.burnLeftovers().catch(failed), 60_000).unref();
 }
 
 /** Hands `first` out once and lets it go; after that it is read again. */
@@ -111,26 +116,14 @@ function announce(listener: Listener, options: Common, what: string): void {
   process.once("SIGINT", stop);
 }
 
-const identityFile = v.object({ model: v.string(), id: v.string(), key: v.string() });
-
 /**
  * The model's public name and the key of R. They live as long as the process; with a store, as long as the model does not
- * change, because prepared material depends on R.
+ * change, and every process with that store has the same: prepared material depends on R.
  */
-async function identity(source: Source, store: string | undefined): Promise<{ id: string; key: Uint8Array }> {
+async function identity(source: Source, store: MaterialStore | undefined): Promise<Identity> {
   const fresh = { id: hex(randomKey()), key: randomKey() };
-  if (store === undefined) return fresh;
   const model = createHash("sha256").update(source.fingerprint).digest("hex");
-  const path = join(store, "identity.json");
-  await mkdir(store, { recursive: true, mode: 0o700 });
-  try {
-    const known = v.parse(identityFile, JSON.parse(await readFile(path, "utf8")));
-    if (known.model === model) return { id: known.id, key: fromHex(known.key) };
-  } catch {
-    // None yet, or not readable: a new one makes all older material useless, never unsafe.
-  }
-  await writeFile(path, JSON.stringify({ model, id: fresh.id, key: hex(fresh.key) }), { mode: 0o600 });
-  return fresh;
+  return store === undefined ? fresh : store.identity(model, fresh);
 }
 
 /** Options of the commands that ask. */
@@ -178,7 +171,7 @@ export async function openClient(
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
-    store: options.store === undefined ? undefined : new MaterialStore(options.store),
+    store: await openStore(options),
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
   });

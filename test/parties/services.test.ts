@@ -10,9 +10,10 @@ import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
+import { FileStore } from "../../src/parties/file-store.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { ServerService } from "../../src/parties/server.ts";
-import { MaterialStore } from "../../src/parties/store.ts";
+
 import { hex } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { Range } from "../../src/program/plan.ts";
@@ -67,7 +68,7 @@ async function world(
   const dealer = new DealerService(await Ring.create());
   const dealerPort = await listen((c) => dealer.serve(c), "peer");
   const ring = await Ring.create();
-  const store = new MaterialStore(join(dir, "server"));
+  const store = new FileStore(join(dir, "server"));
   const server = new ServerService(
     ring,
     { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
@@ -78,7 +79,7 @@ async function world(
   const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}) =>
     Client.connect(clientRing, await dial(serverPort, "server"), {
       connectDealer: () => dial(dealerPort, "dealer"),
-      store: withStore ? new MaterialStore(join(dir, "client")) : undefined,
+      store: withStore ? new FileStore(join(dir, "client")) : undefined,
       progress: (phase, done) => phase === "online" && onFlight(done),
     });
   const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
