@@ -31,6 +31,12 @@ export interface DealerOptions {
   readonly measured?: (phase: Measured) => void;
 }
 
+/**
+ * Ended sessions that are refused when someone begins them again. A mistake is caught soon or never: the guard of once-only is
+ * elsewhere (docs/threat-model.md), so that this needs no disk, and must not grow for ever.
+ */
+const REMEMBERED = 1 << 17;
+
 export class DealerService {
   private readonly ring: Ring;
   private readonly options: DealerOptions;
@@ -69,6 +75,7 @@ export class DealerService {
       return;
     }
     this.seen.add(`${message.role}:${session}`);
+    if (this.seen.size > REMEMBERED) this.seen.delete(this.seen.values().next().value!);
     if (message.role === "server") this.servers.set(session, { message, channel, finish });
     else this.clients.set(session, { message, channel, finish });
     const server = this.servers.get(session);

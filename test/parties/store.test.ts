@@ -317,6 +317,20 @@ describe.skipIf(NO_REDIS !== undefined)("Redis alone", () => {
     await store.close();
   });
 
+  it("that is killed right after a claim has forgotten nothing", async () => {
+    for (let round = 0; round < 3; round++) {
+      const running = await startRedis(DURABLE, dir);
+      const store = await RedisStore.open(running.url);
+      for (let i = 0; i < 4 * round; i++) expect(await store.claim(KEY, id(i))).toBeUndefined();
+      for (let i = 4 * round; i < 4 * round + 4; i++) {
+        await store.put(id(i), item(i));
+        await store.claim(KEY, id(i));
+      }
+      await running.stop();
+      await store.close();
+    }
+  });
+
   it("keeps nothing of an item that was used but its id", async () => {
     await raw((send) => send("FLUSHALL"));
     const store = await RedisStore.open(redis.url);
