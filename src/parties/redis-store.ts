@@ -35,7 +35,7 @@ const PASSING_SECONDS = "3600";
 const CONNECT_MS = 10_000;
 
 /** What a claim's promise rests on: setting, value, and why. */
-const DEMANDED = [
+export const DEMANDED = [
   ["appendonly", "yes", "without it a restart forgets which material was used"],
   ["appendfsync", "always", "otherwise a crash forgets which material was used"],
   ["no-appendfsync-on-rewrite", "no", "otherwise a crash forgets which material was used"],
