@@ -80,6 +80,7 @@ approximate(network(program.command("serve")))
 network(program.command("deal"))
   .description("deal correlated randomness to servers and clients")
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
+  .option("--meet <redis>", "of several dealers behind one address: their own redis://host:port/db, without any disk")
   .addOption(json())
   .action((options) => deal(options));
 

@@ -17,7 +17,7 @@ import { floatMatmul } from "./float.ts";
 import { connect, type Listener, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
-import { openStore } from "./store.ts";
+import { openMeeting, openStore } from "./store.ts";
 import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
 
 interface Common extends NetworkOptions {
@@ -87,8 +87,9 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export async function deal(options: Common & { listen: string }): Promise<void> {
+export async function deal(options: Common & { listen: string; meet?: string }): Promise<void> {
   const service = new DealerService(await ringOf(options), {
+    meeting: await openMeeting(options),
     log: options.json ? undefined : note,
     measured: measuredBy(options),
   });

@@ -1,8 +1,9 @@
-/** Where `--store` keeps prepared material: a folder, or redis://host:port/db. */
+/** Where `--store` keeps prepared material: a folder, or redis://host:port/db; and where `--meet` brings dealers together. */
 import { FileStore } from "../parties/file-store.ts";
+import { Meeting } from "../parties/meeting.ts";
 import { RedisStore } from "../parties/redis-store.ts";
 import type { MaterialStore } from "../parties/store.ts";
-import { checkPlaintext } from "./network.ts";
+import { checkPlaintext, deadlineMs, type NetworkOptions } from "./network.ts";
 import { UsageError } from "./terminal.ts";
 
 interface StoreOptions {
@@ -16,10 +17,26 @@ export async function openStore(options: StoreOptions): Promise<MaterialStore | 
   const { store } = options;
   if (store === undefined) return undefined;
   if (!/^rediss?:/.test(store)) return new FileStore(store);
-  const url = URL.canParse(store) ? new URL(store) : null;
-  if (url === null || url.hostname === "" || !/^(\/\d{0,3})?$/.test(url.pathname))
-    throw new UsageError("--store takes a folder, or redis://host:port/db");
+  checkRedis(store, options, "--store takes a folder, or redis://host:port/db");
+  return RedisStore.open(store, { password: password() });
+}
+
+/** Where the processes of one dealer bring the sides of a session together. @throws UsageError as `openStore`. */
+export async function openMeeting(options: NetworkOptions & { readonly meet?: string }): Promise<Meeting | undefined> {
+  const { meet } = options;
+  if (meet === undefined) return undefined;
+  checkRedis(meet, options, "--meet takes redis://host:port/db");
+  return Meeting.open(meet, { password: password() }, deadlineMs(options));
+}
+
+/** Not in the address, which other users of a machine see among its processes. */
+function password(): string | undefined {
+  return process.env.MPCFORMER_REDIS_PASSWORD;
+}
+
+function checkRedis(text: string, options: Pick<NetworkOptions, "plaintext" | "deadline">, usage: string): void {
+  const url = /^rediss?:/.test(text) && URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.hostname === "" || !/^(\/\d{0,3})?$/.test(url.pathname)) throw new UsageError(usage);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   if (url.protocol === "redis:") checkPlaintext({ host, port: Number(url.port || 6379) }, options);
-  return RedisStore.open(store, { password: process.env.MPCFORMER_REDIS_PASSWORD });
 }

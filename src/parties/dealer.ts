@@ -9,6 +9,7 @@ import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { dealProgram } from "./engine.ts";
+import type { Meeting } from "./meeting.ts";
 import { type accepted, described, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
@@ -24,7 +25,15 @@ interface Waiting<M> {
   readonly finish: (error?: Error) => void;
 }
 
+/** The client's side as a session needs it, whichever process its connection is at. */
+interface ClientSide {
+  readonly message: FromClient;
+  accept(): Promise<void>;
+}
+
 export interface DealerOptions {
+  /** Where sides meet that reach different processes; without it, all sessions meet in this one. */
+  readonly meeting?: Meeting;
   /** One line for people: sessions begun and ended; never a seed. */
   readonly log?: (line: string) => void;
   /** What each session took here. */
@@ -36,6 +45,7 @@ export interface DealerOptions {
  * elsewhere (docs/threat-model.md), so that this needs no disk, and must not grow for ever.
  */
 const REMEMBERED = 1 << 17;
+const ACCEPTED = { accepted: true } satisfies v.InferOutput<typeof accepted>;
 
 export class DealerService {
   private readonly ring: Ring;
@@ -54,10 +64,12 @@ export class DealerService {
   async serve(channel: Channel): Promise<void> {
     try {
       const message = parse(toDealer, await channel.receiveJson(0, 2 ** 22), "peer");
-      await new Promise<void>((resolve, reject) => {
-        const finish = (error?: Error) => (error === undefined ? resolve() : reject(error));
-        this.meet(message, channel, finish);
-      });
+      if (this.options.meeting !== undefined) await this.meetElsewhere(this.options.meeting, message, channel);
+      else
+        await new Promise<void>((resolve, reject) => {
+          const finish = (error?: Error) => (error === undefined ? resolve() : reject(error));
+          this.meet(message, channel, finish);
+        });
     } catch (error) {
       const line = error instanceof Error ? error.message : "the session failed";
       await channel.sendJson(0, { error: line }).catch(() => {});
@@ -83,13 +95,32 @@ export class DealerService {
     if (server === undefined || client === undefined) return;
     this.servers.delete(session);
     this.clients.delete(session);
-    this.session(server, client).then(
+    const accept = () => client.channel.sendJson(0, ACCEPTED);
+    this.session(server, { message: client.message, accept }).then(
       () => [server, client].map((s) => s.finish()),
       (error: Error) => [server, client].map((s) => s.finish(error)),
     );
   }
 
-  private async session(server: Waiting<FromServer>, client: Waiting<FromClient>): Promise<void> {
+  /** Deals where the server's side is; the client's message comes there, and the answer goes back. */
+  private async meetElsewhere(meeting: Meeting, message: Message, channel: Channel): Promise<void> {
+    const { session } = message;
+    if (message.role === "client") {
+      await meeting.offer(session, JSON.stringify(message));
+      return channel.sendJson(0, ACCEPTED);
+    }
+    const found = parse(toDealer, JSON.parse(await meeting.take(session)), "other dealer");
+    if (found.role !== "client")
+      throw new PartyError("another dealer process speaks otherwise: install the same release");
+    try {
+      await this.session({ message, channel }, { message: found, accept: () => meeting.answer(session) });
+    } catch (error) {
+      await meeting.answer(session, error instanceof Error ? error.message : "the session failed");
+      throw error;
+    }
+  }
+
+  private async session(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
     const { message, channel } = server;
     if (message.model.id !== client.message.model) throw new PartyError("client and server name different models");
     if (message.program !== client.message.program) throw new PartyError("client and server run different programs");
@@ -98,7 +129,7 @@ export class DealerService {
       throw new PartyError("the dealer compiles another program: install the same release everywhere");
     }
     const measured = stopwatch("offline");
-    await client.channel.sendJson(0, { accepted: true } satisfies v.InferOutput<typeof accepted>);
+    await client.accept();
     const arriving = await this.setup(channel, message.model.id, program);
     const weights = new StoredWeights(arriving.words, program.weights);
     const dealer = new Dealer(

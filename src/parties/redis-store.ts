@@ -13,6 +13,7 @@
  */
 import { randomKey } from "../ring/prg.ts";
 import { fromHex } from "./messages.ts";
+import { connectRedis, type RedisOptions, type Send, settingOf } from "./redis.ts";
 import {
   type Claimed,
   checkName,
@@ -25,14 +26,10 @@ import {
 } from "./store.ts";
 import { hex } from "./weights.ts";
 
-/** Sends one command; bulk replies are buffers. */
-type Send = (...args: readonly (string | Buffer)[]) => Promise<unknown>;
-
 /** Redis holds up to 512 MB in one value, and answers nobody else while it moves one. */
 const PIECE = 1 << 23;
 /** Pieces of an item that is being written, or read after its claim, vanish with their process. */
 const PASSING_SECONDS = "3600";
-const CONNECT_MS = 10_000;
 
 /** What a claim's promise rests on: setting, value, and why. */
 export const DEMANDED = [
@@ -72,11 +69,6 @@ while id do
 end
 return nil`;
 
-export interface RedisStoreOptions {
-  /** Instead of one in the address, which other users of the machine may see. */
-  readonly password?: string;
-}
-
 export class RedisStore implements MaterialStore {
   private readonly send: Send;
   private readonly end: () => Promise<void>;
@@ -92,8 +84,8 @@ export class RedisStore implements MaterialStore {
    * Connects to redis://host:port/db (rediss: over TLS). @throws Error of one line when nobody answers there, when the
    * optional package @redis/client is not installed, and for a Redis that could forget a claim.
    */
-  static async open(url: string, options: RedisStoreOptions = {}): Promise<RedisStore> {
-    const { send, end } = await connected(url, options);
+  static async open(url: string, options: RedisOptions = {}): Promise<RedisStore> {
+    const { send, end } = await connectRedis(url, options);
     const store = new RedisStore(send, end);
     try {
       await store.demandDurable();
@@ -172,8 +164,7 @@ export class RedisStore implements MaterialStore {
   /** @throws Error of one line unless a claim that was answered is on this Redis's disk. */
   private async demandDurable(): Promise<void> {
     for (const [setting, demanded, why] of DEMANDED) {
-      const found = await this.send("CONFIG", "GET", setting).catch(() => null);
-      const value = Array.isArray(found) && found.length === 2 ? String(found[1]) : "unknown";
+      const value = await settingOf(this.send, setting);
       if (value !== demanded) throw new Error(`Redis must run with "${setting} ${demanded}", not "${value}": ${why}`);
     }
     const role = await this.send("ROLE");
@@ -214,47 +205,4 @@ function* cut(parts: Iterable<Uint8Array>, size: number): Iterable<Buffer> {
     }
   }
   if (bytes > 0) yield Buffer.concat(held);
-}
-
-/** The package is optional and loaded here alone: files need none of it. */
-async function connected(
-  url: string,
-  { password }: RedisStoreOptions,
-): Promise<{ send: Send; end: () => Promise<void> }> {
-  const { createClient, RESP_TYPES } = await import("@redis/client").catch(() => {
-    throw new Error("material in Redis needs a package that is not installed: npm install @redis/client@6.3.1");
-  });
-  let ready = false;
-  const client = createClient({
-    url,
-    ...(password === undefined ? {} : { password }),
-    RESP: 2,
-    // A command that was sent and not answered is not sent again, nor kept until Redis is back: its sender learns of it.
-    disableOfflineQueue: true,
-    pingInterval: CONNECT_MS,
-    socket: {
-      connectTimeout: CONNECT_MS,
-      socketTimeout: 3 * CONNECT_MS,
-      reconnectStrategy: (retries) => (ready ? Math.min(50 * 2 ** retries, 2000) : false),
-    },
-  });
-  // Each command's own promise tells; without a listener the process would end.
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    // Without a password that is asked for, connecting succeeds.
-    await client.ping();
-  } catch (error) {
-    client.destroy();
-    throw new Error(`Redis cannot be used at ${new URL(url).host}: ${reasonOf(error)}`);
-  }
-  ready = true;
-  const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
-  return { send: (...args) => raw.sendCommand(args), end: async () => void client.destroy() };
-}
-
-/** Of an AggregateError, which has no message, its first. */
-function reasonOf(error: unknown): string {
-  const first = error instanceof AggregateError ? error.errors[0] : error;
-  return first instanceof Error ? first.message.split("\n")[0] : "no answer";
 }

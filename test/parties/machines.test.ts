@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { createClient } from "@redis/client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectTcp } from "../../src/channels/tcp.ts";
 import { Client } from "../../src/parties/client.ts";
@@ -15,6 +16,15 @@ import { NO_REDIS, type RunningRedis, startRedis } from "./redis.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const TEXT = "a gripping, funny and beautifully acted film";
+
+async function keysAt(url: string): Promise<string[]> {
+  const redis = await createClient({ url }).connect();
+  try {
+    return await redis.keys("*");
+  } finally {
+    redis.destroy();
+  }
+}
 
 interface Process {
   readonly port: number;
@@ -64,10 +74,14 @@ describe.skipIf(NO_REDIS !== undefined)(`behind one store${NO_REDIS === undefine
   });
 
   /** A client of one server, with a store of its own. */
-  async function client(server: number, name: string): Promise<Client> {
+  async function client(
+    server: number,
+    name: string,
+    ports = { server: servers[server].port, dealer: dealer.port },
+  ): Promise<Client> {
     const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { peer, deadlineMs: 30_000 });
-    return Client.connect(await Ring.create(), await dial(servers[server].port, "server"), {
-      connectDealer: () => dial(dealer.port, "dealer"),
+    return Client.connect(await Ring.create(), await dial(ports.server, "server"), {
+      connectDealer: () => dial(ports.dealer, "dealer"),
       store: new FileStore(join(dir, name)),
     });
   }
@@ -127,6 +141,33 @@ describe.skipIf(NO_REDIS !== undefined)(`behind one store${NO_REDIS === undefine
     const again = await client(0, "five");
     expect((await again.infer(again.encode(TEXT))).bytes.offline.dealer_to_server).toBe(0);
     await again.close();
+  });
+
+  it("two dealers meet in a Redis of their own, which has no disk, so that it cannot be the servers'", async () => {
+    const meeting = await startRedis(["--appendonly", "no"]);
+    const dealers: Process[] = [];
+    try {
+      for (let i = 0; i < 2; i++) dealers.push(await start("deal", "--meet", meeting.url, "--deadline", "30"));
+      const [near, far] = dealers.map(({ port }) => `127.0.0.1:${port}`);
+      const server = await start("serve", "demo", "--dealer", near, "--deadline", "30");
+      dealers.push(server);
+      const answers: number[] = [];
+      for (const address of [near, far]) {
+        const asked = await client(0, "six", { server: server.port, dealer: Number(address.split(":")[1]) });
+        answers.push((await asked.infer(asked.encode(TEXT))).logits.length);
+        await asked.close();
+      }
+      expect(answers).toEqual([2, 2]);
+      expect(dealers.map(dealt)).toEqual([2, 0, 0]);
+      const left = await keysAt(meeting.url);
+      expect(left.filter((key) => !key.startsWith("mpcformer:came:"))).toEqual([]);
+      await expect(start("deal", "--meet", redis.url)).rejects.toThrow(
+        `the dealers' Redis must run with appendonly "no", not "yes": seeds reach no disk`,
+      );
+    } finally {
+      for (const process of dealers) await process.stop();
+      await meeting.stop();
+    }
   });
 
   it("nobody says a secret", () => {
