@@ -14,6 +14,7 @@ export { loadModel, saveModel } from "./models/checkpoint.ts";
 export { Client, type Inference } from "./parties/client.ts";
 export { DealerService } from "./parties/dealer.ts";
 export { FileStore } from "./parties/file-store.ts";
+export { Meeting } from "./parties/meeting.ts";
 export { RedisStore } from "./parties/redis-store.ts";
 export { ServerService } from "./parties/server.ts";
 export { simulate } from "./parties/simulate.ts";

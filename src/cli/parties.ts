@@ -49,7 +49,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   const store = await openStore(options);
   const { id, key } = await identity(source, store);
   const log = options.json ? undefined : note;
-  await keepClean(store);
+  keepClean(store);
   const service = new ServerService(
     ring,
     {
@@ -70,11 +70,9 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
   announce(listener, options, `serving ${name} (embedding ${source.spec.embedding})`);
 }
 
-/** What a process had claimed or half written when it ended is burnt: now, and what is too fresh to tell later. */
-async function keepClean(store: MaterialStore | undefined): Promise<void> {
-  if (store === undefined) return;
-  await store.burnLeftovers();
-  setInterval(() => void store.burnLeftovers().catch(failed), 60_000).unref();
+/** What another process had claimed or half written when it ended is burnt once it is old enough to tell. */
+function keepClean(store: MaterialStore | undefined): void {
+  if (store !== undefined) setInterval(() => void store.burnLeftovers().catch(failed), 60_000).unref();
 }
 
 /** Hands `first` out once and lets it go; after that it is read again. */

@@ -12,11 +12,18 @@ interface StoreOptions {
   readonly deadline: string;
 }
 
-/** @throws UsageError for an address that is none, or a network that others can read. */
+/**
+ * Opens it, and burns what an earlier process had claimed or half written when it ended, before anyone asks.
+ * @throws UsageError for an address that is none, or a network that others can read.
+ */
 export async function openStore(options: StoreOptions): Promise<MaterialStore | undefined> {
   const { store } = options;
   if (store === undefined) return undefined;
-  if (!/^rediss?:/.test(store)) return new FileStore(store);
+  if (!/^rediss?:/.test(store)) {
+    const files = new FileStore(store);
+    await files.burnLeftovers();
+    return files;
+  }
   checkRedis(store, options, "--store takes a folder, or redis://host:port/db");
   return RedisStore.open(store, { password: password() });
 }

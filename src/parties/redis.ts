@@ -30,19 +30,7 @@ export async function connectRedis(url: string, { password }: RedisOptions): Pro
     throw new Error("Redis needs a package that is not installed: npm install @redis/client@6.3.1");
   });
   let ready = false;
-  const client = createClient({
-    url,
-    ...(password === undefined ? {} : { password }),
-    RESP: 2,
-    // A command that was sent and not answered is not sent again, nor kept until Redis is back: its sender learns of it.
-    disableOfflineQueue: true,
-    pingInterval: CONNECT_MS,
-    socket: {
-      connectTimeout: CONNECT_MS,
-      socketTimeout: 3 * CONNECT_MS,
-      reconnectStrategy: (retries) => (ready ? Math.min(50 * 2 ** retries, 2000) : false),
-    },
-  });
+  const client = createClient({ ...settingsOf(url, password), socket: socketOf(() => ready) });
   // Each command's own promise tells; without a listener the process would end.
   client.on("error", () => {});
   try {
@@ -56,6 +44,26 @@ export async function connectRedis(url: string, { password }: RedisOptions): Pro
   ready = true;
   const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
   return { send: (...args) => raw.sendCommand(args), end: async () => void client.destroy() };
+}
+
+function settingsOf(url: string, password: string | undefined) {
+  return {
+    url,
+    ...(password === undefined ? {} : { password }),
+    RESP: 2 as const,
+    // A command that was sent and not answered is not sent again, nor kept until Redis is back: its sender learns of it.
+    disableOfflineQueue: true,
+    pingInterval: CONNECT_MS,
+  };
+}
+
+/** Fails at once where nobody answers; comes back, later and later, where somebody did. */
+function socketOf(ready: () => boolean) {
+  return {
+    connectTimeout: CONNECT_MS,
+    socketTimeout: 3 * CONNECT_MS,
+    reconnectStrategy: (retries: number): number | false => ready() && Math.min(50 * 2 ** retries, 2000),
+  };
 }
 
 /** Of an AggregateError, which has no message, its first. */
