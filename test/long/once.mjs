@@ -86,6 +86,8 @@ async function racer(where, clients) {
     for (const claim of won) await claim.discard();
     process.send(won.map((claim) => claim.id));
   });
+  // Whoever started the race is gone.
+  process.once("disconnect", () => process.exit());
   process.send("ready");
 }
 
