@@ -52,7 +52,7 @@ async function killed(where, sent) {
   const child = fork(SELF, ["worker", where], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
   const over = new Promise((resolve) => child.once("close", (_, signal) => resolve(signal)));
   createInterface({ input: child.stdout }).on("line", (line) => {
-    if (line === "ready") setTimeout(() => child.kill("SIGKILL"), randomInt(60));
+    if (line === "ready") setTimeout(() => child.kill("SIGKILL"), randomInt(150));
     else sent.push(line);
   });
   if ((await over) !== "SIGKILL") throw new Error("a worker failed by itself");
