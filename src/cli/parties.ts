@@ -1,18 +1,15 @@
 /** `serve`, `deal`, `infer`, `prepare`: the three parties, each as a process. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import * as v from "valibot";
+import { readFile } from "node:fs/promises";
 import type { Limits } from "../parties/admission.ts";
 import { type BatchInference, Client, type Inference } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
-import { described, fromHex } from "../parties/messages.ts";
+import { described } from "../parties/messages.ts";
 import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
 import { modelId } from "../parties/session.ts";
-import { MaterialStore } from "../parties/store.ts";
-import { hex } from "../parties/weights.ts";
+import type { Identity, MaterialStore } from "../parties/store.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
@@ -21,6 +18,7 @@ import { floatMatmul } from "./float.ts";
 import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
+import { openMeeting, openStore } from "./store.ts";
 import { Telemetry, type TelemetryOptions } from "./telemetry.ts";
 import { formatBytes, Progress, print, printJson, UsageError } from "./terminal.ts";
 
@@ -58,11 +56,10 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     matmul,
     progress: progress.of("calibrating"),
   });
-  const { id, key } = await identity(source, options.store);
+  const store = await openStore(options);
+  const { id, key } = await identity(source, store);
   const telemetry = new Telemetry(options, options.json ?? false);
-  const store = options.store === undefined ? undefined : new MaterialStore(options.store);
-  // What an earlier process had claimed or half written when it ended is burnt before anyone can ask for it.
-  await store?.burnLeftovers();
+  keepClean(store, telemetry);
   const service = new ServerService(
     ring,
     {
@@ -125,6 +122,11 @@ async function run(
   process.on("SIGINT", stop);
 }
 
+/** What another process had claimed or half written when it ended is burnt once it is old enough to tell. */
+function keepClean(store: MaterialStore | undefined, telemetry: Telemetry): void {
+  if (store !== undefined) setInterval(() => void store.burnLeftovers().catch(telemetry.explain), 60_000).unref();
+}
+
 /** Hands `first` out once and lets it go; after that it is read again. */
 function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   let held: T | null = first;
@@ -135,9 +137,10 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export async function deal(options: ServiceOptions): Promise<void> {
+export async function deal(options: ServiceOptions & { meet?: string }): Promise<void> {
   const telemetry = new Telemetry(options, options.json ?? false);
   const service = new DealerService(await ringOf(options), {
+    meeting: await openMeeting(options),
     log: telemetry.tell,
     limits: limitsOf(options),
     measured: measuredBy(options),
@@ -150,29 +153,18 @@ function measuredBy(options: Common): ((measured: Measured) => void) | undefined
   return options.json ? (measured) => printJson({ measured }) : undefined;
 }
 
-const identityFile = v.object({ model: v.string(), id: v.string(), key: v.string() });
-
 /**
  * The model's public name and the key of R. They live as long as the process; with a store, as long as the model does not
- * change, because prepared material depends on R: under one R, the dealer would see what two versions differ by.
+ * change, and every process with that store has the same: prepared material depends on R, and under one R the dealer would
+ * see what two versions differ by.
  */
 export async function identity(
   source: Pick<Source, "fingerprint">,
-  store: string | undefined,
-): Promise<{ id: string; key: Uint8Array }> {
+  store: MaterialStore | undefined,
+): Promise<Identity> {
   const fresh = { id: await modelId(randomKey(), source.fingerprint()), key: randomKey() };
-  if (store === undefined) return fresh;
   const model = createHash("sha256").update(source.fingerprint()).digest("hex");
-  const path = join(store, "identity.json");
-  await mkdir(store, { recursive: true, mode: 0o700 });
-  try {
-    const known = v.parse(identityFile, JSON.parse(await readFile(path, "utf8")));
-    if (known.model === model) return { id: known.id, key: fromHex(known.key) };
-  } catch {
-    // None yet, or not readable: a new one makes all older material useless, never unsafe.
-  }
-  await writeFile(path, JSON.stringify({ model, id: fresh.id, key: hex(fresh.key) }), { mode: 0o600 });
-  return fresh;
+  return store === undefined ? fresh : store.identity(model, fresh);
 }
 
 /** Options of the commands that ask. */
@@ -220,7 +212,7 @@ export async function openClient(
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
-    store: options.store === undefined ? undefined : new MaterialStore(options.store),
+    store: await openStore(options),
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
   });

@@ -79,9 +79,12 @@ export class Admission {
     return once(() => this.open--);
   }
 
-  /** Waits for a turn to work; the result ends it. @throws Refused at once when the queue or a quota is full. */
-  async turn(identity: string, now = Date.now()): Promise<() => void> {
-    if (this.draining) throw new Refused("draining", "this service is going down: ask another, or later");
+  /**
+   * Waits for a turn to work; the result ends it. What `goesOn` was begun before, and may end while the service goes down.
+   * @throws Refused at once when the queue or a quota is full.
+   */
+  async turn(identity: string, { goesOn = false, now = Date.now() } = {}): Promise<() => void> {
+    if (this.draining && !goesOn) throw new Refused("draining", "this service is going down: ask another, or later");
     this.checkQuota(identity);
     if (this.active >= this.limits.running && this.queue.length >= this.limits.waiting)
       throw new Refused("full", `${this.active} are answered and ${this.queue.length} wait: try again in a moment`);

@@ -22,7 +22,7 @@ import { hex, WeightMasks } from "./weights.ts";
 
 export interface ClientOptions {
   readonly connectDealer: () => Promise<Channel>;
-  /** Material prepared ahead of time is taken from here first. */
+  /** Material prepared ahead of time is taken from here first. Closed with the client. */
   readonly store?: MaterialStore;
   readonly progress?: (phase: "offline" | "online", done: number, total: number) => void;
   readonly witness?: Witness;
@@ -248,6 +248,7 @@ export class Client {
   async close(): Promise<void> {
     await this.channel.sendJson(0, { bye: true }).catch(() => {});
     this.channel.close();
+    await this.options.store?.close();
   }
 
   private lengthOf(texts: readonly TokenizedText[]): number {

@@ -11,6 +11,7 @@ import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { dealProgram } from "./engine.ts";
 import { failureOf, type Log } from "./events.ts";
+import type { Meeting } from "./meeting.ts";
 import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { boundTo, sessionId } from "./session.ts";
@@ -36,7 +37,17 @@ const MEETING_MS = 60_000;
  */
 const REMEMBERED = 100_000;
 
+/** The client's side as a session needs it, whichever process its connection is at. */
+interface ClientSide {
+  readonly message: FromClient;
+  accept(): Promise<void>;
+}
+
+const ACCEPTED = { accepted: true } satisfies v.InferOutput<typeof accepted>;
+
 export interface DealerOptions {
+  /** Where sides meet that reach different processes; without it, all sessions meet in this one. */
+  readonly meeting?: Meeting;
   readonly log?: Log;
   readonly limits?: Partial<Limits>;
   /** Milliseconds that one side of a session waits for the other; a minute unless given. */
@@ -87,6 +98,8 @@ export class DealerService {
 
   /** Resolves when both sides of the session have come and it is dealt. */
   private met(session: string, message: Message, channel: Channel): Promise<void> {
+    const { meeting } = this.options;
+    if (meeting !== undefined) return this.metElsewhere(meeting, session, message, channel);
     return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         (message.role === "server" ? this.servers : this.clients).delete(session);
@@ -117,13 +130,31 @@ export class DealerService {
     this.servers.delete(session);
     this.clients.delete(session);
     for (const side of [server, client]) side.begun();
-    this.inTurn(server, client).then(
+    const accept = () => client.channel.sendJson(0, ACCEPTED);
+    this.inTurn(server, { message: client.message, accept }).then(
       () => [server, client].map((s) => s.finish()),
       (error: Error) => [server, client].map((s) => s.finish(error)),
     );
   }
 
-  private async inTurn(server: Waiting<FromServer>, client: Waiting<FromClient>): Promise<void> {
+  /** Deals where the server's side is; the client's message comes there, and the answer goes back. */
+  private async metElsewhere(meeting: Meeting, session: string, message: Message, channel: Channel): Promise<void> {
+    if (message.role === "client") {
+      await meeting.offer(session, JSON.stringify(message));
+      return channel.sendJson(0, ACCEPTED);
+    }
+    const found = parse(toDealer, JSON.parse(await meeting.take(session)), "other dealer");
+    if (found.role !== "client")
+      throw new PartyError("another dealer process speaks otherwise: install the same release");
+    try {
+      await this.inTurn({ message, channel }, { message: found, accept: () => meeting.answer(session) });
+    } catch (error) {
+      await meeting.answer(session, error instanceof Error ? error.message : "the session failed");
+      throw error;
+    }
+  }
+
+  private async inTurn(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
     const done = await this.admission.turn(server.channel.identities.peer);
     try {
       await this.session(server, client);
@@ -137,7 +168,7 @@ export class DealerService {
     this.seen.add(name);
   }
 
-  private async session(server: Waiting<FromServer>, client: Waiting<FromClient>): Promise<void> {
+  private async session(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
     const { message, channel } = server;
     if (message.model.id !== message.session.model) throw new PartyError("the server names two models");
     const program = compile(message.model.spec, message.model.plan, message.shape);
@@ -145,7 +176,7 @@ export class DealerService {
       throw new PartyError("the dealer compiles another program: install the same release everywhere");
     }
     const measured = stopwatch("offline");
-    await client.channel.sendJson(0, { accepted: true } satisfies v.InferOutput<typeof accepted>);
+    await client.accept();
     const arriving = await this.setup(channel, message.model.id, program);
     const weights = new StoredWeights(arriving.words, program.weights);
     const dealer = new Dealer(

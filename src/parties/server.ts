@@ -83,8 +83,10 @@ export class ServerService {
   private tables: readonly Float32Array[] = [];
   /** Who is served now, who waits, who is refused. */
   readonly admission: Admission;
-  /** Connections between two requests. */
+  /** Connections between two requests, and those whose material waits for its run. */
   private readonly idle = new Set<Channel>();
+  private readonly pledged = new Set<Channel>();
+  private redeemed: () => void = () => {};
   /** Of the weights, since they were first read. */
   private version: Uint8Array | null = null;
 
@@ -114,14 +116,24 @@ export class ServerService {
       throw error;
     } finally {
       leave();
+      this.redeem(channel);
     }
   }
 
-  /** Nothing begins any more; resolves when what runs has been answered. */
+  private redeem(channel: Channel): void {
+    if (this.pledged.delete(channel)) this.redeemed();
+  }
+
+  /** Nothing begins any more; resolves when what runs, or has its material ready to run, has been answered. */
   async drain(): Promise<void> {
     const drained = this.admission.drain();
-    for (const channel of this.idle) void channel.refuse("this server is going down: ask another, or later");
+    for (const channel of this.idle)
+      if (!this.pledged.has(channel)) void channel.refuse("this server is going down: ask another, or later");
     await drained;
+    while (this.pledged.size > 0)
+      await new Promise<void>((resolve) => {
+        this.redeemed = resolve;
+      });
   }
 
   private async requests(channel: Channel): Promise<void> {
@@ -134,9 +146,12 @@ export class ServerService {
       const message = await channel.receiveJson(0).finally(() => this.idle.delete(channel));
       if (message !== null && typeof message === "object" && "bye" in message) return;
       const request = parse(messages.request, message, "client");
-      const done = await this.admission.turn(channel.identities.peer);
+      const goesOn = request.request === "run" && waiting.length > 0;
+      const done = await this.admission.turn(channel.identities.peer, { goesOn });
       try {
         await within(channel, this.options.wholeMs ?? WHOLE_MS, () => this.answer(request, channel, waiting));
+        if (waiting.length > 0) this.pledged.add(channel);
+        else this.redeem(channel);
       } finally {
         done();
       }

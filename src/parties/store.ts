@@ -1,129 +1,93 @@
 /**
- * Prepared material on disk, used once. An item belongs to a key (model and program); any item of a key serves any text
- * of that length.
+ * Prepared material, used once: the contract of the places where it waits. An item belongs to a key (model and program); any
+ * item of a key serves any text of that length. `FileStore` keeps items in a folder, `RedisStore` where several machines
+ * reach them; test/parties/store.test.ts runs one suite over both.
  *
- *   <dir>/<key>/<id>.material   waiting
- *   <dir>/<key>/<id>.claimed    taken: never handed out again, whatever happens next
- *
- * A claim is a rename, made durable before the claimant learns of it: two claimants cannot both win, and after a crash the
- * item is burnt, not reused.
+ * What every store promises: of all claims of one id, whoever makes them and whenever, one at most gets the item. A claim
+ * is on disk before its promise resolves. Between two evils a store burns: what a crash, a lost answer or a restored
+ * backup leaves in doubt is never handed out again.
  */
-import { createHash, type Hash } from "node:crypto";
-import { constants } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
 
 const MAGIC = "mpcformer-material-1";
+const TRAILER = 64 + MAGIC.length;
 const NAME = /^[0-9a-f]{16,128}$/;
 
-/** @throws Error when the item is cut short or altered: it is burnt, and more must be prepared. */
+export interface Item {
+  /** What it serves: the model's id and the program's fingerprint. */
+  readonly key: string;
+  /** Read once, as they are written. */
+  readonly parts: Iterable<Uint8Array>;
+}
+
+/** One item that belongs to the claimant alone. */
 export interface Claimed {
   readonly id: string;
+  /** Once. @throws Error when the item is cut short or altered: it is burnt, and more must be prepared. */
   bytes(): Promise<Uint8Array>;
-  /** Removes the item for good. */
+  /** Removes the item's bytes for good. Its id stays burnt, with or without this. */
   discard(): Promise<void>;
 }
 
-export class MaterialStore {
-  private readonly dir: string;
-
-  constructor(dir: string) {
-    this.dir = dir;
-  }
-
-  /** Writes one item; it can be claimed once the promise resolves, and not before. */
-  async put(id: string, item: { readonly key: string; readonly parts: Iterable<Uint8Array> }): Promise<void> {
-    const folder = await this.folder(item.key);
-    checkName(id);
-    const partial = join(folder, `${id}.partial`);
-    const file = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-    try {
-      const hash = createHash("sha256");
-      for (const part of item.parts) await writeAll(file, part, hash);
-      await file.write(Buffer.from(`${hash.digest("hex")}${MAGIC}`));
-      await file.sync();
-    } catch (error) {
-      await rm(partial, { force: true });
-      throw error;
-    } finally {
-      await file.close();
-    }
-    await rename(partial, join(folder, `${id}.material`));
-    await syncFolder(folder);
-  }
-
-  /** How many items of a key wait. */
-  async count(key: string): Promise<number> {
-    return (await this.waiting(key)).length;
-  }
-
-  /** Takes one item, or the one of this id, for good; undefined when there is none. Durable when the promise resolves. */
-  async claim(key: string, id?: string): Promise<Claimed | undefined> {
-    if (id !== undefined) checkName(id);
-    const folder = await this.folder(key);
-    for (const name of id === undefined ? await this.waiting(key) : [id]) {
-      const claimed = join(folder, `${name}.claimed`);
-      try {
-        await rename(join(folder, `${name}.material`), claimed);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
-        throw error;
-      }
-      await syncFolder(folder);
-      return { id: name, bytes: () => readChecked(claimed), discard: () => rm(claimed, { force: true }) };
-    }
-    return undefined;
-  }
-
-  /** Burns what a crash left half written or half used. Call before the store is shared with running claimants. */
-  async burnLeftovers(): Promise<number> {
-    let burnt = 0;
-    for (const key of await readdir(this.dir).catch(() => [])) {
-      if (!NAME.test(key)) continue;
-      for (const file of await readdir(join(this.dir, key))) {
-        if (!file.endsWith(".claimed") && !file.endsWith(".partial")) continue;
-        await rm(join(this.dir, key, file), { force: true });
-        burnt++;
-      }
-    }
-    return burnt;
-  }
-
-  private async waiting(key: string): Promise<string[]> {
-    const files = await readdir(await this.folder(key));
-    return files.filter((f) => f.endsWith(".material")).map((f) => f.slice(0, -".material".length));
-  }
-
-  private async folder(key: string): Promise<string> {
-    checkName(key);
-    const folder = join(this.dir, key);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    return folder;
-  }
+/** The public name of a served model, and the key that R is expanded from. */
+export interface Identity {
+  readonly id: string;
+  readonly key: Uint8Array;
 }
 
-function checkName(name: string): void {
+export interface MaterialStore {
+  /**
+   * Writes one item; it can be claimed once the promise resolves, and not before.
+   * @throws Error for an id that waits or was ever claimed, for a name that is not hexadecimal, and when it cannot be written.
+   */
+  put(id: string, item: Item): Promise<void>;
+  /** How many items of a key wait. A hint: others claim at the same time. */
+  count(key: string): Promise<number>;
+  /**
+   * Takes one item, or the one of this id, for good; undefined when there is none, or no more.
+   * @throws Error when it cannot be made durable that the item is taken: then nobody has it.
+   */
+  claim(key: string, id?: string): Promise<Claimed | undefined>;
+  /**
+   * Who a model is, for all processes that serve it from this store: the first to ask decides. Prepared material depends on R,
+   * and dealers know masked weights by the id, so that servers behind one address must agree on both.
+   * `model` is a digest of all that the weights are.
+   */
+  identity(model: string, fresh: Identity): Promise<Identity>;
+  /** Removes what crashes left half written or half used, and returns how many items that were. Never what is in use. */
+  burnLeftovers(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** @throws Error unless keys and ids are plain hexadecimal: they become parts of paths. */
+export function checkName(name: string): void {
   if (!NAME.test(name)) throw new Error("a material's key and id are hexadecimal");
 }
 
-async function writeAll(file: Awaited<ReturnType<typeof open>>, part: Uint8Array, hash: Hash): Promise<void> {
-  hash.update(part);
-  for (let at = 0; at < part.length; ) at += (await file.write(part, at)).bytesWritten;
+export function isName(name: string): boolean {
+  return NAME.test(name);
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** The error of `put` for an id that is not new. */
+export function spent(): Error {
+  return new Error("this material is here already, or was used: material is kept once only");
+}
+
+/** An item's bytes, and behind them what tells whether all of them are there and as they were. */
+export function* sealed(parts: Iterable<Uint8Array>): Iterable<Uint8Array> {
+  const hash = createHash("sha256");
+  for (const part of parts) {
+    hash.update(part);
+    yield part;
   }
+  yield Buffer.from(`${hash.digest("hex")}${MAGIC}`);
 }
 
-async function readChecked(path: string): Promise<Uint8Array> {
-  const all = await readFile(path);
-  const trailer = all.subarray(Math.max(0, all.length - 64 - MAGIC.length)).toString("latin1");
-  const body = all.subarray(0, Math.max(0, all.length - 64 - MAGIC.length));
+/** What was sealed. @throws Error, without a word of the content, when it is not whole. */
+export function unsealed(all: Uint8Array): Uint8Array {
+  const end = Math.max(0, all.length - TRAILER);
+  const body = all.subarray(0, end);
+  const trailer = Buffer.from(all.subarray(end)).toString("latin1");
   const whole = trailer === `${createHash("sha256").update(body).digest("hex")}${MAGIC}`;
   if (!whole) throw new Error("prepared material is damaged: it was burnt; prepare more");
   return body;

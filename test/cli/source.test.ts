@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { identity } from "../../src/cli/parties.ts";
 import { asset, openSource, planOf } from "../../src/cli/source.ts";
+import { FileStore } from "../../src/parties/file-store.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -19,7 +20,7 @@ it.each(["model.safetensors", "model-00001-of-00001.safetensors"])(
     await cp(asset("demo"), folder, { recursive: true });
     await rename(join(folder, "model.safetensors"), join(folder, file));
     await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map: { any: file } }));
-    const known = async () => identity(await openSource(folder, { overrides: {} }), store);
+    const known = async () => identity(await openSource(folder, { overrides: {} }), new FileStore(store));
     const first = await known();
     expect(await known()).toEqual(first);
     const bytes = await readFile(join(folder, file));

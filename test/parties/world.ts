@@ -9,9 +9,9 @@ import { calibrate } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
+import { FileStore } from "../../src/parties/file-store.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
-import { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
@@ -74,7 +74,7 @@ export class World {
     const dealer = new DealerService(await Ring.create(), dealing);
     const dealerPort = await this.listen((c) => dealer.serve(c), "peer");
     const ring = await Ring.create();
-    const store = new MaterialStore(join(this.dir, "server"));
+    const store = new FileStore(join(this.dir, "server"));
     const via = async (link: LinkName, port: number) => (through === undefined ? port : through(link, port));
     const server = new ServerService(
       ring,
@@ -86,7 +86,7 @@ export class World {
     const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}) =>
       Client.connect(clientRing, await this.dial(await via("client to server", serverPort), "server"), {
         connectDealer: async () => this.dial(await via("client to dealer", dealerPort), "dealer"),
-        store: withStore ? new MaterialStore(join(this.dir, "client")) : undefined,
+        store: withStore ? new FileStore(join(this.dir, "client")) : undefined,
         progress: (phase, done) => phase === "online" && onFlight(done),
       });
     const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [

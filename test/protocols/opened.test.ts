@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
-import { MaterialStore } from "../../src/parties/store.ts";
+import { FileStore } from "../../src/parties/file-store.ts";
 import { isDecoder } from "../../src/program/spec.ts";
 import type { Program, StepKind } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
@@ -26,7 +26,7 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 /** One run over tapped wires, with material made ahead or at once. */
 async function session(h: Harness, prepare: boolean): Promise<Account> {
-  const store = (side: string) => new MaterialStore(join(dir, `${side}${programs.length}`));
+  const store = (side: string) => new FileStore(join(dir, `${side}${programs.length}`));
   const world = await tapped(h, { stores: { client: store("client"), server: store("server") } });
   const client = await world.connect();
   const { turns, temperature } = h.program.shape;

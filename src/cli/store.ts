@@ -1,0 +1,49 @@
+/** Where `--store` keeps prepared material: a folder, or redis://host:port/db; and where `--meet` brings dealers together. */
+import { FileStore } from "../parties/file-store.ts";
+import { Meeting } from "../parties/meeting.ts";
+import { RedisStore } from "../parties/redis-store.ts";
+import type { MaterialStore } from "../parties/store.ts";
+import { checkPlaintext, deadlineMs, type NetworkOptions } from "./network.ts";
+import { UsageError } from "./terminal.ts";
+
+interface StoreOptions {
+  readonly store?: string;
+  readonly plaintext?: boolean;
+  readonly deadline: string;
+}
+
+/**
+ * Opens it, and burns what an earlier process had claimed or half written when it ended, before anyone asks.
+ * @throws UsageError for an address that is none, or a network that others can read.
+ */
+export async function openStore(options: StoreOptions): Promise<MaterialStore | undefined> {
+  const { store } = options;
+  if (store === undefined) return undefined;
+  if (!/^rediss?:/.test(store)) {
+    const files = new FileStore(store);
+    await files.burnLeftovers();
+    return files;
+  }
+  checkRedis(store, options, "--store takes a folder, or redis://host:port/db");
+  return RedisStore.open(store, { password: password() });
+}
+
+/** Where the processes of one dealer bring the sides of a session together. @throws UsageError as `openStore`. */
+export async function openMeeting(options: NetworkOptions & { readonly meet?: string }): Promise<Meeting | undefined> {
+  const { meet } = options;
+  if (meet === undefined) return undefined;
+  checkRedis(meet, options, "--meet takes redis://host:port/db");
+  return Meeting.open(meet, { password: password() }, deadlineMs(options));
+}
+
+/** Not in the address, which other users of a machine see among its processes. */
+function password(): string | undefined {
+  return process.env.MPCFORMER_REDIS_PASSWORD;
+}
+
+function checkRedis(text: string, options: Pick<NetworkOptions, "plaintext" | "deadline">, usage: string): void {
+  const url = /^rediss?:/.test(text) && URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.hostname === "" || !/^(\/\d{0,3})?$/.test(url.pathname)) throw new UsageError(usage);
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  if (url.protocol === "redis:") checkPlaintext({ host, port: Number(url.port || 6379) }, options);
+}

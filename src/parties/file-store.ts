@@ -1,0 +1,151 @@
+/**
+ * Prepared material in a folder: the store that needs nothing else. Several processes of one machine may share it.
+ *
+ *   <dir>/<key>/<id>.<epoch>.material   waiting, put under the ledger of this epoch
+ *   <dir>/<key>/<id>.claimed            taken: being read by its claimant, or left by one that died
+ *   <dir>/<model>.identity              the model's public name and the key of R
+ *   <dir>.used/<key>                    the ledger of claimed ids, beside the folder and not in it
+ *
+ * A claim renames the item, so that most who race lose early, and then enters it in the ledger, which decides. The ledger
+ * lies outside the folder so that copying the folder back, after whatever happened, does not bring used material back: its
+ * ids are in the ledger, or it names another ledger.
+ */
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { createOnce, createText, isCode, makeFolder, syncFolder } from "./disk.ts";
+import { Ledger } from "./ledger.ts";
+import { fromHex } from "./messages.ts";
+import {
+  type Claimed,
+  checkName,
+  type Identity,
+  type Item,
+  isName,
+  type MaterialStore,
+  sealed,
+  spent,
+  unsealed,
+} from "./store.ts";
+import { hex } from "./weights.ts";
+
+/** Nobody takes longer from one write to the next: what is older belongs to no living process. */
+const QUIET_MS = 60_000;
+
+export class FileStore implements MaterialStore {
+  private readonly dir: string;
+  private readonly used: string;
+  private readonly ledgers = new Map<string, Promise<Ledger>>();
+
+  /** `used` is the folder of the ledgers; keep it out of backups of `dir`. */
+  constructor(dir: string, used = `${resolve(dir)}.used`) {
+    this.dir = dir;
+    this.used = used;
+  }
+
+  async put(id: string, item: Item): Promise<void> {
+    const folder = await this.folder(item.key);
+    checkName(id);
+    const ledger = await this.ledger(item.key);
+    if (await ledger.has(id)) throw spent();
+    const path = join(folder, waitingName(id, ledger));
+    if (!(await createOnce(path, sealed(item.parts), join(folder, `${id}.partial`)))) throw spent();
+  }
+
+  async count(key: string): Promise<number> {
+    return (await this.waiting(key)).length;
+  }
+
+  async claim(key: string, id?: string): Promise<Claimed | undefined> {
+    if (id !== undefined) checkName(id);
+    const folder = await this.folder(key);
+    const ledger = await this.ledger(key);
+    for (const name of id === undefined ? await this.waiting(key) : [id]) {
+      const claimed = join(folder, `${name}.claimed`);
+      if (!(await taken(join(folder, waitingName(name, ledger)), claimed))) continue;
+      await syncFolder(folder);
+      if (await ledger.enter(name)) return claimedItem(name, claimed);
+      // It was used before and came back.
+      await rm(claimed, { force: true });
+    }
+    return undefined;
+  }
+
+  async identity(model: string, fresh: Identity): Promise<Identity> {
+    checkName(model);
+    const path = join(await makeFolder(this.dir), `${model}.identity`);
+    await createText(path, `${fresh.id} ${hex(fresh.key)}\n`);
+    const [, id, key] = /^([0-9a-f]{32,64}) ([0-9a-f]{32})\n$/.exec(await readFile(path, "latin1")) ?? [];
+    if (id === undefined) throw new Error("the store's identity of this model is damaged: remove the store");
+    return { id, key: fromHex(key) };
+  }
+
+  /** Also items of a ledger that is not here: nobody can know whether they were used. */
+  async burnLeftovers(quietMs = QUIET_MS): Promise<number> {
+    let burnt = 0;
+    for (const key of await readdir(this.dir).catch(() => [])) {
+      if (!isName(key)) continue;
+      const { epoch } = await this.ledger(key);
+      for (const file of await readdir(join(this.dir, key))) {
+        const path = join(this.dir, key, file);
+        if (file.endsWith(`.${epoch}.material`)) continue;
+        if (!file.endsWith(".material") && !(await isQuiet(path, quietMs))) continue;
+        await rm(path, { force: true });
+        burnt++;
+      }
+    }
+    return burnt;
+  }
+
+  async close(): Promise<void> {}
+
+  private async waiting(key: string): Promise<string[]> {
+    const end = waitingName("", await this.ledger(key));
+    const files = await readdir(await this.folder(key));
+    return files.filter((f) => f.endsWith(end)).map((f) => f.slice(0, -end.length));
+  }
+
+  private async folder(key: string): Promise<string> {
+    checkName(key);
+    return makeFolder(join(this.dir, key));
+  }
+
+  private ledger(key: string): Promise<Ledger> {
+    checkName(key);
+    let ledger = this.ledgers.get(key);
+    if (ledger === undefined) {
+      ledger = Ledger.open(join(this.used, key));
+      ledger.catch(() => this.ledgers.delete(key));
+      this.ledgers.set(key, ledger);
+    }
+    return ledger;
+  }
+}
+
+function waitingName(id: string, ledger: Ledger): string {
+  return `${id}.${ledger.epoch}.material`;
+}
+
+/** Whether this rename, and no other, moved the item. */
+async function taken(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+function claimedItem(id: string, path: string): Claimed {
+  return {
+    id,
+    bytes: async () => unsealed(await readFile(path)),
+    discard: () => rm(path, { force: true }),
+  };
+}
+
+/** Neither written nor renamed for so long. */
+async function isQuiet(path: string, ms: number): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found !== null && Date.now() - found.ctimeMs >= ms;
+}

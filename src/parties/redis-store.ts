@@ -1,0 +1,208 @@
+/**
+ * Prepared material in Redis: for several server processes, on one machine or many, that serve one model. What lies there is
+ * the server's share: whoever reads it is the server.
+ *
+ *   mpcformer:identity:<model>      the model's public name and the key of R
+ *   mpcformer:epoch, :claims        which data set this is, and how many claims it has seen
+ *   mpcformer:<key>:waiting         id -> number of pieces
+ *   mpcformer:<key>:used            every id that was ever claimed
+ *   mpcformer:<key>:<id>:<n>        the pieces; they expire unless their item waits
+ *
+ * A claim is one script, which Redis runs alone, and with `appendfsync always` its answer leaves after the disk has it. A Redis
+ * that promises less is refused. Commands are never sent twice: a lost answer burns the item.
+ */
+import { randomKey } from "../ring/prg.ts";
+import { fromHex } from "./messages.ts";
+import { connectRedis, type RedisOptions, type Send, settingOf } from "./redis.ts";
+import {
+  type Claimed,
+  checkName,
+  type Identity,
+  type Item,
+  type MaterialStore,
+  sealed,
+  spent,
+  unsealed,
+} from "./store.ts";
+import { hex } from "./weights.ts";
+
+/** Redis holds up to 512 MB in one value, and answers nobody else while it moves one. */
+const PIECE = 1 << 23;
+/** Pieces of an item that is being written, or read after its claim, vanish with their process. */
+const PASSING_SECONDS = "3600";
+
+/** What a claim's promise rests on: setting, value, and why. */
+export const DEMANDED = [
+  ["appendonly", "yes", "without it a restart forgets which material was used"],
+  ["appendfsync", "always", "otherwise a crash forgets which material was used"],
+  ["no-appendfsync-on-rewrite", "no", "otherwise a crash forgets which material was used"],
+  ["maxmemory-policy", "noeviction", "others forget which material was used when memory is short"],
+] as const;
+
+/** KEYS: used, waiting, pieces. ARGV: id. 1 when the item waits, 0 when its id is not new, -1 when pieces are lost. */
+const PUT = `
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
+for i = 3, #KEYS do if redis.call('EXISTS', KEYS[i]) == 0 then return -1 end end
+for i = 3, #KEYS do redis.call('PERSIST', KEYS[i]) end
+redis.call('HSET', KEYS[2], ARGV[1], #KEYS - 2)
+return 1`;
+
+/** KEYS: used, waiting, epoch, claims. ARGV: id or "", prefix of pieces, a new epoch, seconds. {id, pieces, epoch, claims} or nil. */
+const CLAIM = `
+local id = ARGV[1]
+if id == '' then id = redis.call('HRANDFIELD', KEYS[2]) end
+while id do
+  local pieces = redis.call('HGET', KEYS[2], id)
+  if not pieces then return nil end
+  redis.call('HDEL', KEYS[2], id)
+  local first = redis.call('SADD', KEYS[1], id) == 1
+  for i = 0, tonumber(pieces) - 1 do
+    local piece = ARGV[2] .. id .. ':' .. i
+    if first then redis.call('EXPIRE', piece, ARGV[4]) else redis.call('DEL', piece) end
+  end
+  if first then
+    redis.call('SETNX', KEYS[3], ARGV[3])
+    return {id, pieces, redis.call('GET', KEYS[3]), redis.call('INCR', KEYS[4])}
+  end
+  if ARGV[1] ~= '' then return nil end
+  id = redis.call('HRANDFIELD', KEYS[2])
+end
+return nil`;
+
+export class RedisStore implements MaterialStore {
+  private readonly send: Send;
+  private readonly end: () => Promise<void>;
+  /** Claims seen by data set: fewer than before means that an old copy of it was brought back. */
+  private readonly marks = new Map<string, number>();
+
+  private constructor(send: Send, end: () => Promise<void>) {
+    this.send = send;
+    this.end = end;
+  }
+
+  /**
+   * Connects to redis://host:port/db (rediss: over TLS). @throws Error of one line when nobody answers there, when the
+   * optional package @redis/client is not installed, and for a Redis that could forget a claim.
+   */
+  static async open(url: string, options: RedisOptions = {}): Promise<RedisStore> {
+    const { send, end } = await connectRedis(url, options);
+    const store = new RedisStore(send, end);
+    try {
+      await store.demandDurable();
+    } catch (error) {
+      await end();
+      throw error;
+    }
+    return store;
+  }
+
+  async put(id: string, item: Item): Promise<void> {
+    const names = keysOf(item.key);
+    checkName(id);
+    const pieces: string[] = [];
+    for (const piece of cut(sealed(item.parts), PIECE)) {
+      const name = `${names.item}${id}:${pieces.length}`;
+      if ((await this.send("SET", name, piece, "EX", PASSING_SECONDS, "NX")) === null) throw spent();
+      pieces.push(name);
+    }
+    const keys = [names.used, names.waiting, ...pieces];
+    const done = Number(await this.send("EVAL", PUT, String(keys.length), ...keys, id));
+    if (done === 1) return;
+    await this.send("DEL", ...pieces);
+    throw done === 0 ? spent() : new Error("the material took too long to write: prepare it again");
+  }
+
+  async count(key: string): Promise<number> {
+    return Number(await this.send("HLEN", keysOf(key).waiting));
+  }
+
+  async claim(key: string, id = ""): Promise<Claimed | undefined> {
+    const names = keysOf(key);
+    if (id !== "") checkName(id);
+    // Each time: Redis may have been started again with other settings, or another one answers.
+    await this.demandDurable();
+    const keys = [names.used, names.waiting, EPOCH, CLAIMS];
+    const reply = await this.send("EVAL", CLAIM, "4", ...keys, id, names.item, hex(randomKey()), PASSING_SECONDS);
+    if (!Array.isArray(reply)) return undefined;
+    const [name, pieces, epoch, claims] = reply.map(String);
+    this.demandForwards(epoch, Number(claims));
+    return this.claimed(name, { prefix: `${names.item}${name}:`, pieces: Number(pieces) });
+  }
+
+  async identity(model: string, fresh: Identity): Promise<Identity> {
+    checkName(model);
+    const name = `mpcformer:identity:${model}`;
+    await this.send("SETNX", name, `${fresh.id} ${hex(fresh.key)}`);
+    const [id, key] = String(await this.send("GET", name)).split(" ");
+    return { id, key: fromHex(key) };
+  }
+
+  /** Nothing to do: what a crash leaves expires by itself. */
+  async burnLeftovers(): Promise<number> {
+    return 0;
+  }
+
+  close(): Promise<void> {
+    return this.end();
+  }
+
+  private claimed(id: string, { prefix, pieces }: { prefix: string; pieces: number }): Claimed {
+    const names = Array.from({ length: pieces }, (_, i) => `${prefix}${i}`);
+    return {
+      id,
+      bytes: async () => {
+        const parts: Buffer[] = [];
+        for (const name of names) parts.push(((await this.send("GETDEL", name)) as Buffer | null) ?? Buffer.alloc(0));
+        return unsealed(Buffer.concat(parts));
+      },
+      discard: async () => {
+        await this.send("DEL", ...names);
+      },
+    };
+  }
+
+  /** @throws Error of one line unless a claim that was answered is on this Redis's disk. */
+  private async demandDurable(): Promise<void> {
+    for (const [setting, demanded, why] of DEMANDED) {
+      const value = await settingOf(this.send, setting);
+      if (value !== demanded) throw new Error(`Redis must run with "${setting} ${demanded}", not "${value}": ${why}`);
+    }
+    const role = await this.send("ROLE");
+    if (!Array.isArray(role) || String(role[0]) !== "master")
+      throw new Error("this Redis is a replica, which learns late which material was used: name the master");
+  }
+
+  private demandForwards(epoch: string, claims: number): void {
+    if (claims <= (this.marks.get(epoch) ?? 0))
+      throw new Error(
+        "Redis went back in time, so that used material is there again: empty it (FLUSHDB), prepare more",
+      );
+    this.marks.set(epoch, claims);
+  }
+}
+
+const EPOCH = "mpcformer:epoch";
+const CLAIMS = "mpcformer:claims";
+
+function keysOf(key: string): { readonly used: string; readonly waiting: string; readonly item: string } {
+  checkName(key);
+  return { used: `mpcformer:${key}:used`, waiting: `mpcformer:${key}:waiting`, item: `mpcformer:${key}:` };
+}
+
+/** The same bytes in pieces of one size, but for the last. */
+function* cut(parts: Iterable<Uint8Array>, size: number): Iterable<Buffer> {
+  let held: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    for (let at = 0; at < part.length; ) {
+      const piece = part.subarray(at, at + size - bytes);
+      held.push(piece);
+      bytes += piece.length;
+      at += piece.length;
+      if (bytes < size) continue;
+      yield Buffer.concat(held);
+      [held, bytes] = [[], 0];
+    }
+  }
+  if (bytes > 0) yield Buffer.concat(held);
+}
