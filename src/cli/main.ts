@@ -18,7 +18,7 @@ import { pretrain } from "./pretrain.ts";
 import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { study } from "./study.ts";
 
-const VERSION = "0.5.0";
+const VERSION = "0.6.0";
 const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
 const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
 
