@@ -10,7 +10,7 @@ import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { dealProgram } from "./engine.ts";
-import { failureOf, type Log } from "./events.ts";
+import { failureOf, type Log, lineForPeer } from "./events.ts";
 import type { Meeting } from "./meeting.ts";
 import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
@@ -83,7 +83,7 @@ export class DealerService {
       await boundTo(channel, id, () => this.met(id, message, channel));
     } catch (error) {
       this.options.log?.(failureOf(error));
-      await channel.refuse(error instanceof Error ? error.message : "the session failed");
+      await channel.refuse(lineForPeer(error));
       throw error;
     } finally {
       leave();
@@ -149,7 +149,7 @@ export class DealerService {
     try {
       await this.inTurn({ message, channel }, { message: found, accept: () => meeting.answer(session) });
     } catch (error) {
-      await meeting.answer(session, error instanceof Error ? error.message : "the session failed");
+      await meeting.answer(session, lineForPeer(error));
       throw error;
     }
   }

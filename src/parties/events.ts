@@ -3,7 +3,7 @@
  * message of a peer can get into a log or a metric.
  */
 import { ChannelError } from "../channels/channel.ts";
-import type { Shape } from "../program/steps.ts";
+import { PlanError, type Shape } from "../program/steps.ts";
 import { type RefusalReason, Refused } from "./admission.ts";
 import { described, PartyError } from "./messages.ts";
 
@@ -25,6 +25,12 @@ export function failureOf(error: unknown): ServiceEvent {
   if (error instanceof Refused) return { event: "refused", reason: error.reason };
   const kind = error instanceof ChannelError ? "channel" : error instanceof PartyError ? "party" : "fault";
   return { event: "failed", kind };
+}
+
+/** What a peer is told of an error: our own words; of anything else, which may name this machine's files, that it happened. */
+export function lineForPeer(error: unknown): string {
+  const own = error instanceof ChannelError || error instanceof PartyError || error instanceof PlanError;
+  return own ? error.message : "a fault on this side: its operator's log says more";
 }
 
 /** One line for people. */

@@ -16,7 +16,7 @@ import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { runProgram, type Witness } from "./engine.ts";
-import { failureOf, type Log } from "./events.ts";
+import { failureOf, type Log, lineForPeer } from "./events.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
@@ -112,7 +112,7 @@ export class ServerService {
       channel.close();
     } catch (error) {
       this.options.log?.(failureOf(error));
-      await channel.refuse(error instanceof Error ? error.message : "the session failed");
+      await channel.refuse(lineForPeer(error));
       throw error;
     } finally {
       leave();

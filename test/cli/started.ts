@@ -15,9 +15,11 @@ export interface Started {
   ended(signal: NodeJS.Signals): Promise<[number | null]>;
 }
 
-/** A service as a process of its own, once it listens. */
-export async function start(args: readonly string[]): Promise<Started> {
-  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+/** A service as a process of its own, once it listens; `limit` is said to its shell first. */
+export async function start(args: readonly string[], limit?: string): Promise<Started> {
+  const command = [process.execPath, MAIN, ...args, "--json"];
+  const [file, ...rest] = limit === undefined ? command : ["bash", "-c", `${limit}; exec "$@"`, "bash", ...command];
+  const child = spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
   child.stderr.on("data", (chunk: Buffer) => {
     log += chunk.toString();
