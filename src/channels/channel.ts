@@ -36,9 +36,10 @@ export class ChannelError extends Error {
   }
 }
 
-/** What moves bytes. `write` resolves when the bytes have left this process or its buffers. */
+/** What moves bytes. */
 export interface Wire {
-  write(parts: readonly Uint8Array[]): Promise<void>;
+  /** Resolves when the bytes have left this process or its buffers; `progress` is called whenever some have. */
+  write(parts: readonly Uint8Array[], progress: () => void): Promise<void>;
   /** Stops and restarts the flow of chunks into the channel. */
   pause(): void;
   resume(): void;
@@ -48,7 +49,7 @@ export interface Wire {
 export interface ChannelOptions {
   /** Who is at the other end, for messages. */
   readonly peer: string;
-  /** Silence, in milliseconds, after which a waiting receiver gives the peer up. */
+  /** Milliseconds after which a peer that sends nothing to a receiver, or takes nothing from a sender, is given up. */
   readonly deadlineMs: number;
   readonly side: Side;
   /** Of frames' tags; none on connections that nobody protects. */
@@ -109,6 +110,8 @@ export class Channel {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private failure: Error | null = null;
   private gone = false;
+  private readonly sending = new Set<(reason: Error) => void>();
+  private sendTimer: ReturnType<typeof setTimeout> | null = null;
   private flights = 0;
   private lastFlight = -1;
 
@@ -156,7 +159,31 @@ export class Channel {
     header.set(this.session, SESSION_AT);
     header.set(this.sentTags.next([header.subarray(0, FIELD_BYTES), ...parts]), FIELD_BYTES);
     this.count(this.sent[phase], phase, step, length);
-    await this.wire.write([header, ...parts]);
+    await this.written([header, ...parts]);
+  }
+
+  /** Ends with the channel too: a peer that reads nothing must not keep whoever sends to it. */
+  private written(parts: readonly Uint8Array[]): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      this.sending.add(reject);
+      // One for all that is being sent: who waits behind another makes progress with it.
+      this.sendTimer ??= setTimeout(() => this.stuck(), this.options.deadlineMs);
+      const settle = () => {
+        this.sending.delete(reject);
+        if (this.sending.size > 0) return;
+        if (this.sendTimer !== null) clearTimeout(this.sendTimer);
+        this.sendTimer = null;
+      };
+      this.wire
+        .write(parts, () => this.sendTimer?.refresh())
+        .then(resolve, reject)
+        .finally(settle);
+    });
+  }
+
+  private stuck(): void {
+    const { peer, deadlineMs } = this.options;
+    this.fail(`the ${peer} took nothing for ${deadlineMs / 1000} s: is it running? raise --deadline if it is slow`);
   }
 
   /**
@@ -187,9 +214,10 @@ export class Channel {
     this.close();
   }
 
-  /** Ends the connection: whoever waits gets `reason`. */
+  /** Ends the connection: whoever waits gets `reason`. Without one, what was sent may still leave. */
   close(reason?: Error): void {
-    this.end(reason ?? new ChannelError(`the connection to the ${this.options.peer} is closed`));
+    if (reason !== undefined) this.end(reason);
+    else this.end(new ChannelError(`the connection to the ${this.options.peer} is closed`), false);
   }
 
   /** For wires: bytes that came. */
@@ -330,7 +358,7 @@ export class Channel {
     return this.end(new ChannelError(message));
   }
 
-  private end(reason: Error): Error {
+  private end(reason: Error, cutting = true): Error {
     if (this.failure !== null) return this.failure;
     this.failure = reason;
     if (this.timer !== null) clearTimeout(this.timer);
@@ -340,6 +368,7 @@ export class Channel {
     const waiting = this.expected;
     this.expected = null;
     waiting?.reject(reason);
+    if (cutting) for (const reject of this.sending) reject(reason);
     return reason;
   }
 }

@@ -8,13 +8,13 @@ export function shaped(wire: Wire, link: Link): Wire {
   let free = 0;
   let arrived: Promise<void> = Promise.resolve();
   return {
-    write(parts) {
+    write(parts, progress) {
       const bytes = parts.reduce((sum, part) => sum + part.length, 0);
       const now = performance.now();
       free = Math.max(free, now) + (1000 * bytes) / link.bytesPerSecond;
       const arrival = new Promise<void>((resolve) => setTimeout(resolve, free + link.delayMs - now));
       const before = arrived;
-      arrived = before.then(() => arrival).then(() => wire.write(parts));
+      arrived = before.then(() => arrival).then(() => wire.write(parts, progress));
       return arrived;
     },
     pause: () => wire.pause(),

@@ -112,11 +112,14 @@ async function run(
     telemetry.setReady(false);
     listener.stop();
     const late = setTimeout(() => process.exit(0), seconds * 1000);
-    void service.drain().then(async () => {
-      clearTimeout(late);
-      await listener.close();
-      process.exit(0);
-    });
+    service
+      .drain()
+      .then(() => listener.close())
+      .catch(telemetry.explain)
+      .finally(() => {
+        clearTimeout(late);
+        process.exit(0);
+      });
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

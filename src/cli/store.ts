@@ -45,5 +45,7 @@ function checkRedis(text: string, options: Pick<NetworkOptions, "plaintext" | "d
   const url = /^rediss?:/.test(text) && URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.hostname === "" || !/^(\/\d{0,3})?$/.test(url.pathname)) throw new UsageError(usage);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  if (url.protocol === "redis:") checkPlaintext({ host, port: Number(url.port || 6379) }, options);
+  // The parties' keys protect their own channels, not this one.
+  const { plaintext, deadline } = options;
+  if (url.protocol === "redis:") checkPlaintext({ host, port: Number(url.port || 6379) }, { plaintext, deadline });
 }

@@ -15,6 +15,7 @@ export interface TelemetryOptions {
   readonly log?: string;
 }
 
+const MOST_WORDS = 500;
 const SECONDS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300];
 
 /** Counts a service's events and tells them. Nothing gets in but what `ServiceEvent` has. */
@@ -63,7 +64,8 @@ export class Telemetry {
   readonly explain = (error: Error): void => {
     if (this.format !== "text") return;
     const known = error instanceof ChannelError || error instanceof PartyError;
-    const why = known && error.peersWords ? "the other side gave up or refused" : error.message;
+    const words = known && error.peersWords ? "the other side gave up or refused" : error.message;
+    const why = words.slice(0, MOST_WORDS).replace(/[^\x20-\x7e]/g, " ");
     note(`mpcformer: a session ended: ${why}`);
   };
 
@@ -93,9 +95,10 @@ export class Telemetry {
     if (health === undefined) return null;
     const { host, port } = parseAddress(health);
     const server = createServer((request, response) => {
-      void this.respond(request.url ?? "").then(([status, type, body]) => {
-        response.writeHead(status, { "content-type": type }).end(body);
-      });
+      this.respond(request.url ?? "").then(
+        ([status, type, body]) => response.writeHead(status, { "content-type": type }).end(body),
+        () => response.writeHead(500).end(),
+      );
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", () =>

@@ -149,9 +149,11 @@ export class Client {
   async inferAll(texts: readonly TokenizedText[], length = this.lengthOf(texts)): Promise<BatchInference> {
     if (texts.length === 0 || texts.length > messages.MOST_TEXTS)
       throw new PartyError(`a run takes 1 to ${messages.MOST_TEXTS} texts, not ${texts.length}`);
-    const run = await this.begin(oneTurn(length), texts.length);
-    const parties = await this.online(run, texts, (all) => all.map((party) => answerOf(party)));
-    return { logits: parties, ...(await this.end(run)) };
+    return this.whole(async () => {
+      const run = await this.begin(oneTurn(length), texts.length);
+      const logits = await this.online(run, texts, (all) => all.map((party) => answerOf(party)));
+      return { logits, ...(await this.end(run)) };
+    });
   }
 
   /** Of a decoder: the logits after each of the text's tokens, one row of the vocabulary behind the other. */
@@ -160,13 +162,12 @@ export class Client {
     if (this.spec.answer !== "scores")
       throw new PartyError("this server tells the next token alone, so that texts cannot be scored");
     const length = bucketFor(text.ids.length, this.limit);
-    const run = await this.begin({ ...oneTurn(length), scoring: true }, 1);
-    const [logits] = await this.online(run, [text], (all) => all.map((party) => answerOf(party)));
-    return {
-      logits: logits.slice(-text.ids.length * this.spec.labels),
-      tokens: text.ids.length,
-      ...(await this.end(run)),
-    };
+    return this.whole(async () => {
+      const run = await this.begin({ ...oneTurn(length), scoring: true }, 1);
+      const [all] = await this.online(run, [text], (parties) => parties.map((party) => answerOf(party)));
+      const logits = all.slice(-text.ids.length * this.spec.labels);
+      return { logits, tokens: text.ids.length, ...(await this.end(run)) };
+    });
   }
 
   /**
@@ -179,7 +180,7 @@ export class Client {
   async *generate(text: TokenizedText, options: GenerateOptions): AsyncGenerator<number, Generated, void> {
     if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
     const shape = this.generationShape(text.ids.length, options);
-    const run = await this.begin(shape, 1);
+    const run = await this.whole(() => this.begin(shape, 1));
     const tokens = new TokenStream(sampler(this.spec, options), options);
     const later: LaterTurns = async (index, [party], [input]) => {
       const token = tokens.choose(answerOf(party, index - 1));
@@ -192,7 +193,7 @@ export class Client {
     const last = ([party]: readonly Party[]) => {
       if (!tokens.ended) tokens.choose(answerOf(party));
     };
-    const online = this.online(run, [text], last, later);
+    const online = this.whole(() => this.online(run, [text], last, later));
     online.then(
       () => tokens.finish(),
       (error: Error) => tokens.finish(error),
@@ -218,8 +219,11 @@ export class Client {
     const store = this.options.store;
     if (store === undefined) throw new PartyError("there is no place to keep material: give --store DIR");
     const { fingerprint } = await this.program(shape);
-    const { material, session } = await this.offline(shape, true);
-    parse(messages.accepted, await this.channel.receiveJson(0), "server");
+    const { material, session } = await this.whole(async () => {
+      const made = await this.offline(shape, true);
+      parse(messages.accepted, await this.channel.receiveJson(0), "server");
+      return made;
+    });
     await store.put(session, { key: this.storeKey(fingerprint), parts: material.parts() });
   }
 
@@ -269,6 +273,16 @@ export class Client {
       this.programs.set(key, known);
     }
     return known;
+  }
+
+  /** A request that broke off leaves both ends at different places: the connection ends with it. */
+  private async whole<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.channel.close(error instanceof Error ? error : undefined);
+      throw error;
+    }
   }
 
   /** Everything that a run of so many texts needs before they are told. */

@@ -14,7 +14,7 @@ import { failureOf, type Log, lineForPeer } from "./events.ts";
 import type { Meeting } from "./meeting.ts";
 import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
-import { boundTo, sessionId } from "./session.ts";
+import { boundTo, sessionId, WHOLE_MS, within } from "./session.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
@@ -32,10 +32,10 @@ interface Waiting<M> {
 
 const MEETING_MS = 60_000;
 /**
- * Sessions remembered, so that their material is not made again. A name holds both parties' fresh nonces: who would repeat an
+ * Sides of sessions remembered, so that their material is not made again. A name holds both parties' fresh nonces: who would repeat an
  * older one must himself repeat a seed, which harms him alone.
  */
-const REMEMBERED = 100_000;
+const REMEMBERED = 2 * 65_536;
 
 /** The client's side as a session needs it, whichever process its connection is at. */
 interface ClientSide {
@@ -157,7 +157,7 @@ export class DealerService {
   private async inTurn(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
     const done = await this.admission.turn(server.channel.identities.peer);
     try {
-      await this.session(server, client);
+      await within(server.channel, WHOLE_MS, () => this.session(server, client));
     } finally {
       done();
     }

@@ -11,23 +11,32 @@ const TABLES: readonly Table[] = ["dealt", "ahead", "share"];
 /** table (1 byte), step (4), length (8): in front of each entry on disk. */
 const ENTRY_HEADER = 13;
 
-/** Packed blocks by table and step, and the seed shared with the dealer. */
+/** Packed blocks by table and step, and the seed shared with the dealer. Prints how many blocks there are. */
 export class StoredMaterial implements Material {
-  readonly seed: Uint8Array;
+  readonly #seed: Uint8Array;
   readonly withDealer: Prg;
   private readonly role: "client" | "server";
   private readonly program: Program;
-  private readonly entries = new Map<string, Uint8Array>();
+  readonly #entries = new Map<string, Uint8Array>();
 
   constructor(role: "client" | "server", program: Program, seed: Uint8Array) {
     this.role = role;
     this.program = program;
-    this.seed = seed;
+    this.#seed = seed;
     this.withDealer = new Prg(seed);
   }
 
+  /** For the dealer, and nobody else. */
+  get seed(): Uint8Array {
+    return this.#seed;
+  }
+
+  toJSON(): string {
+    return `material of ${this.#entries.size} blocks`;
+  }
+
   put(table: Table, step: number, packed: Uint8Array): void {
-    this.entries.set(`${table}:${step}`, packed);
+    this.#entries.set(`${table}:${step}`, packed);
   }
 
   dealt(ring: Ring, step: Step, blocks: readonly Block[], out: Words): void {
@@ -45,8 +54,8 @@ export class StoredMaterial implements Material {
 
   /** The bytes to keep on disk: the seed, then every entry behind its header. */
   *parts(): Iterable<Uint8Array> {
-    yield this.seed;
-    for (const [key, packed] of this.entries) {
+    yield this.#seed;
+    for (const [key, packed] of this.#entries) {
       const [table, step] = key.split(":");
       const header = new Uint8Array(ENTRY_HEADER);
       const view = new DataView(header.buffer);
@@ -78,7 +87,7 @@ export class StoredMaterial implements Material {
   }
 
   private take(table: Table, step: Step): Uint8Array {
-    const packed = this.entries.get(`${table}:${step.id}`);
+    const packed = this.#entries.get(`${table}:${step.id}`);
     if (packed === undefined)
       throw new Error(`the material lacks step ${step.id}: it was prepared for another program`);
     return packed;

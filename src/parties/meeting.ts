@@ -33,19 +33,21 @@ export class Meeting {
 
   /** @throws Error of one line when there is no Redis, or one that writes seeds to a disk. */
   static async open(url: string, options: RedisOptions = {}, patienceMs = PATIENCE_MS): Promise<Meeting> {
-    const redis = await connectRedis(url, options);
-    for (const [setting, demanded] of DEMANDED) {
-      const value = await settingOf(redis.send, setting);
-      if (value === demanded) continue;
-      await redis.end();
-      throw new Error(`the dealers' Redis must run with ${setting} "${demanded}", not "${value}": seeds reach no disk`);
+    const meeting = new Meeting(await connectRedis(url, options), patienceMs);
+    try {
+      await meeting.demandForgetful();
+    } catch (error) {
+      await meeting.close();
+      throw error;
     }
-    return new Meeting(redis, patienceMs);
+    return meeting;
   }
 
   /** The client's side: resolves when the server's side is dealt to. @throws PartyError with its refusal, or when it does not come. */
   async offer(session: string, message: string): Promise<void> {
     await this.come("client", session);
+    // Each time: Redis may have been started again with other settings, or have a replica now.
+    await this.demandForgetful();
     await this.redis.send("SET", `mpcformer:meet:${session}`, message, "PX", String(this.patienceMs));
     const refusal = await this.next(`mpcformer:met:${session}`);
     if (refusal !== "") throw new PartyError(refusal);
@@ -64,6 +66,20 @@ export class Meeting {
 
   close(): Promise<void> {
     return this.redis.end();
+  }
+
+  /** @throws Error for a Redis that writes to a disk, or that tells another one. */
+  private async demandForgetful(): Promise<void> {
+    for (const [setting, demanded] of DEMANDED) {
+      const value = await settingOf(this.redis.send, setting);
+      if (value !== demanded)
+        throw new Error(
+          `the dealers' Redis must run with ${setting} "${demanded}", not "${value}": seeds reach no disk`,
+        );
+    }
+    const role = await this.redis.send("ROLE");
+    if (!Array.isArray(role) || String(role[0]) !== "master" || (role[2] as unknown[]).length > 0)
+      throw new Error("the dealers' Redis must be alone, without a replica: seeds reach nobody else");
   }
 
   private async come(role: "client" | "server", session: string): Promise<void> {

@@ -150,8 +150,10 @@ export function parse<S extends v.GenericSchema>(schema: S, message: unknown, pe
   const result = v.safeParse(schema, message);
   if (result.success) return result.output;
   const issue = result.issues[0];
+  // Keys of a record are the peer's own words.
+  const path = (issue.path ?? []).map(({ key }) => (/^\w{1,40}$/.test(String(key)) ? String(key) : "*")).join(".");
   throw new PartyError(
-    `the ${peer} sent a message this version cannot read (${v.getDotPath(issue) ?? "whole"}: ${issue.type}): are both the same release?`,
+    `the ${peer} sent a message this version cannot read (${path === "" ? "whole" : path}: ${issue.type}): are both the same release?`,
   );
 }
 

@@ -39,13 +39,18 @@ export const DEMANDED = [
   ["maxmemory-policy", "noeviction", "others forget which material was used when memory is short"],
 ] as const;
 
-/** KEYS: used, waiting, pieces. ARGV: id. 1 when the item waits, 0 when its id is not new, -1 when pieces are lost. */
+/**
+ * KEYS: used, waiting, epoch, claims, pieces. ARGV: id, a new epoch. {1, ...} when the item waits, {0, ...} when its id is not
+ * new, {-1, ...} when pieces are lost; then epoch and claims.
+ */
 const PUT = `
-if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
-for i = 3, #KEYS do if redis.call('EXISTS', KEYS[i]) == 0 then return -1 end end
-for i = 3, #KEYS do redis.call('PERSIST', KEYS[i]) end
-redis.call('HSET', KEYS[2], ARGV[1], #KEYS - 2)
-return 1`;
+redis.call('SETNX', KEYS[3], ARGV[2])
+local seen = {redis.call('GET', KEYS[3]), tonumber(redis.call('GET', KEYS[4]) or 0)}
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return {0, seen[1], seen[2]} end
+for i = 5, #KEYS do if redis.call('EXISTS', KEYS[i]) == 0 then return {-1, seen[1], seen[2]} end end
+for i = 5, #KEYS do redis.call('PERSIST', KEYS[i]) end
+redis.call('HSET', KEYS[2], ARGV[1], #KEYS - 4)
+return {1, seen[1], seen[2]}`;
 
 /** KEYS: used, waiting, epoch, claims. ARGV: id or "", prefix of pieces, a new epoch, seconds. {id, pieces, epoch, claims} or nil. */
 const CLAIM = `
@@ -72,8 +77,10 @@ return nil`;
 export class RedisStore implements MaterialStore {
   private readonly send: Send;
   private readonly end: () => Promise<void>;
-  /** Claims seen by data set: fewer than before means that an old copy of it was brought back. */
-  private readonly marks = new Map<string, number>();
+  /** Which data set this was, and how many claims it had seen: another, or fewer, means that an old copy was brought back. */
+  private mark: { readonly epoch: string; readonly claims: number } | null = null;
+  /** Why nothing is put or claimed any more. */
+  private stopped: Error | null = null;
 
   private constructor(send: Send, end: () => Promise<void>) {
     this.send = send;
@@ -99,17 +106,20 @@ export class RedisStore implements MaterialStore {
   async put(id: string, item: Item): Promise<void> {
     const names = keysOf(item.key);
     checkName(id);
+    if (this.stopped !== null) throw this.stopped;
     const pieces: string[] = [];
     for (const piece of cut(sealed(item.parts), PIECE)) {
       const name = `${names.item}${id}:${pieces.length}`;
       if ((await this.send("SET", name, piece, "EX", PASSING_SECONDS, "NX")) === null) throw spent();
       pieces.push(name);
     }
-    const keys = [names.used, names.waiting, ...pieces];
-    const done = Number(await this.send("EVAL", PUT, String(keys.length), ...keys, id));
-    if (done === 1) return;
+    const keys = [names.used, names.waiting, EPOCH, CLAIMS, ...pieces];
+    const reply = await this.send("EVAL", PUT, String(keys.length), ...keys, id, hex(randomKey()));
+    const [done, epoch, claims] = (reply as unknown[]).map(String);
+    this.demandForwards(epoch, Number(claims), 0);
+    if (done === "1") return;
     await this.send("DEL", ...pieces);
-    throw done === 0 ? spent() : new Error("the material took too long to write: prepare it again");
+    throw done === "0" ? spent() : new Error("the material took too long to write: prepare it again");
   }
 
   async count(key: string): Promise<number> {
@@ -119,13 +129,14 @@ export class RedisStore implements MaterialStore {
   async claim(key: string, id = ""): Promise<Claimed | undefined> {
     const names = keysOf(key);
     if (id !== "") checkName(id);
+    if (this.stopped !== null) throw this.stopped;
     // Each time: Redis may have been started again with other settings, or another one answers.
     await this.demandDurable();
     const keys = [names.used, names.waiting, EPOCH, CLAIMS];
     const reply = await this.send("EVAL", CLAIM, "4", ...keys, id, names.item, hex(randomKey()), PASSING_SECONDS);
     if (!Array.isArray(reply)) return undefined;
     const [name, pieces, epoch, claims] = reply.map(String);
-    this.demandForwards(epoch, Number(claims));
+    this.demandForwards(epoch, Number(claims), 1);
     return this.claimed(name, { prefix: `${names.item}${name}:`, pieces: Number(pieces) });
   }
 
@@ -172,12 +183,15 @@ export class RedisStore implements MaterialStore {
       throw new Error("this Redis is a replica, which learns late which material was used: name the master");
   }
 
-  private demandForwards(epoch: string, claims: number): void {
-    if (claims <= (this.marks.get(epoch) ?? 0))
-      throw new Error(
-        "Redis went back in time, so that used material is there again: empty it (FLUSHDB), prepare more",
+  /** `own`: whether this command was a claim itself. Once back, the store stays stopped: the count would soon have passed the mark, with used material handed out. */
+  private demandForwards(epoch: string, claims: number, own: 0 | 1): void {
+    const { mark } = this;
+    if (mark !== null && (epoch !== mark.epoch || claims < mark.claims + own))
+      this.stopped = new Error(
+        "Redis went back in time, so that used material is there again: empty it (FLUSHDB), start the servers again",
       );
-    this.marks.set(epoch, claims);
+    if (this.stopped !== null) throw this.stopped;
+    this.mark = { epoch, claims };
   }
 }
 

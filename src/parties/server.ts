@@ -1,7 +1,7 @@
 /** The server: owns the weights, answers clients one session each, and never sees a text. */
 
 import type * as v from "valibot";
-import { type Channel, ChannelError } from "../channels/channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
@@ -21,7 +21,7 @@ import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
-import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
+import { boundTo, runId, type SessionParts, sessionId, WHOLE_MS, within } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
 import { keyOfVersion, versionOf } from "./version.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
@@ -66,7 +66,6 @@ interface Compiled {
   readonly materialBytes: number;
 }
 
-const WHOLE_MS = 30 * 60_000;
 /** What may wait for one connection, unless told. */
 const MOST_WAITING_BYTES = 8e9;
 /** Compiled lengths kept: all buckets and a few more. */
@@ -231,7 +230,8 @@ export class ServerService {
   ): Promise<messages.OfflineReport> {
     const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed)];
     await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model });
-    return boundTo(dealer, session, () => this.takeDealt(dealer, program, material));
+    const whole = this.options.wholeMs ?? WHOLE_MS;
+    return within(dealer, whole, () => boundTo(dealer, session, () => this.takeDealt(dealer, program, material)));
   }
 
   private async takeDealt(
@@ -267,7 +267,11 @@ export class ServerService {
       const slot = program.weights[id];
       if (slot === undefined) throw new PartyError("the dealer asks for a weight that the program has not");
       const sent: Promise<void>[] = [];
-      this.integers.mask(slot, masks, (part) => sent.push(dealer.send("setup", slot.id, [part])));
+      this.integers.mask(slot, masks, (part) => {
+        const sending = dealer.send("setup", slot.id, [part]);
+        sending.catch(() => {}); // Awaited below, unless the masking itself fails first.
+        sent.push(sending);
+      });
       await Promise.all(sent);
     }
     this.options.log?.({ event: "weights sent", count: missing.length });
@@ -374,17 +378,6 @@ export class ServerService {
     promise.catch(() => this.programs.delete(key));
     this.programs.set(key, promise);
     return promise;
-  }
-}
-
-/** Ends a channel whose work takes longer than so many milliseconds in all. */
-async function within<T>(channel: Channel, ms: number, work: () => Promise<T>): Promise<T> {
-  const late = () => channel.close(new ChannelError(`the request took longer than ${ms / 1000} s in all`));
-  const timer = setTimeout(late, ms);
-  try {
-    return await work();
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,9 @@
 /** What a session is: its name is a hash of everything that its parties must agree on. */
-import type { Channel } from "../channels/channel.ts";
+import { type Channel, ChannelError } from "../channels/channel.ts";
 import { hex } from "./weights.ts";
+
+/** What one request may take in all, unless told. */
+export const WHOLE_MS = 30 * 60_000;
 
 /** All that names a session. Fingerprints of keys are empty without TLS. */
 export interface SessionParts {
@@ -43,6 +46,17 @@ export async function boundTo<T>(channel: Channel, session: string, work: () => 
     return await work();
   } finally {
     channel.bind(new Uint8Array(8));
+  }
+}
+
+/** Ends a channel whose work takes longer than so many milliseconds in all. */
+export async function within<T>(channel: Channel, ms: number, work: () => Promise<T>): Promise<T> {
+  const late = () => channel.close(new ChannelError(`the request took longer than ${ms / 1000} s in all`));
+  const timer = setTimeout(late, ms);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
   }
 }
 

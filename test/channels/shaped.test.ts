@@ -16,7 +16,7 @@ it("delivers in order, no earlier than rate and delay allow", async () => {
   const wire = shaped(raw, { delayMs: 30, bytesPerSecond: 100_000 });
   const started = performance.now();
   // 50 ms of sending, then nearly none: the second waits behind the first.
-  const sent = [wire.write([new Uint8Array(5000).fill(1)]), wire.write([Uint8Array.of(2)])];
+  const sent = [[new Uint8Array(5000).fill(1)], [Uint8Array.of(2)]].map((parts) => wire.write(parts, () => {}));
   await Promise.all(sent);
   expect(arrivals.map(([first]) => first)).toEqual([1, 2]);
   // Timers may fire up to a millisecond early.

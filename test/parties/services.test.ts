@@ -7,6 +7,7 @@ import { compile } from "../../src/models/calibrate.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
+import { TextInput } from "../../src/parties/text.ts";
 import { hex } from "../../src/parties/weights.ts";
 import type { Range } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
@@ -411,6 +412,19 @@ describe("failures", () => {
       ranges: { ...plan.ranges, "0.out": shrink(plan.ranges["0.out"]) },
     }));
     await expect(h.secure(randomText(h.spec, 12, 1))).rejects.toThrow(/^the text lies outside the plan's range/);
+  });
+
+  it("a run that breaks off at the client ends the connection, and the server goes on", async () => {
+    const w = await here.services({ spec: { embedding: "public" } });
+    const client = await w.connect();
+    const beyond = vi.spyOn(TextInput.prototype, "fill").mockImplementationOnce(() => {
+      throw new Error("the text lies outside the plan's range");
+    });
+    await expect(client.infer(randomText(w.spec, 6, 1))).rejects.toThrow(/outside the plan's range/);
+    beyond.mockRestore();
+    await vi.waitFor(() => expect(w.server.admission.running).toBe(0));
+    await expect(client.infer(randomText(w.spec, 6, 1))).rejects.toThrow(/outside the plan's range/);
+    expect((await (await w.connect()).infer(randomText(w.spec, 6, 1))).logits).toHaveLength(w.spec.labels);
   });
 
   it("the fixed-point run finds every other value that leaves its range", async () => {
