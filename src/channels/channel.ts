@@ -130,9 +130,9 @@ export class Channel {
 
   /**
    * From here on frames of both directions belong to this session: its first 8 bytes are in their headers. Both ends call it
-   * between the same two frames.
+   * between the same two frames; without a session frames are free again.
    */
-  bind(session: Uint8Array): void {
+  bind(session: Uint8Array = new Uint8Array(SESSION_BYTES)): void {
     this.session = session.slice(0, SESSION_BYTES);
   }
 

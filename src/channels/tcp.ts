@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import {
   connect as connectTls,
   createServer as createTlsServer,
@@ -8,6 +8,7 @@ import {
 } from "node:tls";
 import { Channel, ChannelError, type ChannelOptions, type Identities, type Wire } from "./channel.ts";
 import { fingerprintOf, type Identity } from "./identity.ts";
+import { portions } from "./portions.ts";
 import { shaped } from "./shaped.ts";
 
 /** TLS 1.3 between parties that know each other by their keys' fingerprints. */
@@ -37,7 +38,7 @@ function channelOf(socket: Socket, options: ChannelOptions): Channel {
     write(parts, progress) {
       // One frame behind the other: portions of two must not mix.
       const mine = last.then(async () => {
-        for (const some of inPortions(parts)) {
+        for (const some of portions(parts, PORTION)) {
           await flushed(socket, some, options.peer);
           progress();
         }
@@ -61,24 +62,6 @@ function channelOf(socket: Socket, options: ChannelOptions): Channel {
   socket.on("error", () => channel.disconnected());
   socket.on("end", () => channel.disconnected());
   return channel;
-}
-
-/** The same bytes in groups of up to so many, each to be written at once. */
-function* inPortions(parts: readonly Uint8Array[]): Generator<Uint8Array[]> {
-  let group: Uint8Array[] = [];
-  let bytes = 0;
-  for (const part of parts) {
-    for (let at = 0; at < part.length || (at === 0 && part.length === 0); ) {
-      const piece = part.subarray(at, at + PORTION - bytes);
-      group.push(piece);
-      bytes += piece.length;
-      at += Math.max(1, piece.length);
-      if (bytes < PORTION) continue;
-      yield group;
-      [group, bytes] = [[], 0];
-    }
-  }
-  if (group.length > 0) yield group;
 }
 
 function flushed(socket: Socket, parts: readonly Uint8Array[], peer: string): Promise<void> {
@@ -205,8 +188,6 @@ export function listenTcp(
       reject(new ChannelError(`cannot listen at ${host}:${port}: ${why}; give another with --listen`));
     });
     server.listen(port, host, () => {
-      const bound = server.address();
-      const actual = bound !== null && typeof bound === "object" ? bound.port : port;
       const stop = () => void server.close();
       const close = () =>
         new Promise<void>((closed) => {
@@ -214,7 +195,14 @@ export function listenTcp(
           if (!server.listening) return closed();
           server.close(() => closed());
         });
-      resolve({ address: { host, port: actual }, stop, close });
+      resolve({ address: { host, port: portOf(server) }, stop, close });
     });
   });
+}
+
+/** The port that a listening server has: the system's choice where 0 was asked for. */
+export function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address !== "object") throw new Error("the server does not listen at a port");
+  return address.port;
 }

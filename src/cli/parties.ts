@@ -165,9 +165,10 @@ export async function identity(
   source: Pick<Source, "fingerprint">,
   store: MaterialStore | undefined,
 ): Promise<Identity> {
-  const fresh = { id: await modelId(randomKey(), source.fingerprint()), key: randomKey() };
-  const model = createHash("sha256").update(source.fingerprint()).digest("hex");
-  return store === undefined ? fresh : store.identity(model, fresh);
+  // Asked for once: it reads every weight.
+  const fingerprint = source.fingerprint();
+  const fresh = { id: await modelId(randomKey(), fingerprint), key: randomKey() };
+  return store === undefined ? fresh : store.identity(createHash("sha256").update(fingerprint).digest("hex"), fresh);
 }
 
 /** Options of the commands that ask. */

@@ -1,7 +1,8 @@
 /** What an operator sees of a service: log lines, `/livez`, `/readyz` and Prometheus metrics. */
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { ChannelError } from "../channels/channel.ts";
+import { portOf } from "../channels/tcp.ts";
 import type { Admission } from "../parties/admission.ts";
 import { lineOf, type ServiceEvent } from "../parties/events.ts";
 import { PartyError } from "../parties/messages.ts";
@@ -24,7 +25,6 @@ export class Telemetry {
   private readonly events: Counter<"event" | "reason">;
   private readonly seconds: Histogram<"event">;
   private readonly format: "text" | "json" | "none";
-  private server: Server | null = null;
   private ready = false;
 
   /** @throws UsageError for another format. */
@@ -107,13 +107,7 @@ export class Telemetry {
       server.listen(port, host, resolve);
     });
     server.unref();
-    this.server = server;
-    const bound = server.address();
-    return { host, port: bound !== null && typeof bound === "object" ? bound.port : port };
-  }
-
-  close(): void {
-    this.server?.close();
+    return { host, port: portOf(server) };
   }
 
   private async respond(path: string): Promise<[number, string, string]> {

@@ -27,6 +27,8 @@ export function greedyTokens(
 }
 
 /** The index of the largest value. */
-export function largest(values: Float32Array): number {
-  return values.reduce((best, x, i) => (x > values[best] ? i : best), 0);
+export function largest(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
 }

@@ -17,7 +17,7 @@ export interface Limits {
   readonly connections: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { running: 8, waiting: 64, each: 32, perMinute: 6000, connections: 512 };
+const DEFAULT_LIMITS: Limits = { running: 8, waiting: 64, each: 32, perMinute: 6000, connections: 512 };
 
 export type RefusalReason = "full" | "quota" | "rate" | "draining";
 
@@ -37,16 +37,12 @@ interface Bucket {
 }
 
 const MINUTE_MS = 60_000;
-/** Buckets kept; full ones are forgotten first, as they say nothing. */
+/** Buckets kept; those of whoever began nothing for longest are forgotten first. */
 const MOST_BUCKETS = 10_000;
 
 export class Admission {
   private readonly limits: Limits;
-  private readonly queue: {
-    readonly identity: string;
-    readonly go: () => void;
-    readonly refuse: (why: Refused) => void;
-  }[] = [];
+  private readonly queue: { readonly go: () => void; readonly refuse: (why: Refused) => void }[] = [];
   private readonly held = new Map<string, number>();
   private readonly buckets = new Map<string, Bucket>();
   private active = 0;
@@ -72,7 +68,7 @@ export class Admission {
 
   /** A connection begins; the result ends it. @throws Refused */
   enter(): () => void {
-    if (this.draining) throw new Refused("draining", "this service is going down: ask another, or later");
+    if (this.draining) throw goingDown();
     if (this.open >= this.limits.connections)
       throw new Refused("full", `all ${this.limits.connections} connections are taken: try again in a moment`);
     this.open++;
@@ -84,7 +80,7 @@ export class Admission {
    * @throws Refused at once when the queue or a quota is full.
    */
   async turn(identity: string, { goesOn = false, now = Date.now() } = {}): Promise<() => void> {
-    if (this.draining && !goesOn) throw new Refused("draining", "this service is going down: ask another, or later");
+    if (this.draining && !goesOn) throw goingDown();
     this.checkQuota(identity);
     if (this.active >= this.limits.running && this.queue.length >= this.limits.waiting)
       throw new Refused("full", `${this.active} are answered and ${this.queue.length} wait: try again in a moment`);
@@ -102,8 +98,7 @@ export class Admission {
   /** Nothing begins any more; resolves when what runs has ended. Those who wait are refused. */
   async drain(): Promise<void> {
     this.draining = true;
-    for (const { refuse } of this.queue.splice(0))
-      refuse(new Refused("draining", "this service is going down: ask another, or later"));
+    for (const { refuse } of this.queue.splice(0)) refuse(goingDown());
     if (this.active > 0)
       await new Promise<void>((resolve) => {
         this.idle = resolve;
@@ -116,7 +111,7 @@ export class Admission {
         this.count(identity, -1);
         reject(why);
       };
-      this.queue.push({ identity, go, refuse });
+      this.queue.push({ go, refuse });
     });
   }
 
@@ -150,6 +145,10 @@ export class Admission {
     if (held === 0) this.held.delete(identity);
     else this.held.set(identity, held);
   }
+}
+
+function goingDown(): Refused {
+  return new Refused("draining", "this service is going down: ask another, or later");
 }
 
 function once(act: () => void): () => void {

@@ -10,11 +10,12 @@ import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { dealProgram } from "./engine.ts";
-import { failureOf, type Log, lineForPeer } from "./events.ts";
+import { type Log, lineForPeer } from "./events.ts";
 import type { Meeting } from "./meeting.ts";
 import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
-import { boundTo, sessionId, WHOLE_MS, within } from "./session.ts";
+import { serving, WHOLE_MS, within } from "./serving.ts";
+import { boundTo, sessionId } from "./session.ts";
 import { StoredWeights, setupParts, slotKey } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
@@ -74,21 +75,12 @@ export class DealerService {
 
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */
   async serve(channel: Channel): Promise<void> {
-    let leave = () => {};
-    try {
-      leave = this.admission.enter();
+    await serving(channel, this.admission, this.options.log, async () => {
       const message = parse(toDealer, await channel.receiveJson(0, 2 ** 22), "peer");
       checkIdentities(message, channel);
       const id = await sessionId(message.session);
       await boundTo(channel, id, () => this.met(id, message, channel));
-    } catch (error) {
-      this.options.log?.(failureOf(error));
-      await channel.refuse(lineForPeer(error));
-      throw error;
-    } finally {
-      leave();
-    }
-    channel.close();
+    });
   }
 
   /** Nothing begins any more; resolves when what is dealt has been dealt. */

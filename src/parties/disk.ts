@@ -41,7 +41,8 @@ export async function createOnce(path: string, parts: Iterable<Uint8Array>, part
     } finally {
       await file.close();
     }
-    return await linkOnce(partial, path);
+    // A link, unlike a rename, never replaces what is there.
+    return await unless("EEXIST", () => link(partial, path));
   } finally {
     await rm(partial, { force: true });
     await syncFolder(dirname(path));
@@ -53,13 +54,13 @@ export function createText(path: string, text: string): Promise<boolean> {
   return createOnce(path, [Buffer.from(text)], `${path}.${hex(randomKey())}.partial`);
 }
 
-/** A link, unlike a rename, never replaces what is there. */
-async function linkOnce(from: string, to: string): Promise<boolean> {
+/** Whether it was done; false when this error, and no other, was in the way. */
+export async function unless(code: string, work: () => Promise<void>): Promise<boolean> {
   try {
-    await link(from, to);
+    await work();
     return true;
   } catch (error) {
-    if (isCode(error, "EEXIST")) return false;
+    if (isCode(error, code)) return false;
     throw error;
   }
 }

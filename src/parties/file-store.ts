@@ -12,7 +12,7 @@
  */
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { createOnce, createText, isCode, makeFolder, syncFolder } from "./disk.ts";
+import { createOnce, createText, makeFolder, syncFolder, unless } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { fromHex } from "./messages.ts";
 import {
@@ -61,7 +61,9 @@ export class FileStore implements MaterialStore {
     const ledger = await this.ledger(key);
     for (const name of id === undefined ? await this.waiting(key) : [id]) {
       const claimed = join(folder, `${name}.claimed`);
-      if (!(await taken(join(folder, waitingName(name, ledger)), claimed))) continue;
+      const waiting = join(folder, waitingName(name, ledger));
+      // Another's rename was first.
+      if (!(await unless("ENOENT", () => rename(waiting, claimed)))) continue;
       await syncFolder(folder);
       if (await ledger.enter(name)) return claimedItem(name, claimed);
       // It was used before and came back.
@@ -123,17 +125,6 @@ export class FileStore implements MaterialStore {
 
 function waitingName(id: string, ledger: Ledger): string {
   return `${id}.${ledger.epoch}.material`;
-}
-
-/** Whether this rename, and no other, moved the item. */
-async function taken(from: string, to: string): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    if (isCode(error, "ENOENT")) return false;
-    throw error;
-  }
 }
 
 function claimedItem(id: string, path: string): Claimed {

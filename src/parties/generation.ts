@@ -1,4 +1,5 @@
 /** The client's side of generation: choosing tokens from logits, and handing them out as they come. */
+import { largest } from "../models/greedy.ts";
 import { generator, uniforms } from "../models/random.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import type { Run } from "./client.ts";
@@ -43,14 +44,7 @@ export function sampler(spec: ModelSpec, options: GenerateOptions): Sampler {
     return ([token]) => token;
   }
   const uniform = seed === undefined ? systemUniform : uniforms(generator("sampling", seed));
-  return (logits) => (temperature === 0 ? likeliest(logits) : sample(logits, { temperature, topK, topP }, uniform()));
-}
-
-/** The index of the largest. */
-function likeliest(logits: readonly number[]): number {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
-  return best;
+  return (logits) => (temperature === 0 ? largest(logits) : sample(logits, { temperature, topK, topP }, uniform()));
 }
 
 function sample(

@@ -11,6 +11,7 @@
  * A claim is one script, which Redis runs alone, and with `appendfsync always` its answer leaves after the disk has it. A Redis
  * that promises less is refused. Commands are never sent twice: a lost answer burns the item.
  */
+import { portions } from "../channels/portions.ts";
 import { randomKey } from "../ring/prg.ts";
 import { fromHex } from "./messages.ts";
 import { connectRedis, type RedisOptions, type Send, settingOf } from "./redis.ts";
@@ -108,9 +109,9 @@ export class RedisStore implements MaterialStore {
     checkName(id);
     if (this.stopped !== null) throw this.stopped;
     const pieces: string[] = [];
-    for (const piece of cut(sealed(item.parts), PIECE)) {
+    for (const group of portions(sealed(item.parts), PIECE)) {
       const name = `${names.item}${id}:${pieces.length}`;
-      if ((await this.send("SET", name, piece, "EX", PASSING_SECONDS, "NX")) === null) throw spent();
+      if ((await this.send("SET", name, Buffer.concat(group), "EX", PASSING_SECONDS, "NX")) === null) throw spent();
       pieces.push(name);
     }
     const keys = [names.used, names.waiting, EPOCH, CLAIMS, ...pieces];
@@ -201,22 +202,4 @@ const CLAIMS = "mpcformer:claims";
 function keysOf(key: string): { readonly used: string; readonly waiting: string; readonly item: string } {
   checkName(key);
   return { used: `mpcformer:${key}:used`, waiting: `mpcformer:${key}:waiting`, item: `mpcformer:${key}:` };
-}
-
-/** The same bytes in pieces of one size, but for the last. */
-function* cut(parts: Iterable<Uint8Array>, size: number): Iterable<Buffer> {
-  let held: Uint8Array[] = [];
-  let bytes = 0;
-  for (const part of parts) {
-    for (let at = 0; at < part.length; ) {
-      const piece = part.subarray(at, at + size - bytes);
-      held.push(piece);
-      bytes += piece.length;
-      at += piece.length;
-      if (bytes < size) continue;
-      yield Buffer.concat(held);
-      [held, bytes] = [[], 0];
-    }
-  }
-  if (bytes > 0) yield Buffer.concat(held);
 }

@@ -16,12 +16,13 @@ import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { runProgram, type Witness } from "./engine.ts";
-import { failureOf, type Log, lineForPeer } from "./events.ts";
+import type { Log } from "./events.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
-import { boundTo, runId, type SessionParts, sessionId, WHOLE_MS, within } from "./session.ts";
+import { serving, WHOLE_MS, within } from "./serving.ts";
+import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
 import { keyOfVersion, versionOf } from "./version.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
@@ -104,19 +105,9 @@ export class ServerService {
 
   /** Serves one client's connection until it closes. @throws what ended it, once the client was told. */
   async serve(channel: Channel): Promise<void> {
-    let leave = () => {};
-    try {
-      leave = this.admission.enter();
-      await this.requests(channel);
-      channel.close();
-    } catch (error) {
-      this.options.log?.(failureOf(error));
-      await channel.refuse(lineForPeer(error));
-      throw error;
-    } finally {
-      leave();
-      this.redeem(channel);
-    }
+    await serving(channel, this.admission, this.options.log, () => this.requests(channel)).finally(() =>
+      this.redeem(channel),
+    );
   }
 
   private redeem(channel: Channel): void {

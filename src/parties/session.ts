@@ -1,9 +1,7 @@
 /** What a session is: its name is a hash of everything that its parties must agree on. */
-import { type Channel, ChannelError } from "../channels/channel.ts";
-import { hex } from "./weights.ts";
-
-/** What one request may take in all, unless told. */
-export const WHOLE_MS = 30 * 60_000;
+import type { Channel } from "../channels/channel.ts";
+import { fromHex } from "./messages.ts";
+import { digestOf, hex } from "./weights.ts";
 
 /** All that names a session. Fingerprints of keys are empty without TLS. */
 export interface SessionParts {
@@ -23,12 +21,12 @@ export interface SessionParts {
 /** SHA-256 over the parts in their order; 64 hexadecimal digits. */
 export function sessionId(parts: SessionParts): Promise<string> {
   const { version, model, program, clientNonce, serverNonce, client, server, dealer } = parts;
-  return digest([version, model, program, clientNonce, serverNonce, client, server, dealer]);
+  return digestOf([version, model, program, clientNonce, serverNonce, client, server, dealer]);
 }
 
 /** The name of a run of the material of several sessions. */
 export function runId(sessions: readonly string[]): Promise<string> {
-  return digest(["run", ...sessions]);
+  return digestOf(["run", ...sessions]);
 }
 
 /**
@@ -36,35 +34,15 @@ export function runId(sessions: readonly string[]): Promise<string> {
  * server's alone, so that nobody can try weights that he guesses.
  */
 export function modelId(salt: Uint8Array, fingerprint: string): Promise<string> {
-  return digest(["model", hex(salt), fingerprint]);
+  return digestOf(["model", hex(salt), fingerprint]);
 }
 
 /** Runs `work` with a channel's frames bound to a session, and frees it afterwards: also after an error, to say so. */
 export async function boundTo<T>(channel: Channel, session: string, work: () => Promise<T>): Promise<T> {
-  channel.bind(bytesOf(session));
+  channel.bind(fromHex(session));
   try {
     return await work();
   } finally {
-    channel.bind(new Uint8Array(8));
+    channel.bind();
   }
-}
-
-/** Ends a channel whose work takes longer than so many milliseconds in all. */
-export async function within<T>(channel: Channel, ms: number, work: () => Promise<T>): Promise<T> {
-  const late = () => channel.close(new ChannelError(`the request took longer than ${ms / 1000} s in all`));
-  const timer = setTimeout(late, ms);
-  try {
-    return await work();
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function bytesOf(session: string): Uint8Array {
-  return Uint8Array.from({ length: 8 }, (_, i) => Number.parseInt(session.slice(2 * i, 2 * i + 2), 16));
-}
-
-async function digest(parts: readonly unknown[]): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(parts));
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }

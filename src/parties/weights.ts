@@ -28,7 +28,7 @@ export function setupParts(slot: WeightSlot): number[] {
 
 /** The public name of one weight operand: what the dealer stores its masked copy under. */
 export async function slotKey(ref: WeightRef): Promise<string> {
-  return hex(await sha256(new TextEncoder().encode(JSON.stringify(ref))));
+  return digestOf(ref);
 }
 
 /**
@@ -241,6 +241,11 @@ function narrow(w: number, name: string): number {
 
 async function sha256(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+}
+
+/** SHA-256 of a value's JSON; 64 hexadecimal digits. */
+export async function digestOf(value: unknown): Promise<string> {
+  return hex(await sha256(new TextEncoder().encode(JSON.stringify(value))));
 }
 
 export function hex(bytes: Uint8Array): string {

@@ -56,8 +56,9 @@ export class Emitter {
   protected readonly spec: ModelSpec;
   protected readonly plan: Plan;
   protected readonly shape: Shape;
-  /** Bits that every value gives up, and that a decoder's have more. */
+  /** Bits that every value gives up. */
   private readonly slack: number;
+  /** Bits that a decoder's values have more. */
   protected readonly finer: number;
   private readonly relief: ReadonlySet<string>;
 
@@ -92,9 +93,7 @@ export class Emitter {
   }
 
   protected inputScale(ref: EmbeddingRef, range: Range): number {
-    return ref.readers === "layers"
-      ? this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer)
-      : this.target(range, STREAM_BITS, STREAM_CAP);
+    return ref.readers === "layers" ? this.activationScale(range) : this.target(range, STREAM_BITS, STREAM_CAP);
   }
 
   /** What a model's layers begin with: rows, or a residual stream. */
@@ -159,15 +158,15 @@ export class Emitter {
     const [label, group] = [this.b.label, groupOf(x)];
     const held = once(() =>
       this.b.within(label, group, () =>
-        this.open(
-          value,
-          "toServer",
-          this.target(x.range, ACTIVATION_BITS + this.finer, 12 + this.finer),
-          magnitude(x.range),
-        ),
+        this.open(value, "toServer", this.activationScale(x.range), magnitude(x.range)),
       ),
     );
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
+  }
+
+  /** Of what a linear layer reads. */
+  private activationScale(range: Range): number {
+    return this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer);
   }
 
   protected target(range: Range, bits: number, cap: number): number {
@@ -200,12 +199,7 @@ export class Emitter {
     const sum = this.emit({ ...x, range }, { centre: true });
     this.b.label = ref.name;
     this.b.group = "norm";
-    const centred = this.open(
-      sum,
-      "forward",
-      this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer),
-      magnitude(range),
-    );
+    const centred = this.open(sum, "forward", this.activationScale(range), magnitude(range));
     return this.scaled(centred, x.rows, ref, op);
   }
 

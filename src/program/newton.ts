@@ -1,4 +1,5 @@
 import { fitRelative } from "./fit.ts";
+import { Memo } from "./memo.ts";
 import type { Range } from "./plan.ts";
 import { PlanError } from "./steps.ts";
 
@@ -47,16 +48,10 @@ const MOST_X_BITS = 32;
  * @throws PlanError when the range is not positive, or too wide for 64 bits.
  */
 export function planRoot(kind: RootKind, ratio: number): RootPlan {
-  const key = `${kind}:${ratio}`;
-  const known = planned.get(key) ?? searchPlan(kind, ratio);
-  if (planned.size === MOST_PLANNED) planned.clear();
-  planned.set(key, known);
-  return known;
+  return planned.of(`${kind}:${ratio}`, () => searchPlan(kind, ratio));
 }
 
-/** The same range comes in every turn of a decoder; a dealer sees ranges of others' choice, so not all are kept. */
-const MOST_PLANNED = 1024;
-const planned = new Map<string, RootPlan>();
+const planned = new Memo<RootPlan>();
 
 function searchPlan(kind: RootKind, ratio: number): RootPlan {
   if (!(ratio >= 1) || !Number.isFinite(ratio)) throw new PlanError(`${kind}: the range of its input includes zero`);

@@ -1,5 +1,6 @@
 /** Fourier series of the smooth functions, fitted once for each range. */
 import { type FourierFit, fitFourier } from "./fit.ts";
+import { Memo } from "./memo.ts";
 import type { SmoothName } from "./ops.ts";
 import { magnitude, type Range } from "./plan.ts";
 import { smoothFunctions } from "./smooth.ts";
@@ -18,7 +19,7 @@ export interface Series extends FourierFit {
   readonly periodBits: number;
 }
 
-const fitted = new Map<string, Series>();
+const fitted = new Memo<Series>();
 
 /** The range on which a function is evaluated, for values in `range`. */
 export function reachOf(name: SmoothName, range: Range): Range {
@@ -43,21 +44,14 @@ export function rootOf(name: SmoothName, reach: Range): number {
  * @throws PlanError when no series fits.
  */
 export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1): Series {
-  const key = `${name}:${reach}:${scale}:${root}`;
-  let series = fitted.get(key);
-  if (series === undefined) {
+  return fitted.of(`${name}:${reach}:${scale}:${root}`, () => {
     const { slope, parity, slack } = FORMS[name];
     const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * slack * scale));
     // The root of an exponential is the same function at a part of its argument.
     const f = (t: number) => smoothFunctions[name](t / root) - slope * t;
-    series = {
-      ...fitFourier(f, reach, 2 ** periodBits / scale, parity, toleranceOf(name, reach, root)),
-      slope,
-      periodBits,
-    };
-    fitted.set(key, series);
-  }
-  return series;
+    const fit = fitFourier(f, reach, 2 ** periodBits / scale, parity, toleranceOf(name, reach, root));
+    return { ...fit, slope, periodBits };
+  });
 }
 
 /** The error sought of a series: 2^-12, more on ranges beyond ±8, less for what is raised to a power. */

@@ -299,34 +299,37 @@ describe.skipIf(NO_REDIS !== undefined)("Redis alone", () => {
     await store.close();
   });
 
-  it("that lost its data to a copy of before the first claim is found out too", async () => {
-    const data = join(dir, "redis");
+  /** A Redis with three items, of which a copy can be taken, and which can be set back to it at the same address. */
+  async function copied() {
+    const [data, kept] = [join(dir, "appendonlydir"), join(dir, "redis")];
     const port = await startRedis([...DURABLE], dir);
     const store = await RedisStore.open(port.url);
     for (const i of [1, 2, 3]) await store.put(id(i), item(i));
-    await cp(join(dir, "appendonlydir"), data, { recursive: true });
+    const setBack = async () => {
+      await port.stop();
+      await rm(data, { recursive: true });
+      await cp(kept, data, { recursive: true });
+      return startRedis([...DURABLE, "--port", new URL(port.url).port], dir);
+    };
+    return { store, copy: () => cp(data, kept, { recursive: true }), setBack };
+  }
+
+  it("that lost its data to a copy of before the first claim is found out too", async () => {
+    const { store, copy, setBack } = await copied();
+    await copy();
     await store.claim(KEY, id(2));
-    await port.stop();
-    await rm(join(dir, "appendonlydir"), { recursive: true });
-    await cp(data, join(dir, "appendonlydir"), { recursive: true });
-    const again = await startRedis([...DURABLE, "--port", new URL(port.url).port], dir);
+    const again = await setBack();
     await expect.poll(() => store.claim(KEY, id(2)).catch((e: Error) => e.message)).toMatch(/Redis went back in time/);
     await again.stop();
     await store.close();
   });
 
   it("that lost its data to an older copy is found out by whoever served through it", async () => {
-    const data = join(dir, "redis");
-    const port = await startRedis([...DURABLE], dir);
-    const store = await RedisStore.open(port.url);
-    for (const i of [1, 2, 3]) await store.put(id(i), item(i));
+    const { store, copy, setBack } = await copied();
     await store.claim(KEY, id(1));
-    await cp(join(dir, "appendonlydir"), data, { recursive: true });
+    await copy();
     await store.claim(KEY, id(2));
-    await port.stop();
-    await rm(join(dir, "appendonlydir"), { recursive: true });
-    await cp(data, join(dir, "appendonlydir"), { recursive: true });
-    const again = await startRedis([...DURABLE, "--port", new URL(port.url).port], dir);
+    const again = await setBack();
     await expect.poll(() => store.claim(KEY, id(2)).catch((e: Error) => e.message)).toMatch(/Redis went back in time/);
     // Stopped for good: later claims would soon have passed the count.
     for (let i = 0; i < 5; i++) await expect(store.claim(KEY)).rejects.toThrow(/Redis went back in time/);

@@ -1,6 +1,7 @@
 /** A proxy that knows frames and spoils one of them: what a bad network, or a bad machine in it, may do. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { HEADER_BYTES } from "../../src/channels/channel.ts";
+import { portOf } from "../../src/channels/tcp.ts";
 
 export const WIRE_FAULTS = [
   "drop",
@@ -61,8 +62,7 @@ export class Tamper {
   static async before(target: number, spoil: Spoil): Promise<{ tamper: Tamper; port: number }> {
     const tamper = new Tamper(target, spoil);
     await new Promise<void>((resolve) => tamper.server.listen(0, "127.0.0.1", resolve));
-    const address = tamper.server.address();
-    return { tamper, port: address !== null && typeof address === "object" ? address.port : 0 };
+    return { tamper, port: portOf(tamper.server) };
   }
 
   close(): void {
