@@ -7,7 +7,8 @@ const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 const names = readdirSync(here("."))
   .filter((file) => /\.(mjs|long\.ts)$/.test(file) && file !== "run.mjs")
   .map((file) => file.replace(/\.(mjs|long\.ts)$/, ""));
-const name = process.argv[2];
+// What follows the name is the check's own.
+const [name] = process.argv.splice(2, 1);
 if (!names.includes(name)) {
   console.error(`which long check? ${names.join(", ")}`);
   process.exit(2);
