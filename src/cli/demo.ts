@@ -1,12 +1,13 @@
 import { classifier } from "../models/bert.ts";
 import { greedyTokens } from "../models/greedy.ts";
+import { reading } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
 import { FloatOps } from "../program/float.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
 import { continued } from "./generate.ts";
-import { answer, openClient, printAnswer } from "./parties.ts";
+import { openClient, printAnswer } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
 import { openSource, type Source } from "./source.ts";
@@ -34,7 +35,8 @@ async function judge(text: string, options: DemoOptions): Promise<void> {
   const tokens = source.tokenizer!.encode(text);
   await refuseOutside(source, tokens, "a text like a film review's sentence");
   await among("demo", options, async (client, glimpse, progress) => {
-    const result = answer(client.spec, await client.infer(tokens));
+    const run = await client.infer(tokens);
+    const result = { ...reading(client.spec, run.logits), ...run };
     progress.stop();
     const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
     const error = Math.max(...clear.map((x, i) => Math.abs(x - result.logits[i])));

@@ -150,6 +150,10 @@ export class ServerService {
 
   private async answer(request: Request, channel: Channel, waiting: Waiting[]): Promise<void> {
     if (request.request === "tables") return this.sendTables(channel);
+    if (request.request === "drop") {
+      waiting.splice(0);
+      return channel.sendJson(0, { accepted: true });
+    }
     if (request.request === "run") return this.online(channel, waiting.splice(0), request.texts);
     if (waiting.length >= messages.MOST_TEXTS)
       throw new PartyError(`at most ${messages.MOST_TEXTS} texts run together: ask in smaller groups`);

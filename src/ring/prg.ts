@@ -15,12 +15,18 @@ export type CtrCipher = (key: Uint8Array, counter: Uint8Array, target: Uint8Arra
 const CHUNK = 1 << 16;
 const ZEROS = new Uint8Array(CHUNK);
 
+/** @noble/ciphers: for browsers, and the oracle of the other in tests. */
+export const portableCipher: CtrCipher = (key, counter, target) => {
+  target.fill(0);
+  target.set(ctr(key, counter).encrypt(target));
+};
+
 /** node:crypto where it is there, else pure JavaScript with the same numbers. */
 const defaultCipher: CtrCipher = await pickCipher();
 
 async function pickCipher(): Promise<CtrCipher> {
   if (typeof process === "undefined" || process.versions?.node === undefined) return portableCipher;
-  const { createCipheriv } = await import("node:crypto");
+  const { createCipheriv } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:crypto");
   return (key, counter, target) => {
     const cipher = createCipheriv("aes-128-ctr", key, counter);
     for (let at = 0; at < target.length; at += CHUNK) {
@@ -28,12 +34,6 @@ async function pickCipher(): Promise<CtrCipher> {
     }
   };
 }
-
-/** @noble/ciphers: for browsers, and the oracle of the other in tests. */
-export const portableCipher: CtrCipher = (key, counter, target) => {
-  target.fill(0);
-  target.set(ctr(key, counter).encrypt(target));
-};
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
 
