@@ -19,7 +19,7 @@ import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { study } from "./study.ts";
 import { web } from "./web.ts";
 
-const VERSION = "0.6.0";
+const VERSION = "0.7.0";
 const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
 const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
 

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Channel } from "../channels/channel.ts";
 import { CHANNEL_PATH } from "../channels/web-listener.ts";
 import type { Limits } from "../parties/admission.ts";
-import { type Answer, reading } from "../parties/answer.ts";
+import type { Answer } from "../parties/answer.ts";
 import { type BatchInference, Client } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
@@ -262,12 +262,12 @@ export async function infer(text: string | undefined, options: InferOptions): Pr
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
-    const run = await client.infer(client.encode(given, options.pair));
-    const result: Answer = { ...reading(client.spec, run.logits), ...run };
+    const result = await client.classify(given, options.pair);
     progress.stop();
     if (options.json) printJson(result);
     else printAnswer(result, client.spec);
-    if (options.ahead !== undefined) await client.prepareUpTo(oneTurn(run.length), positive(options.ahead, "--ahead"));
+    if (options.ahead !== undefined)
+      await client.prepareUpTo(oneTurn(result.length), positive(options.ahead, "--ahead"));
   } finally {
     progress.stop();
     await client.close();

@@ -9,6 +9,7 @@ import { oneTurn, type Program, type Shape } from "../program/steps.ts";
 import { ClientOffline, Party } from "../protocols/protocol.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { type Answer, reading } from "./answer.ts";
 import { type Progress, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
 import { StoredMaterial } from "./material.ts";
@@ -146,6 +147,12 @@ export class Client {
     const ready = this.ready?.program.shape;
     const fits = ready?.turns === 1 && !ready.scoring && ready.length >= length;
     return this.inferAt(text, fits ? ready.length : length);
+  }
+
+  /** The private answer for a text (or two) as people read it: `encode`, `infer`, and label and scores. */
+  async classify(text: string, pair?: string): Promise<Answer> {
+    const run = await this.infer(this.encode(text, pair));
+    return { ...reading(this.spec, run.logits), ...run };
   }
 
   /**
