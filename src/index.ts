@@ -25,3 +25,4 @@ export type { Plan } from "./program/plan.ts";
 export type { ModelSpec, TokenizedText, Weights } from "./program/spec.ts";
 export { costOf } from "./protocols/cost.ts";
 export { Ring } from "./ring/ring.ts";
+export { Secret } from "./ring/secret.ts";

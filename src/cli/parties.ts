@@ -14,6 +14,7 @@ import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import { randomKey } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 import { floatMatmul } from "./float.ts";
 import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
@@ -167,7 +168,7 @@ export async function identity(
 ): Promise<Identity> {
   // Asked for once: it reads every weight.
   const fingerprint = source.fingerprint();
-  const fresh = { id: await modelId(randomKey(), fingerprint), key: randomKey() };
+  const fresh = { id: await modelId(randomKey(), fingerprint), key: new Secret(randomKey()) };
   return store === undefined ? fresh : store.identity(createHash("sha256").update(fingerprint).digest("hex"), fresh);
 }
 

@@ -12,6 +12,7 @@
  */
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { Secret } from "../ring/secret.ts";
 import { createOnce, createText, makeFolder, syncFolder, unless } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { fromHex } from "./messages.ts";
@@ -75,10 +76,10 @@ export class FileStore implements MaterialStore {
   async identity(model: string, fresh: Identity): Promise<Identity> {
     checkName(model);
     const path = join(await makeFolder(this.dir), `${model}.identity`);
-    await createText(path, `${fresh.id} ${hex(fresh.key)}\n`);
+    await createText(path, `${fresh.id} ${hex(fresh.key.expose())}\n`);
     const [, id, key] = /^([0-9a-f]{32,64}) ([0-9a-f]{32})\n$/.exec(await readFile(path, "latin1")) ?? [];
     if (id === undefined) throw new Error("the store's identity of this model is damaged: remove the store");
-    return { id, key: fromHex(key) };
+    return { id, key: new Secret(fromHex(key)) };
   }
 
   /** Also items of a ledger that is not here: nobody can know whether they were used. */

@@ -13,6 +13,7 @@
  */
 import { portions } from "../channels/portions.ts";
 import { randomKey } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 import { fromHex } from "./messages.ts";
 import { connectRedis, type RedisOptions, type Send, settingOf } from "./redis.ts";
 import {
@@ -144,9 +145,9 @@ export class RedisStore implements MaterialStore {
   async identity(model: string, fresh: Identity): Promise<Identity> {
     checkName(model);
     const name = `mpcformer:identity:${model}`;
-    await this.send("SETNX", name, `${fresh.id} ${hex(fresh.key)}`);
+    await this.send("SETNX", name, `${fresh.id} ${hex(fresh.key.expose())}`);
     const [id, key] = String(await this.send("GET", name)).split(" ");
-    return { id, key: fromHex(key) };
+    return { id, key: new Secret(fromHex(key)) };
   }
 
   /** Nothing to do: what a crash leaves expires by itself. */

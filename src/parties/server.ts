@@ -14,6 +14,7 @@ import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { runProgram, type Witness } from "./engine.ts";
 import type { Log } from "./events.ts";
@@ -30,7 +31,7 @@ import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
 export interface ServedModel {
   readonly model: PublicModel;
   /** With the weights it makes the key of R, which clients learn and the dealer never does. */
-  readonly modelKey: Uint8Array;
+  readonly modelKey: Secret;
   /** Reads the floats: asked for once for each padded length that needs other integers, and not kept. */
   readonly weights: () => Promise<Weights>;
   readonly tokenizer: TokenizerFiles;
@@ -188,12 +189,12 @@ export class ServerService {
     clientNonce: string,
     { program, fingerprint }: Compiled,
   ): Promise<{ session: string; material: StoredMaterial }> {
-    const material = new StoredMaterial("server", program, randomKey());
+    const material = new StoredMaterial("server", program, new Secret(randomKey()));
     // First: a client is not granted what cannot be dealt.
     const dealer = await this.options.connectDealer();
     try {
       const serverNonce = hex(randomKey());
-      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.weightsKey()) });
+      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.weightsKey().expose()) });
       const [version, model] = [messages.PROTOCOL_VERSION, this.served.model.id];
       const { own: server, peer: client } = channel.identities;
       const identities = { client, server, dealer: dealer.identities.peer };
@@ -219,7 +220,7 @@ export class ServerService {
     program: Program,
     material: StoredMaterial,
   ): Promise<messages.OfflineReport> {
-    const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed)];
+    const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed.expose())];
     await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model });
     const whole = this.options.wholeMs ?? WHOLE_MS;
     return within(dealer, whole, () => boundTo(dealer, session, () => this.takeDealt(dealer, program, material)));
@@ -321,7 +322,7 @@ export class ServerService {
   }
 
   /** The key of R for these weights; they were read when the program was compiled. */
-  private weightsKey(): Uint8Array {
+  private weightsKey(): Secret {
     if (this.version === null) throw new Error("the key of R is asked for before the weights were read");
     return keyOfVersion(this.served.modelKey, this.version);
   }

@@ -8,6 +8,7 @@
  * backup leaves in doubt is never handed out again.
  */
 import { createHash } from "node:crypto";
+import type { Secret } from "../ring/secret.ts";
 
 const MAGIC = "mpcformer-material-1";
 const TRAILER = 64 + MAGIC.length;
@@ -32,7 +33,7 @@ export interface Claimed {
 /** The public name of a served model, and the key that R is expanded from. */
 export interface Identity {
   readonly id: string;
-  readonly key: Uint8Array;
+  readonly key: Secret;
 }
 
 export interface MaterialStore {

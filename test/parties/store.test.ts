@@ -9,6 +9,7 @@ import { openStore } from "../../src/cli/store.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
 import { RedisStore } from "../../src/parties/redis-store.ts";
 import type { MaterialStore } from "../../src/parties/store.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { DURABLE, NO_REDIS, type RunningRedis, startRedis } from "./redis.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";
@@ -145,12 +146,16 @@ describe.each(["files", "redis"] as const)("%s", (kind) => {
   });
 
   it.skipIf(skip)("tells all processes the same identity of a model, another of another model", async () => {
-    const fresh = (i: number) => ({ id: id(i), key: new Uint8Array(16).fill(i) });
+    const bytes = (i: number) => new Uint8Array(16).fill(i);
+    const told = async (store: MaterialStore, model: string, i: number) => {
+      const known = await store.identity(model, { id: id(i), key: new Secret(bytes(i)) });
+      return [known.id, known.key.expose()];
+    };
     const [a, b] = [await open(), await open()];
-    const first = await Promise.all([a.identity(KEY, fresh(1)), b.identity(KEY, fresh(2))]);
+    const first = await Promise.all([told(a, KEY, 1), told(b, KEY, 2)]);
     expect(first[0]).toEqual(first[1]);
-    expect(await (await open()).identity(KEY, fresh(3))).toEqual(first[0]);
-    expect(await b.identity("f".repeat(32), fresh(4))).toEqual(fresh(4));
+    expect(await told(await open(), KEY, 3)).toEqual(first[0]);
+    expect(await told(b, "f".repeat(32), 4)).toEqual([id(4), bytes(4)]);
   });
 
   it.skipIf(skip)("refuses names that are none", async () => {
