@@ -56,7 +56,8 @@ const service = (command: Command) =>
     .option("--drain <seconds>", "when stopped, let what runs end for so long", "30")
     .option("--max-running <n>", "phases at work at once; the rest waits (default: 8)")
     .option("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)")
-    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)");
+    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)")
+    .option("--per-key <n>", "connections that one key may have at once (default: 64, of a dealer 256)");
 const link = () => new Option("--link <link>").hideHelp();
 const peers = (command: Command) =>
   network(command)
@@ -85,6 +86,7 @@ approximate(service(program.command("serve")))
     "--store <where>",
     "keep prepared material in this folder, or at redis://host:port/db, until it is used, once",
   )
+  .option("--max-material <MB>", "material in memory, being made or waiting; half of it for one key (default: 16000)")
   .option("--warm <length>", "compile this padded length before listening")
   .addOption(new Option("--plan <file>").hideHelp())
   .addOption(link())

@@ -34,6 +34,7 @@ interface ServiceOptions extends Common, TelemetryOptions {
   readonly maxRunning?: string;
   readonly maxWaiting?: string;
   readonly perMinute?: string;
+  readonly perKey?: string;
 }
 
 export interface ServeOptions extends ServiceOptions, ModelOptions {
@@ -41,6 +42,7 @@ export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly store?: string;
   readonly warm?: string;
   readonly plan?: string;
+  readonly maxMaterial?: string;
 }
 
 /** Serves a model until it is stopped. */
@@ -75,18 +77,29 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
       log: telemetry.tell,
       limits: limitsOf(options),
       measured: measuredBy(options),
+      mostWaitingBytes: megabytes(options.maxMaterial, "--max-material"),
     },
+  );
+  telemetry.gauge(
+    "mpcformer_material_bytes",
+    "Material in memory, being made or waiting for its run.",
+    () => service.materialBytes,
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
   await run(service, "client", telemetry, options, `serving ${name} (embedding ${source.spec.embedding})`);
 }
 
-function limitsOf({ maxRunning, maxWaiting, perMinute }: ServiceOptions): Partial<Limits> {
+function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
   return {
     ...(maxRunning === undefined ? {} : { running: positive(maxRunning, "--max-running") }),
     ...(maxWaiting === undefined ? {} : { waiting: positive(maxWaiting, "--max-waiting") }),
     ...(perMinute === undefined ? {} : { perMinute: positive(perMinute, "--per-minute") }),
+    ...(perKey === undefined ? {} : { connectionsEach: positive(perKey, "--per-key") }),
   };
+}
+
+function megabytes(text: string | undefined, option: string): number | undefined {
+  return text === undefined ? undefined : 1e6 * positive(text, option);
 }
 
 /** Listens until it is told to stop; then nothing begins, and what runs may end. */

@@ -32,6 +32,8 @@ interface Waiting<M> {
 }
 
 const MEETING_MS = 60_000;
+/** Of one key: a server comes once for each of its clients, and waits here for those that do not. */
+const CONNECTIONS_EACH = 256;
 /**
  * Sides of sessions remembered, so that their material is not made again. A name holds both parties' fresh nonces: who would repeat an
  * older one must himself repeat a seed, which harms him alone.
@@ -70,7 +72,7 @@ export class DealerService {
   constructor(ring: Ring, options: DealerOptions = {}) {
     this.ring = ring;
     this.options = options;
-    this.admission = new Admission(options.limits);
+    this.admission = new Admission({ connectionsEach: CONNECTIONS_EACH, ...options.limits });
   }
 
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */

@@ -98,7 +98,7 @@ export class World {
     const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
       ...classifier(new FloatOps(weights, text, length), spec).data,
     ];
-    return { spec, plan, connect, float, ring, clientRing, server, serverPort, dealerPort };
+    return { spec, plan, connect, float, ring, clientRing, server, dealer, serverPort, dealerPort };
   }
 
   private async listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {
