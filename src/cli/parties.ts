@@ -154,14 +154,21 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export async function deal(options: ServiceOptions & { meet?: string }): Promise<void> {
+export interface DealOptions extends ServiceOptions {
+  readonly meet?: string;
+  readonly maxWeights?: string;
+}
+
+export async function deal(options: DealOptions): Promise<void> {
   const telemetry = new Telemetry(options, options.json ?? false);
   const service = new DealerService(await ringOf(options), {
     meeting: await openMeeting(options),
     log: telemetry.tell,
     limits: limitsOf(options),
     measured: measuredBy(options),
+    mostWeightBytes: megabytes(options.maxWeights, "--max-weights"),
   });
+  telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => service.weightBytes);
   await run(service, "peer", telemetry, options, "dealing");
 }
 

@@ -78,9 +78,10 @@ export class Telemetry {
 
   /** Shows a number as it is whenever somebody asks. */
   gauge(name: string, help: string, read: () => number): void {
-    const gauge = { name, help, registers: [this.registry] };
     new Gauge({
-      ...gauge,
+      name,
+      help,
+      registers: [this.registry],
       collect() {
         this.set(read());
       },

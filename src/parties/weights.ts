@@ -28,8 +28,8 @@ export function setupParts(slot: WeightSlot): number[] {
 }
 
 /** The public name of one weight operand: what the dealer stores its masked copy under. */
-export async function slotKey(ref: WeightRef): Promise<string> {
-  return digestOf(ref);
+export function slotKey({ ref, rows, columns }: WeightSlot): Promise<string> {
+  return digestOf([ref, rows, columns]);
 }
 
 /**
