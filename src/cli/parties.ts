@@ -40,6 +40,7 @@ interface ServiceOptions extends Common, TelemetryOptions {
 export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly dealer: string;
   readonly store?: string;
+  readonly keepDays?: string;
   readonly warm?: string;
   readonly plan?: string;
   readonly maxMaterial?: string;
@@ -59,7 +60,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     matmul,
     progress: progress.of("calibrating"),
   });
-  const store = await openStore(options);
+  const store = await openStore(options, "server");
   const { id, key } = await identity(source, store);
   const telemetry = new Telemetry(options, options.json ?? false);
   keepClean(store, telemetry);
@@ -196,6 +197,8 @@ export async function identity(
 export interface PeerOptions extends Common {
   readonly server: string;
   readonly dealer: string;
+  /** Of those that have a store. */
+  readonly keepDays?: string;
 }
 
 export interface InferOptions extends PeerOptions {
@@ -230,14 +233,14 @@ export function answer(spec: ModelSpec, run: Inference): Answer {
 
 /** Connects to a server; progress is shown for both phases. */
 export async function openClient(
-  options: Common & { server: string; dealer: string; store?: string },
+  options: PeerOptions & { readonly store?: string },
   progress: Progress,
   witness?: Witness,
 ): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
-    store: await openStore(options),
+    store: await openStore(options, "client"),
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
   });

@@ -340,7 +340,8 @@ export class ServerService {
   /** Material prepared earlier: marked as used on disk before the first online byte leaves. */
   private async claim(session: string, compiled: Compiled): Promise<StoredMaterial> {
     const item = await this.options.store?.claim(this.storeKey(compiled), session);
-    if (item === undefined) throw new PartyError("the server has no such material, or it was used: prepare more");
+    if (item === undefined)
+      throw new PartyError("the server has no such material, or it was used or is too old: prepare more");
     try {
       return StoredMaterial.parse("server", compiled.program, await item.bytes());
     } finally {
