@@ -104,7 +104,7 @@ service(program.command("deal"))
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
   .option("--peers <file>", "fingerprints of servers and clients, one a line (default: whoever has a key)")
   .option("--meet <redis>", "of several dealers behind one address: their own redis://host:port/db, without any disk")
-  .option("--max-weights <MB>", "masked weights kept for later sessions, the last used first (default: 3221)")
+  .option("--max-weights <MB>", "masked weights kept in memory; beyond it the longest unused go (default: 3221)")
   .addOption(json())
   .action((options) => deal(options));
 

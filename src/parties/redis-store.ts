@@ -188,12 +188,12 @@ export class RedisStore implements MaterialStore {
     return burnt;
   }
 
-  private async sweep(waiting: string): Promise<number> {
-    return Number(await this.send("EVAL", SWEEP, "1", waiting, waiting.slice(0, -"waiting".length)));
-  }
-
   close(): Promise<void> {
     return this.end();
+  }
+
+  private async sweep(waiting: string): Promise<number> {
+    return Number(await this.send("EVAL", SWEEP, "1", waiting, waiting.slice(0, -"waiting".length)));
   }
 
   private claimed(id: string, { prefix, pieces }: { prefix: string; pieces: number }): Claimed {

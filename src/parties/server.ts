@@ -225,11 +225,7 @@ export class ServerService {
   }
 
   /** Both senders at once: the dealer's corrections and the client's offline messages. */
-  private async offline(
-    channel: Channel,
-    clientNonce: string,
-    { program, fingerprint }: Compiled,
-  ): Promise<{ session: string; material: StoredMaterial }> {
+  private async offline(channel: Channel, clientNonce: string, { program, fingerprint }: Compiled): Promise<Made> {
     const material = new StoredMaterial("server", program, new Secret(randomKey()));
     // First: a client is not granted what cannot be dealt.
     const dealer = await this.options.connectDealer();

@@ -8,7 +8,8 @@ export class Secret {
 
   /** Copies the bytes: nobody else changes them. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes.slice();
+    // Not slice(): a Buffer's shares its memory.
+    this.#bytes = Uint8Array.from(bytes);
   }
 
   /** The bytes themselves, for a cipher, a hash, this party's own disk, or the peer who must have them. Not to be kept. */
