@@ -6,6 +6,7 @@
  * A receiver says which frame it expects before memory is taken for it; anything else ends the channel: another session's
  * frame, one of the other direction, out of turn, or altered on its way (tag.ts).
  */
+import { Countdown } from "./countdown.ts";
 import { FrameTags, NO_KEY, type Side, TAG_BYTES } from "./tag.ts";
 
 export type Phase = "control" | "setup" | "offline" | "online";
@@ -107,11 +108,11 @@ export class Channel {
   private readonly receivedTags: FrameTags;
   private session = new Uint8Array(SESSION_BYTES);
   private expected: Expectation | null = null;
-  private timer: ReturnType<typeof setTimeout> | null = null;
+  private timer: Countdown | null = null;
   private failure: Error | null = null;
   private gone = false;
   private readonly sending = new Set<(reason: Error) => void>();
-  private sendTimer: ReturnType<typeof setTimeout> | null = null;
+  private sendTimer: Countdown | null = null;
   private flights = 0;
   private lastFlight = -1;
 
@@ -167,15 +168,15 @@ export class Channel {
     return new Promise<void>((resolve, reject) => {
       this.sending.add(reject);
       // One for all that is being sent: who waits behind another makes progress with it.
-      this.sendTimer ??= setTimeout(() => this.stuck(), this.options.deadlineMs);
+      this.sendTimer ??= new Countdown(this.options.deadlineMs, () => this.stuck());
       const settle = () => {
         this.sending.delete(reject);
         if (this.sending.size > 0) return;
-        if (this.sendTimer !== null) clearTimeout(this.sendTimer);
+        this.sendTimer?.stop();
         this.sendTimer = null;
       };
       this.wire
-        .write(parts, () => this.sendTimer?.refresh())
+        .write(parts, () => this.sendTimer?.touch())
         .then(resolve, reject)
         .finally(settle);
     });
@@ -214,6 +215,11 @@ export class Channel {
     this.close();
   }
 
+  /** Whether nothing can be sent or received any more. */
+  get closed(): boolean {
+    return this.failure !== null;
+  }
+
   /** Ends the connection: whoever waits gets `reason`. Without one, what was sent may still leave. */
   close(reason?: Error): void {
     if (reason !== undefined) this.end(reason);
@@ -224,7 +230,7 @@ export class Channel {
   feed(chunk: Uint8Array): void {
     if (this.failure !== null) return;
     this.pending.push(chunk);
-    this.timer?.refresh();
+    this.timer?.touch();
     this.advance();
   }
 
@@ -247,7 +253,7 @@ export class Channel {
     if (this.expected !== null) return Promise.reject(new ChannelError("two receivers on one channel"));
     return new Promise((resolve, reject) => {
       this.expected = { phase, step, length, exact, resolve, reject };
-      this.timer = setTimeout(() => this.late(), this.options.deadlineMs);
+      this.timer = new Countdown(this.options.deadlineMs, () => this.late());
       this.wire.resume();
       this.advance();
     });
@@ -322,7 +328,7 @@ export class Channel {
     this.expected = null;
     this.payload = null;
     this.headerFilled = 0;
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.stop();
     this.timer = null;
     resolve(payload);
   }
@@ -361,7 +367,7 @@ export class Channel {
   private end(reason: Error, cutting = true): Error {
     if (this.failure !== null) return this.failure;
     this.failure = reason;
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.stop();
     this.pending = [];
     this.taken = 0;
     this.wire.close();

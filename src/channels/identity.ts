@@ -14,6 +14,7 @@ import {
   sign,
   X509Certificate,
 } from "node:crypto";
+import { SigningKey } from "./signing.ts";
 
 /** A key and its certificate, as PEM. Prints its fingerprint alone. */
 export class Identity {
@@ -36,6 +37,12 @@ export class Identity {
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     const key = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
     return new Identity(key, selfSigned(privateKey, publicKey));
+  }
+
+  /** The same key, for WebSocket channels. */
+  signingKey(): SigningKey {
+    const { d } = createPrivateKey(this.#key).export({ format: "jwk" });
+    return new SigningKey(Buffer.from(d!, "base64url"));
   }
 
   /** For TLS and for a file that only its owner reads. */

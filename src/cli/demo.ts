@@ -6,7 +6,7 @@ import { FloatOps } from "../program/float.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
 import { continued } from "./generate.ts";
-import { answer, openClient, printAnswer } from "./parties.ts";
+import { openClient, printAnswer } from "./parties.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
 import { openSource, type Source } from "./source.ts";
@@ -34,7 +34,7 @@ async function judge(text: string, options: DemoOptions): Promise<void> {
   const tokens = source.tokenizer!.encode(text);
   await refuseOutside(source, tokens, "a text like a film review's sentence");
   await among("demo", options, async (client, glimpse, progress) => {
-    const result = answer(client.spec, await client.infer(tokens));
+    const result = await client.classify(text);
     progress.stop();
     const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
     const error = Math.max(...clear.map((x, i) => Math.abs(x - result.logits[i])));

@@ -1,5 +1,6 @@
 /** `generate`: a private continuation of a text, token by token. */
 import { readFile } from "node:fs/promises";
+import { ContinuedText } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
 import type { Generated, GenerateOptions } from "../parties/generation.ts";
 import { stopwatch } from "../parties/meter.ts";
@@ -62,29 +63,24 @@ export async function continued(
   if (!isDecoder(spec)) throw new UsageError("this server classifies texts: use mpcformer infer");
   if (tokenizer === null) throw new UsageError("this server has no tokenizer: it takes token ids only");
   const encoded = client.encode(prompt);
-  const stops = options.stop ?? [];
-  const ids: number[] = [];
+  const going = new ContinuedText(tokenizer, encoded.ids, options.stop);
   let shown = "";
-  const before = tokenizer.decode(encoded.ids).length;
-  const behind = (tokens: readonly number[]) => tokenizer.decode([...encoded.ids, ...tokens]).slice(before);
-  const textSoFar = () => cut(behind(ids), stops);
   const show = () => {
-    const now = textSoFar();
+    const now = going.text;
     if (!silent) process.stdout.write(shown === "" ? prompt + now : now.slice(shown.length));
     shown = now === "" ? shown : now;
   };
-  const ended = (tokens: readonly number[]) => stops.some((stop) => behind(tokens).includes(stop));
-  const choice = choiceOf(options, tokenizer.endId, stops.length > 0 ? ended : undefined);
+  const choice = choiceOf(options, tokenizer.endId, (tokens) => going.ends(tokens));
   const stream = client.generate(encoded, choice);
   let step = await nextOf(stream, () => endLine(silent, shown));
   while (step.done !== true) {
-    if (ids.length === 0) progress.stop();
-    ids.push(step.value);
+    if (going.ids.length === 0) progress.stop();
+    going.take(step.value);
     show();
     step = await nextOf(stream, () => endLine(silent, shown));
   }
   endLine(silent, shown);
-  const result: Continuation = { text: textSoFar(), ids, ...step.value };
+  const result: Continuation = { text: going.text, ids: going.ids, ...step.value };
   if (!silent) summary(result);
   return result;
 }
@@ -112,12 +108,6 @@ async function generateIds(path: string, options: GenerateCommandOptions): Promi
   } finally {
     await client.close();
   }
-}
-
-/** The text up to the first of the strings that end it. */
-function cut(text: string, stops: readonly string[]): string {
-  const ends = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-  return ends.length === 0 ? text : text.slice(0, Math.min(...ends));
 }
 
 /** The next token; a broken run ends the line before its error is told. */

@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Identity } from "../channels/identity.ts";
+import type { PinnedKeys } from "../channels/secure.ts";
 import type { Security } from "../channels/tcp.ts";
 import { print, printJson, UsageError } from "./terminal.ts";
 
@@ -11,22 +12,24 @@ const FINGERPRINT = /^[0-9a-f]{64}$/;
 
 /** Makes a key in a folder, or shows the one that is there. @throws UsageError for a folder that cannot be written. */
 export async function keys(folder: string, options: { json?: boolean }): Promise<void> {
-  let identity = await readIdentity(folder);
-  const made = identity === null;
-  if (identity === null) {
-    identity = Identity.create();
-    try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFile(join(folder, CERTIFICATE_FILE), identity.certificate);
-      // The key last: without it the folder counts as empty. Never over another one.
-      await writeFile(join(folder, KEY_FILE), identity.secretKey(), { mode: 0o600, flag: "wx" });
-    } catch {
-      throw new UsageError(`cannot write keys to ${folder}: give a folder of your own`);
-    }
-  }
-  const { fingerprint } = identity;
-  if (options.json) return printJson({ folder, fingerprint, made });
+  const known = await readIdentity(folder);
+  const fingerprint = known?.fingerprint ?? (await madeIn(folder));
+  if (options.json) return printJson({ folder, fingerprint, made: known === null });
   print(fingerprint);
+}
+
+/** Makes a key in a folder that has none, and tells its fingerprint. @throws UsageError */
+export async function madeIn(folder: string): Promise<string> {
+  const identity = Identity.create();
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(join(folder, CERTIFICATE_FILE), identity.certificate);
+    // The key last: without it the folder counts as empty. Never over another one.
+    await writeFile(join(folder, KEY_FILE), identity.secretKey(), { mode: 0o600, flag: "wx" });
+  } catch {
+    throw new UsageError(`cannot write keys to ${folder}: give a folder of your own`);
+  }
+  return identity.fingerprint;
 }
 
 /** @throws UsageError when there is none. */
@@ -53,7 +56,7 @@ async function readIdentity(folder: string): Promise<Identity | null> {
 }
 
 /** @throws UsageError */
-function fingerprint(text: string, option: string): string {
+export function fingerprint(text: string, option: string): string {
   const plain = text.toLowerCase().replace(/:/g, "");
   if (!FINGERPRINT.test(plain))
     throw new UsageError(`${option} takes a key's fingerprint, 64 hexadecimal digits: "mpcformer keys DIR" prints it`);
@@ -114,4 +117,11 @@ export async function securityOfListener(options: KeyOptions): Promise<Security 
   if (options.key === undefined) throw new UsageError("a listener needs a key of its own: give --key DIR");
   const list = options.peers === undefined ? null : await fingerprintsOf(options.peers, "--peers");
   return { identity: await ownIdentity(options), trusts: (one) => list === null || list.has(one) };
+}
+
+/** The same for browsers, which are never served without keys. @throws UsageError */
+export async function pinnedForBrowsers(options: KeyOptions): Promise<PinnedKeys> {
+  const security = await securityOfListener(options);
+  if (security === undefined) throw new UsageError("browsers need to know this party by its key: give --key DIR");
+  return { key: security.identity.signingKey(), trusts: security.trusts };
 }

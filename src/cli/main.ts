@@ -17,8 +17,9 @@ import { plan } from "./plan.ts";
 import { pretrain } from "./pretrain.ts";
 import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { study } from "./study.ts";
+import { web } from "./web.ts";
 
-const VERSION = "0.6.0";
+const VERSION = "0.7.0";
 const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
 const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
 
@@ -51,6 +52,9 @@ const network = (command: Command) =>
     .option("--key <dir>", "this party's key (mpcformer keys): all channels are TLS then");
 const service = (command: Command) =>
   network(command)
+    .option("--web <address>", "host:port for browsers (needs --key)")
+    .option("--tls-cert <file>", "certificate of --web, as PEM: https and wss then")
+    .option("--tls-key <file>", "its key")
     .option("--health <address>", "host:port of /livez, /readyz and /metrics (Prometheus)")
     .option("--log <format>", "text, json or none (default: text)")
     .option("--drain <seconds>", "when stopped, let what runs end for so long", "30")
@@ -86,6 +90,7 @@ approximate(service(program.command("serve")))
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7700")
   .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
   .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
+  .option("--dealer-web <url>", "where browsers reach the dealer: --web has the page then, and not channels alone")
   .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
   .option(
     "--store <where>",
@@ -153,6 +158,20 @@ peers(program.command("prepare"))
   .option("--count <n>", "how many texts", "1")
   .addOption(json())
   .action((options) => prepare(options));
+
+program
+  .command("web")
+  .description("the client as a web page: for a running service, or with all parties on this machine")
+  .argument("[model]", `what to serve here: ${MODEL} (default: demo)`)
+  .option("--listen <address>", "host:port of the page", "127.0.0.1:7780")
+  .option("--server <url>", "where browsers reach the server: wss://host or ws://host:port")
+  .option("--server-key <fingerprint>", "its key, which ships with the page")
+  .option("--dealer <url>", "where browsers reach the dealer")
+  .option("--dealer-key <fingerprint>", "its key, which ships with the page")
+  .option("--tls-cert <file>", "the page's certificate, as PEM: https then")
+  .option("--tls-key <file>", "its key")
+  .addOption(json())
+  .action((model, options) => web(model, options));
 
 approximate(program.command("plan"))
   .description("the cost of a private inference, by step and in all, without running it")

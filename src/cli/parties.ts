@@ -1,8 +1,11 @@
 /** `serve`, `deal`, `infer`, `prepare`: the three parties, each as a process. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import type { Channel } from "../channels/channel.ts";
+import { CHANNEL_PATH } from "../channels/web-listener.ts";
 import type { Limits } from "../parties/admission.ts";
-import { type BatchInference, Client, type Inference } from "../parties/client.ts";
+import type { Answer } from "../parties/answer.ts";
+import { type BatchInference, Client } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
 import { described } from "../parties/messages.ts";
@@ -16,19 +19,28 @@ import { oneTurn, type Shape } from "../program/steps.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
 import { floatMatmul } from "./float.ts";
+import { pinnedForBrowsers } from "./keys.ts";
 import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
 import { openMeeting, openStore } from "./store.ts";
 import { Telemetry, type TelemetryOptions } from "./telemetry.ts";
 import { formatBytes, Progress, print, printJson, UsageError } from "./terminal.ts";
+import {
+  type BrowserListener,
+  type BrowserOptions,
+  listenForBrowsers,
+  type PageParties,
+  partyOf,
+  webUrl,
+} from "./web.ts";
 
 interface Common extends NetworkOptions {
   readonly json?: boolean;
 }
 
 /** Of the commands that serve until they are stopped. */
-interface ServiceOptions extends Common, TelemetryOptions {
+interface ServiceOptions extends Common, TelemetryOptions, BrowserOptions {
   readonly listen: string;
   readonly drain: string;
   readonly maxRunning?: string;
@@ -44,6 +56,8 @@ export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly warm?: string;
   readonly plan?: string;
   readonly maxMaterial?: string;
+  /** Where browsers reach the dealer: with it the page is served too. */
+  readonly dealerWeb?: string;
 }
 
 /** Serves a model until it is stopped. */
@@ -87,7 +101,19 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     () => service.materialBytes,
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
-  await run(service, "client", telemetry, options, `serving ${name} (embedding ${source.spec.embedding})`);
+  await run(service, "client", telemetry, options, {
+    what: `serving ${name} (embedding ${source.spec.embedding})`,
+    page: await pageParties(options),
+  });
+}
+
+/** What the page is told, where it is served. @throws UsageError */
+async function pageParties(options: ServeOptions): Promise<PageParties | null> {
+  if (options.dealerWeb === undefined) return null;
+  if (options.web === undefined) throw new UsageError("--dealer-web is for the page: give --web host:port too");
+  const { key } = await pinnedForBrowsers(options);
+  const dealer = partyOf(options.dealerWeb, options.dealerKey, "dealer", "--dealer-web");
+  return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer };
 }
 
 function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
@@ -109,16 +135,26 @@ async function run(
   peer: "client" | "peer",
   telemetry: Telemetry,
   options: ServiceOptions,
-  what: string,
+  { what, page }: { readonly what: string; readonly page: PageParties | null },
 ): Promise<void> {
   const seconds = positive(options.drain, "--drain");
   telemetry.watch(service.admission);
   const health = await telemetry.listen(options.health);
-  const listener = await listen(options.listen, peer, options, (c) => service.serve(c), telemetry.explain);
+  const serveOne = (channel: Channel) => service.serve(channel);
+  const listener = await listen(options.listen, peer, options, serveOne, telemetry.explain);
+  const browsers = await browsersOf(options, peer, (c) => void serveOne(c).catch(telemetry.explain), page);
   telemetry.setReady(true);
   const { host, port } = listener.address;
-  if (options.json) printJson({ listening: { host, port }, ...(health === null ? {} : { health }) });
-  else print(`${what} on ${host}:${port}, until Ctrl+C`);
+  if (options.json)
+    printJson({
+      listening: { host, port },
+      ...(health === null ? {} : { health }),
+      ...(browsers === null ? {} : { web: browsers.address }),
+    });
+  else {
+    print(`${what} on ${host}:${port}, until Ctrl+C`);
+    if (browsers !== null) print(`${page === null ? "for browsers" : "the page"} at ${webUrl(browsers)}`);
+  }
   let asked = false;
   const stop = () => {
     // Asked twice: at once.
@@ -126,10 +162,14 @@ async function run(
     asked = true;
     telemetry.setReady(false);
     listener.stop();
+    browsers?.stop();
     const late = setTimeout(() => process.exit(0), seconds * 1000);
     service
       .drain()
-      .then(() => listener.close())
+      .then(() => {
+        browsers?.close();
+        return listener.close();
+      })
       .catch(telemetry.explain)
       .finally(() => {
         clearTimeout(late);
@@ -138,6 +178,16 @@ async function run(
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+}
+
+async function browsersOf(
+  options: ServiceOptions,
+  peer: "client" | "peer",
+  onChannel: (channel: Channel) => void,
+  page: PageParties | null,
+): Promise<BrowserListener | null> {
+  const { web } = options;
+  return web === undefined ? null : listenForBrowsers({ ...options, web }, peer, onChannel, page);
 }
 
 /** What another process had claimed or half written when it ended is burnt once it is old enough to tell. */
@@ -170,7 +220,7 @@ export async function deal(options: DealOptions): Promise<void> {
     mostWeightBytes: megabytes(options.maxWeights, "--max-weights"),
   });
   telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => service.weightBytes);
-  await run(service, "peer", telemetry, options, "dealing");
+  await run(service, "peer", telemetry, options, { what: "dealing", page: null });
 }
 
 /** Machines that start a party read from it what each phase took. */
@@ -211,26 +261,6 @@ export interface InferOptions extends PeerOptions {
   readonly ahead?: string;
 }
 
-/** One answer as people and machines read it. */
-export interface Answer extends Inference {
-  readonly label?: string;
-  readonly index?: number;
-  readonly scores?: readonly number[];
-  readonly value?: number;
-}
-
-/** Logits as label and probabilities, or as the value of a regression. */
-export function answer(spec: ModelSpec, run: Inference): Answer {
-  if (spec.problem === "regression") return { ...run, value: run.logits[0] };
-  if (spec.answer === "label")
-    return { label: spec.labelNames[run.logits[0]] ?? String(run.logits[0]), index: run.logits[0], ...run };
-  const top = Math.max(...run.logits);
-  const powers = run.logits.map((x) => Math.exp(x - top));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  const index = run.logits.indexOf(top);
-  return { label: spec.labelNames[index] ?? String(index), index, scores: powers.map((p) => p / sum), ...run };
-}
-
 /** Connects to a server; progress is shown for both phases. */
 export async function openClient(
   options: PeerOptions & { readonly store?: string },
@@ -256,12 +286,12 @@ export async function infer(text: string | undefined, options: InferOptions): Pr
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
-    const run = await client.infer(client.encode(given, options.pair));
-    const result = answer(client.spec, run);
+    const result = await client.classify(given, options.pair);
     progress.stop();
     if (options.json) printJson(result);
     else printAnswer(result, client.spec);
-    if (options.ahead !== undefined) await client.prepareUpTo(oneTurn(run.length), positive(options.ahead, "--ahead"));
+    if (options.ahead !== undefined)
+      await client.prepareUpTo(oneTurn(result.length), positive(options.ahead, "--ahead"));
   } finally {
     progress.stop();
     await client.close();

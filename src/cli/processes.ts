@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Measured } from "../parties/meter.ts";
+import type { Address } from "./address.ts";
 import { UsageError } from "./terminal.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -12,6 +13,8 @@ const ERROR_TAIL = 4096;
 
 export interface Running {
   readonly address: string;
+  /** Where it listens for browsers; empty if it does not. */
+  readonly web: string;
   /** What it measured of the phases so far; it reports a phase once it has answered. */
   readonly measured: readonly Measured[];
   stop(): void;
@@ -26,9 +29,8 @@ export async function start(args: readonly string[]): Promise<Running> {
   const stop = () => child.kill("SIGTERM");
   process.once("exit", stop);
   const measured: Measured[] = [];
-  const address = await listening(child, measured);
   return {
-    address,
+    ...(await listening(child, measured)),
     measured,
     stop: () => {
       process.removeListener("exit", stop);
@@ -37,16 +39,17 @@ export async function start(args: readonly string[]): Promise<Running> {
   };
 }
 
-function listening(child: ChildProcess, measured: Measured[]): Promise<string> {
+function listening(child: ChildProcess, measured: Measured[]): Promise<Pick<Running, "address" | "web">> {
   return new Promise((resolve, reject) => {
     let last = "";
     child.stderr!.on("data", (chunk: Buffer) => {
       last = chunk.toString().trim().split("\n").at(-1) ?? last;
     });
     createInterface({ input: child.stdout! }).on("line", (line) => {
-      const message = JSON.parse(line) as { listening?: { host: string; port: number }; measured?: Measured };
+      const message = JSON.parse(line) as { listening?: Address; web?: Address; measured?: Measured };
       if (message.measured) measured.push(message.measured);
-      if (message.listening) resolve(`${message.listening.host}:${message.listening.port}`);
+      const { listening: at, web } = message;
+      if (at) resolve({ address: `${at.host}:${at.port}`, web: web === undefined ? "" : `${web.host}:${web.port}` });
     });
     child.on("error", reject);
     child.on("exit", () => reject(new UsageError(last.replace(/^mpcformer: /, "") || "a party could not be started")));

@@ -22,6 +22,11 @@ export class Detokenizer {
     this.#options = options;
   }
 
+  /** As the vocabulary writes it; U+FFFD where it has none. */
+  pieceOf(id: number): string {
+    return this.#options.tokens.get(id) ?? "\ufffd";
+  }
+
   /**
    * The text of these tokens. Bytes at the end that are no whole letter yet are left out; bytes that never become one give
    * U+FFFD. A space at the front goes if the ids begin a text; those that continue one keep it.

@@ -89,6 +89,11 @@ export class TextTokenizer {
     return this.#detokenizer.decode(ids);
   }
 
+  /** A token as the vocabulary writes it. */
+  pieceOf(id: number): string {
+    return this.#detokenizer.pieceOf(id);
+  }
+
   /** A token's number, if the vocabulary has it. */
   idOf(token: string): number | undefined {
     return this.#tokenizer.token_to_id(token);

@@ -10,7 +10,8 @@ import { ClientOffline, Party } from "../protocols/protocol.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
-import { prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { type Answer, reading } from "./answer.ts";
+import { type Progress, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
@@ -25,8 +26,10 @@ export interface ClientOptions {
   readonly connectDealer: () => Promise<Channel>;
   /** Material prepared ahead of time is taken from here first. Closed with the client. */
   readonly store?: MaterialStore;
-  readonly progress?: (phase: "offline" | "online", done: number, total: number) => void;
+  readonly progress?: (phase: "offline" | "online", ...of: Parameters<Progress>) => void;
   readonly witness?: Witness;
+  /** What the dealer is told of a session, beside a seed, which is shown to nobody. */
+  readonly toldDealer?: (session: SessionParts) => void;
 }
 
 /** What one run took, of one text or of several side by side. */
@@ -94,6 +97,8 @@ export class Client {
   private readonly options: ClientOptions;
   private readonly programs = new Map<string, { program: Program; fingerprint: string }>();
   private tables: Weights | null = null;
+  /** Material that both sides hold for this connection's next run. */
+  private ready: Prepared | null = null;
 
   private constructor(
     ring: Ring,
@@ -121,6 +126,11 @@ export class Client {
     return this.model.spec;
   }
 
+  /** Whether the connection has ended: a new client is needed. */
+  get closed(): boolean {
+    return this.channel.closed;
+  }
+
   /** Most tokens a text may have. */
   get limit(): number {
     return this.spec.positions - this.spec.positionOffset;
@@ -132,9 +142,29 @@ export class Client {
     return this.tokenizer.encode(text, pair);
   }
 
-  /** The private answer for one text. Material is taken from the store, or made now. */
+  /** The private answer for one text. Material is what `makeReady` made, or taken from the store, or made now. */
   async infer(text: TokenizedText): Promise<Inference> {
-    return this.inferAt(text, bucketFor(text.ids.length, this.limit));
+    const length = bucketFor(text.ids.length, this.limit);
+    const ready = this.ready?.program.shape;
+    const fits = ready?.turns === 1 && !ready.scoring && ready.length >= length;
+    return this.inferAt(text, fits ? ready.length : length);
+  }
+
+  /** The private answer for a text (or two) as people read it: `encode`, `infer`, and label and scores. */
+  async classify(text: string, pair?: string): Promise<Answer> {
+    const run = await this.infer(this.encode(text, pair));
+    return { ...reading(this.spec, run.logits), ...run };
+  }
+
+  /**
+   * Makes material for this connection's next run, while nobody waits: a text of at most its length then takes the online phase alone.
+   * It is lost when the connection ends, or something else is asked first.
+   */
+  async makeReady(shape: Shape): Promise<void> {
+    await this.whole(async () => {
+      await this.drop();
+      this.ready = await this.offline(shape, false);
+    });
   }
 
   /** As `infer`, at a given padded length. */
@@ -291,10 +321,30 @@ export class Client {
     const before = totals(this.channel);
     const started = performance.now();
     if (this.spec.embedding === "public") await this.fetchTables();
-    const prepared: Prepared[] = [];
-    for (let i = 0; i < texts; i++) prepared.push((await this.fromStore(shape)) ?? (await this.offline(shape, false)));
+    const prepared = await this.takeReady(shape, texts);
+    for (let i = prepared.length; i < texts; i++)
+      prepared.push((await this.fromStore(shape)) ?? (await this.offline(shape, false)));
     const ready = performance.now();
     return { before, prepared, offline: (ready - started) / 1000, started: ready, meter: new Meter() };
+  }
+
+  /** What is ready for exactly this, if anything is. */
+  private async takeReady(shape: Shape, texts: number): Promise<Prepared[]> {
+    const { ready } = this;
+    if (ready === null || texts > 1 || JSON.stringify(ready.program.shape) !== JSON.stringify(shape)) {
+      await this.drop();
+      return [];
+    }
+    this.ready = null;
+    return [ready];
+  }
+
+  /** Both sides forget what is ready. */
+  private async drop(): Promise<void> {
+    if (this.ready === null) return;
+    this.ready = null;
+    await this.channel.sendJson(0, { request: "drop" });
+    parse(messages.accepted, await this.channel.receiveJson(0), "server");
   }
 
   private async end(run: RunInProgress): Promise<Run> {
@@ -313,6 +363,7 @@ export class Client {
       const granted = parse(messages.granted, await this.channel.receiveJson(0), "server");
       const parts = this.sessionParts(fingerprint, nonce, granted.nonce, dealer);
       const session = await sessionId(parts);
+      this.options.toldDealer?.(parts);
       await tellDealer(dealer, parts, session, material.seed);
       const masks = await WeightMasks.create(this.ring, program, new Secret(fromHex(granted.modelKey)));
       const report = await boundTo(this.channel, session, () => this.sendAhead(material, program, masks));
@@ -337,7 +388,7 @@ export class Client {
         client,
         (step, packed) => this.channel.send("offline", step.id, [packed]),
         (step, packed) => material.put("share", step.id, packed),
-        (done, total) => this.options.progress?.("offline", done, total),
+        (...of) => this.options.progress?.("offline", ...of),
       );
     } finally {
       client.close();
@@ -379,7 +430,7 @@ export class Client {
           input: inputs[i],
         }),
     );
-    const progress = (done: number, total: number) => this.options.progress?.("online", done, total);
+    const progress: Progress = (...of) => this.options.progress?.("online", ...of);
     const turn = later && ((index: number) => later(index, parties, inputs));
     const run = { progress, witness: this.options.witness, meter, turn };
     try {

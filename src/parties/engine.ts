@@ -10,11 +10,23 @@ import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Meter } from "./meter.ts";
 
-/** Called after each step or flight with how much is done, for progress and time left. */
-export type Progress = (done: number, total: number) => void;
+/** Called after each step or flight with how much is done, for progress and time left, and which step of the model is at work. */
+export type Progress = (done: number, total: number, step: Pick<Step, "label" | "group">) => void;
 
-/** Gives the event loop a turn, so that sockets drain while a long computation goes on. */
-const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Gives the event loop a turn, so that sockets drain while a long computation goes on; a message does it where there is no setImmediate. */
+const breathe: () => Promise<void> =
+  typeof setImmediate === "function" ? () => new Promise((resolve) => setImmediate(resolve)) : messageTurn();
+
+function messageTurn(): () => Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port1.onmessage = () => waiting.shift()!();
+  return () =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      port2.postMessage(null);
+    });
+}
 
 /** Packs words of the given blocks one after the other into one buffer. */
 export function packAll(ring: Ring, words: readonly Words[], blocks: readonly Block[]): Uint8Array {
@@ -104,7 +116,7 @@ export async function prepareProgram(
       if (packed !== null) await emit(step, packed);
     }
     done += steps.length;
-    progress?.(done, c.program.steps.length);
+    progress?.(done, c.program.steps.length, steps[0]);
     await breathe();
   }
 }
@@ -144,7 +156,7 @@ export async function runProgram(
     const opens = slots[flight].opens.map((id) => steps[id]);
     const coming = [...opens, ...(slots[flight + 1]?.local ?? []).map((id) => steps[id])];
     if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, meter, witness);
-    progress?.(flight + 1, slots.length);
+    progress?.(flight + 1, slots.length, steps[slots[flight].opens[0] ?? slots[flight].local[0]]);
   }
 }
 

@@ -8,7 +8,7 @@ import type { Program, Shape } from "../program/steps.ts";
 import { digestOf } from "./weights.ts";
 
 /** Parties of different versions refuse each other: their programs could differ. */
-export const PROTOCOL_VERSION = "mpcformer/0.6";
+export const PROTOCOL_VERSION = "mpcformer/0.7";
 
 /** What is public of a served model. */
 export interface PublicModel {
@@ -69,12 +69,13 @@ export const MOST_TEXTS = 64;
 
 /**
  * Client to server. "session" makes material, "use" takes prepared material: either waits, for this connection, until "run"
- * takes all that waits, a text each.
+ * takes all that waits, a text each, or "drop" forgets it.
  */
 export const request = v.variant("request", [
   v.object({ request: v.literal("tables") }),
   v.object({ request: v.literal("session"), shape, program: id, prepare: v.boolean(), nonce: seed }),
   v.object({ request: v.literal("use"), session: id, shape, program: id }),
+  v.object({ request: v.literal("drop") }),
   v.object({ request: v.literal("run"), texts: v.pipe(count, v.maxValue(MOST_TEXTS)) }),
 ]);
 

@@ -179,6 +179,10 @@ export class ServerService {
 
   private async answer(request: Request, channel: Channel, waiting: Waiting[]): Promise<void> {
     if (request.request === "tables") return this.sendTables(channel);
+    if (request.request === "drop") {
+      release(waiting);
+      return channel.sendJson(0, { accepted: true });
+    }
     if (request.request === "run") {
       const taken = waiting.splice(0);
       return this.online(channel, taken, request.texts).finally(() => release(taken));

@@ -1,3 +1,4 @@
+import { log2 } from "./maths.ts";
 import { assignRings } from "./rings.ts";
 import { schedule, turnsOf } from "./schedule.ts";
 import type {
@@ -53,7 +54,7 @@ export class Builder {
    * (protocols.md, "Truncate and reduce"): no further flight.
    */
   open(x: Value, mode: OpenMode, target: number, magnitude: number): Value {
-    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / target) - 1e-9));
+    const shift = Math.max(0, Math.ceil(log2(x.scale / target) - 1e-9));
     const form = mode === "exchange" || mode === "forward" ? "masked" : "held";
     const out = this.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, magnitude, form);
     return this.add({ kind: "open", mode, x: x.id, shift }, out);

@@ -15,6 +15,7 @@ import {
   shareOf,
 } from "./handles.ts";
 import { shortest } from "./lengths.ts";
+import { log, log2, wholePower } from "./maths.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
 import { magnitude, type Range } from "./plan.ts";
 import { lifted, polynomial, root } from "./roots.ts";
@@ -184,8 +185,8 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const x = this.counting(shareOf(s));
     const all = this.open(x.value, "exchange", this.scoreScale(x.range), magnitude(x.range));
     // Any number near the maximum serves: e^x then lies within the plan's margin of its own range.
-    const unit = Math.log(this.plan.margin) / 2;
-    const coarse = this.shifted(all, Math.min(all.scale, 2 ** Math.ceil(-Math.log2(unit))));
+    const unit = log(this.plan.margin) / 2;
+    const coarse = this.shifted(all, Math.min(all.scale, 2 ** Math.ceil(-log2(unit))));
     const max = rowMax(this.b, coarse);
     const range: Range = [x.range[0] - x.range[1], 2 / coarse.scale];
     const out = this.b.value("scores", all.rows, all.columns, all.scale, magnitude(range), "share");
@@ -206,10 +207,10 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const opened = this.masked(x, SCORE_BITS, Math.min(12, Math.floor(POWER_BITS / degree)));
     // Enough bits after the point for the coefficients themselves: 2^12 below the largest of them.
     const extra =
-      2 ** Math.max(0, 12 - Math.ceil(Math.log2(Math.max(...coefficients.map(Math.abs)))) - (degree > 2 ? 12 : 0));
-    const scale = opened.scale ** degree * (isExact(coefficients) ? exactScale(coefficients) : extra);
+      2 ** Math.max(0, 12 - Math.ceil(log2(Math.max(...coefficients.map(Math.abs)))) - (degree > 2 ? 12 : 0));
+    const scale = wholePower(opened.scale, degree) * (isExact(coefficients) ? exactScale(coefficients) : extra);
     const monomials = coefficients
-      .map((c, j) => ({ coefficient: constant((c * scale) / opened.scale ** j), degrees: [j] }))
+      .map((c, j) => ({ coefficient: constant((c * scale) / wholePower(opened.scale, j)), degrees: [j] }))
       .filter((m) => m.coefficient !== 0 && m.degrees[0] > 0);
     const out = this.b.value(this.b.label, opened.rows, opened.columns, scale, magnitude(range), "share");
     polynomial(this.b, [lifted(opened)], monomials, constant(coefficients[0] * scale), out);
@@ -262,7 +263,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     let current = x;
     for (let left = root; left > 1; left /= 4) {
       const opened = this.open(current, "exchange", 2 ** (POWER_BITS / 4), magnitude(range));
-      current = this.b.value(x.name, x.rows, x.columns, opened.scale ** 4, magnitude(range), "share");
+      current = this.b.value(x.name, x.rows, x.columns, wholePower(opened.scale, 4), magnitude(range), "share");
       polynomial(this.b, [lifted(opened)], [{ coefficient: 1, degrees: [4] }], 0, current);
     }
     return current;
@@ -298,7 +299,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     this.b.add({ kind: "rowSum", x: weights.id, heads: heads.queries }, total);
     // A causal row may have one key: its weight is the total.
     const unit = e.causal === null ? sums[0] * 2 ** -WEIGHT_BITS : range[0] * 2 ** -CAUSAL_WEIGHT_BITS;
-    const scale = 2 ** Math.ceil(-Math.log2(unit));
+    const scale = 2 ** Math.ceil(-log2(unit));
     const opened = this.open(this.relieved(weights, scale, magnitude(e.range)), "exchange", scale, magnitude(e.range));
     const { value: vm } = v.kind === "keys" ? v : this.allKeys(v);
     this.b.group = "attention";
@@ -306,7 +307,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const columns = vm.columns * sharing;
     const raw = this.b.value("mixed", queries, columns, opened.scale * vm.scale, reach, "share");
     this.b.add({ kind: "matmul", a: opened.id, b: vm.id, transposeB: false, heads: heads.queries, sharing }, raw);
-    const least = 2 ** Math.ceil(Math.log2(2 ** LEAST_MEAN_BITS / (range[0] * magnitude(out))));
+    const least = 2 ** Math.ceil(log2(2 ** LEAST_MEAN_BITS / (range[0] * magnitude(out))));
     const mixed = this.open(raw, "exchange", Math.max(this.target([-reach, reach], MEAN_BITS, 20), least), reach);
     this.b.group = "softmax";
     const inverse = root(this.b, "reciprocal", total, range, null, ROOT_BITS + this.finer);
@@ -418,10 +419,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
   /** A query or key, opened for products that become scores. */
   private factor(x: Handle): Value {
     const range = rangeOf(x);
-    return this.masked(
-      x,
-      Math.max(SCORE_BITS, Math.ceil(2 * Math.log2(magnitude(range))) + FACTOR_UNIT_BITS + this.finer),
-    );
+    return this.masked(x, Math.max(SCORE_BITS, Math.ceil(2 * log2(magnitude(range))) + FACTOR_UNIT_BITS + this.finer));
   }
 
   private scoreScale(range: Range): number {

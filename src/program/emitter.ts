@@ -1,4 +1,5 @@
 /** From handles to steps: how pending sums, norms and residual streams become openings and linear steps. */
+
 import { Builder, constant } from "./builder.ts";
 import {
   biasOf,
@@ -12,6 +13,7 @@ import {
   scaleFor,
   shareOf,
 } from "./handles.ts";
+import { log2, realPower } from "./maths.ts";
 import type { EmbeddingRef, NormRef, Rotary } from "./ops.ts";
 import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
 import { lifted, polynomial, root } from "./roots.ts";
@@ -210,7 +212,7 @@ export class Emitter {
 
   /** A masked value at a scale of at most `scale`: a local shift. */
   protected shifted(x: Value, scale: number): Value {
-    const shift = Math.max(0, Math.ceil(Math.log2(x.scale / scale)));
+    const shift = Math.max(0, Math.ceil(log2(x.scale / scale)));
     const out = this.b.value(x.name, x.rows, x.columns, x.scale / 2 ** shift, x.bound / x.scale, "masked");
     return this.b.add({ kind: "shift", x: x.id, shift }, out);
   }
@@ -221,7 +223,7 @@ export class Emitter {
     const mask = rows === this.shape.length && rows > 1 ? this.mask() : null;
     this.b.label = ref.name;
     this.b.group = "norm";
-    const squares = this.b.value("variance", rows, 1, x.scale ** 2 * x.columns, variance[1], "share");
+    const squares = this.b.value("variance", rows, 1, x.scale * x.scale * x.columns, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(x)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
     const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
@@ -254,7 +256,7 @@ export class Emitter {
     const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
     const widest = inner.scale * 2 ** exponent;
     const factor = centre ? x.columns : 1;
-    const scale = unit === undefined ? widest : (unit * 2 ** Math.floor(Math.log2((widest * factor) / unit))) / factor;
+    const scale = unit === undefined ? widest : (unit * 2 ** Math.floor(log2((widest * factor) / unit))) / factor;
     const terms = x.parts.flatMap((part) => this.terms(part, x, scale));
     const bias = biasOf(x.parts, scale);
     if (x.rowsMasked && bias !== null) {
@@ -275,7 +277,7 @@ export class Emitter {
     const half = columns / heads / 2;
     const position = this.shape.length + this.turn - rows;
     const frequencies = Array.from({ length: half }, (_, j) =>
-      Math.round((theta ** (-j / half) / (2 * Math.PI)) * 2 ** ROTATION_BITS),
+      Math.round((realPower(theta, -j / half) / (2 * Math.PI)) * 2 ** ROTATION_BITS),
     );
     return { heads, position, frequencies };
   }

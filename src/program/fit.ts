@@ -1,3 +1,4 @@
+import { cos, realPower, sin, wholePower } from "./maths.ts";
 import { PlanError } from "./steps.ts";
 
 /** Solves the symmetric positive system A·x = b in place by Cholesky; a small ridge keeps nearly dependent bases apart. */
@@ -75,7 +76,7 @@ export function fitFourier(
   tolerance: number,
 ): FourierFit {
   const points = Float64Array.from({ length: FIT_POINTS }, (_, i) => {
-    const c = 0.5 - 0.5 * Math.cos((Math.PI * (i + 0.5)) / FIT_POINTS);
+    const c = 0.5 - 0.5 * cos((Math.PI * (i + 0.5)) / FIT_POINTS);
     return range[0] + (range[1] - range[0]) * c;
   });
   const targets = points.map(f);
@@ -105,8 +106,8 @@ function fitWith(
   const angles = Array.from({ length: count }, (_, k) => ((1 + stride * k) * 2 * Math.PI) / period);
   const rows = Array.from(points, (x) => {
     const row = parity === "odd" ? [] : [1];
-    if (parity !== "odd") for (const w of angles) row.push(Math.cos(w * x));
-    if (parity !== "even") for (const w of angles) row.push(Math.sin(w * x));
+    if (parity !== "odd") for (const w of angles) row.push(cos(w * x));
+    if (parity !== "even") for (const w of angles) row.push(sin(w * x));
     return Float64Array.from(row);
   });
   const c = leastSquares(rows, targets);
@@ -130,8 +131,8 @@ export function fitRelative(
   const points = 201;
   // Basis over target: the fit of 1 by these rows has the relative error as its residual.
   const rows = Array.from({ length: points }, (_, i) => {
-    const x = lo * (hi / lo) ** (i / (points - 1));
-    return Float64Array.from({ length: degree + 1 }, (_, j) => x ** j / f(x));
+    const x = lo * realPower(hi / lo, i / (points - 1));
+    return Float64Array.from({ length: degree + 1 }, (_, j) => wholePower(x, j) / f(x));
   });
   const ones = new Float64Array(points).fill(1);
   const weights = new Float64Array(points).fill(1);

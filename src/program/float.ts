@@ -3,6 +3,7 @@
  * with, and what calibration watches. Padded positions are computed as real rows of token 0, as the parties compute them.
  */
 
+import { cos, realPower, sin } from "./maths.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
 import { smoothFunctions } from "./smooth.ts";
 import type { NamedTensor, TokenizedText, Weights } from "./spec.ts";
@@ -171,11 +172,11 @@ export class FloatOps implements Ops<FloatTensor> {
     const data = new Float32Array(x.data.length);
     for (let row = 0; row < x.rows; row++) {
       for (let j = 0; j < half; j++) {
-        const angle = (first + row) * theta ** (-j / half);
-        const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+        const angle = (first + row) * realPower(theta, -j / half);
+        const [cosine, sine] = [cos(angle), sin(angle)];
         for (let at = row * x.columns + j; at < (row + 1) * x.columns; at += width) {
-          data[at] = x.data[at] * cos - x.data[at + half] * sin;
-          data[at + half] = x.data[at + half] * cos + x.data[at] * sin;
+          data[at] = x.data[at] * cosine - x.data[at + half] * sine;
+          data[at + half] = x.data[at + half] * cosine + x.data[at] * sine;
         }
       }
     }
@@ -312,7 +313,7 @@ export class FloatOps implements Ops<FloatTensor> {
     for (let row = 0; row < x.rows; row++) {
       const start = row * width;
       let squares = 0;
-      for (let c = 0; c < width; c++) squares += centred[start + c] ** 2;
+      for (let c = 0; c < width; c++) squares += centred[start + c] * centred[start + c];
       variances[row] = squares / width + ref.epsilon;
       const factor = 1 / Math.sqrt(squares / width + ref.epsilon);
       for (let c = 0; c < width; c++) data[start + c] = centred[start + c] * factor * gain[c] + bias[c];

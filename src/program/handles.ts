@@ -1,4 +1,5 @@
 /** What the compiler hands out for a model's values: not yet emitted sums, rows, shares, residual streams, remembered keys. */
+import { log2 } from "./maths.ts";
 import type { LinearRef, NormRef, Rotary } from "./ops.ts";
 import { magnitude, type Range } from "./plan.ts";
 import { type BiasRef, PlanError, type Value } from "./steps.ts";
@@ -127,5 +128,5 @@ function hasBias(norm: NormRef | null): norm is NormRef {
 
 /** The largest power of two at which `range` keeps `bits` significant bits, at most 2^cap. */
 export function scaleFor(range: Range, bits: number, cap: number): number {
-  return 2 ** Math.min(cap, bits - Math.ceil(Math.log2(magnitude(range))));
+  return 2 ** Math.min(cap, bits - Math.ceil(log2(magnitude(range))));
 }

@@ -1,4 +1,5 @@
 import { fitRelative } from "./fit.ts";
+import { log2, realPower } from "./maths.ts";
 import { Memo } from "./memo.ts";
 import type { Range } from "./plan.ts";
 import { PlanError } from "./steps.ts";
@@ -67,7 +68,7 @@ function searchPlan(kind: RootKind, ratio: number): RootPlan {
 
 function* plansFor(kind: RootKind, ratio: number, yBits: number): Generator<RootPlan> {
   const f = exact[kind];
-  const top = Math.log2(f(1 / ratio));
+  const top = log2(f(1 / ratio));
   const stepBits = kind === "inverseSqrt" ? 1 + 3 * yBits : 2 * yBits;
   const most = yBits === Y_BITS[kind][0] ? X_BITS : MOST_X_BITS;
   const xBits = Math.min(most, Math.floor(63 - HEADROOM - top - stepBits));
@@ -92,7 +93,7 @@ function* plansFor(kind: RootKind, ratio: number, yBits: number): Generator<Root
 
 /** Where a plan is judged: x from 1/ratio to 1, the same factor apart. */
 function samples(ratio: number): number[] {
-  return Array.from({ length: 401 }, (_, i) => ratio ** (i / 400 - 1));
+  return Array.from({ length: 401 }, (_, i) => realPower(ratio, i / 400 - 1));
 }
 
 function better(plan: RootPlan, than: RootPlan): boolean {

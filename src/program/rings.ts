@@ -1,9 +1,10 @@
+import { log2 } from "./maths.ts";
 import type { Step, Value } from "./steps.ts";
 import { RingOverflow } from "./steps.ts";
 
 /** The narrowest ring from which a value can be lifted again: |integer| < 2^(bits-2). */
 export function liftBits(value: Value): number {
-  return Math.ceil(Math.log2(value.bound + 1)) + 2;
+  return Math.ceil(log2(value.bound + 1)) + 2;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Builder } from "./builder.ts";
 import { constant } from "./builder.ts";
+import { log2, wholePower } from "./maths.ts";
 import { OVERSHOOT, planRoot, type RootKind } from "./newton.ts";
 import type { Range } from "./plan.ts";
 import type { Monomial, Value, Variable } from "./steps.ts";
@@ -21,13 +22,16 @@ export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: V
   const fineScale = fine.scale * hi;
   const y = (scale: number) => b.value(`${kind}`, x.rows, x.columns, scale, largest, "share");
 
-  const guessShift = Math.max(0, Math.ceil(Math.log2(fineScale) - plan.guessBits));
+  const guessShift = Math.max(0, Math.ceil(log2(fineScale) - plan.guessBits));
   const coarse = b.value(x.name, x.rows, x.columns, fine.scale / 2 ** guessShift, hi, "masked");
   b.add({ kind: "shift", x: fine.id, shift: guessShift }, coarse);
   const s = coarse.scale * hi;
   const degree = plan.coefficients.length - 1;
-  const guessScale = s ** degree * 2 ** 8;
-  const guess = plan.coefficients.map((c, j) => ({ coefficient: constant((c * guessScale) / s ** j), degrees: [j] }));
+  const guessScale = wholePower(s, degree) * 2 ** 8;
+  const guess = plan.coefficients.map((c, j) => ({
+    coefficient: constant((c * guessScale) / wholePower(s, j)),
+    degrees: [j],
+  }));
   let current = polynomial(b, [lifted(coarse)], guess.slice(1), guess[0].coefficient, y(guessScale));
 
   for (let step = 1; step <= plan.steps; step++) {
@@ -37,8 +41,8 @@ export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: V
     const tail = masked ? [1] : [];
     const [scale, first, power] =
       kind === "reciprocal"
-        ? [fineScale * opened.scale ** 2, 2 * fineScale * opened.scale, 2]
-        : [2 * fineScale * opened.scale ** 3, 3 * fineScale * opened.scale ** 2, 3];
+        ? [fineScale * wholePower(opened.scale, 2), 2 * fineScale * opened.scale, 2]
+        : [2 * fineScale * wholePower(opened.scale, 3), 3 * fineScale * wholePower(opened.scale, 2), 3];
     const monomials = [
       { coefficient: constant(first), degrees: [0, 1, ...tail] },
       { coefficient: -1, degrees: [1, power, ...tail] },

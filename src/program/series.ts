@@ -1,5 +1,7 @@
 /** Fourier series of the smooth functions, fitted once for each range. */
+
 import { type FourierFit, fitFourier } from "./fit.ts";
+import { log2 } from "./maths.ts";
 import { Memo } from "./memo.ts";
 import type { SmoothName } from "./ops.ts";
 import { magnitude, type Range } from "./plan.ts";
@@ -46,7 +48,7 @@ export function rootOf(name: SmoothName, reach: Range): number {
 export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1): Series {
   return fitted.of(`${name}:${reach}:${scale}:${root}`, () => {
     const { slope, parity, slack } = FORMS[name];
-    const periodBits = Math.ceil(Math.log2((reach[1] - reach[0]) * slack * scale));
+    const periodBits = Math.ceil(log2((reach[1] - reach[0]) * slack * scale));
     // The root of an exponential is the same function at a part of its argument.
     const f = (t: number) => smoothFunctions[name](t / root) - slope * t;
     const fit = fitFourier(f, reach, 2 ** periodBits / scale, parity, toleranceOf(name, reach, root));

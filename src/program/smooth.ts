@@ -1,12 +1,13 @@
+import { exp, tanh } from "./maths.ts";
 import type { SmoothName } from "./ops.ts";
 
 /** The smooth functions themselves, in floats. */
 export const smoothFunctions: Readonly<Record<SmoothName, (x: number) => number>> = {
   gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
-  "gelu-tanh": (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
-  silu: (x) => x / (1 + Math.exp(-x)),
-  tanh: (x) => Math.tanh(x),
-  "exp/4": (x) => Math.exp(x / 4),
+  "gelu-tanh": (x) => 0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
+  silu: (x) => x / (1 + exp(-x)),
+  tanh: (x) => tanh(x),
+  "exp/4": (x) => exp(x / 4),
 };
 
 /** Coefficients of Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23 (1969), high to low. */
@@ -39,7 +40,7 @@ export function erf(x: number): number {
   if (y > 6) return Math.sign(x);
   if (Number.isNaN(x)) return x;
   const tail = y <= 4 ? ratio(MIDDLE, y) : (1 / Math.sqrt(Math.PI) - ratio(LARGE, 1 / (y * y)) / (y * y)) / y;
-  return Math.sign(x) * (1 - Math.exp(-y * y) * tail);
+  return Math.sign(x) * (1 - exp(-y * y) * tail);
 }
 
 function ratio(of: { top: readonly number[]; bottom: readonly number[] }, x: number): number {

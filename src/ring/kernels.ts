@@ -49,7 +49,13 @@ export interface Kernels {
   carrySecrets(out: N, rho: N, n: N, nodes: N): void;
   carryLevel(out: N, x: N, rho: N, secret: N, n: N, nodes: N, server: N): void;
   xorWords(out: N, a: N, b: N, n: N): void;
+  aesScratch(): N;
+  keystream(out: N, bytes: N, key: N, stream: N, purpose: N, scratch: N): void;
 }
+
+/** Bundlers find the first by how it is written; threads are Node's alone. */
+const OWN = new URL("./kernels.wasm", import.meta.url);
+const SHARED = new URL("./kernels-shared.wasm", OWN);
 
 /** By whether the memory is shared between threads. */
 const modules = new Map<boolean, Promise<WebAssembly.Module>>();
@@ -71,7 +77,7 @@ export function wasmModule(memory: Memory): Promise<WebAssembly.Module> {
   const { shared } = memory;
   let module = modules.get(shared);
   if (module === undefined) {
-    module = compileModule(shared ? "kernels-shared.wasm" : "kernels.wasm");
+    module = compileModule(shared ? SHARED : OWN);
     // A failed download may be tried again.
     module.catch(() => modules.delete(shared));
     modules.set(shared, module);
@@ -79,10 +85,9 @@ export function wasmModule(memory: Memory): Promise<WebAssembly.Module> {
   return module;
 }
 
-async function compileModule(file: string): Promise<WebAssembly.Module> {
-  const url = new URL(`./${file}`, import.meta.url);
+async function compileModule(url: URL): Promise<WebAssembly.Module> {
   if (url.protocol === "file:") {
-    const { readFile } = await import("node:fs/promises");
+    const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:fs/promises");
     return WebAssembly.compile(await readFile(url));
   }
   const response = await fetch(url);

@@ -20,9 +20,12 @@ interface Native {
 /** What MPCFORMER_KERNELS may hold: "wasm" leaves the native kernels aside, a level takes that one alone. */
 const CHOICE = typeof process === "undefined" ? undefined : process.env?.MPCFORMER_KERNELS;
 
+/** Not `import.meta.url` in its place: bundlers would take the files along, which Node alone can load. */
+const HERE = import.meta.url;
+
 /** Where one level's kernels are, or would be. */
 export function nativeUrl(level: NativeLevel): URL {
-  return new URL(`../../native/build/kernels-${level}.node`, import.meta.url);
+  return new URL(`../../native/build/kernels-${level}.node`, HERE);
 }
 
 const native: Native | null = await findNative();
@@ -30,7 +33,7 @@ const native: Native | null = await findNative();
 /** The file of the native kernels in use, for threads to load as well. */
 export async function nativeFile(): Promise<string | null> {
   if (native === null) return null;
-  return (await import("node:url")).fileURLToPath(nativeUrl(native.level));
+  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:url")).fileURLToPath(nativeUrl(native.level));
 }
 
 /** The instruction set of the native kernels in use; null where WebAssembly does it all. */
@@ -38,7 +41,7 @@ export const nativeLevel: NativeLevel | null = native?.level ?? null;
 
 async function findNative(): Promise<Native | null> {
   if (CHOICE === "wasm" || typeof process === "undefined" || process.versions?.node === undefined) return null;
-  const { existsSync } = await import("node:fs");
+  const { existsSync } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:fs");
   for (const level of NATIVE_LEVELS) {
     if (CHOICE !== undefined && CHOICE !== "" && CHOICE !== "native" && CHOICE !== level) continue;
     const url = nativeUrl(level);
@@ -56,7 +59,7 @@ async function findNative(): Promise<Native | null> {
 
 /** @throws Error when they are not built, or this processor lacks their instructions. */
 export async function loadLevel(level: NativeLevel): Promise<NativeModule> {
-  const { fileURLToPath } = await import("node:url");
+  const { fileURLToPath } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:url");
   const module = { exports: {} };
   process.dlopen(module, fileURLToPath(nativeUrl(level)));
   return module.exports as NativeModule;

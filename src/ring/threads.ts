@@ -18,6 +18,9 @@ const MOST_NUMBERS = 16;
 /** How often a finished caller looks before it sleeps: waking costs tens of microseconds. */
 const SPINS = 2000;
 
+/** Not `import.meta.url` in its place: bundlers would take the file along, which Node alone can run. */
+const HERE = import.meta.url;
+
 interface Thread {
   readonly state: Int32Array;
   readonly numbers: Float64Array;
@@ -43,11 +46,11 @@ export class Threads {
     module: WebAssembly.Module,
     native: string | null,
   ): Promise<Threads> {
-    const { Worker } = await import("node:worker_threads");
+    const { Worker } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:worker_threads");
     const started = Array.from({ length: count - 1 }, () => {
       const control = new SharedArrayBuffer(8 + 8 * (2 + MOST_NUMBERS));
       const workerData = { module, memory: memory.wasm, control, names: NAMES, native };
-      const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData });
+      const worker = new Worker(new URL("./worker.mjs", HERE), { workerData });
       return new Promise<Thread>((resolve, reject) => {
         worker.once("error", reject);
         worker.once("message", () => {

@@ -6,10 +6,12 @@ import { Identity } from "../../src/channels/identity.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
 import { FrameTags, NO_KEY, TAG_BYTES } from "../../src/channels/tag.ts";
 import { connectTcp, listenTcp, type Security, type TcpListener } from "../../src/channels/tcp.ts";
+import { closeWeb, webPair } from "./web.ts";
 
 const listeners: TcpListener[] = [];
 afterEach(async () => {
   for (const listener of listeners.splice(0)) await listener.close();
+  closeWeb();
 });
 
 const [SERVER, CLIENT] = [Identity.create(), Identity.create()];
@@ -38,6 +40,7 @@ const WIRES: [string, (deadlineMs?: number) => Promise<[Channel, Channel]>][] = 
   ["memory", async (deadlineMs) => memoryPair(deadlineMs)],
   ["TCP", tcpPair],
   ["TLS", (deadlineMs) => tcpPair(deadlineMs, security(SERVER, CLIENT), security(CLIENT, SERVER))],
+  ["WebSocket", (deadlineMs) => webPair(deadlineMs).then(({ channels }) => channels)],
 ];
 
 describe("TLS", () => {

@@ -153,10 +153,10 @@ const LEAKS: readonly Leak[] = [
     caught: "uniform",
     shows: /^text 0, input 0, seen by server: /,
     plant: () => {
-      vi.spyOn(Prg.prototype, "fill").mockImplementation((target, stream, purpose) => {
-        const view = new DataView(target.buffer, target.byteOffset, target.length);
-        for (let at = 0; at + 8 <= target.length; at += 8)
-          view.setBigUint64(at, BigInt((stream << 20) + purpose + at), true);
+      vi.spyOn(Prg.prototype, "words").mockImplementation((ring, out, stream, purpose, bits = 64) => {
+        const words = new BigUint64Array(out.bytes().buffer, out.pointer, out.length);
+        for (let i = 0; i < words.length; i++) words[i] = BigInt((stream << 20) + purpose + 8 * i);
+        ring.reduce(out, out, bits);
       });
     },
   },

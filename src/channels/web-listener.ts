@@ -1,0 +1,43 @@
+/** WebSocket channels at a path of an HTTP server: Node's side of websocket.ts. */
+import type { IncomingMessage, Server } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import type { Channel } from "./channel.ts";
+import { acceptWeb, MOST_RECORD_BYTES, type Socket, type WebOptions } from "./websocket.ts";
+
+/** Where parties take channels, beside what else their HTTP server has. */
+export const CHANNEL_PATH = "/mpc";
+
+export interface WebListener {
+  /** No new connections; those that are there go on. */
+  stop(): void;
+  /** Those that are there are cut as well. */
+  close(): void;
+}
+
+/**
+ * Takes channels at `CHANNEL_PATH` of `server`. Whoever is not trusted, or does not finish the handshake in time, is cut. Pages of any
+ * origin may connect: nothing here goes by cookies, and each channel proves its own key.
+ */
+export function listenWeb(server: Server, onChannel: (channel: Channel) => void, options: WebOptions): WebListener {
+  // Deflate would tell what is sent by its length, and masked values have nothing to deflate.
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MOST_RECORD_BYTES, perMessageDeflate: false });
+  const upgrade = (request: IncomingMessage, raw: Duplex, head: Buffer) => {
+    if (request.url !== CHANNEL_PATH) {
+      raw.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n");
+      return;
+    }
+    sockets.handleUpgrade(request, raw, head, (socket) => {
+      acceptWeb(socket as unknown as Socket, options).then(onChannel, () => {});
+    });
+  };
+  server.on("upgrade", upgrade);
+  const stop = () => void server.removeListener("upgrade", upgrade);
+  return {
+    stop,
+    close() {
+      stop();
+      for (const socket of sockets.clients) socket.terminate();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** An answer as people and machines read it: a label with probabilities, a value, or how a text goes on. */
+import type { TextTokenizer } from "../models/tokenizer.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import type { Inference } from "./client.ts";
+
+export interface Reading {
+  readonly label?: string;
+  readonly index?: number;
+  /** Probabilities of the labels; none where the server tells the label alone. */
+  readonly scores?: readonly number[];
+  /** Of a regression. */
+  readonly value?: number;
+}
+
+/** One answer and what it took. */
+export interface Answer extends Inference, Reading {}
+
+/** Logits as label and probabilities, or as the value of a regression. */
+export function reading(spec: ModelSpec, logits: readonly number[]): Reading {
+  if (spec.problem === "regression") return { value: logits[0] };
+  if (spec.answer === "label") return { label: spec.labelNames[logits[0]] ?? String(logits[0]), index: logits[0] };
+  const top = Math.max(...logits);
+  const powers = logits.map((x) => Math.exp(x - top));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  const index = logits.indexOf(top);
+  return { label: spec.labelNames[index] ?? String(index), index, scores: powers.map((p) => p / sum) };
+}
+
+/** How a text goes on, as its tokens come. */
+export class ContinuedText {
+  readonly ids: number[] = [];
+  private readonly tokenizer: TextTokenizer;
+  private readonly prompt: readonly number[];
+  private readonly stops: readonly string[];
+  private readonly before: number;
+
+  /** The text ends before the first of `stops`. */
+  constructor(tokenizer: TextTokenizer, prompt: readonly number[], stops: readonly string[] = []) {
+    this.tokenizer = tokenizer;
+    this.prompt = prompt;
+    this.stops = stops;
+    this.before = tokenizer.decode(prompt).length;
+  }
+
+  take(id: number): void {
+    this.ids.push(id);
+  }
+
+  /** What comes behind the prompt. */
+  get text(): string {
+    const whole = this.behind(this.ids);
+    const ends = this.stops.map((stop) => whole.indexOf(stop)).filter((at) => at >= 0);
+    return ends.length === 0 ? whole : whole.slice(0, Math.min(...ends));
+  }
+
+  /** Whether so many tokens reach a stop. */
+  ends(ids: readonly number[]): boolean {
+    if (this.stops.length === 0) return false;
+    const whole = this.behind(ids);
+    return this.stops.some((stop) => whole.includes(stop));
+  }
+
+  private behind(ids: readonly number[]): string {
+    return this.tokenizer.decode([...this.prompt, ...ids]).slice(this.before);
+  }
+}

@@ -1,0 +1,10 @@
+/** The page: what is asked, what is answered, and who saw what. */
+import { render } from "preact";
+import { App } from "./app.tsx";
+import type { Parties, PartyAddress } from "./messages.ts";
+
+const given = JSON.parse(document.getElementById("parties")!.textContent!) as Parties | null;
+/** An address may be a path of the page's own host. */
+const absolute = ({ url, key }: PartyAddress) => ({ url: new URL(url, document.baseURI).href, key });
+const parties = given && { server: absolute(given.server), dealer: absolute(given.dealer) };
+render(<App parties={parties} />, document.body);

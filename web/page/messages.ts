@@ -1,0 +1,116 @@
+/** What the page and its worker say to each other. The worker is the MPC client; the page shows. */
+import type { Answer } from "../../src/parties/answer.ts";
+import type { Generated } from "../../src/parties/generation.ts";
+import type { SessionParts } from "../../src/parties/session.ts";
+
+/** Where a party is, and the fingerprint of its key: whoever has another key is refused. */
+export interface PartyAddress {
+  /** ws: or wss:, or a path at the page's own host. */
+  readonly url: string;
+  readonly key: string;
+}
+
+/** What ships with the page. */
+export interface Parties {
+  readonly server: PartyAddress;
+  readonly dealer: PartyAddress;
+}
+
+/** What is public of the served model. */
+export interface OpenedModel {
+  /** Of this browser's key: what an operator puts on a list of peers. */
+  readonly fingerprint: string;
+  readonly kind: "labels" | "value" | "text";
+  /** Whether the client learns scores, or the winner alone. */
+  readonly scores: boolean;
+  readonly labels: readonly string[];
+  /** Most tokens of a text. */
+  readonly limit: number;
+  /** "bert, 2 layers of 128, quad + 2quad". */
+  readonly described: string;
+}
+
+/** Bytes that crossed the wire in one flight. */
+export interface SeenFlight {
+  readonly flight: number;
+  readonly from: "client" | "server";
+  readonly bytes: number;
+  /** The first of them. */
+  readonly head: Uint8Array;
+}
+
+/** What each party saw of one request. */
+export interface Seen {
+  /** Here alone: the text in the pieces that the model knows. */
+  readonly tokens: readonly string[];
+  readonly flights: readonly SeenFlight[];
+  /** Word by word what the dealer was told, but for a seed. */
+  readonly dealer: readonly SessionParts[];
+}
+
+export interface Classified {
+  readonly answer: Answer;
+  readonly seen: Seen;
+  /** Whether the offline phase was over before the question. */
+  readonly ahead: boolean;
+}
+
+/** One of several texts: its answer, or why there is none. */
+export type ClassifiedLine = { readonly line: number } & (
+  | { readonly answer: Pick<Answer, "label" | "index" | "scores" | "value" | "logits"> }
+  | { readonly error: string }
+);
+
+export interface Continued {
+  readonly text: string;
+  readonly run: Generated;
+  readonly seen: Seen;
+}
+
+/** What the page asks for, and what it gets. */
+export interface Calls {
+  open: { readonly asked: { readonly parties: Parties }; readonly given: OpenedModel };
+  /** Makes material while nobody waits. */
+  warm: { readonly asked: object; readonly given: null };
+  classify: { readonly asked: { readonly text: string; readonly pair?: string }; readonly given: Classified };
+  /** Lines come as events; the result counts those that were answered. */
+  classifyAll: { readonly asked: { readonly texts: readonly string[] }; readonly given: { readonly answered: number } };
+  generate: {
+    readonly asked: { readonly prompt: string; readonly maxTokens: number; readonly temperature: number };
+    readonly given: Continued;
+  };
+  /** Ends what is being continued or classified, after what is at work. */
+  stop: { readonly asked: object; readonly given: null };
+}
+
+export type Call = keyof Calls;
+
+/** What comes while a call is at work. */
+export type Happening =
+  /** `layer`: "layer.0", "embeddings", ...; `group`: the kind of work. */
+  | {
+      readonly what: "progress";
+      readonly phase: "offline" | "online";
+      readonly done: number;
+      readonly total: number;
+      readonly layer: string;
+      readonly group: string;
+    }
+  /** The continuation so far. */
+  | { readonly what: "text"; readonly text: string }
+  | ({ readonly what: "line" } & ClassifiedLine);
+
+export interface ToWorker {
+  readonly id: number;
+  readonly call: Call;
+  readonly asked: Calls[Call]["asked"];
+}
+
+export type FromWorker =
+  /** The first message: what was sent to a worker before it has loaded may be lost. */
+  | { readonly ready: true }
+  | ({ readonly id: number } & (
+      | { readonly given: Calls[Call]["given"] }
+      | { readonly error: string }
+      | { readonly happening: Happening }
+    ));

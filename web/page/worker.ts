@@ -1,0 +1,267 @@
+/** The MPC client of the page: tokenizer, shares, masks and answers live and stay in this worker. */
+
+import { ChannelError } from "../../src/channels/channel.ts";
+import type { SigningKey } from "../../src/channels/signing.ts";
+import { connectWeb } from "../../src/channels/websocket.ts";
+import { ContinuedText, reading } from "../../src/parties/answer.ts";
+import { Client } from "../../src/parties/client.ts";
+import { PartyError } from "../../src/parties/messages.ts";
+import type { SessionParts } from "../../src/parties/session.ts";
+import { bucketFor } from "../../src/program/lengths.ts";
+import { isDecoder, type TokenizedText } from "../../src/program/spec.ts";
+import { oneTurn, PlanError } from "../../src/program/steps.ts";
+import { Ring } from "../../src/ring/ring.ts";
+import { ownKey } from "./key.ts";
+import type {
+  Call,
+  Calls,
+  Classified,
+  Continued,
+  FromWorker,
+  Happening,
+  OpenedModel,
+  Parties,
+  PartyAddress,
+  SeenFlight,
+  ToWorker,
+} from "./messages.ts";
+
+/** A peer that is silent for so long is given up. */
+const DEADLINE_MS = 60_000;
+/** Texts up to this length find their material ready: what most people type, and the same for all of them. */
+const READY_TOKENS = 32;
+/** Texts of one run. */
+const TOGETHER = 8;
+/** What is shown of the wire: flights, and bytes of each. */
+const SHOWN_FLIGHTS = 12;
+const SHOWN_BYTES = 32;
+
+type Tell = (happening: Happening) => void;
+
+/** One page's client, connected when it is first needed and again after it was lost. */
+class PageClient {
+  private readonly ring: Ring;
+  private readonly key: SigningKey;
+  private readonly parties: Parties;
+  private client: Client | null = null;
+  private tell: Tell = () => {};
+  private flights: SeenFlight[] = [];
+  /** What the dealer was told for the material that is ready, and for the run at work. */
+  private told: SessionParts[] = [];
+  private isReady = false;
+  private stopped = false;
+
+  constructor(ring: Ring, key: SigningKey, parties: Parties) {
+    this.ring = ring;
+    this.key = key;
+    this.parties = parties;
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  async opened(): Promise<OpenedModel> {
+    const { spec, limit } = await this.connected();
+    const kind = isDecoder(spec) ? "text" : spec.problem === "regression" ? "value" : "labels";
+    const described = `${spec.architecture}, ${spec.layers} layers of ${spec.hidden}, ${spec.gelu} + ${spec.softmax}`;
+    const { fingerprint } = this.key;
+    return { fingerprint, kind, scores: spec.answer === "scores", labels: spec.labelNames, limit, described };
+  }
+
+  /** Makes material for texts of a usual length, so that the next one need not wait for it. */
+  async warm(tell: Tell): Promise<void> {
+    if (this.isReady) return;
+    await this.using(tell, async (client) => {
+      if (isDecoder(client.spec)) return;
+      this.told = [];
+      await client.makeReady(oneTurn(bucketFor(READY_TOKENS, client.limit)));
+      this.isReady = true;
+    });
+  }
+
+  classify(text: string, pair: string | undefined, tell: Tell): Promise<Classified> {
+    return this.using(tell, async (client) => {
+      const tokens = client.encode(text, pair);
+      const ahead = this.isReady && tokens.ids.length <= READY_TOKENS;
+      this.begin(ahead);
+      const run = await client.infer(tokens);
+      return { answer: { ...reading(client.spec, run.logits), ...run }, seen: this.seen(client, tokens), ahead };
+    });
+  }
+
+  /** Texts of one padded length run side by side. */
+  classifyAll(texts: readonly string[], tell: Tell): Promise<{ answered: number }> {
+    return this.using(tell, async (client) => {
+      this.stopped = false;
+      let answered = 0;
+      for (const lines of groups(client, texts, tell)) {
+        if (this.stopped) break;
+        this.begin(false);
+        const { logits } = await client.inferAll(lines.map(({ tokens }) => tokens));
+        lines.forEach(({ line }, i) => {
+          tell({ what: "line", line, answer: { ...reading(client.spec, logits[i]), logits: logits[i] } });
+        });
+        answered += lines.length;
+      }
+      return { answered };
+    });
+  }
+
+  generate({ prompt, maxTokens, temperature }: Calls["generate"]["asked"], tell: Tell): Promise<Continued> {
+    return this.using(tell, async (client) => {
+      this.begin(false);
+      this.stopped = false;
+      const tokens = client.encode(prompt);
+      const going = new ContinuedText(client.tokenizer!, tokens.ids);
+      const { endId } = client.tokenizer!;
+      const stream = client.generate(tokens, {
+        maxTokens,
+        temperature,
+        stopAt: endId === undefined ? [] : [endId],
+        stop: () => this.stopped,
+      });
+      for (;;) {
+        const step = await stream.next();
+        if (step.done === true) return { text: going.text, run: step.value, seen: this.seen(client, tokens) };
+        going.take(step.value);
+        tell({ what: "text", text: going.text });
+      }
+    });
+  }
+
+  /** Forgets what was seen of the run before. */
+  private begin(ahead: boolean): void {
+    this.flights = [];
+    if (!ahead) this.told = [];
+    this.isReady = false;
+  }
+
+  private seen(client: Client, tokens: TokenizedText) {
+    const pieces = tokens.ids.map((id) => client.tokenizer!.pieceOf(id));
+    return { tokens: pieces, flights: this.flights, dealer: this.told };
+  }
+
+  /** With a client that is connected; a connection that broke is made anew for the next call. */
+  private async using<T>(tell: Tell, work: (client: Client) => Promise<T>): Promise<T> {
+    const client = await this.connected();
+    this.tell = tell;
+    try {
+      return await work(client);
+    } catch (error) {
+      if (client.closed) this.lost();
+      throw error;
+    }
+  }
+
+  private lost(): void {
+    this.client = null;
+    this.isReady = false;
+  }
+
+  private async connected(): Promise<Client> {
+    if (this.client !== null && !this.client.closed) return this.client;
+    this.lost();
+    const channel = await this.dial("server", this.parties.server);
+    this.client = await Client.connect(this.ring, channel, {
+      connectDealer: () => this.dial("dealer", this.parties.dealer),
+      progress: (phase, done, total, { label, group }) => {
+        this.tell({ what: "progress", phase, done, total, layer: layerOf(label), group });
+      },
+      witness: (flight, from, message) => {
+        if (this.flights.length < SHOWN_FLIGHTS)
+          this.flights.push({ flight, from, bytes: message.length, head: message.slice(0, SHOWN_BYTES) });
+      },
+      toldDealer: (session) => this.told.push(session),
+    });
+    return this.client;
+  }
+
+  private dial(peer: "server" | "dealer", { url, key }: PartyAddress) {
+    const at = new URL(url);
+    at.protocol = at.protocol.replace(/^http/, "ws");
+    const security = { key: this.key, trusts: (fingerprint: string) => fingerprint === key };
+    return connectWeb(at.href, { peer, deadlineMs: DEADLINE_MS, security });
+  }
+}
+
+/** "layer.0" of "layer.0.query". */
+function layerOf(label: string): string {
+  return /^[a-z]+\.\d+/.exec(label)?.[0] ?? label.split(".")[0];
+}
+
+interface Line {
+  readonly line: number;
+  readonly tokens: TokenizedText;
+}
+
+/** Lines of one padded length, `TOGETHER` at most; what is no text for the model is told at once. */
+function* groups(client: Client, texts: readonly string[], tell: Tell): Generator<Line[]> {
+  const byLength = new Map<number, Line[]>();
+  for (const [line, text] of texts.entries()) {
+    let tokens: TokenizedText;
+    try {
+      tokens = client.encode(text);
+    } catch (error) {
+      tell({ what: "line", line, error: wordsOf(error) });
+      continue;
+    }
+    const length = bucketFor(tokens.ids.length, client.limit);
+    const waiting = byLength.get(length) ?? [];
+    byLength.set(length, waiting);
+    waiting.push({ line, tokens });
+    if (waiting.length === TOGETHER) yield waiting.splice(0);
+  }
+  for (const waiting of byLength.values()) if (waiting.length > 0) yield waiting;
+}
+
+/** Our own errors are written for people; others are faults, which the browser's console has. */
+function wordsOf(error: unknown): string {
+  const ours = error instanceof ChannelError || error instanceof PartyError || error instanceof PlanError;
+  if (ours || (error instanceof Error && error.constructor === Error)) return error.message;
+  console.error(error);
+  return "something went wrong in this page: reload it";
+}
+
+let client: PageClient | null = null;
+/** Calls are answered one after the other. */
+let before: Promise<unknown> = Promise.resolve();
+
+const calls: { readonly [C in Call]: (asked: Calls[C]["asked"], tell: Tell) => Promise<Calls[C]["given"]> } = {
+  async open({ parties }) {
+    client = new PageClient(await Ring.create(), await ownKey(), parties);
+    return client.opened();
+  },
+  async warm(_, tell) {
+    await opened().warm(tell);
+    return null;
+  },
+  classify: ({ text, pair }, tell) => opened().classify(text, pair, tell),
+  classifyAll: ({ texts }, tell) => opened().classifyAll(texts, tell),
+  generate: (asked, tell) => opened().generate(asked, tell),
+  async stop() {
+    client?.stop();
+    return null;
+  },
+};
+
+function opened(): PageClient {
+  if (client === null) throw new PartyError("the page is not connected yet");
+  return client;
+}
+
+self.onmessage = ({ data: { id, call, asked } }: MessageEvent<ToWorker>) => {
+  const post = (message: FromWorker) => self.postMessage(message);
+  const run = async () => {
+    try {
+      const answer = calls[call] as (asked: unknown, tell: Tell) => Promise<Calls[Call]["given"]>;
+      post({ id, given: await answer(asked, (happening) => post({ id, happening })) });
+    } catch (error) {
+      post({ id, error: wordsOf(error) });
+    }
+  };
+  if (call === "stop") void run();
+  else before = before.then(run);
+};
+
+self.postMessage({ ready: true } satisfies FromWorker);
