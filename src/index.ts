@@ -38,6 +38,7 @@ export type { Plan } from "./program/plan.ts";
 export type { ModelSpec, TokenizedText, Weights } from "./program/spec.ts";
 export { costOf } from "./protocols/cost.ts";
 export { Ring } from "./ring/ring.ts";
+export { Secret } from "./ring/secret.ts";
 
 export interface NodeConnectOptions extends ConnectOptions {
   /** By which parties know this client; a fresh one unless given. */

@@ -60,7 +60,13 @@ const service = (command: Command) =>
     .option("--drain <seconds>", "when stopped, let what runs end for so long", "30")
     .option("--max-running <n>", "phases at work at once; the rest waits (default: 8)")
     .option("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)")
-    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)");
+    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)")
+    .option("--per-key <n>", "connections that one key may have at once (default: 64, of a dealer 256)");
+const keepDays = () =>
+  new Option(
+    "--keep-days <n>",
+    "burn prepared material that nobody used for so long (default: 30 at a server, 29 at a client)",
+  );
 const link = () => new Option("--link <link>").hideHelp();
 const peers = (command: Command) =>
   network(command)
@@ -90,6 +96,8 @@ approximate(service(program.command("serve")))
     "--store <where>",
     "keep prepared material in this folder, or at redis://host:port/db, until it is used, once",
   )
+  .addOption(keepDays())
+  .option("--max-material <MB>", "material in memory, being made or waiting; half of it for one key (default: 16000)")
   .option("--warm <length>", "compile this padded length before listening")
   .addOption(new Option("--plan <file>").hideHelp())
   .addOption(link())
@@ -101,6 +109,7 @@ service(program.command("deal"))
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
   .option("--peers <file>", "fingerprints of servers and clients, one a line (default: whoever has a key)")
   .option("--meet <redis>", "of several dealers behind one address: their own redis://host:port/db, without any disk")
+  .option("--max-weights <MB>", "masked weights kept in memory; beyond it the longest unused go (default: 3221)")
   .addOption(json())
   .action((options) => deal(options));
 
@@ -110,6 +119,7 @@ peers(program.command("infer"))
   .option("--file <file>", "take the text from a file")
   .option("--pair <text>", "the second text of a pair")
   .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
+  .addOption(keepDays())
   .option("--ahead <n>", "after the answer, prepare until so many texts of its length can be asked about at once")
   .addOption(new Option("--ids <file>").hideHelp())
   .addOption(new Option("--runs <n>").hideHelp())
@@ -131,6 +141,7 @@ choices(peers(program.command("generate")))
   .argument("[prompt]", "the text; it stays on this machine")
   .option("--file <file>", "take the text from a file")
   .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
+  .addOption(keepDays())
   .addOption(new Option("--ids <file>").hideHelp())
   .addOption(new Option("--runs <n>").hideHelp())
   .addOption(link())
@@ -140,6 +151,7 @@ choices(peers(program.command("generate")))
 peers(program.command("prepare"))
   .description("make material ahead of time, so that a text needs the online phase only")
   .requiredOption("--store <where>", "folder or redis://host:port/db to keep it (the server needs --store of its own)")
+  .addOption(keepDays())
   .option("--tokens <n>", "for texts of up to so many tokens", "32")
   .option("--max-tokens <n>", "and so many new ones, of a model that continues texts", "32")
   .option("--temperature <t>", "at which a server that tells tokens alone chooses them")

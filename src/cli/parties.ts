@@ -17,6 +17,7 @@ import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import { randomKey } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 import { floatMatmul } from "./float.ts";
 import { pinnedForBrowsers } from "./keys.ts";
 import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
@@ -45,13 +46,16 @@ interface ServiceOptions extends Common, TelemetryOptions, BrowserOptions {
   readonly maxRunning?: string;
   readonly maxWaiting?: string;
   readonly perMinute?: string;
+  readonly perKey?: string;
 }
 
 export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly dealer: string;
   readonly store?: string;
+  readonly keepDays?: string;
   readonly warm?: string;
   readonly plan?: string;
+  readonly maxMaterial?: string;
   /** Where browsers reach the dealer: with it the page is served too. */
   readonly dealerWeb?: string;
 }
@@ -70,7 +74,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     matmul,
     progress: progress.of("calibrating"),
   });
-  const store = await openStore(options);
+  const store = await openStore(options, "server");
   const { id, key } = await identity(source, store);
   const telemetry = new Telemetry(options, options.json ?? false);
   keepClean(store, telemetry);
@@ -88,7 +92,13 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
       log: telemetry.tell,
       limits: limitsOf(options),
       measured: measuredBy(options),
+      mostWaitingBytes: megabytes(options.maxMaterial, "--max-material"),
     },
+  );
+  telemetry.gauge(
+    "mpcformer_material_bytes",
+    "Material in memory, being made or waiting for its run.",
+    () => service.materialBytes,
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
   await run(service, "client", telemetry, options, {
@@ -106,12 +116,17 @@ async function pageParties(options: ServeOptions): Promise<PageParties | null> {
   return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer };
 }
 
-function limitsOf({ maxRunning, maxWaiting, perMinute }: ServiceOptions): Partial<Limits> {
+function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
   return {
     ...(maxRunning === undefined ? {} : { running: positive(maxRunning, "--max-running") }),
     ...(maxWaiting === undefined ? {} : { waiting: positive(maxWaiting, "--max-waiting") }),
     ...(perMinute === undefined ? {} : { perMinute: positive(perMinute, "--per-minute") }),
+    ...(perKey === undefined ? {} : { connectionsEach: positive(perKey, "--per-key") }),
   };
+}
+
+function megabytes(text: string | undefined, option: string): number | undefined {
+  return text === undefined ? undefined : 1e6 * positive(text, option);
 }
 
 /** Listens until it is told to stop; then nothing begins, and what runs may end. */
@@ -190,14 +205,21 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export async function deal(options: ServiceOptions & { meet?: string }): Promise<void> {
+export interface DealOptions extends ServiceOptions {
+  readonly meet?: string;
+  readonly maxWeights?: string;
+}
+
+export async function deal(options: DealOptions): Promise<void> {
   const telemetry = new Telemetry(options, options.json ?? false);
   const service = new DealerService(await ringOf(options), {
     meeting: await openMeeting(options),
     log: telemetry.tell,
     limits: limitsOf(options),
     measured: measuredBy(options),
+    mostWeightBytes: megabytes(options.maxWeights, "--max-weights"),
   });
+  telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => service.weightBytes);
   await run(service, "peer", telemetry, options, { what: "dealing", page: null });
 }
 
@@ -217,7 +239,7 @@ export async function identity(
 ): Promise<Identity> {
   // Asked for once: it reads every weight.
   const fingerprint = source.fingerprint();
-  const fresh = { id: await modelId(randomKey(), fingerprint), key: randomKey() };
+  const fresh = { id: await modelId(randomKey(), fingerprint), key: new Secret(randomKey()) };
   return store === undefined ? fresh : store.identity(createHash("sha256").update(fingerprint).digest("hex"), fresh);
 }
 
@@ -225,6 +247,8 @@ export async function identity(
 export interface PeerOptions extends Common {
   readonly server: string;
   readonly dealer: string;
+  /** Of those that have a store. */
+  readonly keepDays?: string;
 }
 
 export interface InferOptions extends PeerOptions {
@@ -239,14 +263,14 @@ export interface InferOptions extends PeerOptions {
 
 /** Connects to a server; progress is shown for both phases. */
 export async function openClient(
-  options: Common & { server: string; dealer: string; store?: string },
+  options: PeerOptions & { readonly store?: string },
   progress: Progress,
   witness?: Witness,
 ): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
-    store: await openStore(options),
+    store: await openStore(options, "client"),
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
   });

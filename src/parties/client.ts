@@ -9,6 +9,7 @@ import { oneTurn, type Program, type Shape } from "../program/steps.ts";
 import { ClientOffline, Party } from "../protocols/protocol.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
 import { type Answer, reading } from "./answer.ts";
 import { type Progress, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
@@ -354,7 +355,7 @@ export class Client {
 
   private async offline(shape: Shape, prepare: boolean): Promise<Prepared> {
     const { program, fingerprint } = await this.program(shape);
-    const material = new StoredMaterial("client", program, randomKey());
+    const material = new StoredMaterial("client", program, new Secret(randomKey()));
     const dealer = await this.options.connectDealer();
     try {
       const nonce = hex(randomKey());
@@ -364,7 +365,7 @@ export class Client {
       const session = await sessionId(parts);
       this.options.toldDealer?.(parts);
       await tellDealer(dealer, parts, session, material.seed);
-      const masks = await WeightMasks.create(this.ring, program, fromHex(granted.modelKey));
+      const masks = await WeightMasks.create(this.ring, program, new Secret(fromHex(granted.modelKey)));
       const report = await boundTo(this.channel, session, () => this.sendAhead(material, program, masks));
       return { material, program, report, session };
     } finally {
@@ -381,7 +382,7 @@ export class Client {
 
   /** The client's share of the offline phase: what it sends to the server, and what it keeps. */
   private async sendAhead(material: StoredMaterial, program: Program, masks: WeightMasks): Promise<OfflineReport> {
-    const client = new ClientOffline(this.ring, program, new Prg(material.seed), masks);
+    const client = new ClientOffline(this.ring, program, new Prg(material.seed.expose()), masks);
     try {
       await prepareProgram(
         client,
@@ -482,8 +483,8 @@ export class Client {
   }
 }
 
-async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Uint8Array): Promise<void> {
-  await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed) });
+async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Secret): Promise<void> {
+  await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed.expose()) });
   await boundTo(dealer, session, async () => parse(messages.accepted, await dealer.receiveJson(0), "dealer"));
 }
 

@@ -37,7 +37,7 @@ export class Prg {
   /** @throws RangeError unless the key has 16 bytes. */
   constructor(key: Uint8Array, cipher: CtrCipher | null = nodeCipher) {
     if (key.length !== KEY_BYTES) throw new RangeError(`a key has ${KEY_BYTES} bytes, got ${key.length}`);
-    this.#key = key.slice();
+    this.#key = Uint8Array.from(key);
     this.#cipher = cipher;
   }
 

@@ -17,6 +17,7 @@ import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { TINY } from "./harness.ts";
 
 /** The three connections of a session. */
@@ -78,7 +79,12 @@ export class World {
     const via = async (link: LinkName, port: number) => (through === undefined ? port : through(link, port));
     const server = new ServerService(
       ring,
-      { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
+      {
+        model: { id: modelId, spec, plan },
+        modelKey: new Secret(randomKey()),
+        weights: async () => weights,
+        tokenizer: {},
+      },
       { connectDealer: async () => this.dial(await via("server to dealer", dealerPort), "dealer"), store, ...serving },
     );
     const serverPort = await this.listen((c) => server.serve(c), "client");
@@ -92,7 +98,7 @@ export class World {
     const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
       ...classifier(new FloatOps(weights, text, length), spec).data,
     ];
-    return { spec, plan, connect, float, ring, clientRing, server, serverPort, dealerPort };
+    return { spec, plan, connect, float, ring, clientRing, server, dealer, serverPort, dealerPort };
   }
 
   private async listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {

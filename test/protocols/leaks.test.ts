@@ -17,6 +17,7 @@ import type { Step } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
 import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/protocol.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { collect } from "./collect.ts";
 import { CHECKS, type Evidence, gather } from "./evidence.ts";
@@ -64,13 +65,13 @@ function fromStore(): Promise<Evidence> {
 
 /** Two versions of a model's weights, served one after the other under one name and key. */
 function twoVersions(): Promise<Evidence> {
-  const identity = { id: hex(randomKey()), key: randomKey() };
+  const identity = { id: hex(randomKey()), key: new Secret(randomKey()) };
   return gather(h, { texts: texts(), sessions: 1, identity, versions: [h, retrained] });
 }
 
 /** R from a key that does not know the weights. */
 function plantOneR(): void {
-  const [key, create] = [randomKey(), WeightMasks.create];
+  const [key, create] = [new Secret(randomKey()), WeightMasks.create];
   vi.spyOn(WeightMasks, "create").mockImplementation((ring, program) => create.call(WeightMasks, ring, program, key));
 }
 
