@@ -16,6 +16,7 @@ export { DealerService } from "./parties/dealer.ts";
 export { FileStore } from "./parties/file-store.ts";
 export { Meeting } from "./parties/meeting.ts";
 export { RedisStore } from "./parties/redis-store.ts";
+export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
 export { ServerService } from "./parties/server.ts";
 export { simulate } from "./parties/simulate.ts";
 export type { MaterialStore } from "./parties/store.ts";
