@@ -19,7 +19,8 @@ const FILES = new Set(["yaml", "json", "tsv"]);
 /** The blocks of a page. @throws an Error for one that nobody would know how to run. */
 export function blocksOf(markdown: string, page: string): Block[] {
   return new MarkdownIt().parse(markdown, {}).flatMap((token) => {
-    if (token.type === "code_block") throw new Error(`${page}:${token.map![0] + 1}: fence this block and name its language`);
+    if (token.type === "code_block")
+      throw new Error(`${page}:${token.map![0] + 1}: fence this block and name its language`);
     if (token.type !== "fence") return [];
     const [language = "", path = ""] = token.info.trim().split(/\s+/);
     const line = token.map![0] + 1;

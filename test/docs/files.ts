@@ -19,7 +19,9 @@ export async function layFiles(folder: string): Promise<void> {
   await cp(join(ROOT, "assets", "storyteller"), join(folder, "DECODER_DIR"), { recursive: true });
   await rm(join(folder, "MODEL_DIR", "mpcformer.json"));
   await cp(join(ROOT, "test", "models", "fixtures", "bert-cased"), join(folder, "ENCODER_DIR"), { recursive: true });
-  const rows = SUBJECTS.flatMap((subject) => WORDS.flatMap((words, label) => words.map((w) => [`${subject} ${w}`, label])));
+  const rows = SUBJECTS.flatMap((subject) =>
+    WORDS.flatMap((words, label) => words.map((w) => [`${subject} ${w}`, label])),
+  );
   const table = (kept: readonly unknown[][]) => `sentence\tlabel\n${kept.map((row) => row.join("\t")).join("\n")}\n`;
   await writeFile(join(folder, "train.tsv"), table(rows.filter((_, i) => i % 5 !== 0)));
   await writeFile(join(folder, "dev.tsv"), table(rows.filter((_, i) => i % 5 === 0)));

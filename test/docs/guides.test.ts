@@ -52,7 +52,9 @@ describe.each(pages)("$page", ({ page, blocks }) => {
     for (const block of wanted) {
       if (block.kind === "output") {
         const printed = outcome.printed.get(before!) ?? "";
-        expect(missing(block.text, printed), `${page}:${block.line} shows what was not printed:\n${printed}`).toBe(null);
+        expect(missing(block.text, printed), `${page}:${block.line} shows what was not printed:\n${printed}`).toBe(
+          null,
+        );
       } else if (block.kind !== "excerpt") before = block;
     }
   });

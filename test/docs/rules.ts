@@ -13,7 +13,11 @@ export interface Rule {
 export const REPLACED: readonly Rule[] = [
   { pattern: /\bnpm ci\b/g, replacement: ":", because: "the test runs in an installed clone" },
   { pattern: /\bnpm test\b/g, replacement: ":", because: "this is that test" },
-  { pattern: /\bnpm run demo --/g, replacement: "mpcformer demo", because: "what package.json says, in another folder" },
+  {
+    pattern: /\bnpm run demo --/g,
+    replacement: "mpcformer demo",
+    because: "what package.json says, in another folder",
+  },
   { pattern: /\bnpm install onnxruntime-node.*/g, replacement: ":", because: "a clone has it" },
   { pattern: /\bHOST\b/g, replacement: "127.0.0.1", because: "a placeholder" },
   { pattern: /\b0\.0\.0\.0\b/g, replacement: "127.0.0.1", because: "a test listens on this machine alone" },
