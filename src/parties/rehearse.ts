@@ -8,6 +8,7 @@ import { runClear, type Violation } from "../protocols/clear.ts";
 import type { Words } from "../ring/memory.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
 import { simulate } from "./simulate.ts";
 import { answerOf, TextInput } from "./text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "./weights.ts";
@@ -41,7 +42,7 @@ export async function simulateText(
   const program = compile(spec, plan, oneTurn(bucketFor(text.ids.length, spec.positions - spec.positionOffset)));
   const integers = new IntegerWeights(ring);
   const served = await integers.for(program, async () => weights);
-  const weightMasks = await WeightMasks.create(ring, program, randomKey());
+  const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
   const maskedWeights = new StoredWeights(masked(ring, program, integers, weightMasks), program.weights);
   const input = () => new TextInput(ring, program, spec, text, spec.embedding === "public" ? weights : null);
   const { logits: clear, violations } = runClear(ring, program, served, input());
