@@ -7,6 +7,7 @@ import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { hex } from "../../src/parties/weights.ts";
+import { oneTurn } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
@@ -199,6 +200,25 @@ it("one key's material in memory leaves others room, all keys' together end at t
   for (const name of ["a", "c"]) expect(await errorOf(await connect(name), 2)).toBeLessThan(0.05);
   others();
   await expect.poll(() => server.materialBytes).toBe(0);
+});
+
+it("material made ready takes its room until it is used, exchanged or lost with its connection", async () => {
+  const { server, connect } = await serverAt(new DealerService(await Ring.create()), "server");
+  const client = await connect("client");
+  const sizes: number[] = [];
+  const note = () => sizes.push(server.materialBytes);
+  await client.makeReady(oneTurn(8));
+  note();
+  await client.makeReady(oneTurn(8));
+  note();
+  await client.inferAt(randomText(h.spec, 7, 1), 8);
+  note();
+  await client.makeReady(oneTurn(8));
+  await client.close();
+  await expect.poll(() => server.materialBytes).toBe(0);
+  const { dealer_to_server, client_to_server } = costOf(h.program).offline.bytes;
+  const each = dealer_to_server + client_to_server;
+  expect(sizes).toEqual([each, each, 0]);
 });
 
 it("one key's connections leave others theirs, at a server as at a dealer", async () => {
