@@ -18,6 +18,7 @@ import { Secret } from "../ring/secret.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { runProgram, type Witness } from "./engine.ts";
 import type { Log } from "./events.ts";
+import { LentCovers } from "./lent-covers.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
@@ -96,6 +97,8 @@ export class ServerService {
   private readonly idle = new Set<Channel>();
   private readonly pledged = new Set<Channel>();
   private redeemed: () => void = () => {};
+  /** Of texts that helpers carry. */
+  private readonly covers = new LentCovers();
   /** Of the weights, since they were first read. */
   private version: Uint8Array | null = null;
 
@@ -156,6 +159,7 @@ export class ServerService {
       while (await this.next(channel, waiting));
     } finally {
       release(waiting);
+      this.covers.end(channel);
     }
   }
 
@@ -179,6 +183,7 @@ export class ServerService {
 
   private async answer(request: Request, channel: Channel, waiting: Waiting[]): Promise<void> {
     if (request.request === "tables") return this.sendTables(channel);
+    if (request.request === "lend") return this.lend(request, channel);
     if (request.request === "drop") {
       release(waiting);
       return channel.sendJson(0, { accepted: true });
@@ -202,6 +207,11 @@ export class ServerService {
       if (made === null) free();
     }
     if (made !== null) waiting.push({ ...made, compiled, free });
+  }
+
+  private async lend({ session, seed }: Extract<Request, { request: "lend" }>, channel: Channel): Promise<void> {
+    this.covers.lend(channel, session, new Secret(messages.fromHex(seed)));
+    await channel.sendJson(0, { accepted: true });
   }
 
   /** Material for one text, from the store or new; null when it went to the store. */
@@ -318,10 +328,11 @@ export class ServerService {
     }
     const { program, weights } = first.compiled;
     if (texts > 1 && program.shape.turns > 1) throw new PartyError("texts are continued one by one, not together");
-    const parties = waiting.map(
-      ({ material }) =>
-        new Party(this.ring, program, { role: "server", withDealer: material.withDealer, material, weights }),
-    );
+    const parties = waiting.map(({ material, session }) => {
+      const { withDealer } = material;
+      const cover = this.covers.take(session);
+      return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover });
+    });
     const [meter, measured] = [new Meter(), stopwatch("online")];
     try {
       const turn = () => messages.goesOn(channel);
@@ -382,10 +393,11 @@ export class ServerService {
   }
 
   /** @throws PartyError for a shape that this model has not, or that would tell more than its answer. */
-  private check({ length, turns, scoring, temperature }: Shape): void {
+  private check({ length, turns, scoring, temperature, carried }: Shape): void {
     const { spec } = this.served.model;
     const limit = spec.positions - spec.positionOffset;
     if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
+    if (carried && isDecoder(spec)) throw new PartyError("helpers carry texts to be judged, not to be continued");
     if (isDecoder(spec) ? scoring && spec.answer === "label" : turns > 1 || scoring || temperature > 0)
       throw new PartyError("this model does not answer in that way");
     if (temperature > 0 && spec.answer === "scores")

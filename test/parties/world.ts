@@ -10,8 +10,10 @@ import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
+import { HelperService } from "../../src/parties/helper.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
+import { ThinClient } from "../../src/parties/thin.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
@@ -99,6 +101,21 @@ export class World {
       ...classifier(new FloatOps(weights, text, length), spec).data,
     ];
     return { spec, plan, connect, float, ring, clientRing, server, dealer, serverPort, dealerPort };
+  }
+
+  /** A helper to a server and a dealer of this world, and thin clients of both. */
+  async helper({ serverPort, dealerPort }: { readonly serverPort: number; readonly dealerPort: number }) {
+    const [ring, helperRing] = [await Ring.create(), await Ring.create()];
+    const helper = new HelperService(helperRing, {
+      connectServer: () => this.dial(serverPort, "server"),
+      connectDealer: () => this.dial(dealerPort, "dealer"),
+    });
+    const port = await this.listen((c) => helper.serve(c), "client");
+    const connect = async () => {
+      const [server, helping] = [await this.dial(serverPort, "server"), await this.dial(port, "helper")];
+      return ThinClient.connect(ring, { server, helper: helping });
+    };
+    return { ring, helperRing, helper, port, connect };
   }
 
   private async listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {

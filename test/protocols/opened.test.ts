@@ -68,6 +68,7 @@ const KINDS: Readonly<Record<StepKind, true>> = {
   difference: true,
   matmul: true,
   polynomial: true,
+  entry: true,
   ramp: true,
   rowSum: true,
   keys: true,
