@@ -40,7 +40,7 @@ export const SCALED: Readonly<Record<string, Scaled>> = {
     because: "a test has seconds",
   },
   pretrain: { options: ["--epochs", "1", "--threads", "1"], because: "a test has seconds" },
-  evaluate: { options: ["--limit", "3"], because: "a test has seconds" },
+  evaluate: { options: ["--limit", "2"], because: "a test has seconds" },
 };
 
 export interface LeftOut {
