@@ -53,6 +53,6 @@ export interface LeftOut {
 export const LEFT_OUT: readonly LeftOut[] = [
   {
     pattern: /^mpcformer build-native/,
-    because: "it would change the kernels of all tests that follow; .ci/ci.sh runs it after them",
+    because: "it would change the kernels of all tests that follow; .ci/run runs it after them",
   },
 ];
