@@ -311,7 +311,7 @@ program
   .description(
     "remake MPCFormer's tables: pairs of stand-ins, without and with distillation, in the clear and under MPC",
   )
-  .argument("<file>", 'a study in YAML (README, "Studies")')
+  .argument("<file>", 'a study in YAML (docs/training.md, "Studies")')
   .requiredOption("--out <dir>", "where models and results go; a study that was stopped goes on from here")
   .option("--root <dir>", "where the study's paths begin (default: the file's own folder)")
   .option("--only <names>", "only these of its tasks, separated by commas")

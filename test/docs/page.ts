@@ -16,7 +16,7 @@ const USUAL_PORTS = ["7700", "7701"];
 export interface Outcome {
   /** By block, its standard output. */
   readonly printed: ReadonlyMap<Block, string>;
-  /** Names of the rules that were used: their patterns. */
+  /** The rules that were used: their patterns, or the commands that they scale. */
   readonly used: ReadonlySet<string>;
 }
 
@@ -50,7 +50,8 @@ export async function runPage(
   }
   await writeFile(join(logs, "page.sh"), `${script.join("\n")}\n`);
   try {
-    const code = await bash(join(logs, "page.sh"), folder, environment(folder, logs, ports, used));
+    for (const command of Object.keys(SCALED)) if (blocks.some(runs(command))) used.add(command);
+    const code = await bash(join(logs, "page.sh"), folder, environment(folder, logs, ports));
     const printed = new Map<Block, string>();
     for (const [i, block] of blocks.entries()) printed.set(block, await readOr(join(logs, String(i))));
     if (code !== 0) {
@@ -113,11 +114,14 @@ function withPorts(text: string, ports: ReadonlyMap<string, string>): string {
   return text.replace(PORTS, (port) => ports.get(port) ?? port);
 }
 
-function environment(folder: string, logs: string, ports: ReadonlyMap<string, string>, used: Set<string>) {
-  const scaled = Object.entries(SCALED).map(([command, { options }]) => {
-    used.add(command);
-    return [`SCALED_${command.replace(/-/g, "_")}`, options.join(" ")];
-  });
+const runs = (command: string) => (block: Block) =>
+  block.kind === "commands" && block.text.includes(`mpcformer ${command} `);
+
+function environment(folder: string, logs: string, ports: ReadonlyMap<string, string>) {
+  const scaled = Object.entries(SCALED).map(([command, { options }]) => [
+    `SCALED_${command.replace(/-/g, "_")}`,
+    options.join(" "),
+  ]);
   return {
     ...process.env,
     ...Object.fromEntries(scaled),

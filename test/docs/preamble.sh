@@ -57,7 +57,9 @@ mpcformer() {
 
 redis-server() { service "Ready to accept" redis "$(type -P redis-server)" "$@"; }
 
-# What its operator would have told: the fingerprint of the dealer's or the server's key on this page.
+# What its operator would have told: the fingerprint of the dealer's or the server's key on this page. Asked for once.
 fingerprint() {
-  case "$1" in DEALER) mpcformer keys "$HOME/dealer-key" ;; SERVER) mpcformer keys "$HOME/server-key" ;; esac
+  local kept="$LOGS/fingerprint.$1"
+  if [ ! -s "$kept" ]; then mpcformer keys "$HOME/${1,,}-key" >"$kept"; fi
+  cat "$kept"
 }

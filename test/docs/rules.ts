@@ -40,7 +40,7 @@ export const SCALED: Readonly<Record<string, Scaled>> = {
     because: "a test has seconds",
   },
   pretrain: { options: ["--epochs", "1", "--threads", "1"], because: "a test has seconds" },
-  evaluate: { options: ["--limit", "3"], because: "a test has seconds" },
+  evaluate: { options: ["--limit", "2"], because: "a test has seconds" },
 };
 
 export interface LeftOut {
@@ -53,6 +53,6 @@ export interface LeftOut {
 export const LEFT_OUT: readonly LeftOut[] = [
   {
     pattern: /^mpcformer build-native/,
-    because: "it would change the kernels of all tests that follow; .ci/ci.sh runs it after them",
+    because: "it would change the kernels of all tests that follow; .ci/run runs it after them",
   },
 ];
