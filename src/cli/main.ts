@@ -9,6 +9,7 @@ import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
 import { finetune } from "./finetune.ts";
 import { generate } from "./generate.ts";
+import { helper } from "./helper.ts";
 import { keys } from "./keys.ts";
 import { approximations } from "./list.ts";
 import { buildNative, doctor } from "./native.ts";
@@ -118,6 +119,8 @@ peers(program.command("infer"))
   .argument("[text]", "the text; it stays on this machine")
   .option("--file <file>", "take the text from a file")
   .option("--pair <text>", "the second text of a pair")
+  .option("--helper <address>", "host:port of a helper, which computes while this machine only shares its text")
+  .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
   .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
   .addOption(keepDays())
   .option("--ahead <n>", "after the answer, prepare until so many texts of its length can be asked about at once")
@@ -126,6 +129,19 @@ peers(program.command("infer"))
   .addOption(link())
   .addOption(json())
   .action((text, options) => infer(text, options));
+
+service(program.command("helper"))
+  .description(
+    "compute for clients who only share their texts, and learn no text; not for the server's or the dealer's operator",
+  )
+  .option("--listen <address>", "host:port to listen at", "127.0.0.1:7702")
+  .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
+  .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+  .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
+  .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
+  .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
+  .addOption(json())
+  .action((options) => helper(options));
 
 const choices = (command: Command) =>
   command

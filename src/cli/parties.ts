@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Channel } from "../channels/channel.ts";
 import { CHANNEL_PATH } from "../channels/web-listener.ts";
 import type { Limits } from "../parties/admission.ts";
-import type { Answer } from "../parties/answer.ts";
+import type { Answer, Reading } from "../parties/answer.ts";
 import { type BatchInference, Client } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
@@ -13,6 +13,7 @@ import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
 import { modelId } from "../parties/session.ts";
 import type { Identity, MaterialStore } from "../parties/store.ts";
+import { ThinClient } from "../parties/thin.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
@@ -40,7 +41,7 @@ interface Common extends NetworkOptions {
 }
 
 /** Of the commands that serve until they are stopped. */
-interface ServiceOptions extends Common, TelemetryOptions, BrowserOptions {
+export interface ServiceOptions extends Common, TelemetryOptions, BrowserOptions {
   readonly listen: string;
   readonly drain: string;
   readonly maxRunning?: string;
@@ -116,7 +117,7 @@ async function pageParties(options: ServeOptions): Promise<PageParties | null> {
   return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer };
 }
 
-function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
+export function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
   return {
     ...(maxRunning === undefined ? {} : { running: positive(maxRunning, "--max-running") }),
     ...(maxWaiting === undefined ? {} : { waiting: positive(maxWaiting, "--max-waiting") }),
@@ -130,8 +131,8 @@ function megabytes(text: string | undefined, option: string): number | undefined
 }
 
 /** Listens until it is told to stop; then nothing begins, and what runs may end. */
-async function run(
-  service: ServerService | DealerService,
+export async function run(
+  service: Pick<ServerService, "serve" | "drain" | "admission">,
   peer: "client" | "peer",
   telemetry: Telemetry,
   options: ServiceOptions,
@@ -259,6 +260,8 @@ export interface InferOptions extends PeerOptions {
   readonly runs?: string;
   readonly store?: string;
   readonly ahead?: string;
+  /** Where somebody computes for this client. */
+  readonly helper?: string;
 }
 
 /** Connects to a server; progress is shown for both phases. */
@@ -283,6 +286,7 @@ export async function infer(text: string | undefined, options: InferOptions): Pr
   const progress = new Progress(options.json ?? false);
   if (options.ids !== undefined) return inferIds(options.ids, options, progress);
   const given = await textOf(text, options);
+  if (options.helper !== undefined) return inferThin(given, { ...options, helper: options.helper });
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
@@ -294,6 +298,24 @@ export async function infer(text: string | undefined, options: InferOptions): Pr
       await client.prepareUpTo(oneTurn(result.length), positive(options.ahead, "--ahead"));
   } finally {
     progress.stop();
+    await client.close();
+  }
+}
+
+/** The same through a helper: the text is shared between it and the server, and nothing is computed here. */
+async function inferThin(text: string, options: InferOptions & { readonly helper: string }): Promise<void> {
+  if (options.store !== undefined || options.ahead !== undefined)
+    throw new UsageError("the material is the helper's: leave --store and --ahead to it");
+  const server = await connect("server", options.server, options);
+  const helper = await connect("helper", options.helper, options);
+  const client = await ThinClient.connect(await ringOf(options), { server, helper });
+  try {
+    const result = await client.classify(text, options.pair);
+    if (options.json) return printJson(result);
+    printReading(result, client.spec);
+    print(`time of the helper: ${timesOf(result)}`);
+    print(`here: ${formatBytes(result.bytes.sent)} sent, ${formatBytes(result.bytes.received)} received`);
+  } finally {
     await client.close();
   }
 }
@@ -330,15 +352,22 @@ async function inferIds(path: string, options: InferOptions, progress: Progress)
   }
 }
 
-export function printAnswer(result: Answer, spec: ModelSpec): void {
+function printReading(result: Reading, spec: ModelSpec): void {
   if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
   else {
     print(`label: ${result.label}`);
     if (result.scores)
       print(`scores: ${result.scores.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
   }
+}
+
+const timesOf = ({ seconds }: Pick<Answer, "seconds">) =>
+  `${seconds.online.toFixed(2)} s online, ${seconds.offline.toFixed(2)} s offline before it`;
+
+export function printAnswer(result: Answer, spec: ModelSpec): void {
+  printReading(result, spec);
   const { online, offline } = result.bytes;
-  print(`time: ${result.seconds.online.toFixed(2)} s online, ${result.seconds.offline.toFixed(2)} s offline before it`);
+  print(`time: ${timesOf(result)}`);
   print(
     `online: ${result.flights} flights, ${formatBytes(online.client_to_server)} to the server, ${formatBytes(online.server_to_client)} back`,
   );
