@@ -1,4 +1,5 @@
 /** An answer: label and scores, a value, or the label alone; and what it took. */
+import { Fragment } from "preact";
 import type { Answer as Given } from "../../src/parties/answer.ts";
 import type { Run } from "../../src/parties/client.ts";
 import type { OpenedModel } from "./messages.ts";
@@ -84,10 +85,10 @@ export function Costs({
   return (
     <dl class="costs">
       {costs.map(([name, value]) => (
-        <div key={name}>
+        <Fragment key={name}>
           <dt>{name}</dt>
           <dd>{value}</dd>
-        </div>
+        </Fragment>
       ))}
     </dl>
   );

@@ -5,6 +5,7 @@ import { bytesOf, countOf, hexOf, shortKey } from "./words.ts";
 
 /** Rows of the wire that are shown. */
 const MOST_FLIGHTS = 8;
+const SHOWN_BYTES = 12;
 
 /** One question as the parties saw it. */
 export interface Asked {
@@ -56,7 +57,7 @@ function You({ asked }: { asked: Asked | null }) {
         <>
           <ul class="tokens">
             {asked.seen.tokens.map((token, i) => (
-              <li key={i}>{token}</li>
+              <li key={i}>{shown(token)}</li>
             ))}
           </ul>
           <p class="made">{asked.answer}</p>
@@ -64,6 +65,11 @@ function You({ asked }: { asked: Asked | null }) {
       )}
     </Column>
   );
+}
+
+/** Byte-level vocabularies write a space and the end of a line with letters of their own. */
+function shown(token: string): string {
+  return token.replaceAll("Ġ", " ").replaceAll("Ċ", "↵").replaceAll("▁", " ");
 }
 
 function Server({ asked, own }: { asked: Asked | null; own: string | null }) {
@@ -107,7 +113,7 @@ function Wire({ flights, all }: { flights: readonly SeenFlight[]; all: number })
                 {flight} {from === "client" ? "from you" : "to you"}, {bytesOf(bytes)}
               </th>
               <td>
-                <code>{hexOf(head.subarray(0, 16))}…</code>
+                <code>{hexOf(head.subarray(0, SHOWN_BYTES))}…</code>
               </td>
             </tr>
           ))}

@@ -54,12 +54,16 @@ function Row({ name, lit, layers, at }: { name: string; lit: number; layers: num
   );
 }
 
+/** Layers that have room for words beside them. */
+const FEW = 6;
+
 function Names({ layers }: { layers: number }) {
+  const [first, last] = layers <= FEW ? ["words", "answer"] : ["in", "out"];
   return (
-    <div class="row names">
+    <div class={layers <= 2 * FEW ? "row names" : "row names many"}>
       <span class="name">Layer</span>
       {range(cellsOf(layers)).map((cell) => (
-        <span key={cell}>{cell === 0 ? "in" : cell > layers ? "out" : cell - 1}</span>
+        <span key={cell}>{cell === 0 ? first : cell > layers ? last : cell - 1}</span>
       ))}
     </div>
   );
