@@ -1,6 +1,6 @@
 /** The page when something is wrong: each time a line that a person understands, and nothing that was typed is lost. */
 import { expect, it } from "vitest";
-import { asked, inBrowser, ready } from "./watched.ts";
+import { asked, inBrowser, over, ready } from "./watched.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";
 /** A port at which nobody listens. */
@@ -13,7 +13,7 @@ inBrowser("the page, when something is wrong,", (place) => {
     await page.locator("#alert", { hasText: "No server answers at ws://127.0.0.1:9/mpc" }).waitFor();
     await page.locator("#text").fill(TEXT);
     await page.locator("#text").press("Control+Enter");
-    await expect.poll(() => page.locator("#ask").getAttribute("aria-disabled")).toBe("false");
+    await over(page);
     await page.getByRole("button", { name: "Try again" }).click();
     await page.locator("#alert", { hasText: "is it running, and is the address right?" }).waitFor();
     expect(await page.locator("#text").inputValue()).toBe(TEXT);

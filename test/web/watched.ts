@@ -15,8 +15,6 @@ export interface Watched {
   sizes(): Promise<Map<string, number>>;
   /** The page goes; it must have had no errors. */
   close(): Promise<void>;
-  /** Milliseconds of tasks that blocked the page's main thread for more than 50. */
-  longTasks(): Promise<number[]>;
 }
 
 /** What the tests of one file share. */
@@ -27,6 +25,8 @@ export interface Place {
   readonly server: Party;
   /** A fresh page, of `server` unless another is named. */
   open(url?: string, options?: BrowserContextOptions): Promise<Watched>;
+  /** Milliseconds that the longest task of a page's main thread has computed during `work`; waiting for a processor does not count. */
+  longestTask(work: () => Promise<void>): Promise<number>;
 }
 
 /** Tests with a browser and real parties; skipped, and said so, where there is no browser. */
@@ -42,7 +42,7 @@ export function inBrowser(name: string, tests: (place: () => Place) => void): vo
       const server = await world.server("demo", dealer, "--warm", "32");
       browser = await starting;
       const open: Place["open"] = (url = `http://${server.web}/`, options = {}) => watched(browser, url, options);
-      place = { world, dealer, server, open };
+      place = { world, dealer, server, open, longestTask: (work) => longestTask(browser, work) };
     });
     afterAll(async () => {
       await browser?.close();
@@ -50,6 +50,26 @@ export function inBrowser(name: string, tests: (place: () => Place) => void): vo
     });
     tests(() => place);
   });
+}
+
+interface TraceEvent {
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly args: { readonly name?: string };
+  /** Microseconds that its thread ran. */
+  readonly tdur?: number;
+}
+
+async function longestTask(browser: Browser, work: () => Promise<void>): Promise<number> {
+  await browser.startTracing(undefined, { categories: ["toplevel"] });
+  await work();
+  const { traceEvents } = JSON.parse(String(await browser.stopTracing())) as { traceEvents: TraceEvent[] };
+  const thread = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
+  const pages = new Set(traceEvents.filter(({ args }) => args.name === "CrRendererMain").map(thread));
+  const tasks = traceEvents.filter((event) => event.tdur !== undefined && pages.has(thread(event)));
+  expect(tasks.length).toBeGreaterThan(100);
+  return tasks.reduce((longest, { tdur }) => Math.max(longest, tdur! / 1000), 0);
 }
 
 async function watched(browser: Browser, url: string, options: BrowserContextOptions): Promise<Watched> {
@@ -75,19 +95,11 @@ async function watched(browser: Browser, url: string, options: BrowserContextOpt
       await context.close();
       expect(errors).toEqual([]);
     },
-    longTasks: () => page.evaluate(() => (globalThis as unknown as { long: number[] }).long),
   };
 }
 
-/** In the page, before anything of its own runs. */
+/** In the page, before anything of its own runs: adds up what moves without anybody having done something. */
 function observe(): void {
-  const long: number[] = [];
-  Object.assign(globalThis, { long });
-  new PerformanceObserver((list) => long.push(...list.getEntries().map(({ duration }) => duration))).observe({
-    type: "longtask",
-    buffered: true,
-  });
-  // What moves without anybody having done something.
   Object.assign(globalThis, { shift: 0 });
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[])
@@ -136,7 +148,7 @@ function base64(bytes: Buffer): string[] {
 export function wordsOf(ids: readonly number[]): Buffer[] {
   return [2, 4, 8].map((size) => {
     const words = Buffer.alloc(size * ids.length);
-    ids.forEach((id, i) => words.writeUInt16LE(id, size * i));
+    for (const [i, id] of ids.entries()) words.writeUInt16LE(id, size * i);
     return words;
   });
 }
@@ -151,4 +163,9 @@ export async function asked(page: Page, text: string): Promise<void> {
   await page.locator("#text").fill(text);
   await page.locator("#ask").click();
   await page.locator("#seen .tokens").waitFor();
+}
+
+/** Waits until a question is over. */
+export async function over(page: Page): Promise<void> {
+  await page.locator('#ask[aria-disabled="false"]').waitFor();
 }
