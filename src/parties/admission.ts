@@ -41,7 +41,7 @@ const MINUTE_MS = 60_000;
 const MOST_BUCKETS = 10_000;
 
 export class Admission {
-  private readonly limits: Limits;
+  readonly limits: Limits;
   private readonly queue: { readonly go: () => void; readonly refuse: (why: Refused) => void }[] = [];
   private readonly held = new Map<string, number>();
   private readonly buckets = new Map<string, Bucket>();
@@ -64,6 +64,11 @@ export class Admission {
 
   get connections(): number {
     return this.open;
+  }
+
+  /** How many keys have work running or waiting. */
+  get keysAtWork(): number {
+    return this.held.size - (this.held.has("") ? 1 : 0);
   }
 
   /** A connection begins; the result ends it. @throws Refused */

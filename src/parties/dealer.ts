@@ -83,6 +83,13 @@ export class DealerService {
     });
   }
 
+  /** What is kept of models for the next session. */
+  get maskedWeights(): { readonly count: number; readonly bytes: number } {
+    let bytes = 0;
+    for (const words of this.weights.values()) bytes += words.bytes().length;
+    return { count: this.weights.size, bytes };
+  }
+
   /** Nothing begins any more; resolves when what is dealt has been dealt. */
   drain(): Promise<void> {
     return this.admission.drain();
