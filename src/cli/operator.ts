@@ -6,7 +6,6 @@ import { answerText, type Handler, listenAt, pageHandler, pageHeaders, pageHtml,
 import { type Status, statusSchema } from "./status.ts";
 import type { Study } from "./studies.ts";
 import type { Telemetry } from "./telemetry.ts";
-import { UsageError } from "./terminal.ts";
 
 /** What the console shows of a service. */
 export interface Console {
@@ -15,7 +14,7 @@ export interface Console {
 }
 
 const HEADERS = pageHeaders(["'self'"], { computes: false });
-const PATHS = "/console, /livez, /readyz, /metrics or /status";
+const PAGE_PATHS = /^\/(console|icon\.svg|assets\/.*)$/;
 
 /** Opens the port, if one was asked for. @throws UsageError when it cannot be opened. */
 export async function listenForOperator(
@@ -25,7 +24,7 @@ export async function listenForOperator(
 ): Promise<Address | null> {
   if (health === undefined) return null;
   const routes = routesOf(telemetry, shown);
-  const page = consolePage();
+  const page = await consolePage();
   const server = createServer((request, response) => {
     setAll(response, HEADERS);
     const route = routes[pathOf(request) ?? ""] ?? page;
@@ -57,21 +56,17 @@ function routesOf(telemetry: Telemetry, { status, studies }: Console): Readonly<
   };
 }
 
-/** The console's page, read when it is first asked for: probes and metrics work without it. */
-function consolePage(): Route {
-  let made: Promise<Handler> | null = null;
-  return async (request, response) => {
-    const path = pathOf(request) ?? "";
-    if (path !== "/console" && path !== "/icon.svg" && !path.startsWith("/assets/"))
-      return answerText(response, 404, `try ${PATHS}\n`);
-    made ??= pageHtml("console.html").then((html) => pageHandler(html, ["/console"], HEADERS));
-    try {
-      (await made)(request, response);
-    } catch (error) {
-      made = null;
-      if (!(error instanceof UsageError)) throw error;
-      answerText(response, 404, `${error.message}\n`);
-    }
+/** The console's page and files; where they were not built, probes and metrics work without them. */
+async function consolePage(): Promise<Handler> {
+  let page: Handler;
+  try {
+    page = await pageHandler(await pageHtml("console.html"), ["/console"], HEADERS);
+  } catch (error) {
+    return (_request, response) => answerText(response, 404, `${(error as Error).message}\n`);
+  }
+  return (request, response) => {
+    if (PAGE_PATHS.test(pathOf(request) ?? "")) page(request, response);
+    else answerText(response, 404, "try /console, /livez, /readyz, /metrics or /status\n");
   };
 }
 

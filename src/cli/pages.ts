@@ -1,9 +1,8 @@
 /** The built pages over HTTP: their files, and the headers that keep a page to what came with it. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import sirv from "sirv";
 import { portOf } from "../channels/tcp.ts";
 import { type Address, parseAddress } from "./address.ts";
 import { UsageError } from "./terminal.ts";
@@ -50,23 +49,69 @@ export function pageHeaders(connect: readonly string[], { computes }: { readonly
   };
 }
 
-/** A page's HTML at the paths given, and the files that it loads. Nothing else of the folder, the other page least of all. */
-export function pageHandler(html: string, paths: readonly string[], headers: Headers): Handler {
-  const page = Buffer.from(html);
-  const files = sirv(PAGES, {
-    etag: true,
-    brotli: true,
-    gzip: true,
-    setHeaders: (response) => setAll(response, headers),
-  });
+/**
+ * A page's HTML at the paths given, and the files that it loads; nothing else of the folder, the other page least of all.
+ * All is read now and served from memory: an upgrade under a running service takes nothing away, and a request is a look into
+ * a table, with no path or range of a peer's making.
+ */
+export async function pageHandler(html: string, paths: readonly string[], headers: Headers): Promise<Handler> {
+  const files = await loadedFiles();
+  const page: LoadedFile = { type: "text/html; charset=utf-8", cache: "no-cache", plain: Buffer.from(html) };
+  for (const path of paths) files.set(path, page);
   return (request, response) => {
-    const path = pathOf(request);
-    if (path !== null && paths.includes(path)) {
-      setAll(response, headers);
-      response.writeHead(200, { "content-type": "text/html; charset=utf-8", "cache-control": "no-cache" }).end(page);
-    } else if (path?.startsWith("/assets/") || path === "/icon.svg") files(request, response);
-    else answerText(response, 404, "nothing is here\n");
+    const file = files.get(pathOf(request) ?? "");
+    if (file === undefined) return answerText(response, 404, "nothing is here\n");
+    setAll(response, headers);
+    answerFile(file, request, response);
   };
+}
+
+interface LoadedFile {
+  readonly type: string;
+  readonly cache: string;
+  readonly plain: Buffer;
+  /** As scripts/compress-web.mjs made them. */
+  readonly br?: Buffer;
+  readonly gzip?: Buffer;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+};
+
+/** The icon, and all assets, whose names change with their content. */
+async function loadedFiles(): Promise<Map<string, LoadedFile>> {
+  const files = new Map<string, LoadedFile>();
+  const load = async (path: string, cache: string) => {
+    const type = TYPES[extname(path)];
+    if (type === undefined) return;
+    const read = (end: string) => readFile(join(PAGES, path + end)).catch(() => undefined);
+    const [plain, br, gzip] = await Promise.all([read(""), read(".br"), read(".gz")]);
+    if (plain !== undefined) files.set(path, { type, cache, plain, br, gzip });
+  };
+  const assets = await readdir(join(PAGES, "assets")).catch(() => []);
+  await Promise.all([
+    load("/icon.svg", "no-cache"),
+    ...assets.map((name) => load(`/assets/${name}`, "public, max-age=31536000, immutable")),
+  ]);
+  return files;
+}
+
+function answerFile(file: LoadedFile, request: IncomingMessage, response: ServerResponse): void {
+  const accepted = String(request.headers["accept-encoding"] ?? "");
+  const encoding = (["br", "gzip"] as const).find((name) => file[name] !== undefined && accepted.includes(name));
+  const body = (encoding && file[encoding]) ?? file.plain;
+  response.writeHead(200, {
+    "content-type": file.type,
+    "content-length": body.length,
+    "cache-control": file.cache,
+    vary: "accept-encoding",
+    ...(encoding === undefined ? {} : { "content-encoding": encoding }),
+  });
+  response.end(body);
 }
 
 export function answerText(response: ServerResponse, status: number, text: string): void {

@@ -27,24 +27,43 @@ const SIDES = [
   [-1, 1],
 ] as const;
 const [FIRST_GAP, GAP_STEP, RINGS] = [9, 7, 24];
+/** Pixels that a label may move away rather than stand nearer to another's mark, or over a line. */
+const [MISLEADING, CROSSING] = [30, 20];
 
-/** Where each label goes: the nearest free place inside of `bounds`; where there is none, the one that covers least. */
-export function placed(labels: readonly Wanted[], marks: readonly Box[], bounds: Box): Box[] {
+/** What a label must not cover, and what it had better not. */
+export interface Obstacles {
+  readonly marks: readonly Box[];
+  readonly lines: readonly Box[];
+}
+
+/** Where each label goes: a free place near its mark inside of `bounds`; where there is none, the one that covers least. */
+export function placed(labels: readonly Wanted[], { marks, lines }: Obstacles, bounds: Box): Box[] {
   const taken: Box[] = [...marks];
-  return labels.map((label) => {
+  return labels.map((label, i) => {
     const places = candidates(label).filter((box) => inside(box, bounds));
-    const free = places.find((box) => taken.every((other) => !overlap(box, other)));
-    const best = free ?? leastCovering(places, taken) ?? candidates(label)[0];
+    const free = places.filter((box) => taken.every((other) => !overlap(box, other)));
+    const others = labels.filter((_, j) => j !== i);
+    const cost = (box: Box) =>
+      distance(label, box) +
+      (others.some((other) => distance(other, box) <= distance(label, box)) ? MISLEADING : 0) +
+      (lines.some((line) => overlap(box, line)) ? CROSSING : 0);
+    const best = least(free, cost) ?? least(places, (box) => covered(box, taken)) ?? candidates(label)[0];
     taken.push(best);
     return best;
   });
 }
 
-/** Whether a label stands so far off that a line should lead to it. */
-export function needsLine(label: Wanted, box: Box): boolean {
-  const dx = Math.max(box.left - label.x, label.x - box.left - box.width, 0);
-  const dy = Math.max(box.top - label.y, label.y - box.top - box.height, 0);
-  return Math.hypot(dx, dy) > FIRST_GAP + GAP_STEP;
+/** Whether a label stands so that a line should lead to it: far off, or as near to another's mark. */
+export function needsLine(label: Wanted, box: Box, others: readonly Wanted[]): boolean {
+  const own = distance(label, box);
+  return own > FIRST_GAP + GAP_STEP || others.some((other) => distance(other, box) <= own + 2);
+}
+
+/** From a mark to a label's box. */
+function distance({ x, y }: Wanted, box: Box): number {
+  const dx = Math.max(box.left - x, x - box.left - box.width, 0);
+  const dy = Math.max(box.top - y, y - box.top - box.height, 0);
+  return Math.hypot(dx, dy);
 }
 
 export function overlap(a: Box, b: Box): boolean {
@@ -71,12 +90,18 @@ function inside(box: Box, bounds: Box): boolean {
   );
 }
 
-function leastCovering(places: readonly Box[], taken: readonly Box[]): Box | undefined {
-  const covered = (box: Box) => taken.reduce((sum, other) => sum + area(box, other), 0);
-  return places.reduce<Box | undefined>(
-    (best, box) => (best === undefined || covered(box) < covered(best) ? box : best),
-    undefined,
-  );
+function covered(box: Box, taken: readonly Box[]): number {
+  return taken.reduce((sum, other) => sum + area(box, other), 0);
+}
+
+/** The first of those that cost least. */
+function least(boxes: readonly Box[], cost: (box: Box) => number): Box | undefined {
+  let best: { box: Box; cost: number } | undefined;
+  for (const box of boxes) {
+    const now = cost(box);
+    if (best === undefined || now < best.cost) best = { box, cost: now };
+  }
+  return best?.box;
 }
 
 /** That both cover. */

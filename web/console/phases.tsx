@@ -24,9 +24,10 @@ export function Phases({ phases, now }: { readonly phases: readonly Phase[]; rea
       </Section>
     );
   const newestFirst = [...phases].reverse();
+  const kinds = KINDS.filter(({ name }) => phases.some((p) => p.phase === name));
   return (
     <Section title="Recent phases">
-      <Legend entries={KINDS} />
+      <Legend entries={kinds} />
       <PhaseChart phases={phases} now={now} />
       <AsTable
         caption="Recent phases"

@@ -10,7 +10,7 @@ export interface Pair {
   readonly seconds: number;
   /** By column; null where it was not trained. */
   readonly scores: Readonly<Record<Column, number | null>>;
-  /** The best that was trained. */
+  /** The best of its columns. */
   readonly best: number;
   /** No other pair is both faster and better. */
   readonly choice: boolean;
@@ -21,12 +21,12 @@ export function tasksOf(rows: readonly Row[]): string[] {
   return [...new Set(rows.map((row) => row.task))];
 }
 
-/** The pairs of one task that were timed and trained, fastest first. */
-export function pairsOf(rows: readonly Row[], task: string): Pair[] {
+/** The pairs of one task that were timed and trained in one of the columns, fastest first. */
+export function pairsOf(rows: readonly Row[], task: string, columns: readonly Column[] = COLUMNS): Pair[] {
   const pairs = rows.flatMap((row) => {
     const { both, without_d, without_pd, cost } = row;
     const scores = { both, without_d, without_pd };
-    const trained = Object.values(scores).filter((score) => score !== null);
+    const trained = columns.map((column) => scores[column]).filter((score) => score !== null);
     if (row.task !== task || cost === null || trained.length === 0) return [];
     const name = `${row.gelu} + ${row.softmax}`;
     return [{ name, seconds: cost.online_seconds, scores, best: Math.max(...trained), row }];

@@ -4,7 +4,7 @@ import type { Row } from "../../src/cli/report.ts";
 import type { Study } from "../../src/cli/studies.ts";
 import { Choice } from "./choice.tsx";
 import { Legend } from "./legend.tsx";
-import { isServed, type Pair, pairsOf, type Teacher, tasksOf, teacherOf } from "./points.ts";
+import { COLUMNS, isServed, type Pair, pairsOf, type Teacher, tasksOf, teacherOf } from "./points.ts";
 import { Scatter, SHAPES } from "./scatter.tsx";
 import { Section, Table } from "./table.tsx";
 import { bytes, count, percent, seconds } from "./words.ts";
@@ -16,6 +16,9 @@ const LEGEND = [
   { name: "teacher", text: "teacher, exact functions", mark: SHAPES.teacher },
 ] as const;
 
+const VIEWS = { all: "with distillation and without", both: "distilled alone" } as const;
+type View = keyof typeof VIEWS;
+
 interface StudyProps {
   readonly study: Study;
   /** What is served now. */
@@ -25,7 +28,9 @@ interface StudyProps {
 export function Studies({ study, model }: StudyProps) {
   const tasks = tasksOf(study.rows);
   const [task, setTask] = useState(tasks[0]);
-  const pairs = pairsOf(study.rows, task);
+  const [view, setView] = useState<View>("all");
+  const columns = view === "all" ? COLUMNS : (["both"] as const);
+  const pairs = pairsOf(study.rows, task, columns);
   const teacher = teacherOf(study.rows, task);
   const { metric } = study.rows.find((row) => row.task === task)!;
   return (
@@ -33,13 +38,20 @@ export function Studies({ study, model }: StudyProps) {
       <p>{study.title}</p>
       <div class="choices">
         <Choice label="Task" value={task} options={tasks} onChoose={setTask} />
+        <Choice
+          label="Students"
+          value={view}
+          options={Object.keys(VIEWS)}
+          names={VIEWS}
+          onChoose={(name) => setView(name as View)}
+        />
       </div>
       {pairs.length === 0 ? (
         <p>No pair of this task was both trained and timed.</p>
       ) : (
         <>
-          <Legend entries={LEGEND} />
-          <Scatter title={said(pairs, task)} metric={metric} pairs={pairs} teacher={teacher} />
+          <Legend entries={LEGEND.filter(({ name }) => name === "teacher" || columns.some((c) => c === name))} />
+          <Scatter title={said(pairs, task)} metric={metric} pairs={pairs} columns={columns} teacher={teacher} />
           <StudyTable pairs={pairs} teacher={teacher} task={task} metric={metric} model={model} />
         </>
       )}
@@ -69,7 +81,7 @@ const HEAD = [
   "Random weights",
   "Speed-up",
   "Bytes online",
-  "To choose",
+  "Worth choosing",
 ] as const;
 
 function StudyTable({ pairs, teacher, task, metric, model }: StudyTableProps) {
@@ -78,9 +90,14 @@ function StudyTable({ pairs, teacher, task, metric, model }: StudyTableProps) {
     "teacher, exact functions",
     teacher.seconds === null ? "–" : seconds(teacher.seconds),
     percent(teacher.score),
-    ...["–", "–", "–", "1.00", "–", ""],
+    ...["–", "–", "–", "1.00", "–", "–"],
   ];
-  return <Table caption={`${task}: ${metric} in hundredths`} head={HEAD} rows={[...rows, exact]} />;
+  return (
+    <>
+      <p class="note">Worth choosing: no other pair is both faster and better. The line joins those pairs.</p>
+      <Table caption={`${task}: ${metric} in hundredths`} head={HEAD} rows={[...rows, exact]} />
+    </>
+  );
 }
 
 function numbersOf({ private: hidden, cost }: Row, { name, seconds: s, scores }: Pair): string[] {
@@ -88,7 +105,7 @@ function numbersOf({ private: hidden, cost }: Row, { name, seconds: s, scores }:
     name,
     seconds(s),
     percent(scores.both),
-    hidden === null ? "–" : `${percent(hidden.value)} of ${count(hidden.texts)} texts`,
+    hidden === null ? "–" : `${percent(hidden.value)} (${count(hidden.texts)} texts)`,
     percent(scores.without_d),
     percent(scores.without_pd),
     cost?.online_speed_up == null ? "–" : cost.online_speed_up.toFixed(2),
@@ -97,6 +114,5 @@ function numbersOf({ private: hidden, cost }: Row, { name, seconds: s, scores }:
 }
 
 function remark(pair: Pair, model: StudyProps["model"]): string {
-  const words = [pair.choice ? "none is faster and better" : "another is faster and better"];
-  return [...words, ...(isServed(pair, model) ? ["served now"] : [])].join("; ");
+  return `${pair.choice ? "yes" : "no"}${isServed(pair, model) ? ", served now" : ""}`;
 }

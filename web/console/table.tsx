@@ -44,7 +44,7 @@ export function Table({ caption, head, rows }: TableProps) {
 /** What a chart shows, as a table that is opened by whoever wants it. */
 export function AsTable(props: TableProps) {
   return (
-    <details>
+    <details class="folded">
       <summary>{props.caption} as a table</summary>
       <Table {...props} />
     </details>

@@ -25,7 +25,7 @@ export function Tiles({ status }: { readonly status: Status }) {
   return (
     <dl class="tiles">
       <Tile
-        name="Health"
+        name="State"
         value={ready ? "ready" : "not ready"}
         note={ready ? "new work is taken" : "nothing new is taken"}
         tone={ready ? undefined : "bad"}
@@ -93,11 +93,15 @@ export function Load({ load }: { readonly load: Common["load"] }) {
         <Meter name="Connections" value={load.connections} most={limits.connections} />
       </div>
       <p class="note">
-        {count(load.keysAtWork)} {load.keysAtWork === 1 ? "key has" : "keys have"} work here now. Each may have{" "}
-        {count(limits.each)} phases at work or waiting, and begin {count(limits.perMinute)} in a minute.
+        {keys(load.keysAtWork)} work here now. Each may have {count(limits.each)} phases at work or waiting, and begin{" "}
+        {count(limits.perMinute)} in a minute.
       </p>
     </>
   );
+}
+
+function keys(n: number): string {
+  return n === 0 ? "No client's key has" : n === 1 ? "One client's key has" : `${count(n)} clients' keys have`;
 }
 
 interface MeterProps {
