@@ -1,4 +1,4 @@
-// The pages' files, compressed once here rather than at each request: sirv takes what a browser accepts.
+// The pages' files, compressed once here rather than at each request: src/cli/pages.ts sends what a browser accepts.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";

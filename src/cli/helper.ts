@@ -1,6 +1,7 @@
 /** `helper`: computes for clients who only share their texts. */
 import { HelperService } from "../parties/helper.ts";
 import { connect, ringOf } from "./network.ts";
+import { helperStatus } from "./overview.ts";
 import { limitsOf, run, type ServiceOptions } from "./parties.ts";
 import { Telemetry } from "./telemetry.ts";
 
@@ -18,6 +19,7 @@ export async function helper(options: HelperCommandOptions): Promise<void> {
     log: telemetry.tell,
     limits: limitsOf(options),
   });
+  const shown = { status: helperStatus(service, telemetry), studies: null };
   const what = `helping clients of the server at ${options.server}`;
-  await run(service, "client", telemetry, options, { what, page: null });
+  await run(service, "client", telemetry, options, { what, page: null, shown });
 }

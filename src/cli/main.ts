@@ -16,11 +16,11 @@ import { buildNative, doctor } from "./native.ts";
 import { deal, infer, prepare, serve } from "./parties.ts";
 import { plan } from "./plan.ts";
 import { pretrain } from "./pretrain.ts";
+import { VERSION } from "./release.ts";
 import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { study } from "./study.ts";
 import { web } from "./web.ts";
 
-const VERSION = "0.7.0";
 const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
 const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
 
@@ -56,7 +56,7 @@ const service = (command: Command) =>
     .option("--web <address>", "host:port for browsers (needs --key)")
     .option("--tls-cert <file>", "certificate of --web, as PEM: https and wss then")
     .option("--tls-key <file>", "its key")
-    .option("--health <address>", "host:port of /livez, /readyz and /metrics (Prometheus)")
+    .option("--health <address>", "host:port of the operator's /console, /livez, /readyz and /metrics (Prometheus)")
     .option("--log <format>", "text, json or none (default: text)")
     .option("--drain <seconds>", "when stopped, let what runs end for so long", "30")
     .option("--max-running <n>", "phases at work at once; the rest waits (default: 8)")
@@ -100,6 +100,7 @@ approximate(service(program.command("serve")))
   .addOption(keepDays())
   .option("--max-material <MB>", "material in memory, being made or waiting; half of it for one key (default: 16000)")
   .option("--warm <length>", "compile this padded length before listening")
+  .option("--studies <file>", "results.json of mpcformer study, for the console to show (needs --health)")
   .addOption(new Option("--plan <file>").hideHelp())
   .addOption(link())
   .addOption(json())

@@ -22,9 +22,12 @@ import { Secret } from "../ring/secret.ts";
 import { floatMatmul } from "./float.ts";
 import { pinnedForBrowsers } from "./keys.ts";
 import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
+import { type Console, listenForOperator } from "./operator.ts";
 import { type ModelOptions, overridesOf, positive } from "./options.ts";
+import { dealerStatus, serverStatus } from "./overview.ts";
 import { openSource, readWeights, type Source } from "./source.ts";
 import { openMeeting, openStore } from "./store.ts";
+import { readStudies } from "./studies.ts";
 import { Telemetry, type TelemetryOptions } from "./telemetry.ts";
 import { formatBytes, Progress, print, printJson, UsageError } from "./terminal.ts";
 import {
@@ -59,11 +62,14 @@ export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly maxMaterial?: string;
   /** Where browsers reach the dealer: with it the page is served too. */
   readonly dealerWeb?: string;
+  /** Results of a study, which the console shows. */
+  readonly studies?: string;
 }
 
 /** Serves a model until it is stopped. */
 export async function serve(name: string, options: ServeOptions): Promise<void> {
   const ring = await ringOf(options);
+  const studies = await readStudies(options);
   const progress = new Progress(options.json ?? false);
   const matmul = await floatMatmul();
   const overrides = overridesOf(options);
@@ -92,7 +98,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
       store,
       log: telemetry.tell,
       limits: limitsOf(options),
-      measured: measuredBy(options),
+      measured: measuredBy(options, telemetry),
       mostWaitingBytes: megabytes(options.maxMaterial, "--max-material"),
     },
   );
@@ -102,9 +108,12 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     () => service.materialBytes,
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
+  const has = { studies: studies !== null, store: store !== undefined };
+  const { spec, plan } = source;
   await run(service, "client", telemetry, options, {
-    what: `serving ${name} (embedding ${source.spec.embedding})`,
+    what: `serving ${name} (embedding ${spec.embedding})`,
     page: await pageParties(options),
+    shown: { status: serverStatus(service, telemetry, { name, spec, plan }, has), studies },
   });
 }
 
@@ -136,11 +145,11 @@ export async function run(
   peer: "client" | "peer",
   telemetry: Telemetry,
   options: ServiceOptions,
-  { what, page }: { readonly what: string; readonly page: PageParties | null },
+  { what, page, shown }: { readonly what: string; readonly page: PageParties | null; readonly shown: Console },
 ): Promise<void> {
   const seconds = positive(options.drain, "--drain");
   telemetry.watch(service.admission);
-  const health = await telemetry.listen(options.health);
+  const health = await listenForOperator(options.health, telemetry, shown);
   const serveOne = (channel: Channel) => service.serve(channel);
   const listener = await listen(options.listen, peer, options, serveOne, telemetry.explain);
   const browsers = await browsersOf(options, peer, (c) => void serveOne(c).catch(telemetry.explain), page);
@@ -217,16 +226,20 @@ export async function deal(options: DealOptions): Promise<void> {
     meeting: await openMeeting(options),
     log: telemetry.tell,
     limits: limitsOf(options),
-    measured: measuredBy(options),
+    measured: measuredBy(options, telemetry),
     mostWeightBytes: megabytes(options.maxWeights, "--max-weights"),
   });
-  telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => service.weightBytes);
-  await run(service, "peer", telemetry, options, { what: "dealing", page: null });
+  telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => service.maskedWeights.bytes);
+  const shown = { status: dealerStatus(service, telemetry), studies: null };
+  await run(service, "peer", telemetry, options, { what: "dealing", page: null, shown });
 }
 
-/** Machines that start a party read from it what each phase took. */
-function measuredBy(options: Common): ((measured: Measured) => void) | undefined {
-  return options.json ? (measured) => printJson({ measured }) : undefined;
+/** Keeps what each phase took for the console; machines that start a party read it too. */
+function measuredBy(options: Common, telemetry: Telemetry): (measured: Measured) => void {
+  return (measured) => {
+    telemetry.activity.measured(measured);
+    if (options.json) printJson({ measured });
+  };
 }
 
 /**

@@ -1,16 +1,14 @@
-/** What an operator sees of a service: log lines, `/livez`, `/readyz` and Prometheus metrics. */
-import { createServer } from "node:http";
+/** What an operator sees of a service: log lines, numbers for the console, and Prometheus metrics. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { ChannelError } from "../channels/channel.ts";
-import { portOf } from "../channels/tcp.ts";
 import type { Admission } from "../parties/admission.ts";
 import { lineOf, type ServiceEvent } from "../parties/events.ts";
 import { PartyError } from "../parties/messages.ts";
-import { type Address, parseAddress } from "./address.ts";
+import { Activity } from "./activity.ts";
 import { note, UsageError } from "./terminal.ts";
 
 export interface TelemetryOptions {
-  /** host:port of /livez, /readyz and /metrics; none without. */
+  /** host:port of the operator's port; none without. */
   readonly health?: string;
   /** "text": lines for people on stderr; "json": one object a line; "none". */
   readonly log?: string;
@@ -25,6 +23,8 @@ export class Telemetry {
   private readonly events: Counter<"event" | "reason">;
   private readonly seconds: Histogram<"event">;
   private readonly format: "text" | "json" | "none";
+  /** Since the start. */
+  readonly activity = new Activity();
   private ready = false;
 
   /** @throws UsageError for another format. */
@@ -54,6 +54,7 @@ export class Telemetry {
   readonly tell = (event: ServiceEvent): void => {
     const reason = event.event === "refused" ? event.reason : event.event === "failed" ? event.kind : "";
     this.events.inc({ event: event.event, reason });
+    this.activity.count(event);
     if ("seconds" in event) this.seconds.observe({ event: event.event }, event.seconds);
     // Of failures `explain` says more.
     if (this.format === "text" && event.event !== "failed" && event.event !== "refused") note(lineOf(event));
@@ -93,30 +94,12 @@ export class Telemetry {
     this.ready = ready;
   }
 
-  /** Opens the port, if one was asked for. @throws UsageError when it cannot be opened. */
-  async listen(health: string | undefined): Promise<Address | null> {
-    if (health === undefined) return null;
-    const { host, port } = parseAddress(health);
-    const server = createServer((request, response) => {
-      this.respond(request.url ?? "").then(
-        ([status, type, body]) => response.writeHead(status, { "content-type": type }).end(body),
-        () => response.writeHead(500).end(),
-      );
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", () =>
-        reject(new UsageError(`cannot listen at ${health}: give another address to --health`)),
-      );
-      server.listen(port, host, resolve);
-    });
-    server.unref();
-    return { host, port: portOf(server) };
+  get isReady(): boolean {
+    return this.ready;
   }
 
-  private async respond(path: string): Promise<[number, string, string]> {
-    if (path === "/livez") return [200, "text/plain", "alive\n"];
-    if (path === "/readyz") return this.ready ? [200, "text/plain", "ready\n"] : [503, "text/plain", "not ready\n"];
-    if (path === "/metrics") return [200, this.registry.contentType, await this.registry.metrics()];
-    return [404, "text/plain", "try /livez, /readyz or /metrics\n"];
+  /** For Prometheus. */
+  async metrics(): Promise<{ readonly type: string; readonly text: string }> {
+    return { type: this.registry.contentType, text: await this.registry.metrics() };
   }
 }

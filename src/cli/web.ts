@@ -1,17 +1,15 @@
 /** HTTP for browsers: channels over WebSocket, and the page with the keys that it trusts. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import sirv from "sirv";
 import type { Channel } from "../channels/channel.ts";
-import { portOf } from "../channels/tcp.ts";
 import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
-import { type Address, parseAddress } from "./address.ts";
+import type { Address } from "./address.ts";
 import { fingerprint, type KeyOptions, madeIn, pinnedForBrowsers } from "./keys.ts";
 import { deadlineMs, type NetworkOptions } from "./network.ts";
+import { answerText, type Handler, type Headers, listenAt, pageHandler, pageHeaders, pageHtml } from "./pages.ts";
 import { start } from "./processes.ts";
 import { print, printJson, UsageError } from "./terminal.ts";
 
@@ -43,10 +41,7 @@ export interface BrowserListener {
   close(): void;
 }
 
-const PAGES = fileURLToPath(new URL("../web", import.meta.url));
 const PLACE = '<script type="application/json" id="parties">null</script>';
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * Listens for browsers: their channels, and requests of the page, if `parties` are given.
@@ -61,7 +56,7 @@ export async function listenForBrowsers(
   const security = await pinnedForBrowsers(options);
   const { server, secure } = await serverOf(options, parties === null ? nothing : await pageOf(parties));
   const channels = listenWeb(server, onChannel, { peer, deadlineMs: deadlineMs(options), security });
-  const address = await listening(server, options.web, "--web");
+  const address = await listenAt(server, options.web, "--web");
   return {
     address,
     secure,
@@ -97,74 +92,24 @@ async function serverOf(
   }
 }
 
-async function listening(server: Server, text: string, option: string): Promise<Address> {
-  const { host, port } = parseAddress(text);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", () => reject(new UsageError(`cannot listen at ${text}: give another address to ${option}`)));
-    server.listen(port, host, resolve);
-  });
-  return { host, port: portOf(server) };
-}
-
 const nothing: Handler = (_request, response) => {
-  response.writeHead(404, { "content-type": "text/plain" }).end("this address is for the page's channels\n");
+  answerText(response, 404, "this address is for the page's channels\n");
 };
 
 /** The page's files; its HTML with the parties in it. @throws UsageError when they were not built. */
 async function pageOf(parties: PageParties): Promise<Handler> {
-  const page = Buffer.from(await pageHtml(parties));
-  const headers = headersFor(parties);
-  const files = sirv(PAGES, {
-    etag: true,
-    brotli: true,
-    gzip: true,
-    setHeaders: (response) => setAll(response, headers),
-  });
-  return (request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://page");
-    if (pathname === "/" || pathname === "/index.html") {
-      setAll(response, headers);
-      response.writeHead(200, { "content-type": "text/html; charset=utf-8", "cache-control": "no-cache" }).end(page);
-    } else if (pathname.startsWith("/assets/") || pathname === "/icon.svg") files(request, response);
-    else response.writeHead(404, { "content-type": "text/plain" }).end("nothing is here\n");
-  };
-}
-
-/** @throws UsageError when the pages were not built. */
-async function pageHtml(parties: PageParties): Promise<string> {
-  const html = await readFile(join(PAGES, "index.html"), "utf8").catch(() => {
-    throw new UsageError("the pages are not built: run npm run build");
-  });
+  const html = await pageHtml("index.html");
   // As in HTML's own script data: nothing in it may end the element.
   const json = JSON.stringify(parties).replaceAll("<", "\\u003c");
   if (!html.includes(PLACE)) throw new Error("the page has no place for its parties: it is of another release");
-  return html.replace(PLACE, () => PLACE.replace("null", () => json));
+  const filled = html.replace(PLACE, () => PLACE.replace("null", () => json));
+  return pageHandler(filled, ["/", "/index.html"], headersFor(parties));
 }
 
-function setAll(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-}
-
-/** The page runs what came with it alone, and speaks to its parties alone. */
-function headersFor({ server, dealer }: PageParties): Readonly<Record<string, string>> {
+/** The page speaks to its parties alone. */
+function headersFor({ server, dealer }: PageParties): Headers {
   const origins = [server, dealer].map(({ url }) => (/^wss?:/.test(url) ? new URL(url).origin : "'self'"));
-  const policy = [
-    "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "worker-src 'self'",
-    `connect-src 'self' ${[...new Set(origins)].join(" ")}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ];
-  return {
-    "content-security-policy": policy.join("; "),
-    "cross-origin-opener-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-  };
+  return pageHeaders(["'self'", ...origins], { computes: true });
 }
 
 export interface WebCommandOptions extends BrowserOptions {
@@ -184,7 +129,7 @@ export async function web(model: string | undefined, options: WebCommandOptions)
     dealer: partyOf(options.dealer, options.dealerKey, "dealer", "--dealer"),
   };
   const { server, secure } = await serverOf(options, await pageOf(parties));
-  tell(webUrl({ address: await listening(server, options.listen, "--listen"), secure }), options);
+  tell(webUrl({ address: await listenAt(server, options.listen, "--listen"), secure }), options);
 }
 
 /** A party from its address for browsers and its key. @throws UsageError */

@@ -39,7 +39,7 @@ const MINUTE_MS = 60_000;
 const MOST_BUCKETS = 10_000;
 
 export class Admission {
-  private readonly limits: Limits;
+  readonly limits: Limits;
   private readonly queue: { readonly go: () => void; readonly refuse: (why: Refused) => void }[] = [];
   private readonly open: Quota;
   /** Pieces of work that run or wait. */
@@ -76,6 +76,11 @@ export class Admission {
 
   get connections(): number {
     return this.open.taken;
+  }
+
+  /** How many keys have work running or waiting. */
+  get keysAtWork(): number {
+    return this.held.identities;
   }
 
   /** A connection of this identity begins; the result ends it. @throws Refused */

@@ -79,9 +79,10 @@ export class DealerService {
     this.admission = new Admission({ connectionsEach: CONNECTIONS_EACH, ...options.limits });
   }
 
-  /** Of masked weights in this process's memory. */
-  get weightBytes(): number {
-    return this.weights.bytes;
+  /** Masked weights in this process's memory. */
+  get maskedWeights(): { readonly count: number; readonly bytes: number } {
+    const { count, bytes } = this.weights;
+    return { count, bytes };
   }
 
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */

@@ -29,7 +29,12 @@ export class KeptWeights {
     this.mostBytes = mostBytes;
   }
 
-  /** Of all that is kept, in use or not. */
+  /** Operands that are kept, in use or not. */
+  get count(): number {
+    return this.kept.size;
+  }
+
+  /** Of all that is kept. */
   get bytes(): number {
     return this.total;
   }

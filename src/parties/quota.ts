@@ -37,6 +37,11 @@ export class Quota {
     return this.all;
   }
 
+  /** How many identities hold some of it. */
+  get identities(): number {
+    return this.held.size - (this.held.has("") ? 1 : 0);
+  }
+
   /** @throws Refused when so much more does not fit. */
   demand(identity: string, amount = 1): void {
     const { most, each, full, own } = this.options;

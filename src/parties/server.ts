@@ -127,6 +127,18 @@ export class ServerService {
     await this.compiled(oneTurn(length));
   }
 
+  /** The programs compiled by now, and what counts the material that waits for each: null without a store. */
+  async compiledNow(): Promise<readonly { program: Program; stock: () => Promise<number | null> }[]> {
+    // A promise that is settled wins over one that is settled after it: what is still being compiled is left out.
+    const settled = [...this.programs.values()].map((one) => Promise.race([one, null]).catch(() => null));
+    const compiled = (await Promise.all(settled)).filter((one) => one !== null);
+    const { store } = this.options;
+    return compiled.map((one) => ({
+      program: one.program,
+      stock: async () => (store === undefined ? null : store.count(this.storeKey(one))),
+    }));
+  }
+
   /** Serves one client's connection until it closes. @throws what ended it, once the client was told. */
   async serve(channel: Channel): Promise<void> {
     await serving(channel, this.admission, this.options.log, () => this.requests(channel)).finally(() =>

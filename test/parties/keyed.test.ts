@@ -84,7 +84,7 @@ describe("masked weights at a dealer", () => {
       sent.push(answer.sent);
     }
     expect(sent).toEqual([1, 1, 0, 0]);
-    expect(dealer.weightBytes).toBe(2 * all());
+    expect(dealer.maskedWeights.bytes).toBe(2 * all());
   });
 
   it("go, the longest unused first, where they are more than may be kept, and are sent again", async () => {
@@ -97,9 +97,9 @@ describe("masked weights at a dealer", () => {
       const answer = await asked(await connect("client"), sent.length);
       expect(answer.error).toBeLessThan(0.05);
       sent.push(answer.sent);
-      expect(dealer.weightBytes).toBeLessThanOrEqual(2.5 * all());
-      expect(ring.memory.bytesInUse).toBeGreaterThanOrEqual(dealer.weightBytes);
-      expect(ring.memory.bytesInUse).toBeLessThan(dealer.weightBytes + 64 * 3 * h.program.weights.length);
+      expect(dealer.maskedWeights.bytes).toBeLessThanOrEqual(2.5 * all());
+      expect(ring.memory.bytesInUse).toBeGreaterThanOrEqual(dealer.maskedWeights.bytes);
+      expect(ring.memory.bytesInUse).toBeLessThan(dealer.maskedWeights.bytes + 64 * 3 * h.program.weights.length);
     }
     expect(sent.slice(0, 5)).toEqual([1, 1, 0, 1, 0]);
     // Of b's, half had gone.
@@ -124,14 +124,14 @@ describe("masked weights at a dealer", () => {
     const [slow, quick] = [await serverAt(dealer, "slow", { connectDealer }), await serverAt(dealer, "quick")];
     const answer = asked(await slow.connect("client"), 1);
     const first = all(h.program.weights.slice(0, 3));
-    await expect.poll(() => dealer.weightBytes).toBe(first);
+    await expect.poll(() => dealer.maskedWeights.bytes).toBe(first);
     for (let i = 0; i < 3; i++) {
       expect(await asked(await quick.connect("client"), i)).toMatchObject({ sent: 1 });
-      expect(dealer.weightBytes).toBe(first);
+      expect(dealer.maskedWeights.bytes).toBe(first);
     }
     open();
     expect((await answer).error).toBeLessThan(0.05);
-    await expect.poll(() => [dealer.weightBytes, ring.memory.bytesInUse]).toEqual([0, 0]);
+    await expect.poll(() => [dealer.maskedWeights.bytes, ring.memory.bytesInUse]).toEqual([0, 0]);
   });
 
   it("serve sessions of several servers at once, in a memory that keeps none", async () => {
@@ -140,7 +140,7 @@ describe("masked weights at a dealer", () => {
     const servers = [await serverAt(dealer, "one"), await serverAt(dealer, "two")];
     const answers = Array.from({ length: 8 }, async (_, i) => errorOf(await servers[i % 2].connect(`client ${i}`), i));
     for (const error of await Promise.all(answers)) expect(error).toBeLessThan(0.05);
-    await expect.poll(() => [dealer.weightBytes, ring.memory.bytesInUse]).toEqual([0, 0]);
+    await expect.poll(() => [dealer.maskedWeights.bytes, ring.memory.bytesInUse]).toEqual([0, 0]);
   });
 
   it("that do not arrive leave nothing behind", async () => {
@@ -158,8 +158,8 @@ describe("masked weights at a dealer", () => {
     const [broken, whole] = [await serverAt(dealer, "broken", { connectDealer }), await serverAt(dealer, "whole")];
     await expect(asked(await broken.connect("client"), 1)).rejects.toThrow();
     await expect.poll(() => dealer.admission.running).toBe(0);
-    expect(ring.memory.bytesInUse).toBeLessThan(dealer.weightBytes + 64 * 3 * h.program.weights.length);
-    expect(dealer.weightBytes).toBeLessThan(all());
+    expect(ring.memory.bytesInUse).toBeLessThan(dealer.maskedWeights.bytes + 64 * 3 * h.program.weights.length);
+    expect(dealer.maskedWeights.bytes).toBeLessThan(all());
     expect(await errorOf(await whole.connect("client"), 1)).toBeLessThan(0.05);
   });
 });

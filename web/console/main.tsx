@@ -1,9 +1,6 @@
 /** The console: what a provider's service is doing. */
 import { render } from "preact";
+import { App } from "./app.tsx";
+import "./console.css";
 
-render(
-  <main>
-    <h1>Console</h1>
-  </main>,
-  document.body,
-);
+render(<App />, document.body);
