@@ -1,7 +1,9 @@
 /** Authenticated encryption over WebSocket: who speaks to whom, and what somebody in between can do. */
 import { createHash, createPublicKey } from "node:crypto";
+import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { ChannelError } from "../../src/channels/channel.ts";
 import { Identity } from "../../src/channels/identity.ts";
 import { type Pipe, secureAsListener, secureAsOpener } from "../../src/channels/secure.ts";
 import { SigningKey, verifies } from "../../src/channels/signing.ts";
@@ -76,19 +78,16 @@ describe("the handshake", () => {
     const ends: [Uint8Array[], Uint8Array[]] = [[], []];
     const wake: (() => void)[] = [];
     let sent = 0;
+    let ended = false;
     const pipe = (own: number): Pipe => ({
       send(message) {
         ends[1 - own].push(change(message.slice(), sent++));
         for (const awake of wake.splice(0)) awake();
       },
       async next() {
-        for (let i = 0; ends[own].length === 0 && i < 50; i++)
-          await new Promise<void>((resolve) => {
-            wake.push(resolve);
-            setTimeout(resolve, 20);
-          });
+        while (ends[own].length === 0 && !ended) await new Promise<void>((resolve) => wake.push(resolve));
         const message = ends[own].shift();
-        if (message === undefined) throw new Error("silent");
+        if (message === undefined) throw new Error("the other end has gone");
         return message;
       },
     });
@@ -96,6 +95,11 @@ describe("the handshake", () => {
       secureAsOpener(pipe(0), pinned(CLIENT_KEY, SERVER_KEY), "server"),
       secureAsListener(pipe(1), SERVER_KEY, "client"),
     ];
+    for (const end of both)
+      void end.catch(() => {
+        ended = true;
+        for (const awake of wake.splice(0)) awake();
+      });
     return (await Promise.allSettled(both)).map((end) => (end.status === "fulfilled" ? "" : String(end.reason)));
   }
 
@@ -111,6 +115,27 @@ describe("the handshake", () => {
         // The opener has done its part before its last message arrives.
         expect(errors[1] !== "" || errors[0] !== "", `message ${index}, byte ${at}`).toBe(altered);
       }
+  });
+
+  it("ends in an error of ours, whatever bytes come", async () => {
+    const bytes = fc.uint8Array({ minLength: 0, maxLength: 200 });
+    const sized = fc.oneof(
+      bytes,
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.uint8Array({ minLength: 144, maxLength: 144 }),
+    );
+    const pipe = (messages: readonly Uint8Array[]): Pipe => {
+      const left = [...messages];
+      return { send: () => {}, next: async () => left.shift() ?? new Uint8Array(0) };
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(sized, { maxLength: 3 }), async (messages) => {
+        const opener = secureAsOpener(pipe(messages), pinned(CLIENT_KEY, SERVER_KEY), "server");
+        await expect(opener).rejects.toBeInstanceOf(ChannelError);
+        await expect(secureAsListener(pipe(messages), SERVER_KEY, "client")).rejects.toBeInstanceOf(ChannelError);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it("refuses a point of small order, whose secret anybody knows", async () => {
