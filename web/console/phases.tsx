@@ -30,7 +30,7 @@ export function Phases({ phases, now }: { readonly phases: readonly Phase[]; rea
       <Legend entries={kinds} />
       <PhaseChart phases={phases} now={now} />
       <AsTable
-        caption="Recent phases"
+        caption="Latest phases"
         head={["At", "Phase", "Took"]}
         rows={newestFirst.map((p) => [clock(p.at), p.phase, seconds(p.seconds)])}
       />
