@@ -4,24 +4,62 @@
  * The library's doors: a client that asks, the services that answer and deal, and `simulate`, which runs all three in one
  * process. The command line in cli/ is written on these alone.
  */
-export { register } from "./approximations/registry.ts";
+import { Identity } from "./channels/identity.ts";
+import { connectTcp } from "./channels/tcp.ts";
+import { connectWeb } from "./channels/websocket.ts";
+import type { Client } from "./parties/client.ts";
+import { type ConnectOptions, connectBy } from "./parties/connect.ts";
+
+export { type Approximation, type ApproximationKind, register } from "./approximations/registry.ts";
 export { Channel, ChannelError } from "./channels/channel.ts";
+export { Identity } from "./channels/identity.ts";
 export { memoryPair } from "./channels/memory.ts";
-export { connectTcp, listenTcp } from "./channels/tcp.ts";
+export { SigningKey } from "./channels/signing.ts";
+export { connectTcp, listenTcp, type TcpListener, type TcpOptions } from "./channels/tcp.ts";
+export { listenWeb, type WebListener } from "./channels/web-listener.ts";
+export { connectWeb, type WebOptions } from "./channels/websocket.ts";
 export { classifier } from "./models/bert.ts";
-export { calibrate, compile } from "./models/calibrate.ts";
-export { loadModel, saveModel } from "./models/checkpoint.ts";
-export { Client, type Inference } from "./parties/client.ts";
-export { DealerService } from "./parties/dealer.ts";
+export { type CalibrateOptions, calibrate, compile } from "./models/calibrate.ts";
+export { loadModel, type Model, type SaveOptions, saveModel } from "./models/checkpoint.ts";
+export type { SpecOverrides } from "./models/config.ts";
+export type { TextTokenizer, TokenizerFiles } from "./models/tokenizer.ts";
+export { type Answer, ContinuedText, type Reading, reading } from "./parties/answer.ts";
+export { type BatchInference, Client, type ClientOptions, type Inference, type Run } from "./parties/client.ts";
+export type { ConnectOptions, PartyAddress } from "./parties/connect.ts";
+export { type DealerOptions, DealerService } from "./parties/dealer.ts";
 export { FileStore } from "./parties/file-store.ts";
+export type { Generated, GenerateOptions } from "./parties/generation.ts";
 export { Meeting } from "./parties/meeting.ts";
+export { PartyError } from "./parties/messages.ts";
 export { RedisStore } from "./parties/redis-store.ts";
-export { ServerService } from "./parties/server.ts";
-export { simulate } from "./parties/simulate.ts";
-export type { MaterialStore } from "./parties/store.ts";
-export { FloatOps } from "./program/float.ts";
-export type { Ops } from "./program/ops.ts";
+export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
+export { type ServedModel, type ServerOptions, ServerService } from "./parties/server.ts";
+export { type Simulation, type SimulationInputs, simulate } from "./parties/simulate.ts";
+export type { Item, MaterialStore } from "./parties/store.ts";
+export { FloatOps, type FloatOptions, type FloatTensor } from "./program/float.ts";
+export type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./program/ops.ts";
 export type { Plan } from "./program/plan.ts";
 export type { ModelSpec, TokenizedText, Weights } from "./program/spec.ts";
-export { costOf } from "./protocols/cost.ts";
+export { type Cost, costOf } from "./protocols/cost.ts";
 export { Ring } from "./ring/ring.ts";
+export { Secret } from "./ring/secret.ts";
+
+export interface NodeConnectOptions extends ConnectOptions {
+  /** By which parties know this client; a fresh one unless given. */
+  readonly own?: Identity;
+}
+
+/**
+ * A client of the parties at these addresses: ws: or wss: as for browsers, or tcp:, which is TLS 1.3 where the party's key is named and
+ * plain where it is not (loopback and tunnels). Name both parties' keys or neither's.
+ * @throws ChannelError when one cannot be reached or has another key.
+ */
+export function connect({ own = Identity.create(), ...options }: NodeConnectOptions): Promise<Client> {
+  return connectBy(({ url, key }, peer, deadlineMs) => {
+    const { protocol, hostname, port } = new URL(url);
+    const trusts = (one: string) => one === key;
+    if (protocol !== "tcp:") return connectWeb(url, { peer, deadlineMs, security: { key: own.signingKey(), trusts } });
+    const security = key === undefined ? undefined : { identity: own, trusts };
+    return connectTcp(hostname.replace(/^\[(.*)\]$/, "$1"), Number(port), { peer, deadlineMs, security });
+  }, options);
+}

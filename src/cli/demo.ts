@@ -1,6 +1,5 @@
 import { classifier } from "../models/bert.ts";
 import { greedyTokens } from "../models/greedy.ts";
-import { reading } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
 import { FloatOps } from "../program/float.ts";
@@ -35,8 +34,7 @@ async function judge(text: string, options: DemoOptions): Promise<void> {
   const tokens = source.tokenizer!.encode(text);
   await refuseOutside(source, tokens, "a text like a film review's sentence");
   await among("demo", options, async (client, glimpse, progress) => {
-    const run = await client.infer(tokens);
-    const result = { ...reading(client.spec, run.logits), ...run };
+    const result = await client.classify(text);
     progress.stop();
     const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
     const error = Math.max(...clear.map((x, i) => Math.abs(x - result.logits[i])));

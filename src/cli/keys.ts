@@ -81,14 +81,20 @@ export interface KeyOptions {
   readonly key?: string;
   readonly serverKey?: string;
   readonly dealerKey?: string;
+  readonly helperKey?: string;
   /** File of those who may connect; everybody with a key if absent. */
   readonly peers?: string;
 }
 
 /** Whether anything about keys was said: then every channel of the process is TLS. */
 export function usesKeys(options: KeyOptions): boolean {
-  return [options.key, options.serverKey, options.dealerKey, options.peers].some((x) => x !== undefined);
+  return [options.key, options.serverKey, options.dealerKey, options.helperKey, options.peers].some(
+    (x) => x !== undefined,
+  );
 }
+
+/** Whom a command may connect to. */
+export type PeerName = "server" | "dealer" | "helper";
 
 const loaded = new Map<KeyOptions, Promise<Identity>>();
 
@@ -103,9 +109,9 @@ function ownIdentity(options: KeyOptions): Promise<Identity> {
 }
 
 /** For a connection to one peer; undefined: plain TCP. @throws UsageError when that peer's key is not given. */
-export async function securityTo(peer: "server" | "dealer", options: KeyOptions): Promise<Security | undefined> {
+export async function securityTo(peer: PeerName, options: KeyOptions): Promise<Security | undefined> {
   if (!usesKeys(options)) return undefined;
-  const [given, option] = peer === "server" ? [options.serverKey, "--server-key"] : [options.dealerKey, "--dealer-key"];
+  const [given, option] = [options[`${peer}Key`], `--${peer}-key`];
   if (given === undefined) throw new UsageError(`with keys the ${peer}'s is needed too: give ${option} FINGERPRINT`);
   const expected = fingerprint(given, option);
   return { identity: await ownIdentity(options), trusts: (one) => one === expected };

@@ -9,6 +9,7 @@ import { distill } from "./distill.ts";
 import { evaluate } from "./evaluate.ts";
 import { finetune } from "./finetune.ts";
 import { generate } from "./generate.ts";
+import { helper } from "./helper.ts";
 import { keys } from "./keys.ts";
 import { approximations } from "./list.ts";
 import { buildNative, doctor } from "./native.ts";
@@ -60,7 +61,13 @@ const service = (command: Command) =>
     .option("--drain <seconds>", "when stopped, let what runs end for so long", "30")
     .option("--max-running <n>", "phases at work at once; the rest waits (default: 8)")
     .option("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)")
-    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)");
+    .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)")
+    .option("--per-key <n>", "connections that one key may have at once (default: 64, of a dealer 256)");
+const keepDays = () =>
+  new Option(
+    "--keep-days <n>",
+    "burn prepared material that nobody used for so long (default: 30 at a server, 29 at a client)",
+  );
 const link = () => new Option("--link <link>").hideHelp();
 const peers = (command: Command) =>
   network(command)
@@ -90,6 +97,8 @@ approximate(service(program.command("serve")))
     "--store <where>",
     "keep prepared material in this folder, or at redis://host:port/db, until it is used, once",
   )
+  .addOption(keepDays())
+  .option("--max-material <MB>", "material in memory, being made or waiting; half of it for one key (default: 16000)")
   .option("--warm <length>", "compile this padded length before listening")
   .option("--studies <file>", "results.json of mpcformer study, for the console to show (needs --health)")
   .addOption(new Option("--plan <file>").hideHelp())
@@ -102,6 +111,7 @@ service(program.command("deal"))
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
   .option("--peers <file>", "fingerprints of servers and clients, one a line (default: whoever has a key)")
   .option("--meet <redis>", "of several dealers behind one address: their own redis://host:port/db, without any disk")
+  .option("--max-weights <MB>", "masked weights kept in memory; beyond it the longest unused go (default: 3221)")
   .addOption(json())
   .action((options) => deal(options));
 
@@ -110,13 +120,29 @@ peers(program.command("infer"))
   .argument("[text]", "the text; it stays on this machine")
   .option("--file <file>", "take the text from a file")
   .option("--pair <text>", "the second text of a pair")
+  .option("--helper <address>", "host:port of a helper, which computes while this machine only shares its text")
+  .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
   .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
+  .addOption(keepDays())
   .option("--ahead <n>", "after the answer, prepare until so many texts of its length can be asked about at once")
   .addOption(new Option("--ids <file>").hideHelp())
   .addOption(new Option("--runs <n>").hideHelp())
   .addOption(link())
   .addOption(json())
   .action((text, options) => infer(text, options));
+
+service(program.command("helper"))
+  .description(
+    "compute for clients who only share their texts, and learn no text; not for the server's or the dealer's operator",
+  )
+  .option("--listen <address>", "host:port to listen at", "127.0.0.1:7702")
+  .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
+  .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+  .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
+  .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
+  .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
+  .addOption(json())
+  .action((options) => helper(options));
 
 const choices = (command: Command) =>
   command
@@ -132,6 +158,7 @@ choices(peers(program.command("generate")))
   .argument("[prompt]", "the text; it stays on this machine")
   .option("--file <file>", "take the text from a file")
   .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
+  .addOption(keepDays())
   .addOption(new Option("--ids <file>").hideHelp())
   .addOption(new Option("--runs <n>").hideHelp())
   .addOption(link())
@@ -141,6 +168,7 @@ choices(peers(program.command("generate")))
 peers(program.command("prepare"))
   .description("make material ahead of time, so that a text needs the online phase only")
   .requiredOption("--store <where>", "folder or redis://host:port/db to keep it (the server needs --store of its own)")
+  .addOption(keepDays())
   .option("--tokens <n>", "for texts of up to so many tokens", "32")
   .option("--max-tokens <n>", "and so many new ones, of a model that continues texts", "32")
   .option("--temperature <t>", "at which a server that tells tokens alone chooses them")
@@ -300,7 +328,7 @@ program
   .description(
     "remake MPCFormer's tables: pairs of stand-ins, without and with distillation, in the clear and under MPC",
   )
-  .argument("<file>", 'a study in YAML (README, "Studies")')
+  .argument("<file>", 'a study in YAML (docs/training.md, "Studies")')
   .requiredOption("--out <dir>", "where models and results go; a study that was stopped goes on from here")
   .option("--root <dir>", "where the study's paths begin (default: the file's own folder)")
   .option("--only <names>", "only these of its tasks, separated by commas")

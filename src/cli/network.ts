@@ -3,7 +3,7 @@ import type { Channel, Link } from "../channels/channel.ts";
 import { connectTcp, listenTcp, type TcpListener } from "../channels/tcp.ts";
 import { Ring } from "../ring/ring.ts";
 import { type Address, parseAddress } from "./address.ts";
-import { type KeyOptions, securityOfListener, securityTo, usesKeys } from "./keys.ts";
+import { type KeyOptions, type PeerName, securityOfListener, securityTo, usesKeys } from "./keys.ts";
 import { positive } from "./options.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -41,7 +41,7 @@ function linkOf(options: { readonly link?: string }): Link | undefined {
   return { delayMs, bytesPerSecond: (megabits * 1e6) / 8 };
 }
 
-export async function connect(peer: "server" | "dealer", text: string, options: NetworkOptions): Promise<Channel> {
+export async function connect(peer: PeerName, text: string, options: NetworkOptions): Promise<Channel> {
   const address = parseAddress(text);
   checkPlaintext(address, options);
   const link = peer === "server" ? linkOf(options) : undefined;

@@ -1,6 +1,7 @@
 /** A service's status, put together from what its parts say of themselves. */
 import { basename, resolve } from "node:path";
 import type { DealerService } from "../parties/dealer.ts";
+import type { HelperService } from "../parties/helper.ts";
 import { peakRssMb } from "../parties/meter.ts";
 import type { ServerService } from "../parties/server.ts";
 import type { Plan } from "../program/plan.ts";
@@ -8,7 +9,7 @@ import type { ModelSpec } from "../program/spec.ts";
 import type { Program } from "../program/steps.ts";
 import { costOf, type StepCost } from "../protocols/cost.ts";
 import { VERSION } from "./release.ts";
-import type { Common, CompiledLength, CostShare, DealerStatus, ServerStatus, Status } from "./status.ts";
+import type { Common, CompiledLength, CostShare, DealerStatus, HelperStatus, ServerStatus, Status } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** The console's reader does not wait longer for a store. */
@@ -45,6 +46,11 @@ export function dealerStatus(service: DealerService, telemetry: Telemetry): () =
     ...commonOf(service, telemetry, false),
     maskedWeights: service.maskedWeights,
   });
+}
+
+/** What reads a helper's status. */
+export function helperStatus(service: HelperService, telemetry: Telemetry): () => Promise<Status> {
+  return async (): Promise<HelperStatus> => ({ role: "helper", ...commonOf(service, telemetry, false) });
 }
 
 function commonOf({ admission }: Pick<ServerService, "admission">, telemetry: Telemetry, studies: boolean): Common {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Channel } from "../channels/channel.ts";
 import { CHANNEL_PATH } from "../channels/web-listener.ts";
 import type { Limits } from "../parties/admission.ts";
-import { type Answer, reading } from "../parties/answer.ts";
+import type { Answer, Reading } from "../parties/answer.ts";
 import { type BatchInference, Client } from "../parties/client.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
@@ -13,10 +13,12 @@ import { type Measured, stopwatch } from "../parties/meter.ts";
 import { ServerService } from "../parties/server.ts";
 import { modelId } from "../parties/session.ts";
 import type { Identity, MaterialStore } from "../parties/store.ts";
+import { ThinClient } from "../parties/thin.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import { randomKey } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 import { floatMatmul } from "./float.ts";
 import { pinnedForBrowsers } from "./keys.ts";
 import { connect, listen, type NetworkOptions, ringOf } from "./network.ts";
@@ -42,19 +44,22 @@ interface Common extends NetworkOptions {
 }
 
 /** Of the commands that serve until they are stopped. */
-interface ServiceOptions extends Common, TelemetryOptions, BrowserOptions {
+export interface ServiceOptions extends Common, TelemetryOptions, BrowserOptions {
   readonly listen: string;
   readonly drain: string;
   readonly maxRunning?: string;
   readonly maxWaiting?: string;
   readonly perMinute?: string;
+  readonly perKey?: string;
 }
 
 export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly dealer: string;
   readonly store?: string;
+  readonly keepDays?: string;
   readonly warm?: string;
   readonly plan?: string;
+  readonly maxMaterial?: string;
   /** Where browsers reach the dealer: with it the page is served too. */
   readonly dealerWeb?: string;
   /** Results of a study, which the console shows. */
@@ -76,7 +81,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
     matmul,
     progress: progress.of("calibrating"),
   });
-  const store = await openStore(options);
+  const store = await openStore(options, "server");
   const { id, key } = await identity(source, store);
   const telemetry = new Telemetry(options, options.json ?? false);
   keepClean(store, telemetry);
@@ -94,7 +99,13 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
       log: telemetry.tell,
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),
+      mostWaitingBytes: megabytes(options.maxMaterial, "--max-material"),
     },
+  );
+  telemetry.gauge(
+    "mpcformer_material_bytes",
+    "Material in memory, being made or waiting for its run.",
+    () => service.materialBytes,
   );
   if (options.warm !== undefined) await service.warm(Number(options.warm));
   const has = { studies: studies !== null, store: store !== undefined };
@@ -115,17 +126,22 @@ async function pageParties(options: ServeOptions): Promise<PageParties | null> {
   return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer };
 }
 
-function limitsOf({ maxRunning, maxWaiting, perMinute }: ServiceOptions): Partial<Limits> {
+export function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
   return {
     ...(maxRunning === undefined ? {} : { running: positive(maxRunning, "--max-running") }),
     ...(maxWaiting === undefined ? {} : { waiting: positive(maxWaiting, "--max-waiting") }),
     ...(perMinute === undefined ? {} : { perMinute: positive(perMinute, "--per-minute") }),
+    ...(perKey === undefined ? {} : { connectionsEach: positive(perKey, "--per-key") }),
   };
 }
 
+function megabytes(text: string | undefined, option: string): number | undefined {
+  return text === undefined ? undefined : 1e6 * positive(text, option);
+}
+
 /** Listens until it is told to stop; then nothing begins, and what runs may end. */
-async function run(
-  service: ServerService | DealerService,
+export async function run(
+  service: Pick<ServerService, "serve" | "drain" | "admission">,
   peer: "client" | "peer",
   telemetry: Telemetry,
   options: ServiceOptions,
@@ -199,14 +215,21 @@ function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export async function deal(options: ServiceOptions & { meet?: string }): Promise<void> {
+export interface DealOptions extends ServiceOptions {
+  readonly meet?: string;
+  readonly maxWeights?: string;
+}
+
+export async function deal(options: DealOptions): Promise<void> {
   const telemetry = new Telemetry(options, options.json ?? false);
   const service = new DealerService(await ringOf(options), {
     meeting: await openMeeting(options),
     log: telemetry.tell,
     limits: limitsOf(options),
     measured: measuredBy(options, telemetry),
+    mostWeightBytes: megabytes(options.maxWeights, "--max-weights"),
   });
+  telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => service.maskedWeights.bytes);
   const shown = { status: dealerStatus(service, telemetry), studies: null };
   await run(service, "peer", telemetry, options, { what: "dealing", page: null, shown });
 }
@@ -230,7 +253,7 @@ export async function identity(
 ): Promise<Identity> {
   // Asked for once: it reads every weight.
   const fingerprint = source.fingerprint();
-  const fresh = { id: await modelId(randomKey(), fingerprint), key: randomKey() };
+  const fresh = { id: await modelId(randomKey(), fingerprint), key: new Secret(randomKey()) };
   return store === undefined ? fresh : store.identity(createHash("sha256").update(fingerprint).digest("hex"), fresh);
 }
 
@@ -238,6 +261,8 @@ export async function identity(
 export interface PeerOptions extends Common {
   readonly server: string;
   readonly dealer: string;
+  /** Of those that have a store. */
+  readonly keepDays?: string;
 }
 
 export interface InferOptions extends PeerOptions {
@@ -248,18 +273,20 @@ export interface InferOptions extends PeerOptions {
   readonly runs?: string;
   readonly store?: string;
   readonly ahead?: string;
+  /** Where somebody computes for this client. */
+  readonly helper?: string;
 }
 
 /** Connects to a server; progress is shown for both phases. */
 export async function openClient(
-  options: Common & { server: string; dealer: string; store?: string },
+  options: PeerOptions & { readonly store?: string },
   progress: Progress,
   witness?: Witness,
 ): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
-    store: await openStore(options),
+    store: await openStore(options, "client"),
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
   });
@@ -272,17 +299,36 @@ export async function infer(text: string | undefined, options: InferOptions): Pr
   const progress = new Progress(options.json ?? false);
   if (options.ids !== undefined) return inferIds(options.ids, options, progress);
   const given = await textOf(text, options);
+  if (options.helper !== undefined) return inferThin(given, { ...options, helper: options.helper });
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
-    const run = await client.infer(client.encode(given, options.pair));
-    const result: Answer = { ...reading(client.spec, run.logits), ...run };
+    const result = await client.classify(given, options.pair);
     progress.stop();
     if (options.json) printJson(result);
     else printAnswer(result, client.spec);
-    if (options.ahead !== undefined) await client.prepareUpTo(oneTurn(run.length), positive(options.ahead, "--ahead"));
+    if (options.ahead !== undefined)
+      await client.prepareUpTo(oneTurn(result.length), positive(options.ahead, "--ahead"));
   } finally {
     progress.stop();
+    await client.close();
+  }
+}
+
+/** The same through a helper: the text is shared between it and the server, and nothing is computed here. */
+async function inferThin(text: string, options: InferOptions & { readonly helper: string }): Promise<void> {
+  if (options.store !== undefined || options.ahead !== undefined)
+    throw new UsageError("the material is the helper's: leave --store and --ahead to it");
+  const server = await connect("server", options.server, options);
+  const helper = await connect("helper", options.helper, options);
+  const client = await ThinClient.connect(await ringOf(options), { server, helper });
+  try {
+    const result = await client.classify(text, options.pair);
+    if (options.json) return printJson(result);
+    printReading(result, client.spec);
+    print(`time of the helper: ${timesOf(result)}`);
+    print(`here: ${formatBytes(result.bytes.sent)} sent, ${formatBytes(result.bytes.received)} received`);
+  } finally {
     await client.close();
   }
 }
@@ -319,15 +365,22 @@ async function inferIds(path: string, options: InferOptions, progress: Progress)
   }
 }
 
-export function printAnswer(result: Answer, spec: ModelSpec): void {
+function printReading(result: Reading, spec: ModelSpec): void {
   if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
   else {
     print(`label: ${result.label}`);
     if (result.scores)
       print(`scores: ${result.scores.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
   }
+}
+
+const timesOf = ({ seconds }: Pick<Answer, "seconds">) =>
+  `${seconds.online.toFixed(2)} s online, ${seconds.offline.toFixed(2)} s offline before it`;
+
+export function printAnswer(result: Answer, spec: ModelSpec): void {
+  printReading(result, spec);
   const { online, offline } = result.bytes;
-  print(`time: ${result.seconds.online.toFixed(2)} s online, ${result.seconds.offline.toFixed(2)} s offline before it`);
+  print(`time: ${timesOf(result)}`);
   print(
     `online: ${result.flights} flights, ${formatBytes(online.client_to_server)} to the server, ${formatBytes(online.server_to_client)} back`,
   );

@@ -4,8 +4,8 @@
  * in it; of clients it has their number alone.
  */
 import * as v from "valibot";
-import type { RefusalReason } from "../parties/admission.ts";
 import type { FailureKind } from "../parties/events.ts";
+import type { RefusalReason } from "../parties/quota.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
@@ -114,11 +114,14 @@ const dealer = v.strictObject({
   maskedWeights: v.strictObject({ count, bytes: count }),
 });
 
-export const statusSchema = v.variant("role", [server, dealer]);
+const helper = v.strictObject({ role: v.literal("helper"), ...common });
+
+export const statusSchema = v.variant("role", [server, dealer, helper]);
 
 export type Status = v.InferOutput<typeof statusSchema>;
 export type ServerStatus = v.InferOutput<typeof server>;
 export type DealerStatus = v.InferOutput<typeof dealer>;
+export type HelperStatus = v.InferOutput<typeof helper>;
 export type CompiledLength = v.InferOutput<typeof compiled>;
 export type CostShare = v.InferOutput<typeof share>;
 export type Phase = v.InferOutput<typeof phase>;

@@ -4,28 +4,39 @@ import { Meeting } from "../parties/meeting.ts";
 import { RedisStore } from "../parties/redis-store.ts";
 import type { MaterialStore } from "../parties/store.ts";
 import { checkPlaintext, deadlineMs, type NetworkOptions } from "./network.ts";
+import { positive } from "./options.ts";
 import { UsageError } from "./terminal.ts";
 
 interface StoreOptions {
   readonly store?: string;
+  /** Days after which an item that nobody used is burnt. */
+  readonly keepDays?: string;
   readonly plaintext?: boolean;
   readonly deadline: string;
 }
+
+/** At a server, unless told. At a client one less: it is not to ask for what the server has burnt. */
+const KEEP_DAYS = { server: 30, client: 29 };
 
 /**
  * Opens it, and burns what an earlier process had claimed or half written when it ended, before anyone asks.
  * @throws UsageError for an address that is none, or a network that others can read.
  */
-export async function openStore(options: StoreOptions): Promise<MaterialStore | undefined> {
-  const { store } = options;
+export async function openStore(
+  options: StoreOptions,
+  side: keyof typeof KEEP_DAYS,
+): Promise<MaterialStore | undefined> {
+  const { store, keepDays } = options;
   if (store === undefined) return undefined;
+  const days = keepDays === undefined ? KEEP_DAYS[side] : positive(keepDays, "--keep-days");
+  const keepMs = days * 86_400_000;
   if (!/^rediss?:/.test(store)) {
-    const files = new FileStore(store);
+    const files = new FileStore(store, { keepMs });
     await files.burnLeftovers();
     return files;
   }
   checkRedis(store, options, "--store takes a folder, or redis://host:port/db");
-  return RedisStore.open(store, { password: password() });
+  return RedisStore.open(store, { password: password(), keepMs });
 }
 
 /** Where the processes of one dealer bring the sides of a session together. @throws UsageError as `openStore`. */

@@ -72,18 +72,21 @@ export class Telemetry {
 
   /** Shows who is served and who waits. */
   watch(admission: Admission): void {
-    const gauge = (name: string, help: string, read: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers: [this.registry],
-        collect() {
-          this.set(read());
-        },
-      });
-    gauge("mpcformer_running", "Phases at work.", () => admission.running);
-    gauge("mpcformer_waiting", "Phases that wait for their turn.", () => admission.waiting);
-    gauge("mpcformer_connections", "Open connections.", () => admission.connections);
+    this.gauge("mpcformer_running", "Phases at work.", () => admission.running);
+    this.gauge("mpcformer_waiting", "Phases that wait for their turn.", () => admission.waiting);
+    this.gauge("mpcformer_connections", "Open connections.", () => admission.connections);
+  }
+
+  /** Shows a number as it is whenever somebody asks. */
+  gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
   }
 
   /** Whether /readyz says so. */

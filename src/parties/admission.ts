@@ -1,8 +1,8 @@
 /**
- * Who may begin work, and when: so many runs at once, so many waiting, and for each identity (a key's fingerprint) so many at
- * once and so many a minute. Whoever does not fit is refused at once, not kept.
+ * Who may connect, who may begin work, and when: so many connections, so many runs at once, so many waiting, and for each
+ * identity (a key's fingerprint) so many of all of these and so many a minute. Whoever does not fit is refused at once, not kept.
  */
-import { PartyError } from "./messages.ts";
+import { once, Quota, Refused } from "./quota.ts";
 
 export interface Limits {
   /** Pieces of work (an offline or an online phase) at once. */
@@ -15,20 +15,18 @@ export interface Limits {
   readonly perMinute: number;
   /** Connections at once. */
   readonly connections: number;
+  /** Of one identity. */
+  readonly connectionsEach: number;
 }
 
-const DEFAULT_LIMITS: Limits = { running: 8, waiting: 64, each: 32, perMinute: 6000, connections: 512 };
-
-export type RefusalReason = "full" | "quota" | "rate" | "draining";
-
-/** Refused before anything was done. */
-export class Refused extends PartyError {
-  readonly reason: RefusalReason;
-  constructor(reason: RefusalReason, message: string) {
-    super(message);
-    this.reason = reason;
-  }
-}
+const DEFAULT_LIMITS: Limits = {
+  running: 8,
+  waiting: 64,
+  each: 32,
+  perMinute: 6000,
+  connections: 512,
+  connectionsEach: 64,
+};
 
 /** One identity's bucket of begun work: it refills as time passes. */
 interface Bucket {
@@ -43,15 +41,29 @@ const MOST_BUCKETS = 10_000;
 export class Admission {
   readonly limits: Limits;
   private readonly queue: { readonly go: () => void; readonly refuse: (why: Refused) => void }[] = [];
-  private readonly held = new Map<string, number>();
+  private readonly open: Quota;
+  /** Pieces of work that run or wait. */
+  private readonly held: Quota;
   private readonly buckets = new Map<string, Bucket>();
   private active = 0;
-  private open = 0;
   private draining = false;
   private idle: () => void = () => {};
 
   constructor(limits: Partial<Limits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
+    const { running, waiting, each, connections, connectionsEach } = this.limits;
+    this.open = new Quota({
+      most: connections,
+      each: connectionsEach,
+      full: `all ${connections} connections are taken: try again in a moment`,
+      own: `${connectionsEach} connections of yours are open already: close one, or ask over them`,
+    });
+    this.held = new Quota({
+      most: running + waiting,
+      each,
+      full: `${running} are answered and ${waiting} wait: try again in a moment`,
+      own: `${each} of yours are in work already: wait for one to end`,
+    });
   }
 
   get running(): number {
@@ -63,21 +75,18 @@ export class Admission {
   }
 
   get connections(): number {
-    return this.open;
+    return this.open.taken;
   }
 
   /** How many keys have work running or waiting. */
   get keysAtWork(): number {
-    return this.held.size - (this.held.has("") ? 1 : 0);
+    return this.held.identities;
   }
 
-  /** A connection begins; the result ends it. @throws Refused */
-  enter(): () => void {
+  /** A connection of this identity begins; the result ends it. @throws Refused */
+  enter(identity: string): () => void {
     if (this.draining) throw goingDown();
-    if (this.open >= this.limits.connections)
-      throw new Refused("full", `all ${this.limits.connections} connections are taken: try again in a moment`);
-    this.open++;
-    return once(() => this.open--);
+    return this.open.take(identity);
   }
 
   /**
@@ -86,16 +95,14 @@ export class Admission {
    */
   async turn(identity: string, { goesOn = false, now = Date.now() } = {}): Promise<() => void> {
     if (this.draining && !goesOn) throw goingDown();
-    this.checkQuota(identity);
-    if (this.active >= this.limits.running && this.queue.length >= this.limits.waiting)
-      throw new Refused("full", `${this.active} are answered and ${this.queue.length} wait: try again in a moment`);
+    this.held.demand(identity);
     this.take(identity, now);
-    this.count(identity, 1);
+    const leave = this.held.take(identity);
     if (this.active < this.limits.running) this.active++;
-    else await this.queued(identity);
+    else await this.queued(leave);
     return once(() => {
       this.active--;
-      this.count(identity, -1);
+      leave();
       this.next();
     });
   }
@@ -110,10 +117,10 @@ export class Admission {
       });
   }
 
-  private queued(identity: string): Promise<void> {
+  private queued(leave: () => void): Promise<void> {
     return new Promise<void>((go, reject) => {
       const refuse = (why: Refused) => {
-        this.count(identity, -1);
+        leave();
         reject(why);
       };
       this.queue.push({ go, refuse });
@@ -128,11 +135,6 @@ export class Admission {
     } else if (this.active === 0) this.idle();
   }
 
-  private checkQuota(identity: string): void {
-    if (identity !== "" && (this.held.get(identity) ?? 0) >= this.limits.each)
-      throw new Refused("quota", `${this.limits.each} of yours are in work already: wait for one to end`);
-  }
-
   /** Takes one of the identity's tokens. @throws Refused when none is left. */
   private take(identity: string, now: number): void {
     if (identity === "") return;
@@ -144,22 +146,8 @@ export class Admission {
     if (this.buckets.size >= MOST_BUCKETS) this.buckets.delete(this.buckets.keys().next().value!);
     this.buckets.set(identity, { tokens: tokens - 1, at: now });
   }
-
-  private count(identity: string, by: number): void {
-    const held = (this.held.get(identity) ?? 0) + by;
-    if (held === 0) this.held.delete(identity);
-    else this.held.set(identity, held);
-  }
 }
 
 function goingDown(): Refused {
   return new Refused("draining", "this service is going down: ask another, or later");
-}
-
-function once(act: () => void): () => void {
-  let done = false;
-  return () => {
-    if (!done) act();
-    done = true;
-  };
 }

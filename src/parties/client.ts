@@ -1,16 +1,19 @@
 /** The client: owns the text, gets the answer. It needs no model files: the server tells all that is public. */
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
-import { TextTokenizer } from "../models/tokenizer.ts";
-import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
+import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
-import { isDecoder, type ModelSpec, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../program/steps.ts";
-import { ClientOffline, Party } from "../protocols/protocol.ts";
+import { answerBlock } from "../protocols/cover.ts";
+import { ClientOffline, Party, type SharedInput } from "../protocols/protocol.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { type Progress, prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { Secret } from "../ring/secret.ts";
+import { type Answer, reading } from "./answer.ts";
+import { type Progress, packAll, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
+import { fetchTables, greet } from "./greeting.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
@@ -82,7 +85,20 @@ interface RunInProgress {
 }
 
 /** What the client does between two turns; see `RunOptions.turn`. */
-type LaterTurns = (index: number, parties: readonly Party[], inputs: readonly TextInput[]) => Promise<boolean>;
+type LaterTurns = (index: number, parties: readonly Party[]) => Promise<boolean>;
+
+/** What a helper tells its thin client before it carries. */
+export interface Carrying {
+  readonly program: Program;
+  readonly fingerprint: string;
+  readonly session: string;
+}
+
+/** What it carries, and where it hands the answer. */
+export interface Carried {
+  readonly input: SharedInput;
+  readonly answer: (packed: Uint8Array) => Promise<void>;
+}
 
 /** Compiled shapes kept. */
 const KEPT_PROGRAMS = 16;
@@ -114,10 +130,8 @@ export class Client {
 
   /** Greets the server and learns the public model. @throws PartyError when versions differ. */
   static async connect(ring: Ring, channel: Channel, options: ClientOptions): Promise<Client> {
-    await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
-    const { model, tokenizer } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
-    const files = Object.keys(tokenizer).length > 0 ? new TextTokenizer(tokenizer, model.spec) : null;
-    return new Client(ring, channel, options, model, files);
+    const { model, tokenizer } = await greet(channel);
+    return new Client(ring, channel, options, model, tokenizer);
   }
 
   get spec(): ModelSpec {
@@ -148,6 +162,12 @@ export class Client {
     return this.inferAt(text, fits ? ready.length : length);
   }
 
+  /** The private answer for a text (or two) as people read it: `encode`, `infer`, and label and scores. */
+  async classify(text: string, pair?: string): Promise<Answer> {
+    const run = await this.infer(this.encode(text, pair));
+    return { ...reading(this.spec, run.logits), ...run };
+  }
+
   /**
    * Makes material for this connection's next run, while nobody waits: a text of at most its length then takes the online phase alone.
    * It is lost when the connection ends, or something else is asked first.
@@ -174,7 +194,7 @@ export class Client {
       throw new PartyError(`a run takes 1 to ${messages.MOST_TEXTS} texts, not ${texts.length}`);
     return this.whole(async () => {
       const run = await this.begin(oneTurn(length), texts.length);
-      const logits = await this.online(run, texts, (all) => all.map((party) => answerOf(party)));
+      const logits = await this.online(run, this.inputs(run, texts), (all) => all.map((party) => answerOf(party)));
       return { logits, ...(await this.end(run)) };
     });
   }
@@ -187,7 +207,9 @@ export class Client {
     const length = bucketFor(text.ids.length, this.limit);
     return this.whole(async () => {
       const run = await this.begin({ ...oneTurn(length), scoring: true }, 1);
-      const [all] = await this.online(run, [text], (parties) => parties.map((party) => answerOf(party)));
+      const [all] = await this.online(run, this.inputs(run, [text]), (parties) =>
+        parties.map((party) => answerOf(party)),
+      );
       const logits = all.slice(-text.ids.length * this.spec.labels);
       return { logits, tokens: text.ids.length, ...(await this.end(run)) };
     });
@@ -205,7 +227,8 @@ export class Client {
     const shape = this.generationShape(text.ids.length, options);
     const run = await this.whole(() => this.begin(shape, 1));
     const tokens = new TokenStream(sampler(this.spec, options), options);
-    const later: LaterTurns = async (index, [party], [input]) => {
+    const [input] = this.inputs(run, [text]);
+    const later: LaterTurns = async (index, [party]) => {
       const token = tokens.choose(answerOf(party, index - 1));
       // Decided once: while the word travels, the listener may leave.
       const goesOn = !tokens.ended;
@@ -216,7 +239,7 @@ export class Client {
     const last = ([party]: readonly Party[]) => {
       if (!tokens.ended) tokens.choose(answerOf(party));
     };
-    const online = this.whole(() => this.online(run, [text], last, later));
+    const online = this.whole(() => this.online(run, [input], last, later));
     online.then(
       () => tokens.finish(),
       (error: Error) => tokens.finish(error),
@@ -235,6 +258,25 @@ export class Client {
     if (report === null) throw new PartyError("the run broke off");
     const secondsToToken = tokens.chosenAt.map((at) => (at - run.started) / 1000);
     return { tokens: tokens.count, secondsToToken, ...report };
+  }
+
+  /**
+   * A helper's part (helper.ts): makes material, hears from `given` what to put in for that session, and hands on what comes out. Of the
+   * text it learns its padded length.
+   */
+  async carry(shape: Shape, given: (ready: Carrying) => Promise<Carried>): Promise<Run> {
+    return this.whole(async () => {
+      const run = await this.begin(shape, 1);
+      const [{ program, session }] = run.prepared;
+      const { fingerprint } = await this.program(shape);
+      const { input, answer } = await given({ program, fingerprint, session });
+      const packed = await this.online(run, [input], ([party]) => {
+        const words = party.get("public", program.answers[0]);
+        return packAll(this.ring, [words], [answerBlock(program)]);
+      });
+      await answer(packed);
+      return this.end(run);
+    });
   }
 
   /** Makes material for one run of this shape and keeps it on both sides. */
@@ -269,7 +311,13 @@ export class Client {
         `the text has ${tokens} tokens and is to have ${maxTokens} more, the model takes ${this.limit}: ask for fewer`,
       );
     const noise = this.spec.answer === "label" ? temperature : 0;
-    return { length: bucketFor(tokens, this.limit), turns: maxTokens, scoring: false, temperature: noise };
+    return {
+      length: bucketFor(tokens, this.limit),
+      turns: maxTokens,
+      scoring: false,
+      temperature: noise,
+      carried: false,
+    };
   }
 
   async close(): Promise<void> {
@@ -312,7 +360,7 @@ export class Client {
   private async begin(shape: Shape, texts: number): Promise<RunInProgress> {
     const before = totals(this.channel);
     const started = performance.now();
-    if (this.spec.embedding === "public") await this.fetchTables();
+    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.channel, this.spec);
     const prepared = await this.takeReady(shape, texts);
     for (let i = prepared.length; i < texts; i++)
       prepared.push((await this.fromStore(shape)) ?? (await this.offline(shape, false)));
@@ -347,7 +395,7 @@ export class Client {
 
   private async offline(shape: Shape, prepare: boolean): Promise<Prepared> {
     const { program, fingerprint } = await this.program(shape);
-    const material = new StoredMaterial("client", program, randomKey());
+    const material = new StoredMaterial("client", program, new Secret(randomKey()));
     const dealer = await this.options.connectDealer();
     try {
       const nonce = hex(randomKey());
@@ -357,7 +405,7 @@ export class Client {
       const session = await sessionId(parts);
       this.options.toldDealer?.(parts);
       await tellDealer(dealer, parts, session, material.seed);
-      const masks = await WeightMasks.create(this.ring, program, fromHex(granted.modelKey));
+      const masks = await WeightMasks.create(this.ring, program, new Secret(fromHex(granted.modelKey)));
       const report = await boundTo(this.channel, session, () => this.sendAhead(material, program, masks));
       return { material, program, report, session };
     } finally {
@@ -374,7 +422,7 @@ export class Client {
 
   /** The client's share of the offline phase: what it sends to the server, and what it keeps. */
   private async sendAhead(material: StoredMaterial, program: Program, masks: WeightMasks): Promise<OfflineReport> {
-    const client = new ClientOffline(this.ring, program, new Prg(material.seed), masks);
+    const client = new ClientOffline(this.ring, program, new Prg(material.seed.expose()), masks);
     try {
       await prepareProgram(
         client,
@@ -403,27 +451,26 @@ export class Client {
     }
   }
 
+  /** What each text puts into a run. */
+  private inputs({ prepared: [{ program }] }: RunInProgress, texts: readonly TokenizedText[]): TextInput[] {
+    return texts.map((text) => new TextInput(this.ring, program, this.spec, text, this.tables));
+  }
+
   /** Runs the online phase and reads its answers, then forgets every share. */
   private async online<A>(
     { prepared, meter }: RunInProgress,
-    texts: readonly TokenizedText[],
+    inputs: readonly SharedInput[],
     read: (parties: readonly Party[]) => A,
     later?: LaterTurns,
   ): Promise<A> {
     const [{ program }] = prepared;
-    await this.channel.sendJson(0, { request: "run", texts: texts.length });
-    const inputs = texts.map((text) => new TextInput(this.ring, program, this.spec, text, this.tables));
-    const parties = prepared.map(
-      ({ material }, i) =>
-        new Party(this.ring, program, {
-          role: "client",
-          withDealer: material.withDealer,
-          material,
-          input: inputs[i],
-        }),
-    );
+    await this.channel.sendJson(0, { request: "run", texts: inputs.length });
+    const parties = prepared.map(({ material }, i) => {
+      const { withDealer } = material;
+      return new Party(this.ring, program, { role: "client", withDealer, material, input: inputs[i] });
+    });
     const progress: Progress = (...of) => this.options.progress?.("online", ...of);
-    const turn = later && ((index: number) => later(index, parties, inputs));
+    const turn = later && ((index: number) => later(index, parties));
     const run = { progress, witness: this.options.witness, meter, turn };
     try {
       const id = await runId(prepared.map(({ session }) => session));
@@ -432,18 +479,6 @@ export class Client {
     } finally {
       for (const party of parties) party.close();
     }
-  }
-
-  private async fetchTables(): Promise<void> {
-    if (this.tables !== null) return;
-    await this.channel.sendJson(0, { request: "tables" });
-    const tables = new Map<string, NamedTensor>();
-    let step = 0;
-    for (const [name, shape] of publicTables(this.spec)) {
-      const bytes = await this.channel.receive("setup", step++, 4 * elementCount(shape));
-      tables.set(name, { shape, data: new Float32Array(bytes.slice().buffer) });
-    }
-    this.tables = weightsOf(tables);
   }
 
   private account({ before, prepared, meter }: RunInProgress, seconds: Run["seconds"], serverPeakRssMb: number): Run {
@@ -475,8 +510,8 @@ export class Client {
   }
 }
 
-async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Uint8Array): Promise<void> {
-  await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed) });
+async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Secret): Promise<void> {
+  await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed.expose()) });
   await boundTo(dealer, session, async () => parse(messages.accepted, await dealer.receiveJson(0), "dealer"));
 }
 

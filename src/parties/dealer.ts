@@ -3,20 +3,20 @@
 import type * as v from "valibot";
 import { type Channel, ChannelError } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
-import type { Program, Step, WeightSlot } from "../program/steps.ts";
+import type { Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/protocol.ts";
-import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { dealProgram } from "./engine.ts";
 import { type Log, lineForPeer } from "./events.ts";
+import { ArrivingWeights, KeptWeights } from "./kept-weights.ts";
 import type { Meeting } from "./meeting.ts";
 import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, sessionId } from "./session.ts";
-import { StoredWeights, setupParts, slotKey } from "./weights.ts";
+import { StoredWeights } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
 type FromServer = Extract<Message, { role: "server" }>;
@@ -31,7 +31,10 @@ interface Waiting<M> {
   readonly finish: (error?: Error) => void;
 }
 
+const MOST_WEIGHT_BYTES = 3 * 2 ** 30;
 const MEETING_MS = 60_000;
+/** Of one key: a server comes once for each of its clients, and waits here for those that do not. */
+const CONNECTIONS_EACH = 256;
 /**
  * Sides of sessions remembered, so that their material is not made again. A name holds both parties' fresh nonces: who would repeat an
  * older one must himself repeat a seed, which harms him alone.
@@ -53,6 +56,8 @@ export interface DealerOptions {
   readonly limits?: Partial<Limits>;
   /** Milliseconds that one side of a session waits for the other; a minute unless given. */
   readonly meetingMs?: number;
+  /** Bytes of masked weights kept from one session to the next; 3 GiB unless given, of the 4 that WebAssembly has. */
+  readonly mostWeightBytes?: number;
   /** What each session took here. */
   readonly measured?: (phase: Measured) => void;
 }
@@ -62,7 +67,7 @@ export class DealerService {
   private readonly options: DealerOptions;
   private readonly servers = new Map<string, Waiting<FromServer>>();
   private readonly clients = new Map<string, Waiting<FromClient>>();
-  private readonly weights = new Map<string, Words>();
+  private readonly weights: KeptWeights;
   private readonly seen = new Set<string>();
   /** Sessions that are dealt now, those that wait, and who is refused. */
   readonly admission: Admission;
@@ -70,7 +75,14 @@ export class DealerService {
   constructor(ring: Ring, options: DealerOptions = {}) {
     this.ring = ring;
     this.options = options;
-    this.admission = new Admission(options.limits);
+    this.weights = new KeptWeights(ring, options.mostWeightBytes ?? MOST_WEIGHT_BYTES);
+    this.admission = new Admission({ connectionsEach: CONNECTIONS_EACH, ...options.limits });
+  }
+
+  /** Masked weights in this process's memory. */
+  get maskedWeights(): { readonly count: number; readonly bytes: number } {
+    const { count, bytes } = this.weights;
+    return { count, bytes };
   }
 
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */
@@ -81,13 +93,6 @@ export class DealerService {
       const id = await sessionId(message.session);
       await boundTo(channel, id, () => this.met(id, message, channel));
     });
-  }
-
-  /** What is kept of models for the next session. */
-  get maskedWeights(): { readonly count: number; readonly bytes: number } {
-    let bytes = 0;
-    for (const words of this.weights.values()) bytes += words.bytes().length;
-    return { count: this.weights.size, bytes };
   }
 
   /** Nothing begins any more; resolves when what is dealt has been dealt. */
@@ -176,20 +181,23 @@ export class DealerService {
     }
     const measured = stopwatch("offline");
     await client.accept();
-    const arriving = await this.setup(channel, message.model.id, program);
-    const weights = new StoredWeights(arriving.words, program.weights);
+    // By the server's key too: nobody plants weights under another's model.
+    const owner = `${message.session.server}:${message.model.id}`;
+    const arriving = await ArrivingWeights.create(this.weights, channel, owner, program);
     const dealer = new Dealer(
       this.ring,
       program,
       new Prg(fromHex(client.message.seed)),
       new Prg(fromHex(message.seed)),
-      weights,
+      new StoredWeights(arriving.words, program.weights),
     );
     try {
+      await channel.sendJson(0, { missing: arriving.missing });
       const emit = (step: Step, packed: Uint8Array) => channel.send("offline", step.id, [packed]);
       await dealProgram(dealer, emit, (step) => arriving.until(step));
     } finally {
       dealer.close();
+      arriving.release();
     }
     const phase = measured();
     const { seconds } = phase;
@@ -202,50 +210,6 @@ export class DealerService {
     this.options.measured?.(phase);
     this.options.log?.({ event: "dealt", shape: program.shape, bytes, seconds });
   }
-
-  /**
-   * Asks the server for the masked weights that are not here yet. They arrive in the order of their use while the first
-   * steps are dealt already.
-   */
-  private async setup(channel: Channel, model: string, program: Program): Promise<ArrivingWeights> {
-    const keys: string[] = [];
-    for (const slot of program.weights) keys.push(`${model}:${await slotKey(slot.ref)}`);
-    const lacking = program.weights.filter((slot) => !this.weights.has(keys[slot.id]));
-    await channel.sendJson(0, { missing: lacking.map((s) => s.id) });
-    const words = keys.map((key) => this.weights.get(key));
-    const until = async (step: Step) => {
-      const last = step.kind === "linear" ? Math.max(...step.terms.map((t) => t.weightId)) : -1;
-      while (lacking.length > 0 && lacking[0].id <= last) {
-        const slot = lacking.shift()!;
-        words[slot.id] = await this.take(channel, slot, keys[slot.id]);
-      }
-    };
-    return { words, until };
-  }
-
-  private async take(channel: Channel, slot: WeightSlot, key: string): Promise<Words> {
-    const words = this.ring.alloc(slot.rows * slot.columns);
-    try {
-      let at = 0;
-      for (const size of setupParts(slot)) {
-        const part = await channel.receive("setup", slot.id, size);
-        // Only now: while it came, another session may have made the memory grow and move.
-        words.bytes().set(part, at);
-        at += size;
-      }
-    } catch (error) {
-      this.ring.free(words);
-      throw error;
-    }
-    const known = this.weights.get(key);
-    if (known === undefined) {
-      this.weights.set(key, words);
-      return words;
-    }
-    // Another session brought the same operand meanwhile.
-    this.ring.free(words);
-    return known;
-  }
 }
 
 /** @throws PartyError for a session of other keys than the connection's. */
@@ -253,11 +217,4 @@ function checkIdentities({ role, session }: Message, channel: Channel): void {
   const { own, peer } = channel.identities;
   if (session.dealer !== own || session[role] !== peer)
     throw new PartyError("the session names other keys than this connection has: start all parties with keys, or none");
-}
-
-interface ArrivingWeights {
-  /** By slot; filled as they come. */
-  readonly words: readonly (Words | undefined)[];
-  /** Resolves when everything that a step needs is here. */
-  until(step: Step): Promise<void>;
 }

@@ -4,8 +4,8 @@
  */
 import { ChannelError } from "../channels/channel.ts";
 import { PlanError, type Shape } from "../program/steps.ts";
-import { type RefusalReason, Refused } from "./admission.ts";
 import { described, PartyError } from "./messages.ts";
+import { type RefusalReason, Refused } from "./quota.ts";
 
 /** How a failed session failed: a peer lost or out of turn, a refusal, or a fault of this program. */
 export type FailureKind = "channel" | "party" | "fault";

@@ -12,6 +12,7 @@
  */
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { Secret } from "../ring/secret.ts";
 import { createOnce, createText, makeFolder, syncFolder, unless } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { fromHex } from "./messages.ts";
@@ -21,6 +22,7 @@ import {
   type Identity,
   type Item,
   isName,
+  KEEP_MS,
   type MaterialStore,
   sealed,
   spent,
@@ -31,15 +33,23 @@ import { hex } from "./weights.ts";
 /** Nobody takes longer from one write to the next: what is older belongs to no living process. */
 const QUIET_MS = 60_000;
 
+export interface FileStoreOptions {
+  /** The folder of the ledgers; keep it out of backups of the store. */
+  readonly used?: string;
+  /** Milliseconds after which an item that nobody claimed is burnt; 30 days unless given. */
+  readonly keepMs?: number;
+}
+
 export class FileStore implements MaterialStore {
   private readonly dir: string;
   private readonly used: string;
+  private readonly keepMs: number;
   private readonly ledgers = new Map<string, Promise<Ledger>>();
 
-  /** `used` is the folder of the ledgers; keep it out of backups of `dir`. */
-  constructor(dir: string, used = `${resolve(dir)}.used`) {
+  constructor(dir: string, { used = `${resolve(dir)}.used`, keepMs = KEEP_MS }: FileStoreOptions = {}) {
     this.dir = dir;
     this.used = used;
+    this.keepMs = keepMs;
   }
 
   async put(id: string, item: Item): Promise<void> {
@@ -75,10 +85,10 @@ export class FileStore implements MaterialStore {
   async identity(model: string, fresh: Identity): Promise<Identity> {
     checkName(model);
     const path = join(await makeFolder(this.dir), `${model}.identity`);
-    await createText(path, `${fresh.id} ${hex(fresh.key)}\n`);
+    await createText(path, `${fresh.id} ${hex(fresh.key.expose())}\n`);
     const [, id, key] = /^([0-9a-f]{32,64}) ([0-9a-f]{32})\n$/.exec(await readFile(path, "latin1")) ?? [];
     if (id === undefined) throw new Error("the store's identity of this model is damaged: remove the store");
-    return { id, key: fromHex(key) };
+    return { id, key: new Secret(fromHex(key)) };
   }
 
   /** Also items of a ledger that is not here: nobody can know whether they were used. */
@@ -89,8 +99,7 @@ export class FileStore implements MaterialStore {
       const { epoch } = await this.ledger(key);
       for (const file of await readdir(join(this.dir, key))) {
         const path = join(this.dir, key, file);
-        if (file.endsWith(`.${epoch}.material`)) continue;
-        if (!file.endsWith(".material") && !(await isQuiet(path, quietMs))) continue;
+        if (!(await this.isLeft(path, epoch, quietMs))) continue;
         await rm(path, { force: true });
         burnt++;
       }
@@ -99,6 +108,12 @@ export class FileStore implements MaterialStore {
   }
 
   async close(): Promise<void> {}
+
+  private async isLeft(path: string, epoch: string, quietMs: number): Promise<boolean> {
+    // A claim renames the file first, so that it is either claimed or burnt.
+    if (path.endsWith(`.${epoch}.material`)) return (await ageOf(path, "mtimeMs")) >= this.keepMs;
+    return path.endsWith(".material") || (await ageOf(path, "ctimeMs")) >= quietMs;
+  }
 
   private async waiting(key: string): Promise<string[]> {
     const end = waitingName("", await this.ledger(key));
@@ -135,8 +150,8 @@ function claimedItem(id: string, path: string): Claimed {
   };
 }
 
-/** Neither written nor renamed for so long. */
-async function isQuiet(path: string, ms: number): Promise<boolean> {
+/** Milliseconds since a file was last written (mtime), or written or renamed (ctime); less than none when it is gone. */
+async function ageOf(path: string, since: "mtimeMs" | "ctimeMs"): Promise<number> {
   const found = await stat(path).catch(() => null);
-  return found !== null && Date.now() - found.ctimeMs >= ms;
+  return found === null ? -1 : Date.now() - found[since];
 }

@@ -4,6 +4,7 @@ import { type Block, type Material, SHARE } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
 import { unpackAll } from "./engine.ts";
 
 type Table = "dealt" | "ahead" | "share";
@@ -13,22 +14,18 @@ const ENTRY_HEADER = 13;
 
 /** Packed blocks by table and step, and the seed shared with the dealer. Prints how many blocks there are. */
 export class StoredMaterial implements Material {
-  readonly #seed: Uint8Array;
+  /** For the dealer, and nobody else. */
+  readonly seed: Secret;
   readonly withDealer: Prg;
   private readonly role: "client" | "server";
   private readonly program: Program;
   readonly #entries = new Map<string, Uint8Array>();
 
-  constructor(role: "client" | "server", program: Program, seed: Uint8Array) {
+  constructor(role: "client" | "server", program: Program, seed: Secret) {
     this.role = role;
     this.program = program;
-    this.#seed = seed;
-    this.withDealer = new Prg(seed);
-  }
-
-  /** For the dealer, and nobody else. */
-  get seed(): Uint8Array {
-    return this.#seed;
+    this.seed = seed;
+    this.withDealer = new Prg(seed.expose());
   }
 
   toJSON(): string {
@@ -54,7 +51,7 @@ export class StoredMaterial implements Material {
 
   /** The bytes to keep on disk: the seed, then every entry behind its header. */
   *parts(): Iterable<Uint8Array> {
-    yield this.#seed;
+    yield this.seed.expose();
     for (const [key, packed] of this.#entries) {
       const [table, step] = key.split(":");
       const header = new Uint8Array(ENTRY_HEADER);
@@ -69,7 +66,7 @@ export class StoredMaterial implements Material {
 
   /** Reads what `parts` wrote. @throws Error when the bytes are not such. */
   static parse(role: "client" | "server", program: Program, bytes: Uint8Array): StoredMaterial {
-    const material = new StoredMaterial(role, program, bytes.slice(0, 16));
+    const material = new StoredMaterial(role, program, new Secret(bytes.subarray(0, 16)));
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 16;
     while (at < bytes.length) {

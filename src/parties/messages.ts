@@ -8,7 +8,7 @@ import type { Program, Shape } from "../program/steps.ts";
 import { digestOf } from "./weights.ts";
 
 /** Parties of different versions refuse each other: their programs could differ. */
-export const PROTOCOL_VERSION = "mpcformer/0.6";
+export const PROTOCOL_VERSION = "mpcformer/0.7";
 
 /** What is public of a served model. */
 export interface PublicModel {
@@ -47,6 +47,7 @@ const shape = v.object({
   turns: v.pipe(count, v.maxValue(MOST_TURNS)),
   scoring: v.boolean(),
   temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(100)),
+  carried: v.boolean(),
 });
 
 export const planSchema = plan;
@@ -76,6 +77,8 @@ export const request = v.variant("request", [
   v.object({ request: v.literal("session"), shape, program: id, prepare: v.boolean(), nonce: seed }),
   v.object({ request: v.literal("use"), session: id, shape, program: id }),
   v.object({ request: v.literal("drop") }),
+  // Of a thin client: the seed of the covers under which a helper brings its text to this session.
+  v.object({ request: v.literal("lend"), session: id, seed }),
   v.object({ request: v.literal("run"), texts: v.pipe(count, v.maxValue(MOST_TEXTS)) }),
 ]);
 
@@ -110,6 +113,20 @@ export const offlineReport = v.object({
   dealer: v.object({ bytes: v.number(), setupBytes: v.number(), peakRssMb: v.number() }),
 });
 export type OfflineReport = v.InferOutput<typeof offlineReport>;
+
+/** Thin client to helper; the helper's first words, the session in which it will carry, and what that took. */
+export const carry = v.object({ request: v.literal("carry"), length: v.pipe(count, v.maxValue(4096)), program: id });
+export type Carry = v.InferOutput<typeof carry>;
+export const helperWelcome = v.object({
+  version: v.literal(PROTOCOL_VERSION, "the helper speaks another version: install the same release on both sides"),
+  model: id,
+});
+export const carried = v.object({ session: id });
+const seconds = v.pipe(v.number(), v.finite(), v.minValue(0));
+export const helped = v.object({
+  seconds: v.object({ online: seconds, offline: seconds }),
+  flights: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
 
 /** Client to server, between two turns: whether it goes on. */
 export const next = v.object({ next: v.boolean() });

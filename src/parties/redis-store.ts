@@ -6,13 +6,14 @@
  *   mpcformer:epoch, :claims        which data set this is, and how many claims it has seen
  *   mpcformer:<key>:waiting         id -> number of pieces
  *   mpcformer:<key>:used            every id that was ever claimed
- *   mpcformer:<key>:<id>:<n>        the pieces; they expire unless their item waits
+ *   mpcformer:<key>:<id>:<n>        the pieces; they expire, all at once, when their item has waited too long
  *
  * A claim is one script, which Redis runs alone, and with `appendfsync always` its answer leaves after the disk has it. A Redis
  * that promises less is refused. Commands are never sent twice: a lost answer burns the item.
  */
 import { portions } from "../channels/portions.ts";
 import { randomKey } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 import { fromHex } from "./messages.ts";
 import { connectRedis, type RedisOptions, type Send, settingOf } from "./redis.ts";
 import {
@@ -20,6 +21,7 @@ import {
   checkName,
   type Identity,
   type Item,
+  KEEP_MS,
   type MaterialStore,
   sealed,
   spent,
@@ -41,7 +43,7 @@ export const DEMANDED = [
 ] as const;
 
 /**
- * KEYS: used, waiting, epoch, claims, pieces. ARGV: id, a new epoch. {1, ...} when the item waits, {0, ...} when its id is not
+ * KEYS: used, waiting, epoch, claims, pieces. ARGV: id, a new epoch, milliseconds. {1, ...} when the item waits, {0, ...} when its id is not
  * new, {-1, ...} when pieces are lost; then epoch and claims.
  */
 const PUT = `
@@ -49,11 +51,14 @@ redis.call('SETNX', KEYS[3], ARGV[2])
 local seen = {redis.call('GET', KEYS[3]), tonumber(redis.call('GET', KEYS[4]) or 0)}
 if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return {0, seen[1], seen[2]} end
 for i = 5, #KEYS do if redis.call('EXISTS', KEYS[i]) == 0 then return {-1, seen[1], seen[2]} end end
-for i = 5, #KEYS do redis.call('PERSIST', KEYS[i]) end
+for i = 5, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
 redis.call('HSET', KEYS[2], ARGV[1], #KEYS - 4)
 return {1, seen[1], seen[2]}`;
 
-/** KEYS: used, waiting, epoch, claims. ARGV: id or "", prefix of pieces, a new epoch, seconds. {id, pieces, epoch, claims} or nil. */
+/**
+ * KEYS: used, waiting, epoch, claims. ARGV: id or "", prefix of pieces, a new epoch, seconds. {id, pieces, epoch, claims} or nil.
+ * What is not whole any more, because it waited too long, is burnt.
+ */
 const CLAIM = `
 local id = ARGV[1]
 if id == '' then id = redis.call('HRANDFIELD', KEYS[2]) end
@@ -61,12 +66,16 @@ while id do
   local pieces = redis.call('HGET', KEYS[2], id)
   if not pieces then return nil end
   redis.call('HDEL', KEYS[2], id)
-  local first = redis.call('SADD', KEYS[1], id) == 1
-  for i = 0, tonumber(pieces) - 1 do
-    local piece = ARGV[2] .. id .. ':' .. i
-    if first then redis.call('EXPIRE', piece, ARGV[4]) else redis.call('DEL', piece) end
+  local mine = redis.call('SADD', KEYS[1], id) == 1
+  local names = {}
+  for i = 1, tonumber(pieces) do
+    names[i] = ARGV[2] .. id .. ':' .. (i - 1)
+    if redis.call('EXISTS', names[i]) == 0 then mine = false end
   end
-  if first then
+  for _, name in ipairs(names) do
+    if mine then redis.call('EXPIRE', name, ARGV[4]) else redis.call('DEL', name) end
+  end
+  if mine then
     redis.call('SETNX', KEYS[3], ARGV[3])
     return {id, pieces, redis.call('GET', KEYS[3]), redis.call('INCR', KEYS[4])}
   end
@@ -75,26 +84,41 @@ while id do
 end
 return nil`;
 
+/** KEYS: waiting. ARGV: prefix of pieces. Forgets the items whose pieces have expired; how many those were. */
+const SWEEP = `
+local gone = 0
+for _, id in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. id .. ':0') == 0 then gone = gone + redis.call('HDEL', KEYS[1], id) end
+end
+return gone`;
+
+export interface RedisStoreOptions extends RedisOptions {
+  /** Milliseconds after which an item that nobody claimed is burnt; 30 days unless given. */
+  readonly keepMs?: number;
+}
+
 export class RedisStore implements MaterialStore {
   private readonly send: Send;
   private readonly end: () => Promise<void>;
+  private readonly keepMs: number;
   /** Which data set this was, and how many claims it had seen: another, or fewer, means that an old copy was brought back. */
   private mark: { readonly epoch: string; readonly claims: number } | null = null;
   /** Why nothing is put or claimed any more. */
   private stopped: Error | null = null;
 
-  private constructor(send: Send, end: () => Promise<void>) {
+  private constructor(send: Send, end: () => Promise<void>, keepMs: number) {
     this.send = send;
     this.end = end;
+    this.keepMs = keepMs;
   }
 
   /**
    * Connects to redis://host:port/db (rediss: over TLS). @throws Error of one line when nobody answers there, when the
    * optional package @redis/client is not installed, and for a Redis that could forget a claim.
    */
-  static async open(url: string, options: RedisOptions = {}): Promise<RedisStore> {
+  static async open(url: string, { keepMs = KEEP_MS, ...options }: RedisStoreOptions = {}): Promise<RedisStore> {
     const { send, end } = await connectRedis(url, options);
-    const store = new RedisStore(send, end);
+    const store = new RedisStore(send, end, keepMs);
     try {
       await store.demandDurable();
     } catch (error) {
@@ -115,7 +139,7 @@ export class RedisStore implements MaterialStore {
       pieces.push(name);
     }
     const keys = [names.used, names.waiting, EPOCH, CLAIMS, ...pieces];
-    const reply = await this.send("EVAL", PUT, String(keys.length), ...keys, id, hex(randomKey()));
+    const reply = await this.send("EVAL", PUT, String(keys.length), ...keys, id, hex(randomKey()), String(this.keepMs));
     const [done, epoch, claims] = (reply as unknown[]).map(String);
     this.demandForwards(epoch, Number(claims), 0);
     if (done === "1") return;
@@ -124,7 +148,9 @@ export class RedisStore implements MaterialStore {
   }
 
   async count(key: string): Promise<number> {
-    return Number(await this.send("HLEN", keysOf(key).waiting));
+    const { waiting } = keysOf(key);
+    await this.sweep(waiting);
+    return Number(await this.send("HLEN", waiting));
   }
 
   async claim(key: string, id = ""): Promise<Claimed | undefined> {
@@ -144,18 +170,30 @@ export class RedisStore implements MaterialStore {
   async identity(model: string, fresh: Identity): Promise<Identity> {
     checkName(model);
     const name = `mpcformer:identity:${model}`;
-    await this.send("SETNX", name, `${fresh.id} ${hex(fresh.key)}`);
+    await this.send("SETNX", name, `${fresh.id} ${hex(fresh.key.expose())}`);
     const [id, key] = String(await this.send("GET", name)).split(" ");
-    return { id, key: fromHex(key) };
+    return { id, key: new Secret(fromHex(key)) };
   }
 
-  /** Nothing to do: what a crash leaves expires by itself. */
+  /** Of items that waited too long, and of what a crash leaves, the pieces expire by themselves: only lists are cleaned. */
   async burnLeftovers(): Promise<number> {
-    return 0;
+    let burnt = 0;
+    let cursor = "0";
+    do {
+      const reply = await this.send("SCAN", cursor, "MATCH", "mpcformer:*:waiting", "COUNT", "1000");
+      const [next, lists] = reply as [Buffer, Buffer[]];
+      for (const waiting of lists) burnt += await this.sweep(String(waiting));
+      cursor = String(next);
+    } while (cursor !== "0");
+    return burnt;
   }
 
   close(): Promise<void> {
     return this.end();
+  }
+
+  private async sweep(waiting: string): Promise<number> {
+    return Number(await this.send("EVAL", SWEEP, "1", waiting, waiting.slice(0, -"waiting".length)));
   }
 
   private claimed(id: string, { prefix, pieces }: { prefix: string; pieces: number }): Claimed {

@@ -14,13 +14,16 @@ import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/protocol.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { runProgram, type Witness } from "./engine.ts";
 import type { Log } from "./events.ts";
+import { LentCovers } from "./lent-covers.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
+import { Quota } from "./quota.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
@@ -30,7 +33,7 @@ import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
 export interface ServedModel {
   readonly model: PublicModel;
   /** With the weights it makes the key of R, which clients learn and the dealer never does. */
-  readonly modelKey: Uint8Array;
+  readonly modelKey: Secret;
   /** Reads the floats: asked for once for each padded length that needs other integers, and not kept. */
   readonly weights: () => Promise<Weights>;
   readonly tokenizer: TokenizerFiles;
@@ -47,16 +50,21 @@ export interface ServerOptions {
   readonly wholeMs?: number;
   /** What each phase took here. */
   readonly measured?: (phase: Measured) => void;
-  /** Bytes of material that may wait for one connection's run; 8 GB unless given. */
+  /** Bytes of material in this process's memory, being made or waiting for its run; 16 GB unless given. Half of it for one key. */
   readonly mostWaitingBytes?: number;
 }
 
-/** One text's worth of material that waits for its run. */
-interface Waiting {
-  /** The session that made it. */
+/** One text's worth of material, and the session that made it. */
+interface Made {
   readonly session: string;
-  readonly compiled: Compiled;
   readonly material: StoredMaterial;
+}
+
+/** The same while it waits for its run. */
+interface Waiting extends Made {
+  readonly compiled: Compiled;
+  /** Gives its place in memory back. */
+  readonly free: () => void;
 }
 
 interface Compiled {
@@ -67,8 +75,8 @@ interface Compiled {
   readonly materialBytes: number;
 }
 
-/** What may wait for one connection, unless told. */
-const MOST_WAITING_BYTES = 8e9;
+/** What may wait in all, unless told. */
+const MOST_WAITING_BYTES = 16e9;
 /** Compiled lengths kept: all buckets and a few more. */
 const KEPT_PROGRAMS = 24;
 
@@ -83,10 +91,14 @@ export class ServerService {
   private tables: readonly Float32Array[] = [];
   /** Who is served now, who waits, who is refused. */
   readonly admission: Admission;
+  /** Bytes of material in memory. */
+  private readonly inMemory: Quota;
   /** Connections between two requests, and those whose material waits for its run. */
   private readonly idle = new Set<Channel>();
   private readonly pledged = new Set<Channel>();
   private redeemed: () => void = () => {};
+  /** Of texts that helpers carry. */
+  private readonly covers = new LentCovers();
   /** Of the weights, since they were first read. */
   private version: Uint8Array | null = null;
 
@@ -96,6 +108,18 @@ export class ServerService {
     this.options = options;
     this.integers = new IntegerWeights(ring);
     this.admission = new Admission(options.limits);
+    const most = options.mostWaitingBytes ?? MOST_WAITING_BYTES;
+    this.inMemory = new Quota({
+      most,
+      each: most / 2,
+      full: "this server has no memory for that much material now: ask about fewer at once, or again in a moment",
+      own: "your runs take all the memory that one key may have here: ask about fewer at once, or again in a moment",
+    });
+  }
+
+  /** Of material in this process's memory, being made or waiting for its run. */
+  get materialBytes(): number {
+    return this.inMemory.taken;
   }
 
   /** Compiles one length and makes its integer weights, before the first client asks. */
@@ -140,76 +164,100 @@ export class ServerService {
 
   private async requests(channel: Channel): Promise<void> {
     const { model, tokenizer } = this.served;
-    const waiting: Waiting[] = [];
     parse(messages.hello, await channel.receiveJson(0), "client");
     await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model, tokenizer });
-    for (;;) {
-      this.idle.add(channel);
-      const message = await channel.receiveJson(0).finally(() => this.idle.delete(channel));
-      if (message !== null && typeof message === "object" && "bye" in message) return;
-      const request = parse(messages.request, message, "client");
-      const goesOn = request.request === "run" && waiting.length > 0;
-      const done = await this.admission.turn(channel.identities.peer, { goesOn });
-      try {
-        await within(channel, this.options.wholeMs ?? WHOLE_MS, () => this.answer(request, channel, waiting));
-        if (waiting.length > 0) this.pledged.add(channel);
-        else this.redeem(channel);
-      } finally {
-        done();
-      }
+    const waiting: Waiting[] = [];
+    try {
+      while (await this.next(channel, waiting));
+    } finally {
+      release(waiting);
+      this.covers.end(channel);
     }
+  }
+
+  /** One request, from its arrival to its answer; false when the client said that there are no more. */
+  private async next(channel: Channel, waiting: Waiting[]): Promise<boolean> {
+    this.idle.add(channel);
+    const message = await channel.receiveJson(0).finally(() => this.idle.delete(channel));
+    if (message !== null && typeof message === "object" && "bye" in message) return false;
+    const request = parse(messages.request, message, "client");
+    const goesOn = request.request === "run" && waiting.length > 0;
+    const done = await this.admission.turn(channel.identities.peer, { goesOn });
+    try {
+      await within(channel, this.options.wholeMs ?? WHOLE_MS, () => this.answer(request, channel, waiting));
+      if (waiting.length > 0) this.pledged.add(channel);
+      else this.redeem(channel);
+    } finally {
+      done();
+    }
+    return true;
   }
 
   private async answer(request: Request, channel: Channel, waiting: Waiting[]): Promise<void> {
     if (request.request === "tables") return this.sendTables(channel);
+    if (request.request === "lend") return this.lend(request, channel);
     if (request.request === "drop") {
-      waiting.splice(0);
+      release(waiting);
       return channel.sendJson(0, { accepted: true });
     }
-    if (request.request === "run") return this.online(channel, waiting.splice(0), request.texts);
+    if (request.request === "run") {
+      const taken = waiting.splice(0);
+      return this.online(channel, taken, request.texts).finally(() => release(taken));
+    }
     if (waiting.length >= messages.MOST_TEXTS)
       throw new PartyError(`at most ${messages.MOST_TEXTS} texts run together: ask in smaller groups`);
     const compiled = await this.compiled(request.shape);
     if (compiled.fingerprint !== request.program) {
       throw new PartyError("client and server compile different programs: install the same release on both sides");
     }
-    // Before any is made: a peer must not fill this machine's memory.
-    const bytes = waiting.reduce((sum, w) => sum + w.compiled.materialBytes, compiled.materialBytes);
-    if (bytes > (this.options.mostWaitingBytes ?? MOST_WAITING_BYTES))
-      throw new PartyError(
-        "the material of so many texts is more than this server holds for one run: ask about fewer at once",
-      );
+    // Before any is made: peers must not fill this machine's memory.
+    const free = this.inMemory.take(channel.identities.peer, compiled.materialBytes);
+    let made: Made | null = null;
+    try {
+      made = await this.made(request, channel, compiled);
+    } finally {
+      if (made === null) free();
+    }
+    if (made !== null) waiting.push({ ...made, compiled, free });
+  }
+
+  private async lend({ session, seed }: Extract<Request, { request: "lend" }>, channel: Channel): Promise<void> {
+    this.covers.lend(channel, session, new Secret(messages.fromHex(seed)));
+    await channel.sendJson(0, { accepted: true });
+  }
+
+  /** Material for one text, from the store or new; null when it went to the store. */
+  private async made(
+    request: Extract<Request, { request: "session" | "use" }>,
+    channel: Channel,
+    compiled: Compiled,
+  ): Promise<Made | null> {
     if (request.request === "use") {
       const { session } = request;
-      waiting.push({ session, compiled, material: await this.claim(session, compiled) });
-      return channel.sendJson(0, { accepted: true });
+      const material = await this.claim(session, compiled);
+      await channel.sendJson(0, { accepted: true });
+      return { session, material };
     }
     const measured = stopwatch("offline");
-    const { session, material } = await this.offline(channel, request.nonce, compiled);
+    const made = await this.offline(channel, request.nonce, compiled);
     this.options.measured?.(measured());
-    if (!request.prepare) {
-      waiting.push({ session, compiled, material });
-      return;
-    }
+    if (!request.prepare) return made;
     if (this.options.store === undefined)
       throw new PartyError("the server keeps no material: start it with --store DIR");
-    await this.options.store.put(session, { key: this.storeKey(compiled), parts: material.parts() });
+    await this.options.store.put(made.session, { key: this.storeKey(compiled), parts: made.material.parts() });
     await channel.sendJson(0, { accepted: true });
     this.options.log?.({ event: "prepared", shape: compiled.program.shape });
+    return null;
   }
 
   /** Both senders at once: the dealer's corrections and the client's offline messages. */
-  private async offline(
-    channel: Channel,
-    clientNonce: string,
-    { program, fingerprint }: Compiled,
-  ): Promise<{ session: string; material: StoredMaterial }> {
-    const material = new StoredMaterial("server", program, randomKey());
+  private async offline(channel: Channel, clientNonce: string, { program, fingerprint }: Compiled): Promise<Made> {
+    const material = new StoredMaterial("server", program, new Secret(randomKey()));
     // First: a client is not granted what cannot be dealt.
     const dealer = await this.options.connectDealer();
     try {
       const serverNonce = hex(randomKey());
-      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.weightsKey()) });
+      await channel.sendJson(0, { nonce: serverNonce, modelKey: hex(this.weightsKey().expose()) });
       const [version, model] = [messages.PROTOCOL_VERSION, this.served.model.id];
       const { own: server, peer: client } = channel.identities;
       const identities = { client, server, dealer: dealer.identities.peer };
@@ -235,7 +283,7 @@ export class ServerService {
     program: Program,
     material: StoredMaterial,
   ): Promise<messages.OfflineReport> {
-    const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed)];
+    const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed.expose())];
     await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model });
     const whole = this.options.wholeMs ?? WHOLE_MS;
     return within(dealer, whole, () => boundTo(dealer, session, () => this.takeDealt(dealer, program, material)));
@@ -292,10 +340,11 @@ export class ServerService {
     }
     const { program, weights } = first.compiled;
     if (texts > 1 && program.shape.turns > 1) throw new PartyError("texts are continued one by one, not together");
-    const parties = waiting.map(
-      ({ material }) =>
-        new Party(this.ring, program, { role: "server", withDealer: material.withDealer, material, weights }),
-    );
+    const parties = waiting.map(({ material, session }) => {
+      const { withDealer } = material;
+      const cover = this.covers.take(session);
+      return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover });
+    });
     const [meter, measured] = [new Meter(), stopwatch("online")];
     try {
       const turn = () => messages.goesOn(channel);
@@ -314,7 +363,8 @@ export class ServerService {
   /** Material prepared earlier: marked as used on disk before the first online byte leaves. */
   private async claim(session: string, compiled: Compiled): Promise<StoredMaterial> {
     const item = await this.options.store?.claim(this.storeKey(compiled), session);
-    if (item === undefined) throw new PartyError("the server has no such material, or it was used: prepare more");
+    if (item === undefined)
+      throw new PartyError("the server has no such material, or it was used or is too old: prepare more");
     try {
       return StoredMaterial.parse("server", compiled.program, await item.bytes());
     } finally {
@@ -337,7 +387,7 @@ export class ServerService {
   }
 
   /** The key of R for these weights; they were read when the program was compiled. */
-  private weightsKey(): Uint8Array {
+  private weightsKey(): Secret {
     if (this.version === null) throw new Error("the key of R is asked for before the weights were read");
     return keyOfVersion(this.served.modelKey, this.version);
   }
@@ -355,10 +405,11 @@ export class ServerService {
   }
 
   /** @throws PartyError for a shape that this model has not, or that would tell more than its answer. */
-  private check({ length, turns, scoring, temperature }: Shape): void {
+  private check({ length, turns, scoring, temperature, carried }: Shape): void {
     const { spec } = this.served.model;
     const limit = spec.positions - spec.positionOffset;
     if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
+    if (carried && isDecoder(spec)) throw new PartyError("helpers carry texts to be judged, not to be continued");
     if (isDecoder(spec) ? scoring && spec.answer === "label" : turns > 1 || scoring || temperature > 0)
       throw new PartyError("this model does not answer in that way");
     if (temperature > 0 && spec.answer === "scores")
@@ -386,6 +437,11 @@ export class ServerService {
     this.programs.set(key, promise);
     return promise;
   }
+}
+
+/** Lets go of material that waited. */
+function release(waiting: Waiting[]): void {
+  for (const { free } of waiting.splice(0)) free();
 }
 
 /** Waits for both; the first result, or the first error without waiting for the other. */

@@ -15,7 +15,7 @@ export async function serving(
 ): Promise<void> {
   let leave = () => {};
   try {
-    leave = admission.enter();
+    leave = admission.enter(channel.identities.peer);
     await work();
     channel.close();
   } catch (error) {

@@ -14,6 +14,7 @@ import {
 } from "../protocols/protocol.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
 import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { StoredMaterial } from "./material.ts";
 import { goesOn } from "./messages.ts";
@@ -46,8 +47,8 @@ export interface SimulationInputs {
 /** Runs one program once, on fresh seeds. The parties stay open so that their values can be read. */
 export async function simulate(ring: Ring, program: Program, inputs: SimulationInputs): Promise<Simulation> {
   const [clientSeed, serverSeed] = [randomKey(), randomKey()];
-  const ofServer = new StoredMaterial("server", program, serverSeed);
-  const ofClient = new StoredMaterial("client", program, clientSeed);
+  const ofServer = new StoredMaterial("server", program, new Secret(serverSeed));
+  const ofClient = new StoredMaterial("client", program, new Secret(clientSeed));
   const offline = { dealt: 0, ahead: 0 };
   const dealer = new Dealer(ring, program, new Prg(clientSeed), new Prg(serverSeed), inputs.maskedWeights);
   await dealProgram(dealer, async (step, packed) => {

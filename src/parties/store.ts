@@ -8,6 +8,10 @@
  * backup leaves in doubt is never handed out again.
  */
 import { createHash } from "node:crypto";
+import type { Secret } from "../ring/secret.ts";
+
+/** How long an item waits, unless told. */
+export const KEEP_MS = 30 * 86_400_000;
 
 const MAGIC = "mpcformer-material-1";
 const TRAILER = 64 + MAGIC.length;
@@ -32,7 +36,7 @@ export interface Claimed {
 /** The public name of a served model, and the key that R is expanded from. */
 export interface Identity {
   readonly id: string;
-  readonly key: Uint8Array;
+  readonly key: Secret;
 }
 
 export interface MaterialStore {
@@ -54,7 +58,10 @@ export interface MaterialStore {
    * `model` is a digest of all that the weights are.
    */
   identity(model: string, fresh: Identity): Promise<Identity>;
-  /** Removes what crashes left half written or half used, and returns how many items that were. Never what is in use. */
+  /**
+   * Removes what crashes left half written or half used, and what has waited for longer than the store keeps an item: its other
+   * half may be lost. Returns how many items that were. Never what is in use; their ids stay as they are, used or not.
+   */
   burnLeftovers(): Promise<number>;
   close(): Promise<void>;
 }

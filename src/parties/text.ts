@@ -3,7 +3,8 @@ import { embeddingsOf } from "../models/model.ts";
 import { centredRows, FloatOps } from "../program/float.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Program, StepOf, Value } from "../program/steps.ts";
-import { type ClientInput, elements, type Party } from "../protocols/protocol.ts";
+import { type ClientInput, elements, type InputStep, type Party } from "../protocols/protocol.ts";
+import { fillOwnKeys } from "../protocols/reshape.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { PartyError } from "./messages.ts";
@@ -11,7 +12,12 @@ import { PartyError } from "./messages.ts";
 /** One turn's logits. @throws PartyError when one lies beyond the plan: then a value inside left its range and the answer is void. */
 export function answerOf(party: Party, turn = party.program.answers.length - 1): number[] {
   const value = party.value(party.program.answers[turn]);
-  const logits = [...party.ring.decode(party.get("public", value.id), value.ring, value.scale)];
+  return decodedAnswer(party.ring, value, party.get("public", value.id));
+}
+
+/** @throws PartyError as `answerOf`. */
+export function decodedAnswer(ring: Ring, value: Value, words: Words): number[] {
+  const logits = [...ring.decode(words, value.ring, value.scale)];
   if (logits.some((x) => Math.abs(x) * value.scale > value.bound)) {
     throw new PartyError(
       "the answer lies outside the plan's range, so it is void: ask the provider to calibrate on texts like yours, or with a larger margin",
@@ -43,11 +49,15 @@ export class TextInput implements ClientInput {
     return isDecoder(this.spec) ? position >= this.first : position < this.text.ids.length;
   }
 
+  fillKeys(out: Words, step: StepOf<"keys">): void {
+    fillOwnKeys(this.ring, out, step, this);
+  }
+
   take(token: number): void {
     this.taken.push(token);
   }
 
-  fill(out: Words, step: StepOf<"input">): void {
+  fill(out: Words, step: InputStep): void {
     const value = this.program.values[step.out];
     const values = this.values(step, value);
     if (values.some((x) => Math.abs(x) * value.scale > value.bound)) {
@@ -62,13 +72,13 @@ export class TextInput implements ClientInput {
   }
 
   /** The tokens of a step's turn, the row where they begin, and the position of the first one. */
-  private tokensOf(step: StepOf<"input">): { text: TokenizedText; row: number; position: number } {
+  private tokensOf(step: InputStep): { text: TokenizedText; row: number; position: number } {
     if (step.after === null) return { text: this.text, row: this.first, position: 0 };
     const position = this.text.ids.length + this.taken.length - 1;
     return { text: { ids: this.taken.slice(-1), types: [0] }, row: 0, position };
   }
 
-  private values(step: StepOf<"input">, value: Value): Float32Array {
+  private values(step: InputStep, value: Value): Float32Array {
     const { text, row, position } = this.tokensOf(step);
     const out = new Float32Array(elements(value));
     if (step.source === "embedding") out.set(this.embedded(text, position), row * value.columns);

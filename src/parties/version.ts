@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { requiredWeights } from "../models/weights.ts";
 import type { ModelSpec, Weights } from "../program/spec.ts";
 import { KEY_BYTES } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 
 /** A digest of every number that the model reads, whichever files they lie in. Not public: who guesses weights could check. */
 export function versionOf(spec: ModelSpec, weights: Weights): Uint8Array {
@@ -15,6 +16,7 @@ export function versionOf(spec: ModelSpec, weights: Weights): Uint8Array {
 }
 
 /** The key that R comes from. Were it one for two versions, the dealer would see what their weights differ by. */
-export function keyOfVersion(modelKey: Uint8Array, version: Uint8Array): Uint8Array {
-  return createHash("sha256").update(modelKey).update(version).digest().subarray(0, KEY_BYTES);
+export function keyOfVersion(modelKey: Secret, version: Uint8Array): Secret {
+  const digest = createHash("sha256").update(modelKey.expose()).update(version).digest();
+  return new Secret(digest.subarray(0, KEY_BYTES));
 }

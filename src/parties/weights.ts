@@ -13,6 +13,7 @@ import type { MaskedWeights, ServerWeights } from "../protocols/protocol.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { PackedWeights, Ring } from "../ring/ring.ts";
+import type { Secret } from "../ring/secret.ts";
 
 /** Rows of R drawn at once: bounds the memory of large tables. */
 const CHUNK_ROWS = 1024;
@@ -27,8 +28,8 @@ export function setupParts(slot: WeightSlot): number[] {
 }
 
 /** The public name of one weight operand: what the dealer stores its masked copy under. */
-export async function slotKey(ref: WeightRef): Promise<string> {
-  return digestOf(ref);
+export function slotKey({ ref, rows, columns }: WeightSlot): Promise<string> {
+  return digestOf([ref, rows, columns]);
 }
 
 /**
@@ -46,11 +47,11 @@ export class WeightMasks implements MaskedWeights {
     this.streams = streams;
   }
 
-  static async create(ring: Ring, program: Program, modelKey: Uint8Array): Promise<WeightMasks> {
+  static async create(ring: Ring, program: Program, modelKey: Secret): Promise<WeightMasks> {
     const streams: Prg[] = [];
     for (const slot of program.weights) {
       const definition = new TextEncoder().encode(JSON.stringify(slot.ref));
-      const digest = await sha256(Uint8Array.from([...modelKey, ...definition]));
+      const digest = await sha256(Uint8Array.from([...modelKey.expose(), ...definition]));
       streams.push(new Prg(digest.subarray(0, 16)));
     }
     return new WeightMasks(ring, program.weights, streams);

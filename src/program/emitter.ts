@@ -55,6 +55,7 @@ export class Emitter {
   protected readonly ranges: PlannedRanges;
   protected turn = -1;
   private maskValue: Value | null = null;
+  private maskFactorValue: Value | null = null;
   protected readonly spec: ModelSpec;
   protected readonly plan: Plan;
   protected readonly shape: Shape;
@@ -187,12 +188,31 @@ export class Emitter {
     return this.open(value, "exchange", scale, magnitude(range));
   }
 
+  /** 1 on the text's rows, 0 on padded ones, as linear steps read it: the server has it masked, and the client side is not asked online. */
   protected mask(): Value {
     this.maskValue ??= this.b.add(
       { kind: "input", source: "mask", after: null },
       this.b.value("mask", this.shape.length, 1, 1, 1, "masked"),
     );
     return this.maskValue;
+  }
+
+  /**
+   * The same as factors read it, for which both parties need the masked value. A helper would read the text's length off the client's
+   * one: of a carried text it is a share, opened under both masks.
+   */
+  private maskFactor(): Value {
+    if (!this.shape.carried) return this.mask();
+    this.maskFactorValue ??= this.b.open(
+      this.b.add(
+        { kind: "entry", source: "mask", after: null },
+        this.b.value("mask", this.shape.length, 1, 1, 1, "share"),
+      ),
+      "exchange",
+      1,
+      1,
+    );
+    return this.maskFactorValue;
   }
 
   /** (x - mean) / sqrt(variance + epsilon), zero on padded rows; gain and bias wait for the next linear layer. */
@@ -220,7 +240,7 @@ export class Emitter {
   /** An opened value over the root of its rows' mean squares, opened to the server. */
   protected scaled(x: Value, rows: number, ref: NormRef, op: number): RowsHandle {
     const variance = this.ranges.positive(op, "variance");
-    const mask = rows === this.shape.length && rows > 1 ? this.mask() : null;
+    const mask = rows === this.shape.length && rows > 1 ? this.maskFactor() : null;
     this.b.label = ref.name;
     this.b.group = "norm";
     const squares = this.b.value("variance", rows, 1, x.scale * x.scale * x.columns, variance[1], "share");

@@ -32,6 +32,7 @@ function needsOf(step: Step, values: readonly Value[], need: (id: number, bits: 
   const out = values[step.out];
   switch (step.kind) {
     case "input":
+    case "entry":
     case "ramp":
       return;
     case "linear":

@@ -97,6 +97,7 @@ function openingSlot(step: Step, atServer: number, atClient: number): number | n
 /** The values a step reads. */
 export function inputsOf(step: Step): number[] {
   switch (step.kind) {
+    case "entry":
     case "ramp":
       return [];
     case "input":

@@ -110,6 +110,8 @@ export type Step = StepBase &
   /** The client's own integers; in a later turn it reads that turn's logits (or token) first: `after`. */
   (
     | { readonly kind: "input"; readonly source: InputSource; readonly after: ValueId | null; readonly out: ValueId }
+    /** The same as a share of both parties: of a text that a helper carries, what the client would know unmasked. */
+    | { readonly kind: "entry"; readonly source: InputSource; readonly after: null; readonly out: ValueId }
     | {
         readonly kind: "linear";
         readonly terms: readonly LinearTerm[];
@@ -210,11 +212,13 @@ export interface Shape {
   readonly scoring: boolean;
   /** Of the noise under which the next token is chosen where the client learns the token alone; 0: the likeliest. */
   readonly temperature: number;
+  /** Whether a helper plays the client for the text's owner, so that the client side itself must learn nothing (protocols/cover.ts). */
+  readonly carried: boolean;
 }
 
 /** One turn over one text, as encoders have it. */
 export function oneTurn(length: number): Shape {
-  return { length, turns: 1, scoring: false, temperature: 0 };
+  return { length, turns: 1, scoring: false, temperature: 0, carried: false };
 }
 
 export interface Program {

@@ -6,7 +6,7 @@ import { fourier } from "./periodic.ts";
 import { polynomial } from "./polynomial.ts";
 import { product } from "./product.ts";
 import type { Protocol, Traffic } from "./protocol.ts";
-import { difference, keys, noise, place, ramp, rowSum, shift, slice } from "./reshape.ts";
+import { difference, entry, keys, noise, place, ramp, rowSum, shift, slice } from "./reshape.ts";
 
 /** Which primitive executes which kind of step. */
 const protocols: { readonly [K in StepKind]: Protocol<K> } = {
@@ -20,6 +20,7 @@ const protocols: { readonly [K in StepKind]: Protocol<K> } = {
   difference,
   matmul: product,
   polynomial,
+  entry,
   ramp,
   rowSum,
   keys,

@@ -78,6 +78,7 @@ class ClearScope extends Scope {
   execute(step: Step): void {
     const out = this.set("share", step.out, this.ring.alloc(elements(this.value(step.out))));
     switch (step.kind) {
+      case "entry":
       case "input":
         return this.input.fill(out, step);
       case "linear":

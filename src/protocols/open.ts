@@ -13,11 +13,14 @@
  * toClient: the server sends its share, m bits, not truncated; the client adds its own and has the value. For exact integers
  *           that are the answer (a label's index).
  * reveal:   as forward, without the server's mask: the client removes its own and has the answer, truncated.
+ *
+ * What toClient and reveal tell goes to a helper under its owner's cover, where one plays the client (cover.ts).
  */
 
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { type Block, CLIENT_MASK, elements, type Protocol, type Scope, SERVER_MASK } from "./protocol.ts";
+import { coverOf } from "./cover.ts";
+import { type Block, CLIENT_MASK, elements, type Party, type Protocol, type Scope, SERVER_MASK } from "./protocol.ts";
 
 type Open = StepOf<"open">;
 
@@ -101,8 +104,8 @@ export const open: Protocol<"open"> = {
     const length = elements(p.value(step.out));
     const message = p.temp(length);
     if (step.mode === "toClient") {
-      p.ring.reduce(message, p.get("share", step.x), k);
-      return message;
+      p.ring.copy(message, p.get("share", step.x));
+      return underCover(p, step, message, k);
     }
     if (step.mode === "exchange" || step.mode === "toServer") {
       p.withDealer.words(p.ring, message, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, k);
@@ -118,7 +121,7 @@ export const open: Protocol<"open"> = {
       p.ring.add(opened, opened, own);
       p.ring.reduce(opened, opened, m);
     }
-    return opened;
+    return step.mode === "reveal" ? underCover(p, step, opened, m) : opened;
   },
 
   receive(p, step, other) {
@@ -159,6 +162,14 @@ export const open: Protocol<"open"> = {
   },
 };
 
+/** What leaves for the client alone, mod 2^bits. */
+function underCover(p: Party, step: Open, words: Words, bits: number): Words {
+  const cover = coverOf(p, step, words.length);
+  if (cover !== null) p.ring.add(words, words, cover);
+  p.ring.reduce(words, words, bits);
+  return words;
+}
+
 /** The client's integers under its own mask: the server holds x + r_C. One flight, client to server. */
 export const input: Protocol<"input"> = {
   traffic(step, program) {
@@ -195,5 +206,9 @@ export const input: Protocol<"input"> = {
     if (!p.isServer || other === null) return;
     const opened = p.set("public", step.out, p.ring.alloc(other.length));
     p.ring.copy(opened, other);
+    const cover = coverOf(p, step, other.length);
+    if (cover === null) return;
+    p.ring.subtract(opened, opened, cover);
+    p.ring.reduce(opened, opened, p.value(step.out).ring);
   },
 };

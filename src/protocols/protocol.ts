@@ -38,10 +38,11 @@ export interface Protocol<K extends StepKind> {
   receive?(p: Party, step: StepOf<K>, other: Words | null): void;
 }
 
-/** Streams of the PRG within a step: the two masks of an opening, and the client's share of what is dealt. */
+/** Streams of the PRG within a step: the two masks of an opening, the client's share of what is dealt, and a cover (cover.ts). */
 export const CLIENT_MASK = 0;
 export const SERVER_MASK = 1;
 export const SHARE = 2;
+export const COVER = 3;
 
 /** A party's tensors of a value: "sum" is a linear step's, between `together` and the end of its step. */
 export type Slot = "share" | "public" | "mask" | "client" | "full" | "sum";
@@ -203,10 +204,19 @@ export interface OwnRows {
   isOwn(position: number): boolean;
 }
 
-/** What the client computes on before it is shared. */
-export interface ClientInput extends OwnRows {
+/** Where the text enters as numbers. */
+export type InputStep = StepOf<"input" | "entry">;
+
+/** What the client side puts into a run: integers of its own, or those that a helper was given under covers. */
+export interface SharedInput {
   /** The integers of an input step; of a later turn, those of the token taken. */
-  fill(out: Words, step: StepOf<"input">): void;
+  fill(out: Words, step: InputStep): void;
+  /** What is added to each column of keys: one constant where a token is, another beyond the text. */
+  fillKeys(out: Words, step: StepOf<"keys">): void;
+}
+
+/** What the client computes on before it is shared. */
+export interface ClientInput extends OwnRows, SharedInput {
   /** The token that the next turn begins with. */
   take(token: number): void;
 }
@@ -227,7 +237,9 @@ export class Party extends Scope {
   readonly withDealer: Prg;
   readonly material: Material;
   readonly weights: ServerWeights | null;
-  readonly input: ClientInput | null;
+  readonly input: SharedInput | null;
+  /** The server's, of a text that a helper carries for its owner (cover.ts). */
+  readonly cover: Prg | null;
   private readonly sent = new Map<number, Words>();
   private readonly fetched = new Map<number, Words>();
 
@@ -235,8 +247,8 @@ export class Party extends Scope {
     ring: Ring,
     program: Program,
     side:
-      | { role: "client"; withDealer: Prg; material: Material; input: ClientInput }
-      | { role: "server"; withDealer: Prg; material: Material; weights: ServerWeights },
+      | { role: "client"; withDealer: Prg; material: Material; input: SharedInput }
+      | { role: "server"; withDealer: Prg; material: Material; weights: ServerWeights; cover?: Prg },
   ) {
     super(ring, program);
     this.role = side.role;
@@ -244,6 +256,7 @@ export class Party extends Scope {
     this.material = side.material;
     this.weights = side.role === "server" ? side.weights : null;
     this.input = side.role === "client" ? side.input : null;
+    this.cover = (side.role === "server" ? side.cover : undefined) ?? null;
   }
 
   /** Keeps what was sent in an opening until the other's message comes; it is scratch of that step. */

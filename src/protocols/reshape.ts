@@ -2,7 +2,9 @@
 
 import type { StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { elements, type OwnRows, type Protocol, type Scope, type Slot } from "./protocol.ts";
+import type { Ring } from "../ring/ring.ts";
+import { coverOf } from "./cover.ts";
+import { elements, type OwnRows, type Party, type Protocol, type Scope, type Slot } from "./protocol.ts";
 
 const free = () => ({});
 
@@ -79,6 +81,18 @@ function differenceInto(s: Scope, step: StepOf<"difference">, slot: Slot): void 
   s.ring.reduce(out, out, s.value(step.out).ring);
 }
 
+/** What only the text's owner knows: the helper's share is what it was given under a cover v, the server's is -v. */
+export const entry: Protocol<"entry"> = {
+  traffic: free,
+  run(p, step) {
+    const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
+    if (p.input !== null) return p.input.fill(out, step);
+    const cover = coverOf(p, step, out.length);
+    if (cover === null) p.ring.zero(out);
+    else p.ring.negate(out, cover);
+  },
+};
+
 /** Column numbers: the server's share is the number, the client's zero. */
 export const ramp: Protocol<"ramp"> = {
   traffic: free,
@@ -120,26 +134,41 @@ export const keys: Protocol<"keys"> = {
   run(p, step) {
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     const x = p.get("share", step.x);
-    if (p.input === null) p.ring.copy(out, x);
-    else addOnKeys(p, step, out, x, p.input);
+    addOnKeys(p, step, out, x, keysRow(p, step));
     ruleOut(p, step, out, p.isServer ? step.padded : 0);
   },
 };
 
 export function keysInto(s: Scope, step: StepOf<"keys">, out: Words, x: Words, input: OwnRows): void {
-  addOnKeys(s, step, out, x, input);
+  const row = s.temp(s.value(step.x).columns);
+  fillOwnKeys(s.ring, row, step, input);
+  addOnKeys(s, step, out, x, row);
   ruleOut(s, step, out, step.padded);
 }
 
-function addOnKeys(s: Scope, step: StepOf<"keys">, out: Words, x: Words, input: OwnRows): void {
+/** What is added to the columns of keys, where one knows which of them are the text's. */
+export function fillOwnKeys(ring: Ring, out: Words, step: StepOf<"keys">, input: OwnRows): void {
+  const values = Float64Array.from({ length: out.length }, (_, j) => (input.isOwn(j) ? step.kept : step.padded));
+  ring.encode(out, values, 1);
+}
+
+/** What this party adds: the client all, the server nothing, or what undoes a cover. */
+function keysRow(p: Party, step: StepOf<"keys">): Words | null {
+  const { columns } = p.value(step.x);
+  if (p.input === null) {
+    const cover = coverOf(p, step, columns);
+    if (cover !== null) p.ring.negate(cover, cover);
+    return cover;
+  }
+  const row = p.temp(columns);
+  p.input.fillKeys(row, step);
+  return row;
+}
+
+function addOnKeys(s: Scope, step: StepOf<"keys">, out: Words, x: Words, row: Words | null): void {
   const { rows, columns } = s.value(step.x);
-  s.ring.addRow(
-    out,
-    x,
-    constants(s, columns, (j) => (input.isOwn(j) ? step.kept : step.padded)),
-    rows,
-    columns,
-  );
+  if (row === null) s.ring.copy(out, x);
+  else s.ring.addRow(out, x, row, rows, columns);
 }
 
 /** Sets the columns behind each row's own position. */

@@ -49,6 +49,8 @@ export interface Kernels {
   carrySecrets(out: N, rho: N, n: N, nodes: N): void;
   carryLevel(out: N, x: N, rho: N, secret: N, n: N, nodes: N, server: N): void;
   xorWords(out: N, a: N, b: N, n: N): void;
+  aesScratch(): N;
+  keystream(out: N, bytes: N, key: N, stream: N, purpose: N, scratch: N): void;
 }
 
 /** Bundlers find the first by how it is written; threads are Node's alone. */

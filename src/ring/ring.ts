@@ -321,6 +321,18 @@ export class Ring {
     this.memory.release(scratch);
   }
 
+  /** AES-128's keystream in counter mode, at an address as prg.ts has it. Constant-time. @throws RangeError unless the key has 16 bytes. */
+  keystream(out: Words, key: Uint8Array, stream: number, purpose: number): void {
+    this.sized(out.length, out);
+    if (key.length !== 16) throw new RangeError(`a key has 16 bytes, got ${key.length}`);
+    const scratch = this.memory.allocate(this.kernels.aesScratch() + 16);
+    const ownKey = scratch + this.kernels.aesScratch();
+    new Uint8Array(this.memory.wasm.buffer, ownKey, 16).set(key);
+    this.kernels.keystream(out.pointer, 8 * out.length, ownKey, stream, purpose, scratch);
+    new Uint8Array(this.memory.wasm.buffer, ownKey, 16).fill(0);
+    this.memory.release(scratch);
+  }
+
   /** Reads a bit stream; words are mod 2^bits. @throws RangeError when `source` has not ceil(n·bits/8) bytes. */
   unpackBits(out: Words, source: Uint8Array, bits: number): void {
     this.sized(out.length, out);

@@ -131,6 +131,7 @@ describe("results", () => {
     const metrics = await (await get("/metrics")).text();
     expect(metrics).toMatch(/mpcformer_events_total\{event="answered",reason=""\} 1/);
     expect(metrics).toContain("mpcformer_running 0");
+    expect(metrics).toContain("mpcformer_material_bytes 0");
     const [code] = await serving.ended("SIGTERM");
     expect(code).toBe(0);
     await dealing.ended("SIGTERM");

@@ -21,7 +21,7 @@ const KEY = "0123456789abcdef0123456789abcdef";
 const PROCESSES = 8;
 const SELF = fileURLToPath(import.meta.url);
 
-const open = (store) => openStore({ store, deadline: "60" });
+const open = (store) => openStore({ store, deadline: "60" }, "server");
 const newId = () => randomBytes(16).toString("hex");
 /** Some pages that begin with the item's own id: what is sent must be what was put. */
 const itemOf = (id) => ({ key: KEY, parts: [Buffer.from(id, "hex"), new Uint8Array(10_000)] });

@@ -211,7 +211,7 @@ describe.skipIf(!existsSync(MODEL))("stories260K (needs ../shared/data)", () => 
     const other = tokenizer.encode("One day, a boy named Tim found a big box in the park. He was very happy.");
     const ids = [...prompt.ids, ...told];
     const plan = calibrate(spec, weights, [{ ids, types: ids.map(() => 0) }, other]);
-    const program = compile(spec, plan, { length: 8, turns: 200, scoring: false, temperature: 0 });
+    const program = compile(spec, plan, { length: 8, turns: 200, scoring: false, temperature: 0, carried: false });
     const ring = await Ring.create();
     const integers = await new IntegerWeights(ring).for(program, async () => weights);
     const said: number[] = [];

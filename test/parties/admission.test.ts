@@ -1,6 +1,7 @@
 /** Who may begin work: places, queues, quotas, rates, and going down. */
 import { describe, expect, it } from "vitest";
-import { Admission, Refused } from "../../src/parties/admission.ts";
+import { Admission } from "../../src/parties/admission.ts";
+import { Quota, Refused } from "../../src/parties/quota.ts";
 
 const refusal = async (work: Promise<unknown>) => {
   const error = await work.then(
@@ -55,12 +56,27 @@ describe("admission", () => {
 
   it("takes no more connections than it has places for", () => {
     const admission = new Admission({ connections: 1 });
-    const leave = admission.enter();
-    expect(() => admission.enter()).toThrow(/all 1 connections are taken/);
+    const leave = admission.enter("");
+    expect(() => admission.enter("")).toThrow(/all 1 connections are taken/);
     leave();
     leave();
-    admission.enter();
+    admission.enter("");
     expect(admission.connections).toBe(1);
+  });
+
+  it("leaves others their connections, whatever one key opens; without keys the total alone binds", () => {
+    const admission = new Admission({ connections: 6, connectionsEach: 2 });
+    const leave = [admission.enter("a"), admission.enter("a")];
+    for (let i = 0; i < 3; i++)
+      expect(() => admission.enter("a")).toThrow(
+        /^2 connections of yours are open already: close one, or ask over them$/,
+      );
+    admission.enter("b");
+    for (let i = 0; i < 3; i++) admission.enter("");
+    expect(() => admission.enter("c")).toThrow(/^all 6 connections are taken: try again in a moment$/);
+    leave[0]();
+    admission.enter("a");
+    expect(admission.connections).toBe(6);
   });
 
   it("goes down when what runs has ended, and refuses who waits", async () => {
@@ -86,5 +102,22 @@ describe("admission", () => {
     for (let i = 0; i < 3; i++) expect(await refusal(admission.turn("b"))).toBe("full");
     done();
     (await admission.turn("b"))();
+  });
+});
+
+describe("a quota", () => {
+  it("bounds what all and each have, in any amounts, and knows again what was given back", () => {
+    const quota = new Quota({ most: 100, each: 60, full: "no room", own: "yours is full" });
+    const [a, b] = [quota.take("a", 60), quota.take("b", 30)];
+    expect(() => quota.take("a", 1)).toThrow(expect.objectContaining({ reason: "quota", message: "yours is full" }));
+    expect(() => quota.take("b", 11)).toThrow(expect.objectContaining({ reason: "full", message: "no room" }));
+    expect(() => quota.take("", 11)).toThrow("no room");
+    expect(quota.taken).toBe(90);
+    a();
+    a(); // Twice is once.
+    expect(quota.taken).toBe(30);
+    const rest = quota.take("", 70);
+    for (const back of [b, rest]) back();
+    expect(quota.taken).toBe(0);
   });
 });

@@ -6,6 +6,7 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import type { Admission } from "../../src/parties/admission.ts";
 import { type PhaseNumber, type Spoil, Tamper, WIRE_FAULTS, type WireFault } from "./tamper.ts";
 import { type LinkName, World } from "./world.ts";
 
@@ -55,6 +56,8 @@ const FATAL: ReadonlySet<WireFault> = new Set(["drop", "flip header", "flip payl
 /** Every seventh: each kind of fault on each connection. */
 const chosen = LONG ? CASES : CASES.filter((_, i) => i % 7 === 3);
 
+type Service = { readonly admission: Admission };
+
 let here: World;
 afterEach(() => here.close());
 
@@ -92,9 +95,9 @@ describe("one spoiled frame", () => {
     for (const tamper of tampers.splice(0)) tamper.close();
     spoiling = false;
     expect(await ask()).toBeLessThan(0.05);
-    // Whoever was left waiting has been let go by its deadline.
-    const settled = () => w.server.admission.running === 0 && w.server.admission.connections <= 1;
-    for (let i = 0; i < 100 && !settled(); i++) await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(w.server.admission.running).toBe(0);
+    // Whoever was left waiting has been let go by its deadline, and every place is free again.
+    const places = ({ admission }: Service) => [admission.running, admission.waiting, admission.connections];
+    const taken = () => [...places(w.server), w.server.materialBytes, ...places(w.dealer)];
+    await expect.poll(taken, { timeout: most }).toEqual(taken().map(() => 0));
   });
 });

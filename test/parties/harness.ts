@@ -15,6 +15,7 @@ import { type Choose, runClear } from "../../src/protocols/clear.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { Secret } from "../../src/ring/secret.ts";
 
 export const TINY: ModelSpec = {
   architecture: "bert",
@@ -75,7 +76,7 @@ export async function harness(
   const program = compile(spec, plan, shape);
   const integers = new IntegerWeights(ring);
   const server = await integers.for(program, async () => weights);
-  const weightMasks = await WeightMasks.create(ring, program, randomKey());
+  const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
   const masked: Words[] = program.weights.map((slot) => {
     const words = ring.alloc(slot.rows * slot.columns);
     let at = 0;

@@ -19,6 +19,7 @@ import { hex } from "../../src/parties/weights.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { TINY } from "./harness.ts";
 import { NO_REDIS, startRedis } from "./redis.ts";
 
@@ -146,21 +147,21 @@ describe("randomness", () => {
       [...sources].flatMap(([file, text]) => [...text.matchAll(pattern)].map(([match]) => `${file}: ${match}`)).sort();
     // Where generators get their keys: fresh ones, a peer's message, what was stored, or the model key. No constant, no option.
     expect(found(/new Prg\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g)).toEqual([
-      "parties/client.ts: new Prg(material.seed)",
+      "parties/client.ts: new Prg(material.seed.expose())",
       "parties/dealer.ts: new Prg(fromHex(client.message.seed))",
       "parties/dealer.ts: new Prg(fromHex(message.seed))",
-      "parties/material.ts: new Prg(seed)",
+      "parties/material.ts: new Prg(seed.expose())",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(serverSeed)",
       "parties/weights.ts: new Prg(digest.subarray(0, 16))",
     ]);
     expect(found(/new StoredMaterial\([^;]*\)/g)).toEqual([
-      'parties/client.ts: new StoredMaterial("client", program, randomKey())',
-      "parties/material.ts: new StoredMaterial(role, program, bytes.slice(0, 16))",
-      'parties/server.ts: new StoredMaterial("server", program, randomKey())',
-      'parties/simulate.ts: new StoredMaterial("client", program, clientSeed)',
-      'parties/simulate.ts: new StoredMaterial("server", program, serverSeed)',
+      'parties/client.ts: new StoredMaterial("client", program, new Secret(randomKey()))',
+      "parties/material.ts: new StoredMaterial(role, program, new Secret(bytes.subarray(0, 16)))",
+      'parties/server.ts: new StoredMaterial("server", program, new Secret(randomKey()))',
+      'parties/simulate.ts: new StoredMaterial("client", program, new Secret(clientSeed))',
+      'parties/simulate.ts: new StoredMaterial("server", program, new Secret(serverSeed))',
     ]);
     expect(found(/\[clientSeed, serverSeed\] = .*;/g)).toEqual([
       "parties/simulate.ts: [clientSeed, serverSeed] = [randomKey(), randomKey()];",
@@ -221,7 +222,7 @@ async function world(clientStore: MaterialStore, serverStore: MaterialStore) {
     return mine;
   };
   const model = { id: hex(randomKey()), spec: TINY, plan };
-  const served = { model, modelKey: randomKey(), weights: async () => weights, tokenizer: {} };
+  const served = { model, modelKey: new Secret(randomKey()), weights: async () => weights, tokenizer: {} };
   const keys: string[] = [];
   const watched: MaterialStore = Object.assign(Object.create(serverStore), {
     put: (id: string, item: Parameters<MaterialStore["put"]>[1]) => {

@@ -9,6 +9,7 @@ import { openStore } from "../../src/cli/store.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
 import { RedisStore } from "../../src/parties/redis-store.ts";
 import type { MaterialStore } from "../../src/parties/store.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { DURABLE, NO_REDIS, type RunningRedis, startRedis } from "./redis.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";
@@ -29,10 +30,12 @@ const folder = () => join(dir, "material");
 const where = { files: () => folder(), redis: () => redis.url };
 
 /** As a second process would: nothing of the first's memory. */
-const openers: Record<keyof typeof where, () => Promise<MaterialStore>> = {
-  files: async () => new FileStore(folder()),
-  redis: () => RedisStore.open(redis.url),
+const openers: Record<keyof typeof where, (keepMs?: number) => Promise<MaterialStore>> = {
+  files: async (keepMs) => new FileStore(folder(), { keepMs }),
+  redis: (keepMs) => RedisStore.open(redis.url, { keepMs }),
 };
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Raw access to the Redis of these tests, as a backup tool has it. */
 async function raw<T>(use: (send: (...args: string[]) => Promise<unknown>) => Promise<T>): Promise<T> {
@@ -67,8 +70,8 @@ const copies = {
 describe.each(["files", "redis"] as const)("%s", (kind) => {
   const skip = kind === "redis" && NO_REDIS !== undefined;
   const opened: MaterialStore[] = [];
-  const open = async () => {
-    const store = await openers[kind]();
+  const open = async (keepMs?: number) => {
+    const store = await openers[kind](keepMs);
     opened.push(store);
     return store;
   };
@@ -131,8 +134,25 @@ describe.each(["files", "redis"] as const)("%s", (kind) => {
     }
   });
 
+  it.skipIf(skip)("burns what nobody claimed in time, and neither what is younger nor what was claimed", async () => {
+    const keepMs = 1000;
+    const store = await open(keepMs);
+    for (const i of [1, 2, 3]) await store.put(id(i), item(i));
+    const claimed = await store.claim(KEY, id(3));
+    await wait(keepMs + 100);
+    await store.put(id(4), item(4));
+    expect(await store.burnLeftovers()).toBe(2);
+    expect(await store.count(KEY)).toBe(1);
+    expect(await store.claim(KEY, id(1))).toBeUndefined();
+    expect((await store.claim(KEY))?.id).toBe(id(4));
+    expect(await store.claim(KEY)).toBeUndefined();
+    expect([...(await claimed!.bytes())]).toEqual([3]);
+    // Claimed long ago: it stays used.
+    await expect(store.put(id(3), item(3))).rejects.toThrow(/was used/);
+  });
+
   it.skipIf(skip)("64 claimants of one item: one has it", async () => {
-    const stores = await Promise.all(Array.from({ length: 8 }, open));
+    const stores = await Promise.all(Array.from({ length: 8 }, () => open()));
     for (let round = 0; round < 20; round++) {
       await stores[0].put(id(round), item(round));
       const claims = Array.from({ length: 64 }, (_, i) =>
@@ -145,12 +165,16 @@ describe.each(["files", "redis"] as const)("%s", (kind) => {
   });
 
   it.skipIf(skip)("tells all processes the same identity of a model, another of another model", async () => {
-    const fresh = (i: number) => ({ id: id(i), key: new Uint8Array(16).fill(i) });
+    const bytes = (i: number) => new Uint8Array(16).fill(i);
+    const told = async (store: MaterialStore, model: string, i: number) => {
+      const known = await store.identity(model, { id: id(i), key: new Secret(bytes(i)) });
+      return [known.id, known.key.expose()];
+    };
     const [a, b] = [await open(), await open()];
-    const first = await Promise.all([a.identity(KEY, fresh(1)), b.identity(KEY, fresh(2))]);
+    const first = await Promise.all([told(a, KEY, 1), told(b, KEY, 2)]);
     expect(first[0]).toEqual(first[1]);
-    expect(await (await open()).identity(KEY, fresh(3))).toEqual(first[0]);
-    expect(await b.identity("f".repeat(32), fresh(4))).toEqual(fresh(4));
+    expect(await told(await open(), KEY, 3)).toEqual(first[0]);
+    expect(await told(b, "f".repeat(32), 4)).toEqual([id(4), bytes(4)]);
   });
 
   it.skipIf(skip)("refuses names that are none", async () => {
@@ -173,7 +197,7 @@ describe.each(["files", "redis"] as const)("%s", (kind) => {
     await writeFile(
       script,
       `import { openStore } from ${JSON.stringify(module)};
-       const store = await openStore({ store: process.argv[2], deadline: "9" });
+       const store = await openStore({ store: process.argv[2], deadline: "9" }, "server");
        for (;;) { const item = await store.claim(process.argv[3]); if (!item) break; process.send(item.id); }
        await store.close();`,
     );
@@ -351,6 +375,49 @@ describe.skipIf(NO_REDIS !== undefined)("Redis alone", () => {
     }
   });
 
+  it("never gives half an item: what lost a piece is burnt, and another is given", async () => {
+    await raw((send) => send("FLUSHALL"));
+    const store = await RedisStore.open(redis.url);
+    const large = { key: KEY, parts: [new Uint8Array(2 ** 23), new Uint8Array(2 ** 23), new Uint8Array(9)] };
+    for (const [i, piece] of [0, 1, 2].entries()) {
+      await store.put(id(i), large);
+      await raw((send) => send("DEL", `mpcformer:${KEY}:${id(i)}:${piece}`));
+      expect(await store.claim(KEY, id(i))).toBeUndefined();
+      await store.put(id(10 + i), large);
+      await raw((send) => send("DEL", `mpcformer:${KEY}:${id(10 + i)}:${piece}`));
+    }
+    await store.put(id(20), item(7));
+    expect([...(await (await store.claim(KEY))!.bytes())]).toEqual([7]);
+    expect(await store.claim(KEY)).toBeUndefined();
+    const keys = (await raw((send) => send("KEYS", `mpcformer:${KEY}:*`))) as string[];
+    expect(keys.filter((key) => !key.endsWith(":used") && !key.endsWith(":waiting"))).toEqual([]);
+    await store.close();
+  });
+
+  it("forgets what expired as soon as it is counted or claimed", async () => {
+    await raw((send) => send("FLUSHALL"));
+    const store = await RedisStore.open(redis.url, { keepMs: 200 });
+    const waiting = () => raw((send) => send("HLEN", `mpcformer:${KEY}:waiting`));
+    for (const ask of [() => store.count(KEY), async () => (await store.claim(KEY)) ?? 0]) {
+      for (const i of [1, 2, 3]) await store.put(id(i), item(i));
+      await wait(300);
+      expect(await waiting()).toBe(3);
+      expect(await ask()).toBe(0);
+      expect(await waiting()).toBe(0);
+    }
+    await store.close();
+  });
+
+  it("leaves a claimant the time to read, however old the item was", async () => {
+    await raw((send) => send("FLUSHALL"));
+    const store = await RedisStore.open(redis.url, { keepMs: 1000 });
+    await store.put(id(1), item(1));
+    const claimed = await store.claim(KEY);
+    await wait(1200);
+    expect([...(await claimed!.bytes())]).toEqual([1]);
+    await store.close();
+  });
+
   it("keeps nothing of an item that was used but its id", async () => {
     await raw((send) => send("FLUSHALL"));
     const store = await RedisStore.open(redis.url);
@@ -365,17 +432,20 @@ describe.skipIf(NO_REDIS !== undefined)("Redis alone", () => {
 describe("--store", () => {
   const deadline = "9";
   it("takes folders, and says in one line what is wrong with an address", async () => {
-    expect(await openStore({ store: undefined, deadline })).toBeUndefined();
-    expect(await openStore({ store: folder(), deadline })).toBeInstanceOf(FileStore);
+    expect(await openStore({ store: undefined, deadline }, "client")).toBeUndefined();
+    expect(await openStore({ store: folder(), deadline }, "client")).toBeInstanceOf(FileStore);
     for (const [store, why] of [
       ["redis://", "--store takes a folder, or redis://host:port/db"],
       ["redis://127.0.0.1:6379/a/b", "--store takes a folder, or redis://host:port/db"],
       ["redis://10.0.0.1:6379/0", "10.0.0.1 is not this machine and the channel is not encrypted"],
       ["redis://:secret@127.0.0.1:1/0", "Redis cannot be used at 127.0.0.1:1: connect ECONNREFUSED"],
     ]) {
-      const error = String(await openStore({ store, deadline }).catch((e: Error) => e));
+      const error = String(await openStore({ store, deadline }, "client").catch((e: Error) => e));
       expect(error).toContain(why);
       expect(error).not.toMatch(/secret|\n/);
     }
+    await expect(openStore({ store: folder(), deadline, keepDays: "0" }, "server")).rejects.toThrow(
+      /^--keep-days takes a whole number from 1$/,
+    );
   });
 });

@@ -9,6 +9,7 @@ import type { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import type { Harness } from "./harness.ts";
 
 export type Name = "client" | "server" | "dealer";
@@ -25,7 +26,7 @@ export interface Frame {
 const PHASES: readonly Phase[] = ["control", "setup", "offline", "online"];
 
 export interface TappedOptions {
-  readonly identity?: { readonly id: string; readonly key: Uint8Array };
+  readonly identity?: { readonly id: string; readonly key: Secret };
   readonly stores?: { readonly client: MaterialStore; readonly server: MaterialStore };
 }
 
@@ -51,7 +52,7 @@ export async function tapped(h: Harness, { identity, stores }: TappedOptions = {
     serving(dealer.serve(theirs));
     return mine;
   };
-  const { id, key } = identity ?? { id: hex(randomKey()), key: randomKey() };
+  const { id, key } = identity ?? { id: hex(randomKey()), key: new Secret(randomKey()) };
   const server = new ServerService(
     await Ring.create(),
     { model: { id, spec: h.spec, plan: h.plan }, modelKey: key, weights: async () => h.weights, tokenizer: {} },

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { keyOfVersion, versionOf } from "../../src/parties/version.ts";
 import { randomKey } from "../../src/ring/prg.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { harness } from "./harness.ts";
 import { tapped } from "./tapped.ts";
 
@@ -21,11 +22,11 @@ it("is another one when a single bit of a weight is", async () => {
     await harness({}, 8),
     await harness({}, 8, undefined, undefined, nudged),
   ];
-  const key = randomKey();
-  const keys = [h, same, other].map(({ spec, weights }) => keyOfVersion(key, versionOf(spec, weights)));
+  const key = new Secret(randomKey());
+  const keys = [h, same, other].map(({ spec, weights }) => keyOfVersion(key, versionOf(spec, weights)).expose());
   expect(keys[1]).toEqual(keys[0]);
   expect(keys[2]).not.toEqual(keys[0]);
-  expect(keyOfVersion(randomKey(), versionOf(h.spec, h.weights))).not.toEqual(keys[0]);
+  expect(keyOfVersion(new Secret(randomKey()), versionOf(h.spec, h.weights)).expose()).not.toEqual(keys[0]);
 });
 
 it("a server whose weights change while it serves refuses, and says what to do", async () => {

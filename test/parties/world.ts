@@ -10,13 +10,16 @@ import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
+import { HelperService } from "../../src/parties/helper.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
+import { ThinClient } from "../../src/parties/thin.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { TINY } from "./harness.ts";
 
 /** The three connections of a session. */
@@ -78,7 +81,12 @@ export class World {
     const via = async (link: LinkName, port: number) => (through === undefined ? port : through(link, port));
     const server = new ServerService(
       ring,
-      { model: { id: modelId, spec, plan }, modelKey: randomKey(), weights: async () => weights, tokenizer: {} },
+      {
+        model: { id: modelId, spec, plan },
+        modelKey: new Secret(randomKey()),
+        weights: async () => weights,
+        tokenizer: {},
+      },
       { connectDealer: async () => this.dial(await via("server to dealer", dealerPort), "dealer"), store, ...serving },
     );
     const serverPort = await this.listen((c) => server.serve(c), "client");
@@ -92,7 +100,22 @@ export class World {
     const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
       ...classifier(new FloatOps(weights, text, length), spec).data,
     ];
-    return { spec, plan, connect, float, ring, clientRing, server, serverPort, dealerPort };
+    return { spec, plan, connect, float, ring, clientRing, server, dealer, serverPort, dealerPort };
+  }
+
+  /** A helper to a server and a dealer of this world, and thin clients of both. */
+  async helper({ serverPort, dealerPort }: { readonly serverPort: number; readonly dealerPort: number }) {
+    const [ring, helperRing] = [await Ring.create(), await Ring.create()];
+    const helper = new HelperService(helperRing, {
+      connectServer: () => this.dial(serverPort, "server"),
+      connectDealer: () => this.dial(dealerPort, "dealer"),
+    });
+    const port = await this.listen((c) => helper.serve(c), "client");
+    const connect = async () => {
+      const [server, helping] = [await this.dial(serverPort, "server"), await this.dial(port, "helper")];
+      return ThinClient.connect(ring, { server, helper: helping });
+    };
+    return { ring, helperRing, helper, port, connect };
   }
 
   private async listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {

@@ -64,7 +64,7 @@ export async function run(
   const weights = { apply() {}, bias: () => null };
   const rows = program.shape.length;
   return simulate(ring, program, {
-    input: { fill, take: () => {}, isOwn: (row) => row < rows },
+    input: { fill, fillKeys: () => {}, take: () => {}, isOwn: (row) => row < rows },
     weights,
     maskedWeights: noWeights,
     weightMasks: noWeights,

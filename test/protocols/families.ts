@@ -33,6 +33,11 @@ export const FAMILIES: readonly Family[] = [
     shape: oneTurn(16),
   },
   {
+    name: "a text that a helper carries",
+    spec: { gelu: "quad", softmax: "2quad:5", embedding: "private" },
+    shape: { ...oneTurn(16), carried: true },
+  },
+  {
     name: "llama, three turns",
     spec: {
       ...DECODER,

@@ -17,6 +17,7 @@ import type { Step } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
 import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/protocol.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
+import { Secret } from "../../src/ring/secret.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { collect } from "./collect.ts";
 import { CHECKS, type Evidence, gather } from "./evidence.ts";
@@ -64,13 +65,13 @@ function fromStore(): Promise<Evidence> {
 
 /** Two versions of a model's weights, served one after the other under one name and key. */
 function twoVersions(): Promise<Evidence> {
-  const identity = { id: hex(randomKey()), key: randomKey() };
+  const identity = { id: hex(randomKey()), key: new Secret(randomKey()) };
   return gather(h, { texts: texts(), sessions: 1, identity, versions: [h, retrained] });
 }
 
 /** R from a key that does not know the weights. */
 function plantOneR(): void {
-  const [key, create] = [randomKey(), WeightMasks.create];
+  const [key, create] = [new Secret(randomKey()), WeightMasks.create];
   vi.spyOn(WeightMasks, "create").mockImplementation((ring, program) => create.call(WeightMasks, ring, program, key));
 }
 
@@ -152,10 +153,10 @@ const LEAKS: readonly Leak[] = [
     caught: "uniform",
     shows: /^text 0, input 0, seen by server: /,
     plant: () => {
-      vi.spyOn(Prg.prototype, "fill").mockImplementation((target, stream, purpose) => {
-        const view = new DataView(target.buffer, target.byteOffset, target.length);
-        for (let at = 0; at + 8 <= target.length; at += 8)
-          view.setBigUint64(at, BigInt((stream << 20) + purpose + at), true);
+      vi.spyOn(Prg.prototype, "words").mockImplementation((ring, out, stream, purpose, bits = 64) => {
+        const words = new BigUint64Array(out.bytes().buffer, out.pointer, out.length);
+        for (let i = 0; i < words.length; i++) words[i] = BigInt((stream << 20) + purpose + 8 * i);
+        ring.reduce(out, out, bits);
       });
     },
   },

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
+import { TextInput } from "../../src/parties/text.ts";
 import { isDecoder } from "../../src/program/spec.ts";
 import type { Program, StepKind } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
@@ -29,11 +30,15 @@ async function session(h: Harness, prepare: boolean): Promise<Account> {
   const store = (side: string) => new FileStore(join(dir, `${side}${programs.length}`));
   const world = await tapped(h, { stores: { client: store("client"), server: store("server") } });
   const client = await world.connect();
-  const { turns, temperature } = h.program.shape;
+  const { turns, temperature, carried } = h.program.shape;
   if (prepare) await client.prepare(h.program.shape);
   const text = randomText(h.spec, 11, 3);
   if (isDecoder(h.spec)) for await (const _ of client.generate(text, { maxTokens: turns, temperature }));
-  else await client.infer(text);
+  else if (carried) {
+    // As a helper runs it; what it carries is under no cover here, which changes no message.
+    const input = new TextInput(h.ring, h.program, h.spec, text, null);
+    await client.carry(h.program.shape, async () => ({ input, answer: async () => {} }));
+  } else await client.infer(text);
   await client.close();
   return account(world.frames, h.program, table);
 }
@@ -68,6 +73,7 @@ const KINDS: Readonly<Record<StepKind, true>> = {
   difference: true,
   matmul: true,
   polynomial: true,
+  entry: true,
   ramp: true,
   rowSum: true,
   keys: true,

@@ -31,7 +31,8 @@ export function App() {
 }
 
 function titleOf(status: Status): string {
-  return status.role === "server" ? `Server: ${status.model.name}` : "Dealer";
+  if (status.role === "server") return `Server: ${status.model.name}`;
+  return status.role === "dealer" ? "Dealer" : "Helper";
 }
 
 function Parts({ status, study }: { readonly status: Status; readonly study: Study | null }) {

@@ -32,7 +32,7 @@ export function Tiles({ status }: { readonly status: Status }) {
       />
       <Tile name="Up for" value={duration(uptimeSeconds)} note={`release ${status.release}`} />
       <Tile name="Memory" value={bytes(memory.resident)} note={`at most ${bytes(memory.peak)} so far`} />
-      {status.role === "server" ? <Answered {...status.done} /> : <Dealt status={status} />}
+      {status.role === "dealer" ? <Dealt status={status} /> : <Answered {...status.done} />}
       <Tile name="Refused" value={count(sum(refused))} note={reasons(refused, REFUSALS)} />
       <Tile
         name="Ended early"

@@ -1,46 +1,97 @@
-import { useEffect, useState } from "preact/hooks";
-import { WorkerClient } from "./client.ts";
-import type { Classified, Happening, OpenedModel, Parties } from "./messages.ts";
-
-const worker = new WorkerClient();
+/** The page: a text is asked about or continued, and it is shown who saw what. */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Continuing } from "./continuing.tsx";
+import { type Progress, useProgress } from "./hooks.ts";
+import { Judging, type Ready } from "./judging.tsx";
+import { Keys } from "./keys.tsx";
+import type { OpenedModel, Parties } from "./messages.ts";
+import { type Asked, Seen } from "./seen.tsx";
+import { Service } from "./service.ts";
+import { countOf, plainly } from "./words.ts";
 
 export function App({ parties }: { parties: Parties | null }) {
-  const [model, setModel] = useState<OpenedModel | null>(null);
-  const [error, setError] = useState("");
-  const [text, setText] = useState("");
-  const [progress, setProgress] = useState<Happening | null>(null);
-  const [result, setResult] = useState<Classified | null>(null);
-  const failed = (e: Error) => setError(e.message);
-  useEffect(() => {
-    if (parties === null) return setError("this page was built without parties");
-    worker
-      .call("open", { parties })
-      .then((opened) => {
-        setModel(opened);
-        return worker.call("warm", {}, setProgress);
-      })
-      .then(() => {}, failed);
-  }, []);
-  const ask = () => worker.call("classify", { text }, setProgress).then(setResult, failed);
   return (
-    <main>
-      <h1>Ask privately</h1>
-      <p role="alert">{error}</p>
-      <p>{model?.described}</p>
-      <label>
-        Your text <textarea value={text} onInput={(e) => setText(e.currentTarget.value)} />
-      </label>
-      <button type="button" onClick={ask}>
-        Ask
-      </button>
-      <p>
-        {progress?.what === "progress" ? `${progress.phase} ${progress.layer} ${progress.done}/${progress.total}` : ""}
-      </p>
-      <output>
-        {result === null
-          ? ""
-          : `${result.answer.label} ${JSON.stringify(result.answer.scores)} ${JSON.stringify(result.answer.seconds)}`}
-      </output>
-    </main>
+    <>
+      <header>
+        <h1>Ask privately</h1>
+        <p>
+          Ask a model about a text that nobody else may read. The text stays in this browser: what leaves it are numbers
+          under random masks, with which a server computes without being able to read them.
+        </p>
+      </header>
+      <main>{parties === null ? <NoParties /> : <Asking parties={parties} />}</main>
+    </>
   );
+}
+
+function NoParties() {
+  return (
+    <div id="alert" role="alert" class="alert">
+      <p>
+        This page does not know whom to ask: whoever serves it names a server and a dealer (<code>mpcformer web</code>).
+      </p>
+    </div>
+  );
+}
+
+function Asking({ parties }: { parties: Parties }) {
+  const service = useMemo(() => new Service(parties), [parties]);
+  const [model, setModel] = useState<OpenedModel | null>(null);
+  const [text, setText] = useState("");
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const progress = useProgress(model?.layers ?? 1);
+  const ready = useReady(service, progress, setModel);
+  useEffect(ready.warm, []);
+  const given = { service, model, text, setText, progress, ...ready, answered: setAsked };
+  return (
+    <>
+      <p class="quiet model">{model === null ? "Model: not known yet" : describedBy(model)}</p>
+      {model?.kind === "text" ? <Continuing {...given} /> : <Judging {...given} />}
+      <Seen asked={asked} own={model?.fingerprint ?? null} />
+      <Keys parties={parties} own={model?.fingerprint ?? null} />
+    </>
+  );
+}
+
+function describedBy({ described, kind, labels, limit }: OpenedModel): string {
+  const answers = { labels: `answers with one of ${countOf(labels.length, "label")}`, value: "answers with a value" };
+  return `Model: ${described}; ${kind === "text" ? "continues a text" : answers[kind]}; texts of up to ${limit} tokens`;
+}
+
+/** Opens, and makes material while nobody waits. */
+function useReady(service: Service, progress: Progress, setModel: (model: OpenedModel) => void): Ready {
+  const [idle, setIdle] = useState("Connecting…");
+  const [trouble, setTrouble] = useState<string | null>(null);
+  const latest = useRef(progress);
+  latest.current = progress;
+  const [open, warm] = useMemo(() => {
+    const opened = async () => {
+      const model = await service.open();
+      setModel(model);
+      setTrouble(null);
+      return model;
+    };
+    const failed = (error: Error) => {
+      setIdle("Not connected");
+      setTrouble(plainly(error.message));
+    };
+    const prepare = ({ kind }: OpenedModel) => {
+      if (kind === "text") return setIdle("Ready");
+      // Nobody has asked yet: a failure is told in passing, and again to whoever asks.
+      return prepared(service, latest).then(setIdle, (error: Error) => setIdle(`Not ready: ${plainly(error.message)}`));
+    };
+    return [opened, () => void opened().then(prepare, failed)];
+  }, []);
+  return { idle, trouble, open, warm };
+}
+
+async function prepared(service: Service, progress: { readonly current: Progress }): Promise<string> {
+  let complete = false;
+  try {
+    await service.ask("warm", {}, (h) => h.what === "progress" && progress.current.take(h));
+    complete = true;
+  } finally {
+    progress.current.end(complete);
+  }
+  return "Ready: prepared for your next question";
 }

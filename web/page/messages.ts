@@ -24,6 +24,7 @@ export interface OpenedModel {
   /** Whether the client learns scores, or the winner alone. */
   readonly scores: boolean;
   readonly labels: readonly string[];
+  readonly layers: number;
   /** Most tokens of a text. */
   readonly limit: number;
   /** "bert, 2 layers of 128, quad + 2quad". */

@@ -66,12 +66,14 @@ class PageClient {
     const kind = isDecoder(spec) ? "text" : spec.problem === "regression" ? "value" : "labels";
     const described = `${spec.architecture}, ${spec.layers} layers of ${spec.hidden}, ${spec.gelu} + ${spec.softmax}`;
     const { fingerprint } = this.key;
-    return { fingerprint, kind, scores: spec.answer === "scores", labels: spec.labelNames, limit, described };
+    const { labelNames: labels, layers } = spec;
+    return { fingerprint, kind, scores: spec.answer === "scores", labels, layers, limit, described };
   }
 
   /** Makes material for texts of a usual length, so that the next one need not wait for it. */
   async warm(tell: Tell): Promise<void> {
-    if (this.isReady) return;
+    // Also when the server has let an idle connection go, and what was ready with it.
+    if (this.isReady && this.client?.closed === false) return;
     await this.using(tell, async (client) => {
       if (isDecoder(client.spec)) return;
       this.told = [];

@@ -6,3 +6,4 @@ export * from "./floats";
 export * from "./polynomial";
 export * from "./fourier";
 export * from "./bits";
+export * from "./aes";

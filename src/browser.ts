@@ -1,0 +1,35 @@
+/**
+ * mpcformer in a browser, or wherever there is no Node: the client alone, over WebSocket. Bundlers take this module for
+ * `import ... from "mpcformer"` by package.json's condition "browser".
+ */
+import { ChannelError } from "./channels/channel.ts";
+import { SigningKey } from "./channels/signing.ts";
+import { connectWeb } from "./channels/websocket.ts";
+import type { Client } from "./parties/client.ts";
+import { type ConnectOptions, connectBy } from "./parties/connect.ts";
+
+export { ChannelError } from "./channels/channel.ts";
+export { SigningKey } from "./channels/signing.ts";
+export { connectWeb } from "./channels/websocket.ts";
+export { type Answer, ContinuedText, type Reading, reading } from "./parties/answer.ts";
+export { Client, type ClientOptions, type Inference, type Run } from "./parties/client.ts";
+export type { ConnectOptions, PartyAddress } from "./parties/connect.ts";
+export { PartyError } from "./parties/messages.ts";
+export type { ModelSpec, TokenizedText } from "./program/spec.ts";
+export { Ring } from "./ring/ring.ts";
+
+export interface WebConnectOptions extends ConnectOptions {
+  /** By which parties know this client; a fresh one unless given. */
+  readonly own?: SigningKey;
+}
+
+/**
+ * A client of the parties at these ws: or wss: addresses, whose keys must have these fingerprints.
+ * @throws ChannelError when one cannot be reached or has another key.
+ */
+export function connect({ own = SigningKey.create(), ...options }: WebConnectOptions): Promise<Client> {
+  return connectBy(({ url, key }, peer, deadlineMs) => {
+    if (key === undefined) throw new ChannelError(`the ${peer}'s key is not named: give its fingerprint`);
+    return connectWeb(url, { peer, deadlineMs, security: { key: own, trusts: (one) => one === key } });
+  }, options);
+}

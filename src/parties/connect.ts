@@ -1,0 +1,26 @@
+/** From two addresses to a client: what Node's and browsers' `connect` share. */
+import type { Channel } from "../channels/channel.ts";
+import { Ring } from "../ring/ring.ts";
+import { Client, type ClientOptions } from "./client.ts";
+
+/** Where a party is, and the fingerprint of the key that it must have. */
+export interface PartyAddress {
+  readonly url: string;
+  readonly key?: string;
+}
+
+export interface ConnectOptions extends Omit<ClientOptions, "connectDealer"> {
+  readonly server: PartyAddress;
+  readonly dealer: PartyAddress;
+  /** Milliseconds after which a silent party is given up; a minute unless given. */
+  readonly deadlineMs?: number;
+}
+
+/** Opens a channel to one party. */
+export type Dial = (address: PartyAddress, peer: "server" | "dealer", deadlineMs: number) => Promise<Channel>;
+
+/** A client of its own ring. @throws ChannelError, PartyError of one line. */
+export async function connectBy(dial: Dial, { server, dealer, deadlineMs = 60_000, ...options }: ConnectOptions) {
+  const connectDealer = () => dial(dealer, "dealer", deadlineMs);
+  return Client.connect(await Ring.create(), await dial(server, "server", deadlineMs), { ...options, connectDealer });
+}

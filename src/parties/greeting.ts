@@ -1,0 +1,33 @@
+/** The first words with a server: who asks learns all that is public of the model. */
+import type { Channel } from "../channels/channel.ts";
+import { TextTokenizer } from "../models/tokenizer.ts";
+import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
+import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import * as messages from "./messages.ts";
+import { type PublicModel, parse } from "./messages.ts";
+
+export interface Greeted {
+  readonly model: PublicModel;
+  /** Null where the server takes token ids only. */
+  readonly tokenizer: TextTokenizer | null;
+}
+
+/** Greets a server. @throws PartyError when versions differ. */
+export async function greet(channel: Channel): Promise<Greeted> {
+  await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
+  const { model, tokenizer } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
+  const known = Object.keys(tokenizer).length > 0;
+  return { model, tokenizer: known ? new TextTokenizer(tokenizer, model.spec) : null };
+}
+
+/** The embedding tables of a model whose they are public. */
+export async function fetchTables(channel: Channel, spec: ModelSpec): Promise<Weights> {
+  await channel.sendJson(0, { request: "tables" });
+  const tables = new Map<string, NamedTensor>();
+  let step = 0;
+  for (const [name, shape] of publicTables(spec)) {
+    const bytes = await channel.receive("setup", step++, 4 * elementCount(shape));
+    tables.set(name, { shape, data: new Float32Array(bytes.slice().buffer) });
+  }
+  return weightsOf(tables);
+}

@@ -1,0 +1,68 @@
+/** One text through all three parties in one process, from a model alone: to see what a stand-in or a plan does. */
+import { compile } from "../models/calibrate.ts";
+import { bucketFor } from "../program/lengths.ts";
+import type { Plan } from "../program/plan.ts";
+import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { oneTurn, type Program } from "../program/steps.ts";
+import { runClear, type Violation } from "../protocols/clear.ts";
+import type { Words } from "../ring/memory.ts";
+import { randomKey } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+import { Secret } from "../ring/secret.ts";
+import { simulate } from "./simulate.ts";
+import { answerOf, TextInput } from "./text.ts";
+import { IntegerWeights, StoredWeights, WeightMasks } from "./weights.ts";
+
+/** A model that can be run privately. */
+export interface PlannedModel {
+  readonly spec: ModelSpec;
+  /** From `calibrate`. */
+  readonly plan: Plan;
+  readonly weights: Weights;
+}
+
+export interface TextSimulation {
+  /** What the client learns. */
+  readonly logits: readonly number[];
+  /** The same in fixed point in the clear: what differs from it is the protocols' rounding, from the floats the plan's. */
+  readonly clear: readonly number[];
+  /** Values that left their planned range; if there are any, `logits` may be wrong. */
+  readonly violations: readonly Violation[];
+  /** What was run; `costOf` tells its price. */
+  readonly program: Program;
+  readonly flights: number;
+}
+
+/** Runs `simulate` on one text, padded as a server would pad it; of a decoder, up to the first new token's logits. */
+export async function simulateText(
+  ring: Ring,
+  { spec, plan, weights }: PlannedModel,
+  text: TokenizedText,
+): Promise<TextSimulation> {
+  const program = compile(spec, plan, oneTurn(bucketFor(text.ids.length, spec.positions - spec.positionOffset)));
+  const integers = new IntegerWeights(ring);
+  const served = await integers.for(program, async () => weights);
+  const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
+  const maskedWeights = new StoredWeights(masked(ring, program, integers, weightMasks), program.weights);
+  const input = () => new TextInput(ring, program, spec, text, spec.embedding === "public" ? weights : null);
+  const { logits: clear, violations } = runClear(ring, program, served, input());
+  const run = await simulate(ring, program, { input: input(), weights: served, maskedWeights, weightMasks });
+  try {
+    return { logits: answerOf(run.client), clear, violations, program, flights: run.channel.onlineFlights };
+  } finally {
+    run.close();
+  }
+}
+
+/** W - R of every operand: what a server tells the dealer once. */
+function masked(ring: Ring, program: Program, integers: IntegerWeights, masks: WeightMasks): Words[] {
+  return program.weights.map((slot) => {
+    const words = ring.alloc(slot.rows * slot.columns);
+    let at = 0;
+    integers.mask(slot, masks, (part) => {
+      words.bytes().set(part, at);
+      at += part.length;
+    });
+    return words;
+  });
+}

@@ -1,0 +1,106 @@
+/**
+ * Covers: what lets somebody ask who doesn't compute. The owner of a text draws covers v from a seed that the server has too. A helper
+ * plays the client, on inputs that it gets covered (x + v); the server takes v off the masked input x + v + r and goes on as always.
+ * The answer leaves the server under one more cover, so that what the helper unmasks is y + v, and the owner alone has y. The helper
+ * sees uniform values, the server what it always sees; together they see all.
+ *
+ *   input    the client's integers, mod 2^ring           the server subtracts v from what comes
+ *   entry    what else the client would know             the server's share is -v
+ *   keys     what is added to the columns of keys        the server adds -v to its share: the owner gives c + v
+ *   answer   the last opening, to the client alone       the server adds v to what leaves
+ */
+import type { Program, Step, StepOf } from "../program/steps.ts";
+import type { Words } from "../ring/memory.ts";
+import type { Prg } from "../ring/prg.ts";
+import type { Ring } from "../ring/ring.ts";
+import {
+  type Block,
+  type ClientInput,
+  COVER,
+  elements,
+  type InputStep,
+  type Party,
+  type SharedInput,
+} from "./protocol.ts";
+
+type Covered = StepOf<"input" | "entry" | "keys">;
+const COVERED: readonly Step["kind"][] = ["input", "entry", "keys"] satisfies readonly Covered["kind"][];
+
+/** Where the text enters, in the program's order. */
+export function coveredSteps(program: Program): Covered[] {
+  return program.steps.filter((step): step is Covered => COVERED.includes(step.kind));
+}
+
+/** What the owner gives the helper for each of them. */
+export function coveredBlock(step: Covered, program: Program): Block {
+  if (step.kind === "keys") return { length: program.values[step.x].columns, bits: 64 };
+  const value = program.values[step.out];
+  // A share's words are whole; of what is masked the ring's bits count.
+  return { length: elements(value), bits: step.kind === "entry" ? 64 : value.ring };
+}
+
+/** What the helper gives back. */
+export function answerBlock(program: Program): Block {
+  const value = program.values[program.answers[0]];
+  return { length: elements(value), bits: value.ring };
+}
+
+/** The owner's message for one step: x + v, or c + v. The caller frees it. */
+export function coverInput(ring: Ring, program: Program, cover: Prg, input: ClientInput, step: Covered): Words {
+  const { length, bits } = coveredBlock(step, program);
+  const [x, v] = [ring.alloc(length), ring.alloc(length)];
+  if (step.kind === "keys") input.fillKeys(x, step);
+  else input.fill(x, step);
+  cover.words(ring, v, step.id, COVER);
+  ring.add(x, x, v);
+  ring.reduce(x, x, bits);
+  ring.free(v);
+  return x;
+}
+
+/** The answer, in place, of what the helper gave back. */
+export function uncoverAnswer(ring: Ring, program: Program, cover: Prg, words: Words): void {
+  const { length, bits } = answerBlock(program);
+  const v = ring.alloc(length);
+  cover.words(ring, v, answerStep(program).id, COVER);
+  ring.subtract(words, words, v);
+  ring.reduce(words, words, bits);
+  ring.free(v);
+}
+
+function answerStep(program: Program): Step {
+  return program.steps.find((step) => step.out === program.answers[0])!;
+}
+
+/** The server's cover of a step, as scratch of it; null in runs without a helper. */
+export function coverOf(p: Party, step: Step, length: number): Words | null {
+  if (p.cover === null) return null;
+  const v = p.temp(length);
+  p.cover.words(p.ring, v, step.id, COVER);
+  return v;
+}
+
+/** The helper's side: hands on what it was given, by step. */
+export class CoveredInput implements SharedInput {
+  private readonly ring: Ring;
+  private readonly given: ReadonlyMap<number, Words>;
+
+  constructor(ring: Ring, given: ReadonlyMap<number, Words>) {
+    this.ring = ring;
+    this.given = given;
+  }
+
+  fill(out: Words, step: InputStep): void {
+    this.ring.copy(out, this.of(step));
+  }
+
+  fillKeys(out: Words, step: StepOf<"keys">): void {
+    this.ring.copy(out, this.of(step));
+  }
+
+  private of(step: Covered): Words {
+    const words = this.given.get(step.id);
+    if (words === undefined) throw new Error(`step ${step.id} reads an input that was not given`);
+    return words;
+  }
+}

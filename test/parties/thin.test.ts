@@ -1,0 +1,158 @@
+/** Thin clients: the right answer without computing, and what helper and server see of the text. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { randomText } from "../../src/models/catalog.ts";
+import { LentCovers } from "../../src/parties/lent-covers.ts";
+import { hex } from "../../src/parties/weights.ts";
+import { CoveredInput, coveredSteps } from "../../src/protocols/cover.ts";
+import { Party } from "../../src/protocols/protocol.ts";
+import type { Words } from "../../src/ring/memory.ts";
+import { randomKey } from "../../src/ring/prg.ts";
+import { Secret } from "../../src/ring/secret.ts";
+import { byteExcess, differences, Z } from "../protocols/statistics.ts";
+import { World } from "./world.ts";
+
+let here: World;
+beforeEach(async () => {
+  here = await World.create(10_000);
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await here.close();
+});
+
+describe("a thin client", () => {
+  it.each([
+    { embedding: "private", softmax: "2quad:5", answer: "scores" },
+    { embedding: "public", softmax: "2quad:5", answer: "scores" },
+    { embedding: "private", softmax: "exact", answer: "scores" },
+    { embedding: "public", softmax: "2relu", answer: "label" },
+  ] as const)("gets the answer that the model gives: %j", async (variant) => {
+    const w = await here.services({ spec: variant });
+    const h = await here.helper(w);
+    const thin = await h.connect();
+    for (const tokens of [5, 8, 13]) {
+      const text = randomText(w.spec, tokens, 40 + tokens);
+      const { logits, length, flights, bytes } = await thin.infer(text);
+      const expected = w.float(text, length);
+      if (variant.answer === "label") expect(logits).toEqual([expected.indexOf(Math.max(...expected))]);
+      else for (const [i, x] of expected.entries()) expect(Math.abs(logits[i] - x)).toBeLessThan(0.05);
+      expect(flights).toBeGreaterThan(10);
+      // All that a phone sends and gets, but for the tables of a public embedding.
+      if (tokens > 5) expect(bytes.sent + bytes.received).toBeLessThan(40_000);
+    }
+    await thin.close();
+    await vi.waitFor(() => expect([h.helper.admission.connections, w.server.admission.connections]).toEqual([0, 0]));
+    expect([h.ring.memory.bytesInUse, h.helperRing.memory.bytesInUse]).toEqual([0, 0]);
+    expect(here.failures).toEqual([]);
+  });
+
+  it("is not helped into another model, or without the server's word", async () => {
+    const [w, other] = [await here.services(), await here.services()];
+    const h = await here.helper(w);
+    const mixed = await here.helper({ serverPort: w.serverPort, dealerPort: w.dealerPort });
+    expect(mixed.port).not.toBe(h.port);
+    const server = await here.dial(other.serverPort, "server");
+    const helper = await here.dial(h.port, "helper");
+    const { ThinClient } = await import("../../src/parties/thin.ts");
+    await expect(ThinClient.connect(h.ring, { server, helper })).rejects.toThrow(/asks another model/);
+  });
+
+  it("gives a helper nothing but garbage when the server was not lent the covers", async () => {
+    vi.spyOn(LentCovers.prototype, "take").mockReturnValue(undefined);
+    const w = await here.services();
+    const thin = await (await here.helper(w)).connect();
+    const text = randomText(w.spec, 8, 3);
+    // Garbage may lie beyond the plan, and is void then.
+    const expected = w.float(text, 8);
+    const logits = await thin.infer(text).then(
+      (run) => run.logits,
+      (error: Error) => {
+        expect(error.message).toMatch(/outside the plan's range/);
+        return expected.map(() => 1e9);
+      },
+    );
+    expect(Math.max(...expected.map((x, i) => Math.abs(x - logits[i])))).toBeGreaterThan(0.5);
+  });
+});
+
+describe("a helper's view", () => {
+  /** What a helper was given and what it gave back, for these texts in turn. */
+  async function views(texts: readonly (readonly number[])[]): Promise<{ given: Uint8Array[][]; back: Uint8Array[] }> {
+    const w = await here.services();
+    const thin = await (await here.helper(w)).connect();
+    const given: Uint8Array[][] = [];
+    const back: Uint8Array[] = [];
+    const fill = CoveredInput.prototype.fill;
+    vi.spyOn(CoveredInput.prototype, "fill").mockImplementation(function (this: CoveredInput, out: Words, step) {
+      fill.call(this, out, step);
+      given.at(-1)!.push(out.bytes().slice());
+    });
+    const get = Party.prototype.get;
+    vi.spyOn(Party.prototype, "get").mockImplementation(function (this: Party, slot, id) {
+      const words = get.call(this, slot, id);
+      if (slot === "public" && this.input instanceof CoveredInput && this.program.answers.includes(id))
+        back.push(words.bytes().slice());
+      return words;
+    });
+    for (const ids of texts) {
+      given.push([]);
+      await thin.infer({ ids, types: ids.map(() => 0) });
+    }
+    await thin.close();
+    return { given, back };
+  }
+
+  /** The low 16 bits of each word: what every ring has. */
+  const low = (bytes: Uint8Array) => bytes.filter((_, i) => i % 8 < 2);
+
+  it("is uniform, and another one each time, whatever the text", async () => {
+    const constant = Array.from({ length: 6 }, () => 7);
+    const { given, back } = await views(Array.from({ length: 12 }, () => constant));
+    const inputs = given.map((run) => low(Buffer.concat(run)));
+    expect(byteExcess(inputs)).toBeLessThan(Z);
+    expect(byteExcess(differences(inputs))).toBeLessThan(Z);
+    expect(back.length).toBe(12);
+    // The same answer twelve times, under twelve covers.
+    expect(new Set(back.map((words) => hex(low(words)))).size).toBe(12);
+  });
+
+  it("has the same sizes for texts of one padded length", async () => {
+    const { given } = await views([
+      [5, 6],
+      [9, 8, 7, 6, 5, 4, 3, 2],
+    ]);
+    expect(given[0].map((x) => x.length)).toEqual(given[1].map((x) => x.length));
+  });
+});
+
+describe("lent covers", () => {
+  it("serve one session once, and go with their owner", async () => {
+    const w = await here.services();
+    const [a, b] = [await here.dial(w.serverPort, "server"), await here.dial(w.serverPort, "server")];
+    const covers = new LentCovers();
+    const seed = new Secret(randomKey());
+    covers.lend(a, "one", seed);
+    covers.lend(b, "two", seed);
+    expect(() => covers.lend(b, "one", seed)).toThrow(/has its covers already/);
+    covers.end(a);
+    expect(covers.take("one")).toBeUndefined();
+    expect(covers.take("two")).toBeDefined();
+    expect(covers.take("two")).toBeUndefined();
+    for (let i = 0; i < 64; i++) covers.lend(a, `${i}`, seed);
+    expect(() => covers.lend(a, "more", seed)).toThrow(/at most 64/);
+    a.close();
+    b.close();
+  });
+
+  it("are drawn for every place where the text enters", async () => {
+    const w = await here.services();
+    const { compile } = await import("../../src/models/calibrate.ts");
+    const { oneTurn } = await import("../../src/program/steps.ts");
+    const program = compile(w.spec, w.plan, { ...oneTurn(8), carried: true });
+    const kinds = coveredSteps(program).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "input").length).toBe(
+      program.steps.filter((s) => s.kind === "input").length,
+    );
+    expect(kinds).toContain("keys");
+  });
+});

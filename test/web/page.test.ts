@@ -1,0 +1,137 @@
+/** The page in a real browser, against real processes. */
+import { readFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { expect, it } from "vitest";
+import { asked, inBrowser, over, ready } from "./watched.ts";
+
+const GOOD = "a gripping, funny and beautifully acted film";
+const BAD = "the plot makes no sense and the jokes fall flat";
+
+inBrowser("the page", (place) => {
+  it("answers as the command line does, and shows what it took and who saw what", async () => {
+    const { world, server, dealer, open } = place();
+    const seen = await open();
+    const { page } = seen;
+    await asked(page, GOOD);
+    const expected = await world.infer(GOOD, server, dealer);
+    expect(await page.locator("#answer .verdict").textContent()).toBe(expected.label);
+    const scores = await page.locator("#answer td.number").allTextContents();
+    scores.forEach((score, i) => {
+      expect(Math.abs(Number.parseFloat(score) / 100 - expected.scores[i])).toBeLessThan(0.005);
+    });
+    expect(await page.locator(".costs").textContent()).toMatch(/Computing.*Sent.*MB.*Received.*kB.*Flights\d+/);
+    const who = await page.locator("#seen").textContent();
+    expect(who).toMatch(/\[CLS\]agripping/);
+    expect(who).toMatch(/at most 32 tokens/);
+    expect(who).toMatch(/0 from you, 800 kB([0-9a-f]{2} ){11}/);
+    expect(who).toContain(server.key);
+    expect(await page.locator("#progress [role=status]").textContent()).toBe(`Answer: positive, ${scores[1]}`);
+    await seen.close();
+  });
+
+  it("is used by keyboard alone, and keeps the focus where it was", async () => {
+    const seen = await place().open();
+    const { page } = seen;
+    await ready(page);
+    await page.keyboard.press("Tab");
+    expect(await focused(page)).toBe("text");
+    expect(await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle)).toBe("solid");
+    await page.keyboard.type(BAD);
+    await page.keyboard.press("Control+Enter");
+    await page.locator("#seen .tokens").waitFor();
+    expect(await focused(page)).toBe("text");
+    expect(await page.locator("#answer .verdict").textContent()).toBe("negative");
+    const order: string[] = [];
+    for (let i = 0; i < 9; i++) {
+      await page.keyboard.press("Tab");
+      order.push(await focused(page));
+    }
+    expect(order.slice(0, 3)).toEqual(["button", "button", "button"]);
+    expect(order.slice(3, 5)).toEqual(["ask", "file"]);
+    await page.locator("#ask").focus();
+    await page.keyboard.press("Enter");
+    await over(page);
+    expect(await focused(page)).toBe("ask");
+    await seen.close();
+  });
+
+  it("answers a file of texts line by line, and hands the answers out as CSV", async () => {
+    const seen = await place().open();
+    const { page } = seen;
+    await ready(page);
+    const lines = [GOOD, BAD, `x ${"word ".repeat(200)}`, 'he said "fine, good"'];
+    await page.setInputFiles("#file", fileOf("small.txt", `\ufeff${lines.join("\r\n")}\n\n`));
+    await page.getByText("4 of 4 texts done").waitFor();
+    const rows = await page.locator("#lines tbody tr").allTextContents();
+    expect(rows.map((row) => /(positive|negative)\d|has 2\d\d tokens/.exec(row)?.[1] ?? "long")).toEqual([
+      "positive",
+      "negative",
+      "long",
+      "positive",
+    ]);
+    const csv = await downloaded(page);
+    expect(csv.split("\r\n")[0]).toBe("line,text,answer,negative,positive,error");
+    expect(csv).toMatch(/\r\n1,"a gripping, funny and beautifully acted film",positive,0\.\d{6},0\.99\d{4},\r\n/);
+    expect(csv).toContain('"he said ""fine, good"""');
+    await seen.close();
+  });
+
+  it("takes ten thousand texts without blocking, and stops when it is told", async () => {
+    const seen = await place().open();
+    const { page } = seen;
+    await ready(page);
+    const lines = Array.from({ length: 10_000 }, (_, i) => `${GOOD} ${i}`);
+    const longest = await place().longestTask(async () => {
+      await page.setInputFiles("#file", fileOf("large.txt", lines.join("\n")));
+      await page.getByText(/^\d+ of 10,000 texts, about/).waitFor();
+      await page.getByRole("button", { name: "Next" }).click();
+      expect(await page.locator("#lines tbody tr").count()).toBe(50);
+      await page.locator("#stop").click();
+      await page.getByText("done, then stopped").waitFor();
+      expect((await downloaded(page)).split("\r\n")).toHaveLength(10_002);
+    });
+    expect(longest).toBeLessThan(50);
+    await seen.close();
+  });
+
+  it("continues a text word by word, and stops when it is told", async () => {
+    const { world, dealer, open } = place();
+    const storyteller = await world.server("storyteller", dealer);
+    const seen = await open(`http://${storyteller.web}/`);
+    const { page } = seen;
+    await page.locator("#prompt").fill("Once upon a time, there was a little");
+    await page.locator("#max-tokens").fill("6");
+    await page.locator("#ask").click();
+    const lengths = new Set<number>();
+    await expect
+      .poll(async () => lengths.add((await page.locator("#continuation").textContent())!.length).size, {
+        timeout: 30_000,
+        interval: 20,
+      })
+      .toBeGreaterThan(3);
+    await page.locator("#seen .tokens").waitFor();
+    expect(await page.locator("#continuation").textContent()).toBe(" girl named Lily. She loved");
+    expect(await page.locator("#seen").textContent()).toContain("6 new tokens of 6 taken");
+    await page.locator("#max-tokens").fill("12");
+    await page.locator("#ask").click();
+    await expect.poll(() => page.locator("#continuation").textContent(), { timeout: 30_000 }).toMatch(/girl/);
+    await page.locator("#stop").click();
+    await page.getByText(/Continued by \d+ token/).waitFor();
+    expect(await page.locator("#seen").textContent()).toMatch(/ [2-9] new tokens of 12 taken/);
+    await seen.close();
+  });
+});
+
+/** The id of what has the focus; its element's name without. */
+function focused(page: Page): Promise<string> {
+  return page.evaluate(() => document.activeElement!.id || document.activeElement!.localName);
+}
+
+function fileOf(name: string, text: string) {
+  return { name, mimeType: "text/plain", buffer: Buffer.from(text) };
+}
+
+async function downloaded(page: Page): Promise<string> {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#download").click()]);
+  return readFile((await download.path())!, "utf8");
+}

@@ -1,0 +1,72 @@
+/** Whose keys this page trusts, and this browser's own, which an operator may have to allow. */
+import { useState } from "preact/hooks";
+import type { Parties, PartyAddress } from "./messages.ts";
+import { shortKey } from "./words.ts";
+
+export function Keys({ parties, own }: { parties: Parties; own: string | null }) {
+  return (
+    <section id="keys" aria-labelledby="keys-title">
+      <h2 id="keys-title">Keys</h2>
+      <p>
+        This page speaks to these two alone, and only if they prove that they have these keys. To be sure that it is the
+        right page, compare the keys with what the operators tell you.
+      </p>
+      <dl class="keys">
+        <Party name="Server" party={parties.server} />
+        <Party name="Dealer" party={parties.dealer} />
+        <div>
+          <dt>This browser</dt>
+          <dd>
+            {own === null ? "–" : <Key of="This browser" fingerprint={own} />}
+            {own !== null && <Copy text={own} />}
+            <span class="quiet">An operator who has a list of clients puts this key on it.</span>
+          </dd>
+        </div>
+      </dl>
+    </section>
+  );
+}
+
+function Party({ name, party }: { name: string; party: PartyAddress }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        <Key of={name} fingerprint={party.key} />
+        <span class="quiet url">{party.url}</span>
+      </dd>
+    </div>
+  );
+}
+
+function Key({ of, fingerprint }: { of: string; fingerprint: string }) {
+  return (
+    <details class="key">
+      <summary>
+        <span class="unseen">{of}, key </span>
+        <code>{shortKey(fingerprint)}</code>
+      </summary>
+      <code class="whole">{fingerprint}</code>
+    </details>
+  );
+}
+
+function Copy({ text }: { text: string }) {
+  const [state, setState] = useState("");
+  const copy = () => {
+    navigator.clipboard.writeText(text).then(
+      () => setState("copied"),
+      () => setState("not allowed here: open the key and copy it by hand"),
+    );
+  };
+  return (
+    <>
+      <button type="button" onClick={copy}>
+        Copy this browser's key
+      </button>
+      <span role="status" class="quiet">
+        {state}
+      </span>
+    </>
+  );
+}

@@ -1,0 +1,54 @@
+/** Files of texts, read in slices, and answers as CSV. */
+import type { ClassifiedLine } from "./messages.ts";
+
+/** More of them are more than a page is for: `mpcformer infer` in a loop is. */
+const MOST_TEXTS = 10_000;
+const MOST_BYTES = 16 << 20;
+
+/** One text a line; empty lines are none. @throws Error for a file that holds no texts, or too many. */
+export async function textsOf(file: Blob): Promise<string[]> {
+  if (file.size > MOST_BYTES) throw new Error("the file has more than 16 MB: split it");
+  const texts: string[] = [];
+  let rest = "";
+  const reader = file
+    .stream()
+    .pipeThrough(new TextDecoderStream("utf-8", { fatal: true }))
+    .getReader();
+  for (;;) {
+    const { done, value = "" } = await reader.read().catch(() => {
+      throw new Error("the file is not plain text (UTF-8): save it as that");
+    });
+    const lines = (rest + value).split(/\r?\n/);
+    rest = done ? "" : lines.pop()!;
+    for (const line of lines) if (line.trim() !== "") texts.push(line.trim());
+    if (texts.length > MOST_TEXTS)
+      throw new Error(`the file has more than ${MOST_TEXTS.toLocaleString("en")} texts: split it`);
+    if (done) break;
+  }
+  if (texts.length === 0) throw new Error("the file has no texts: put one on each line");
+  return texts;
+}
+
+/** Line, text, answer and each label's score; a row a text. */
+export function csvParts(
+  texts: readonly string[],
+  results: readonly (ClassifiedLine | undefined)[],
+  labels: readonly string[],
+): string[] {
+  const head = ["line", "text", "answer", ...labels, "error"];
+  const rows = texts.map((text, line) => rowOf(line, text, results[line], labels.length));
+  return [head, ...rows].map((cells) => `${cells.map(quoted).join(",")}\r\n`);
+}
+
+function rowOf(line: number, text: string, result: ClassifiedLine | undefined, labels: number): string[] {
+  const start = [String(line + 1), text];
+  if (result === undefined || "error" in result)
+    return [...start, "", ...Array<string>(labels).fill(""), result === undefined ? "not asked" : result.error];
+  const { label, value, scores = [] } = result.answer;
+  const cells = Array.from({ length: labels }, (_, i) => scores[i]?.toFixed(6) ?? "");
+  return [...start, label ?? value?.toFixed(6) ?? "", ...cells, ""];
+}
+
+function quoted(cell: string): string {
+  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}
