@@ -11,7 +11,7 @@ import { LEFT_OUT, PORTS, REPLACED, SCALED } from "./rules.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PREAMBLE = fileURLToPath(new URL("preamble.sh", import.meta.url));
 /** What the commands take where nothing is said. */
-const USUAL_PORTS = ["7700", "7701"];
+const USUAL_PORTS = ["7700", "7701", "7780"];
 
 export interface Outcome {
   /** By block, its standard output. */
@@ -81,7 +81,7 @@ async function bodyOf(
   }
   if (block.kind !== "program") return null;
   await writeFile(join(folder, `block-${index}.js`), changed(block));
-  return `node block-${index}.js`;
+  return `with_fingerprints block-${index}.js\nnode block-${index}.js`;
 }
 
 function replaced(text: string, used: Set<string>): string {

@@ -44,22 +44,31 @@ mpcformer() {
   shift
   case "$command" in
     deal) own=(--listen "127.0.0.1:$PORT_7701") ;;
+    web) own=(--listen "127.0.0.1:$PORT_7780") ;;
     serve) own=(--listen "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
     infer | generate | prepare) own=(--server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
   esac
   local scaled="SCALED_${command//-/_}"
   local words=("$command" "${own[@]}" "$@" ${!scaled:-})
   case "$command" in
-    deal | serve) service "until Ctrl+C" "$(listen_of "${words[@]}")" node "$MAIN" "${words[@]}" ;;
+    deal | serve | helper | web) service "until Ctrl+C" "$(listen_of "${words[@]}")" node "$MAIN" "${words[@]}" ;;
     *) node "$MAIN" "${words[@]}" ;;
   esac
 }
 
 redis-server() { service "Ready to accept" redis "$(type -P redis-server)" "$@"; }
 
-# What its operator would have told: the fingerprint of the dealer's or the server's key on this page. Asked for once.
+# What its operator would have told: the fingerprint of a party's key on this page. Asked for once.
 fingerprint() {
   local kept="$LOGS/fingerprint.$1"
   if [ ! -s "$kept" ]; then mpcformer keys "$HOME/${1,,}-key" >"$kept"; fi
   cat "$kept"
+}
+
+# The same in a program, where no shell puts it in.
+with_fingerprints() {
+  local party
+  for party in DEALER SERVER HELPER; do
+    if grep -q "(fingerprint $party)" "$1"; then sed -i "s/\$(fingerprint $party)/$(fingerprint "$party")/g" "$1"; fi
+  done
 }

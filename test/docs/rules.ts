@@ -21,7 +21,7 @@ export const REPLACED: readonly Rule[] = [
   { pattern: /\bnpm install onnxruntime-node.*/g, replacement: ":", because: "a clone has it" },
   { pattern: /\bHOST\b/g, replacement: "127.0.0.1", because: "a placeholder" },
   { pattern: /\b0\.0\.0\.0\b/g, replacement: "127.0.0.1", because: "a test listens on this machine alone" },
-  { pattern: /\b(DEALER|SERVER)_FINGERPRINT\b/g, replacement: "$$(fingerprint $1)", because: "a placeholder" },
+  { pattern: /\b(DEALER|SERVER|HELPER)_FINGERPRINT\b/g, replacement: "$$(fingerprint $1)", because: "a placeholder" },
 ];
 
 /** Ports that pages name: each becomes a free one. */
