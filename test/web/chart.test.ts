@@ -1,7 +1,7 @@
 /** What the console's charts are computed from. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Row } from "../../src/cli/report.ts";
+import type { Row } from "../../src/console/study.ts";
 import { type Box, overlap, placed } from "../../web/console/labels.ts";
 import { isServed, pairsOf, teacherOf } from "../../web/console/points.ts";
 import { bytes, duration, multiplications, seconds } from "../../web/console/words.ts";

@@ -11,7 +11,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import * as v from "valibot";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { madeIn } from "../../src/cli/keys.ts";
-import { type CostShare, type DealerStatus, type ServerStatus, statusSchema } from "../../src/cli/status.ts";
+import { type CostShare, type DealerStatus, type ServerStatus, statusSchema } from "../../src/console/status.ts";
 import { multiplications } from "../../web/console/words.ts";
 import { MAIN, type Started, start } from "../cli/started.ts";
 import { chromiumPath } from "./chromium.ts";
@@ -27,7 +27,7 @@ const version = (createRequire(import.meta.url)("../../package.json") as { versi
 const COMMON_KEYS = [
   "role release now uptimeSeconds ready memory memory.resident memory.peak",
   "load load.running load.waiting load.connections load.keysAtWork load.limits load.limits.running load.limits.waiting",
-  "load.limits.each load.limits.perMinute load.limits.connections",
+  "load.limits.each load.limits.perMinute load.limits.connections load.limits.connectionsEach",
   "done done.runs done.texts done.prepared done.dealt",
   "refused refused.full refused.quota refused.rate refused.draining",
   "failed failed.channel failed.party failed.fault",
@@ -41,7 +41,7 @@ const SHARE_KEYS = "name toServer toClient offline macs";
 const below = (path: string, keys: string) => keys.split(" ").map((key) => `${path}.${key}`);
 const SERVER_KEYS = [
   ...COMMON_KEYS.flatMap((line) => line.split(" ")),
-  ...["model", "store", "compiled"],
+  ...["model", "material", "material.bytes", "material.most", "store", "compiled"],
   ...below("model", MODEL_KEYS),
   ...below("compiled[]", COMPILED_KEYS),
   ...below("compiled[].byLayer[]", SHARE_KEYS),
@@ -113,6 +113,7 @@ describe("/status", () => {
     expect(status.done).toEqual({ runs: 1, texts: 1, prepared: PREPARED, dealt: 0 });
     expect(status.phases.map((p) => p.phase)).toEqual(["offline", "online", "offline", "offline"]);
     expect(status.load).toMatchObject({ running: 0, waiting: 0, keysAtWork: 0, limits: { running: 8, waiting: 64 } });
+    expect(status.material).toEqual({ bytes: 0, most: expect.any(Number) });
     expect(status.model).toMatchObject({ name: "demo", architecture: "bert", gelu: "quad", margin: 2 });
     expect(status.compiled.map(({ length, stock }) => [length, stock])).toEqual([
       [inference.length, 0],

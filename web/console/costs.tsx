@@ -1,6 +1,6 @@
 /** The plan: what one private text costs, by layer and by kind of work. */
 import { useState } from "preact/hooks";
-import type { CompiledLength, CostShare } from "../../src/cli/status.ts";
+import type { CompiledLength, CostShare } from "../../src/console/status.ts";
 import { Bars } from "./bars.tsx";
 import { Choice } from "./choice.tsx";
 import { AsTable, Section, Table } from "./table.tsx";

@@ -1,6 +1,6 @@
 /** The latest phases over time: how long each took here. */
 import { scaleLinear } from "d3-scale";
-import type { Phase } from "../../src/cli/status.ts";
+import type { Phase } from "../../src/console/status.ts";
 import { Legend } from "./legend.tsx";
 import { AsTable, Section } from "./table.tsx";
 import { useWidth } from "./width.ts";
