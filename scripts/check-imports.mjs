@@ -12,9 +12,22 @@ const MAY_IMPORT = {
   parties: ["protocols", "models", "program", "ring", "channels"],
   tasks: [],
   distill: ["models", "approximations", "program"],
+  // What a provider's console is told: src/cli tells it, web/console shows it.
+  console: ["parties"],
   // The pages; src/cli serves what is built of them.
-  "../web": ["parties", "models", "program", "ring", "channels"],
-  cli: ["tasks", "distill", "parties", "protocols", "models", "approximations", "program", "ring", "channels"],
+  "../web": ["console", "parties", "models", "program", "ring", "channels"],
+  cli: [
+    "console",
+    "tasks",
+    "distill",
+    "parties",
+    "protocols",
+    "models",
+    "approximations",
+    "program",
+    "ring",
+    "channels",
+  ],
 };
 
 const src = resolve("src");

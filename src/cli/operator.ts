@@ -1,10 +1,10 @@
 /** The operator's port: probes, metrics, and the console with what it shows. Not for users: it is opened by `--health` alone. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import * as v from "valibot";
+import { type Status, statusSchema } from "../console/status.ts";
+import type { Study } from "../console/study.ts";
 import type { Address } from "./address.ts";
 import { answerText, type Handler, listenAt, pageHandler, pageHeaders, pageHtml, pathOf, setAll } from "./pages.ts";
-import { type Status, statusSchema } from "./status.ts";
-import type { Study } from "./studies.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** What the console shows of a service. */

@@ -1,5 +1,14 @@
 /** A service's status, put together from what its parts say of themselves. */
 import { basename, resolve } from "node:path";
+import type {
+  Common,
+  CompiledLength,
+  CostShare,
+  DealerStatus,
+  HelperStatus,
+  ServerStatus,
+  Status,
+} from "../console/status.ts";
 import type { DealerService } from "../parties/dealer.ts";
 import type { HelperService } from "../parties/helper.ts";
 import { peakRssMb } from "../parties/meter.ts";
@@ -9,7 +18,6 @@ import type { ModelSpec } from "../program/spec.ts";
 import type { Program } from "../program/steps.ts";
 import { costOf, type StepCost } from "../protocols/cost.ts";
 import { VERSION } from "./release.ts";
-import type { Common, CompiledLength, CostShare, DealerStatus, HelperStatus, ServerStatus, Status } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** The console's reader does not wait longer for a store. */
@@ -34,6 +42,7 @@ export function serverStatus(
     role: "server",
     ...commonOf(service, telemetry, studies),
     model: shown,
+    material: { bytes: service.materialBytes, most: service.mostMaterialBytes },
     store,
     compiled: await compiledOf(service),
   });
@@ -55,7 +64,7 @@ export function helperStatus(service: HelperService, telemetry: Telemetry): () =
 
 function commonOf({ admission }: Pick<ServerService, "admission">, telemetry: Telemetry, studies: boolean): Common {
   const { running, waiting, connections, keysAtWork } = admission;
-  const { running: most, waiting: mostWaiting, each, perMinute, connections: mostOpen } = admission.limits;
+  const { limits } = admission;
   return {
     release: VERSION,
     now: Date.now(),
@@ -67,7 +76,15 @@ function commonOf({ admission }: Pick<ServerService, "admission">, telemetry: Te
       waiting,
       connections,
       keysAtWork,
-      limits: { running: most, waiting: mostWaiting, each, perMinute, connections: mostOpen },
+      // Field by field: a limit that is new there is not told by itself.
+      limits: {
+        running: limits.running,
+        waiting: limits.waiting,
+        each: limits.each,
+        perMinute: limits.perMinute,
+        connections: limits.connections,
+        connectionsEach: limits.connectionsEach,
+      },
     },
     ...telemetry.activity.numbers,
     studies,

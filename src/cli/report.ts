@@ -1,38 +1,8 @@
 /** A study's results for people: a table in Markdown, bars in SVG. */
 
 import { scaleBand, scaleLinear } from "d3-scale";
+import type { Row } from "../console/study.ts";
 import { formatBytes } from "./terminal.ts";
-
-/** One pair of stand-ins on one task. Metrics are those of the whole dev set, in the clear unless under `private`. */
-export interface Row {
-  readonly task: string;
-  readonly gelu: string;
-  readonly softmax: string;
-  readonly metric: string;
-  readonly teacher: number;
-  readonly without_pd: number | null;
-  readonly without_d: number | null;
-  readonly both: number | null;
-  /** The distilled student under MPC, and the same texts in the clear. */
-  readonly private: {
-    readonly texts: number;
-    readonly value: number;
-    readonly clear_value: number | null;
-    readonly agreement: number | null;
-    readonly outside_range: number | null;
-  } | null;
-  /** One private inference; speed-ups over the teacher with its exact functions. */
-  readonly cost: {
-    readonly length: number;
-    readonly flights: number;
-    readonly online_bytes: number;
-    readonly offline_bytes: number;
-    readonly online_seconds: number;
-    readonly offline_seconds: number;
-    readonly speed_up: number | null;
-    readonly online_speed_up: number | null;
-  } | null;
-}
 
 const BARS = [
   ["teacher", "#57606a"],

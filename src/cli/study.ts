@@ -10,8 +10,9 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import * as v from "valibot";
 import { parse } from "yaml";
+import type { Row } from "../console/study.ts";
 import { runJson } from "./processes.ts";
-import { type Row, studyMarkdown, studySvg } from "./report.ts";
+import { studyMarkdown, studySvg } from "./report.ts";
 import { note, print, printJson, UsageError } from "./terminal.ts";
 
 interface StudyOptions {

@@ -91,8 +91,9 @@ export class ServerService {
   private tables: readonly Float32Array[] = [];
   /** Who is served now, who waits, who is refused. */
   readonly admission: Admission;
-  /** Bytes of material in memory. */
+  /** Bytes of material in memory, and the bound on them. */
   private readonly inMemory: Quota;
+  readonly mostMaterialBytes: number;
   /** Connections between two requests, and those whose material waits for its run. */
   private readonly idle = new Set<Channel>();
   private readonly pledged = new Set<Channel>();
@@ -108,10 +109,10 @@ export class ServerService {
     this.options = options;
     this.integers = new IntegerWeights(ring);
     this.admission = new Admission(options.limits);
-    const most = options.mostWaitingBytes ?? MOST_WAITING_BYTES;
+    this.mostMaterialBytes = options.mostWaitingBytes ?? MOST_WAITING_BYTES;
     this.inMemory = new Quota({
-      most,
-      each: most / 2,
+      most: this.mostMaterialBytes,
+      each: this.mostMaterialBytes / 2,
       full: "this server has no memory for that much material now: ask about fewer at once, or again in a moment",
       own: "your runs take all the memory that one key may have here: ask about fewer at once, or again in a moment",
     });

@@ -1,7 +1,7 @@
 /** The console's page: one service, its state, and what it costs to ask it. */
 import { useEffect, useState } from "preact/hooks";
-import type { Status } from "../../src/cli/status.ts";
-import type { Study } from "../../src/cli/studies.ts";
+import type { Status } from "../../src/console/status.ts";
+import type { Study } from "../../src/console/study.ts";
 import { Costs, Stock } from "./costs.tsx";
 import { Phases } from "./phases.tsx";
 import { type Polled, useOnce, usePolled } from "./poll.ts";
@@ -41,7 +41,7 @@ function Parts({ status, study }: { readonly status: Status; readonly study: Stu
     <>
       <Section title="Health">
         <Tiles status={status} />
-        <Load load={status.load} />
+        <Load status={status} />
       </Section>
       {status.role === "server" && <ServerParts status={status} />}
       <Phases phases={status.phases} now={status.now} />

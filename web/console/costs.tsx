@@ -1,6 +1,6 @@
 /** The plan: what one private text costs, by layer and by kind of work. */
 import { useState } from "preact/hooks";
-import type { CompiledLength, CostShare } from "../../src/cli/status.ts";
+import type { CompiledLength, CostShare } from "../../src/console/status.ts";
 import { Bars } from "./bars.tsx";
 import { Choice } from "./choice.tsx";
 import { AsTable, Section, Table } from "./table.tsx";
@@ -47,9 +47,9 @@ export function Costs({ compiled }: { readonly compiled: readonly CompiledLength
   );
 }
 
-function inAll({ flights, toServer, toClient, offline, macs, setup }: CompiledLength): string {
+function inAll({ turns, flights, toServer, toClient, offline, macs, setup }: CompiledLength): string {
   return (
-    `A text takes ${count(flights)} flights, ${bytes(toServer)} to the server and ${bytes(toClient)} back; ` +
+    `${turns > 1 ? "A continuation" : "A text"} takes ${count(flights)} flights, ${bytes(toServer)} to the server and ${bytes(toClient)} back; ` +
     `before it, ${bytes(offline)} of material; ${multiplications(macs)} multiplications. ` +
     `Once for the model, the dealer gets ${bytes(setup)} of masked weights.`
   );
@@ -85,23 +85,23 @@ function Shares({ by, shares, measure }: SharesProps) {
 
 /** How many texts can be answered without an offline phase. */
 export function Stock({ store, compiled }: { readonly store: boolean; readonly compiled: readonly CompiledLength[] }) {
-  return (
-    <Section title="Material in stock">
-      <StockTable store={store} compiled={compiled} />
-      <p class="note">
-        Each line is of a length that was compiled since the start; material of others is kept, and not counted here.
-      </p>
-    </Section>
-  );
+  return <Section title="Material in stock">{stockOf(store, compiled)}</Section>;
 }
 
-function StockTable({ store, compiled }: { readonly store: boolean; readonly compiled: readonly CompiledLength[] }) {
+function stockOf(store: boolean, compiled: readonly CompiledLength[]) {
   if (!store) return <p>This server keeps no material: start it with --store to prepare ahead of time.</p>;
-  if (compiled.length === 0) return <p>No length was compiled yet.</p>;
+  if (compiled.length === 0) return <p>Nothing is compiled yet, so that nothing is counted here.</p>;
   const rows = compiled.map((one) => [
     lengthOf(one),
     one.stock === null ? "the store does not answer" : count(one.stock),
     one.stock === null ? "–" : bytes(one.stock * one.offline),
   ]);
-  return <Table caption="Prepared and not used yet" head={["For texts of", "Texts", "Bytes"]} rows={rows} />;
+  return (
+    <>
+      <Table caption="Prepared and not used yet" head={["For texts of", "Texts", "Bytes"]} rows={rows} />
+      <p class="note">
+        Each line is of a length that was compiled since the start; material of others is kept, and not counted here.
+      </p>
+    </>
+  );
 }

@@ -1,6 +1,6 @@
 /** The latest phases over time: how long each took here. */
 import { scaleLinear } from "d3-scale";
-import type { Phase } from "../../src/cli/status.ts";
+import type { Phase } from "../../src/console/status.ts";
 import { Legend } from "./legend.tsx";
 import { AsTable, Section } from "./table.tsx";
 import { useWidth } from "./width.ts";
@@ -30,7 +30,7 @@ export function Phases({ phases, now }: { readonly phases: readonly Phase[]; rea
       <Legend entries={kinds} />
       <PhaseChart phases={phases} now={now} />
       <AsTable
-        caption="Recent phases"
+        caption="Latest phases"
         head={["At", "Phase", "Took"]}
         rows={newestFirst.map((p) => [clock(p.at), p.phase, seconds(p.seconds)])}
       />

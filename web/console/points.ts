@@ -1,5 +1,5 @@
 /** A study's rows as points: how good and how fast each pair of stand-ins is, with distillation and without. */
-import type { Row } from "../../src/cli/report.ts";
+import type { Row } from "../../src/console/study.ts";
 
 export const COLUMNS = ["both", "without_d", "without_pd"] as const;
 export type Column = (typeof COLUMNS)[number];

@@ -59,7 +59,7 @@ export function Scatter(props: ScatterProps) {
 function scalesFor({ pairs, columns, teacher }: ScatterProps, width: number, height: number): Scales {
   const times = [...pairs.map((pair) => pair.seconds), ...(teacher.seconds === null ? [] : [teacher.seconds])];
   const [fastest, slowest] = [Math.min(...times), Math.max(...times)];
-  const beside = Math.max(0.01 * slowest, (slowest - fastest) * 0.08);
+  const beside = Math.max(0.01 * slowest, (slowest - fastest) * 0.12);
   const scores = pairs.flatMap((pair) => scoresOf(pair, columns).map(({ score }) => score));
   const all = [...scores, teacher.score];
   const [least, most] = [Math.min(...all), Math.max(...all)];

@@ -1,7 +1,6 @@
 /** Studies: accuracy against speed for each pair of stand-ins. */
 import { useState } from "preact/hooks";
-import type { Row } from "../../src/cli/report.ts";
-import type { Study } from "../../src/cli/studies.ts";
+import type { Row, Study } from "../../src/console/study.ts";
 import { Choice } from "./choice.tsx";
 import { Legend } from "./legend.tsx";
 import { COLUMNS, isServed, type Pair, pairsOf, type Teacher, tasksOf, teacherOf } from "./points.ts";

@@ -52,7 +52,7 @@ export function AsTable(props: TableProps) {
 }
 
 export function Section({ title, children }: { readonly title: string; readonly children: ComponentChildren }) {
-  const id = title.toLowerCase().replace(/[^a-z]+/g, "-");
+  const id = `part-${title}`.toLowerCase().replace(/[^a-z]+/g, "-");
   return (
     <section class="part" aria-labelledby={id}>
       <h2 id={id}>{title}</h2>

@@ -1,5 +1,5 @@
 /** A service's health at a glance: numbers, and how full what is limited is. */
-import type { Common, Status } from "../../src/cli/status.ts";
+import type { Common, Status } from "../../src/console/status.ts";
 import { bytes, count, duration } from "./words.ts";
 
 interface TileProps {
@@ -83,7 +83,8 @@ function reasons<K extends string>(counts: Readonly<Record<K, number>>, names: R
 }
 
 /** How much of each limit is used. */
-export function Load({ load }: { readonly load: Common["load"] }) {
+export function Load({ status }: { readonly status: Status }) {
+  const { load } = status;
   const { limits } = load;
   return (
     <>
@@ -91,10 +92,13 @@ export function Load({ load }: { readonly load: Common["load"] }) {
         <Meter name="Running" value={load.running} most={limits.running} />
         <Meter name="Waiting" value={load.waiting} most={limits.waiting} />
         <Meter name="Connections" value={load.connections} most={limits.connections} />
+        {status.role === "server" && (
+          <Meter name="Material in memory" value={status.material.bytes} most={status.material.most} format={bytes} />
+        )}
       </div>
       <p class="note">
-        {keys(load.keysAtWork)} work here now. Each may have {count(limits.each)} phases at work or waiting, and begin{" "}
-        {count(limits.perMinute)} in a minute.
+        {keys(load.keysAtWork)} work here now. Each may have {count(limits.each)} phases at work or waiting, begin{" "}
+        {count(limits.perMinute)} in a minute, and keep {count(limits.connectionsEach)} connections open.
       </p>
     </>
   );
@@ -108,17 +112,18 @@ interface MeterProps {
   readonly name: string;
   readonly value: number;
   readonly most: number;
+  readonly format?: (n: number) => string;
 }
 
 /** From this part of a limit on it is time to look. */
 const NEARLY_FULL = 0.8;
 
-function Meter({ name, value, most }: MeterProps) {
+function Meter({ name, value, most, format = count }: MeterProps) {
   return (
     <div class="meter">
       <span>{name}</span>
       <span class="amount">
-        {count(value)} of {count(most)}
+        {format(value)} of {format(most)}
       </span>
       <meter aria-label={name} min={0} max={most} high={NEARLY_FULL * most} value={value} />
     </div>

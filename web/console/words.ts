@@ -1,5 +1,5 @@
 /** Numbers and models as people read them. */
-import type { CompiledLength, ServerStatus } from "../../src/cli/status.ts";
+import type { CompiledLength, ServerStatus } from "../../src/console/status.ts";
 
 const PREFIXES = ["", "k", "M", "G", "T"] as const;
 

@@ -70,7 +70,14 @@ const load = v.strictObject({
   connections: count,
   /** Keys that have work running or waiting; connections without a key are not among them. */
   keysAtWork: count,
-  limits: v.strictObject({ running: count, waiting: count, each: count, perMinute: count, connections: count }),
+  limits: v.strictObject({
+    running: count,
+    waiting: count,
+    each: count,
+    perMinute: count,
+    connections: count,
+    connectionsEach: count,
+  }),
 });
 
 /** One phase of one session: how long it took here. */
@@ -102,6 +109,8 @@ const server = v.strictObject({
   role: v.literal("server"),
   ...common,
   model,
+  /** In memory, being made or waiting for its run. */
+  material: v.strictObject({ bytes: count, most: count }),
   /** Whether there is a store of prepared material. */
   store: v.boolean(),
   compiled: v.array(compiled),

@@ -1,0 +1,70 @@
+/** A study's results, as `mpcformer study` writes them and the console shows them. */
+import * as v from "valibot";
+
+/** One pair of stand-ins on one task. Metrics are those of the whole dev set, in the clear unless under `private`. */
+export interface Row {
+  readonly task: string;
+  readonly gelu: string;
+  readonly softmax: string;
+  readonly metric: string;
+  readonly teacher: number;
+  readonly without_pd: number | null;
+  readonly without_d: number | null;
+  readonly both: number | null;
+  /** The distilled student under MPC, and the same texts in the clear. */
+  readonly private: {
+    readonly texts: number;
+    readonly value: number;
+    readonly clear_value: number | null;
+    readonly agreement: number | null;
+    readonly outside_range: number | null;
+  } | null;
+  /** One private inference; speed-ups over the teacher with its exact functions. */
+  readonly cost: {
+    readonly length: number;
+    readonly flights: number;
+    readonly online_bytes: number;
+    readonly offline_bytes: number;
+    readonly online_seconds: number;
+    readonly offline_seconds: number;
+    readonly speed_up: number | null;
+    readonly online_speed_up: number | null;
+  } | null;
+}
+
+const value = v.pipe(v.number(), v.finite());
+const share = v.nullable(value);
+const words = v.pipe(v.string(), v.maxLength(100));
+const MOST_ROWS = 1000;
+
+/** What `mpcformer study` writes; what a later release adds is left out. */
+const rowSchema = v.object({
+  task: words,
+  gelu: words,
+  softmax: words,
+  metric: words,
+  teacher: value,
+  without_pd: share,
+  without_d: share,
+  both: share,
+  private: v.nullable(v.object({ texts: value, value, clear_value: share, agreement: share, outside_range: share })),
+  cost: v.nullable(
+    v.object({
+      length: value,
+      flights: value,
+      online_bytes: value,
+      offline_bytes: value,
+      online_seconds: value,
+      offline_seconds: value,
+      speed_up: share,
+      online_speed_up: share,
+    }),
+  ),
+}) satisfies v.GenericSchema<unknown, Row>;
+
+export const studySchema = v.object({
+  title: v.pipe(v.string(), v.maxLength(300)),
+  rows: v.pipe(v.array(rowSchema), v.minLength(1), v.maxLength(MOST_ROWS)),
+});
+
+export type Study = v.InferOutput<typeof studySchema>;
