@@ -1,5 +1,6 @@
 /** The page in a real browser, against real processes. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { asked, inBrowser, over, ready } from "./watched.ts";
@@ -80,9 +81,12 @@ inBrowser("the page", (place) => {
     const seen = await place().open();
     const { page } = seen;
     await ready(page);
+    // From a disk: what Playwright hands over itself blocks the page.
+    const large = join(place().world.folder, "large.txt");
     const lines = Array.from({ length: 10_000 }, (_, i) => `${GOOD} ${i}`);
+    await writeFile(large, lines.join("\n"));
     const longest = await place().longestTask(async () => {
-      await page.setInputFiles("#file", fileOf("large.txt", lines.join("\n")));
+      await page.setInputFiles("#file", large);
       await page.getByText(/^\d+ of 10,000 texts, about/).waitFor();
       await page.getByRole("button", { name: "Next" }).click();
       expect(await page.locator("#lines tbody tr").count()).toBe(50);

@@ -28,8 +28,12 @@ interface Given {
 }
 
 export function Strip({ layers, shown, busy, idle, result }: Given) {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (busy) place.current?.scrollIntoView({ block: "nearest" });
+  }, [busy]);
   return (
-    <section id="progress" aria-label="Progress" class="strip">
+    <section ref={place} id="progress" aria-label="Progress" class="strip">
       <div aria-hidden="true">
         <Row name="Prepared" lit={shown.offline} layers={layers} at={shown.phase === "offline"} />
         <Row name="Computed" lit={shown.online} layers={layers} at={shown.phase === "online"} />

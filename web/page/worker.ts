@@ -226,12 +226,21 @@ function wordsOf(error: unknown): string {
 }
 
 let client: PageClient | null = null;
+let own: Promise<SigningKey> | null = null;
+/** The same for as long as the page is open, also where nothing can be kept. */
+const key = () => {
+  own ??= ownKey();
+  return own;
+};
 /** Calls are answered one after the other. */
 let before: Promise<unknown> = Promise.resolve();
 
 const calls: { readonly [C in Call]: (asked: Calls[C]["asked"], tell: Tell) => Promise<Calls[C]["given"]> } = {
+  async key() {
+    return { fingerprint: (await key()).fingerprint };
+  },
   async open({ parties }) {
-    client = new PageClient(await Ring.create(), await ownKey(), parties);
+    client = new PageClient(await Ring.create(), await key(), parties);
     return client.opened();
   },
   async warm(_, tell) {
