@@ -63,11 +63,17 @@ const FEW = 6;
 
 function Names({ layers }: { layers: number }) {
   const [first, last] = layers <= FEW ? ["words", "answer"] : ["in", "out"];
+  const end = (long: string, short: string) => (
+    <>
+      <span class="roomy">{long}</span>
+      <span class="narrow">{short}</span>
+    </>
+  );
   return (
     <div class={layers <= 2 * FEW ? "row names" : "row names many"}>
       <span class="name">Layer</span>
       {range(cellsOf(layers)).map((cell) => (
-        <span key={cell}>{cell === 0 ? first : cell > layers ? last : cell - 1}</span>
+        <span key={cell}>{cell === 0 ? end(first, "in") : cell > layers ? end(last, "out") : cell - 1}</span>
       ))}
     </div>
   );
