@@ -30,6 +30,16 @@ inBrowser("the page", (place) => {
     await seen.close();
   });
 
+  it("shows the label where a server tells nothing else", async () => {
+    const { world, dealer, open } = place();
+    const sparing = await world.server("demo", dealer, "--answer", "label");
+    const seen = await open(`http://${sparing.web}/`);
+    await asked(seen.page, BAD);
+    expect(await seen.page.locator("#answer").textContent()).toMatch(/negative.*tells the label alone/);
+    expect(await seen.page.locator("#answer table").count()).toBe(0);
+    await seen.close();
+  });
+
   it("is used by keyboard alone, and keeps the focus where it was", async () => {
     const seen = await place().open();
     const { page } = seen;
