@@ -1,5 +1,6 @@
 /** The page in a real browser, against real processes. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { asked, inBrowser, over, ready } from "./watched.ts";
@@ -26,6 +27,16 @@ inBrowser("the page", (place) => {
     expect(who).toMatch(/0 from you, 800 kB([0-9a-f]{2} ){11}/);
     expect(who).toContain(server.key);
     expect(await page.locator("#progress [role=status]").textContent()).toBe(`Answer: positive, ${scores[1]}`);
+    await seen.close();
+  });
+
+  it("shows the label where a server tells nothing else", async () => {
+    const { world, dealer, open } = place();
+    const sparing = await world.server("demo", dealer, "--answer", "label");
+    const seen = await open(`http://${sparing.web}/`);
+    await asked(seen.page, BAD);
+    expect(await seen.page.locator("#answer").textContent()).toMatch(/negative.*tells the label alone/);
+    expect(await seen.page.locator("#answer table").count()).toBe(0);
     await seen.close();
   });
 
@@ -80,9 +91,12 @@ inBrowser("the page", (place) => {
     const seen = await place().open();
     const { page } = seen;
     await ready(page);
+    // From a disk: what Playwright hands over itself blocks the page.
+    const large = join(place().world.folder, "large.txt");
     const lines = Array.from({ length: 10_000 }, (_, i) => `${GOOD} ${i}`);
+    await writeFile(large, lines.join("\n"));
     const longest = await place().longestTask(async () => {
-      await page.setInputFiles("#file", fileOf("large.txt", lines.join("\n")));
+      await page.setInputFiles("#file", large);
       await page.getByText(/^\d+ of 10,000 texts, about/).waitFor();
       await page.getByRole("button", { name: "Next" }).click();
       expect(await page.locator("#lines tbody tr").count()).toBe(50);
@@ -114,10 +128,9 @@ inBrowser("the page", (place) => {
     expect(await page.locator("#seen").textContent()).toContain("6 new tokens of 6 taken");
     await page.locator("#max-tokens").fill("12");
     await page.locator("#ask").click();
-    await expect.poll(() => page.locator("#continuation").textContent(), { timeout: 30_000 }).toMatch(/girl/);
+    // Before anything has begun: it ends with the first token.
     await page.locator("#stop").click();
-    await page.getByText(/Continued by \d+ token/).waitFor();
-    expect(await page.locator("#seen").textContent()).toMatch(/ [2-9] new tokens of 12 taken/);
+    await page.locator("#seen", { hasText: /[1-9] new tokens? of 12 taken/ }).waitFor();
     await seen.close();
   });
 });

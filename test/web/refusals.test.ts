@@ -1,4 +1,6 @@
 /** The page when something is wrong: each time a line that a person understands, and nothing that was typed is lost. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { asked, inBrowser, over, ready } from "./watched.ts";
 
@@ -37,6 +39,23 @@ inBrowser("the page, when something is wrong,", (place) => {
     await page
       .locator("#alert", { hasText: `The server has the key ${server.key}, which is not the one expected` })
       .waitFor();
+    await page.context().close();
+  });
+
+  it("shows a key that the server does not know yet, for its operator", async () => {
+    const { world, dealer, open } = place();
+    const peers = join(world.folder, "peers");
+    await writeFile(peers, `${"1".repeat(64)}\n`);
+    const closed = await world.server("demo", dealer, "--peers", peers);
+    const { page } = await open(`http://${closed.web}/`);
+    await page
+      .locator("#alert", { hasText: /the key [0-9a-f]{64} is not on the list here: ask the operator/ })
+      .waitFor();
+    const [key] = /[0-9a-f]{64}/.exec((await page.locator("#alert").textContent())!)!;
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy this browser's key" }).click();
+    await page.getByText("copied").waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(key);
     await page.context().close();
   });
 

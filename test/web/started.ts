@@ -31,7 +31,8 @@ interface Line {
 
 /** All processes of one test file. */
 export class World {
-  private readonly folder: string;
+  /** Goes with them. */
+  readonly folder: string;
   private readonly children: ChildProcess[] = [];
   private count = 0;
 

@@ -36,7 +36,7 @@ function Label({ model, answer }: { model: OpenedModel | null; answer: Read | nu
       {model?.scores === false ? (
         <p class="quiet">This server tells the label alone, so that there are no scores.</p>
       ) : (
-        <Scores labels={model?.labels ?? ["", ""]} answer={answer} />
+        <Scores labels={model?.labels ?? ["–", "–"]} answer={answer} />
       )}
     </>
   );

@@ -41,14 +41,19 @@ function Asking({ parties }: { parties: Parties }) {
   const [asked, setAsked] = useState<Asked | null>(null);
   const progress = useProgress(model?.layers ?? 1);
   const ready = useReady(service, progress, setModel);
-  useEffect(ready.warm, []);
+  const [own, setOwn] = useState<string | null>(null);
+  useEffect(() => {
+    // Where it cannot be told, opening says why.
+    service.key().then(setOwn, () => {});
+    ready.warm();
+  }, []);
   const given = { service, model, text, setText, progress, ...ready, answered: setAsked };
   return (
     <>
       <p class="quiet model">{model === null ? "Model: not known yet" : describedBy(model)}</p>
       {model?.kind === "text" ? <Continuing {...given} /> : <Judging {...given} />}
-      <Seen asked={asked} own={model?.fingerprint ?? null} />
-      <Keys parties={parties} own={model?.fingerprint ?? null} />
+      <Seen asked={asked} own={own} />
+      <Keys parties={parties} own={own} />
     </>
   );
 }
@@ -67,8 +72,11 @@ function useReady(service: Service, progress: Progress, setModel: (model: Opened
   const [open, warm] = useMemo(() => {
     const opened = async () => {
       const model = await service.open();
+      const typing = document.activeElement?.id === "text";
       setModel(model);
       setTrouble(null);
+      // The field for a beginning takes the place of the other, also under somebody's hands.
+      if (typing && model.kind === "text") requestAnimationFrame(() => document.getElementById("prompt")?.focus());
       return model;
     };
     const failed = (error: Error) => {

@@ -11,6 +11,7 @@ export class WorkerClient {
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   private readonly waiting = new Map<number, Waiting>();
   private count = 0;
+  private fault: Error | null = null;
   private loaded: () => void = () => {};
   private readonly ready = new Promise<void>((resolve) => {
     this.loaded = resolve;
@@ -24,6 +25,7 @@ export class WorkerClient {
   /** @throws Error of one line for people. */
   call<C extends Call>(call: C, asked: Calls[C]["asked"], happened: (h: Happening) => void = () => {}) {
     return new Promise<Calls[C]["given"]>((resolve, reject) => {
+      if (this.fault !== null) return reject(this.fault);
       const id = this.count++;
       this.waiting.set(id, { resolve: resolve as Waiting["resolve"], reject, happened });
       void this.ready.then(() => this.worker.postMessage({ id, call, asked } satisfies ToWorker));
@@ -41,7 +43,8 @@ export class WorkerClient {
   }
 
   private broken(why: string): void {
-    for (const { reject } of this.waiting.values()) reject(new Error(why));
+    this.fault = new Error(why);
+    for (const { reject } of this.waiting.values()) reject(this.fault);
     this.waiting.clear();
   }
 }

@@ -92,7 +92,7 @@ function Continuation({ going, stopping }: { going: Going | null; stopping: bool
         <span class="quiet">{going?.prompt}</span>
         <span id="continuation">{going === null ? "–" : going.text}</span>
       </p>
-      {stopping && <p class="quiet">Stopping after the token at work.</p>}
+      {stopping && <p class="quiet">Stopping after what is at work.</p>}
     </section>
   );
 }

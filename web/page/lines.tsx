@@ -26,9 +26,9 @@ interface Running {
   readonly results: (ClassifiedLine | undefined)[];
   done: number;
   stopping: boolean;
-  /** When this go at it began, and with how many lines done. */
+  /** When this go at it began, and how many lines it has answered: those that are refused take no time. */
   begun: number;
-  from: number;
+  answered: number;
 }
 
 export function useLines(service: Service, progress: Progress, work: Work) {
@@ -40,10 +40,11 @@ export function useLines(service: Service, progress: Progress, work: Work) {
   }, []);
   const go = async (state: Running) => {
     const open = [...state.texts.keys()].filter((line) => state.results[line] === undefined);
-    Object.assign(state, { begun: performance.now(), from: state.done, stopping: false });
+    Object.assign(state, { begun: performance.now(), answered: 0, stopping: false });
     const took = (happened: ClassifiedLine) => {
       state.results[open[happened.line]] = { ...happened, line: open[happened.line] };
       state.done++;
+      if ("answer" in happened) state.answered++;
       show.soon();
     };
     progress.begin();
@@ -63,7 +64,15 @@ export function useLines(service: Service, progress: Progress, work: Work) {
     work.run(async () => {
       if (state === null) {
         const texts = await textsOf(file);
-        state = { name: file.name, texts, results: Array(texts.length), done: 0, stopping: false, begun: 0, from: 0 };
+        state = {
+          name: file.name,
+          texts,
+          results: Array(texts.length),
+          done: 0,
+          stopping: false,
+          begun: 0,
+          answered: 0,
+        };
         running.current = state;
       }
       show.now();
@@ -82,9 +91,9 @@ export function useLines(service: Service, progress: Progress, work: Work) {
   return { job, open, stop, close };
 }
 
-function leftIn({ texts, done, from, begun }: Running): number | null {
-  if (done === from) return null;
-  return ((texts.length - done) * (performance.now() - begun)) / (done - from) / 1000;
+function leftIn({ texts, done, answered, begun }: Running): number | null {
+  if (answered === 0) return null;
+  return ((texts.length - done) * (performance.now() - begun)) / answered / 1000;
 }
 
 interface Given {

@@ -4,6 +4,8 @@ import { App } from "./app.tsx";
 import type { Parties, PartyAddress } from "./messages.ts";
 import "./colors.css";
 import "./page.css";
+import "./asking.css";
+import "./results.css";
 
 const given = JSON.parse(document.getElementById("parties")!.textContent!) as Parties | null;
 /** An address may be a path of the page's own host. */

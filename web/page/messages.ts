@@ -70,6 +70,8 @@ export interface Continued {
 
 /** What the page asks for, and what it gets. */
 export interface Calls {
+  /** This browser's own key, which a server may not know yet. */
+  key: { readonly asked: object; readonly given: { readonly fingerprint: string } };
   open: { readonly asked: { readonly parties: Parties }; readonly given: OpenedModel };
   /** Makes material while nobody waits. */
   warm: { readonly asked: object; readonly given: null };

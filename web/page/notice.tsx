@@ -1,26 +1,20 @@
 /** What went wrong, in one line, and the way on. */
-import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
-export function Notice({
-  error,
-  again,
-  children,
-}: {
-  error: string | null;
-  again?: () => void;
-  children?: ComponentChildren;
-}) {
+/** Stands next to what was asked, and is brought into view on small screens. */
+export function Notice({ error, again }: { error: string | null; again: () => void }) {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (error !== null) place.current?.scrollIntoView({ block: "nearest" });
+  }, [error]);
   return (
-    <div id="alert" role="alert" class={error === null ? "alert empty" : "alert"}>
+    <div ref={place} id="alert" role="alert" class={error === null ? "alert empty" : "alert"}>
       {error !== null && (
         <>
           <p>{sentence(error)}</p>
-          {children}
-          {again && (
-            <button type="button" onClick={again}>
-              Try again
-            </button>
-          )}
+          <button type="button" onClick={again}>
+            Try again
+          </button>
         </>
       )}
     </div>

@@ -20,6 +20,11 @@ export class Service {
     return this.opening;
   }
 
+  /** This browser's own key. @throws Error of one line for people. */
+  async key(): Promise<string> {
+    return (await this.worker.call("key", {})).fingerprint;
+  }
+
   /** Opens first where that has not happened. @throws Error of one line for people. */
   async ask<C extends Call>(call: C, asked: Calls[C]["asked"], happened?: (happening: Happening) => void) {
     await this.open();

@@ -28,8 +28,12 @@ interface Given {
 }
 
 export function Strip({ layers, shown, busy, idle, result }: Given) {
+  const place = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (busy) place.current?.scrollIntoView({ block: "nearest" });
+  }, [busy]);
   return (
-    <section id="progress" aria-label="Progress" class="strip">
+    <section ref={place} id="progress" aria-label="Progress" class="strip">
       <div aria-hidden="true">
         <Row name="Prepared" lit={shown.offline} layers={layers} at={shown.phase === "offline"} />
         <Row name="Computed" lit={shown.online} layers={layers} at={shown.phase === "online"} />
@@ -59,11 +63,17 @@ const FEW = 6;
 
 function Names({ layers }: { layers: number }) {
   const [first, last] = layers <= FEW ? ["words", "answer"] : ["in", "out"];
+  const end = (long: string, short: string) => (
+    <>
+      <span class="roomy">{long}</span>
+      <span class="narrow">{short}</span>
+    </>
+  );
   return (
     <div class={layers <= 2 * FEW ? "row names" : "row names many"}>
       <span class="name">Layer</span>
       {range(cellsOf(layers)).map((cell) => (
-        <span key={cell}>{cell === 0 ? first : cell > layers ? last : cell - 1}</span>
+        <span key={cell}>{cell === 0 ? end(first, "in") : cell > layers ? end(last, "out") : cell - 1}</span>
       ))}
     </div>
   );

@@ -20,10 +20,14 @@ export function Table({ texts, results }: Given) {
         <caption class="unseen">Texts and their answers</caption>
         <thead>
           <tr>
-            <th scope="col">Line</th>
+            <th scope="col" class="number">
+              Line
+            </th>
             <th scope="col">Text</th>
             <th scope="col">Answer</th>
-            <th scope="col">Score</th>
+            <th scope="col" class="number">
+              Score
+            </th>
           </tr>
         </thead>
         <tbody>

@@ -15,7 +15,7 @@ export function secondsOf(seconds: number): string {
 /** "about 3 s left": whole seconds, so that it does not flicker. */
 export function leftOf(seconds: number): string {
   const whole = Math.max(1, Math.round(seconds));
-  return whole < 60 ? `about ${whole} s left` : `about ${Math.ceil(whole / 60)} min left`;
+  return whole < 90 ? `about ${whole} s left` : `about ${Math.round(whole / 60)} min left`;
 }
 
 export function percentOf(share: number): string {

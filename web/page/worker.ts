@@ -61,6 +61,11 @@ class PageClient {
     this.stopped = true;
   }
 
+  /** Something new was asked: what was stopped before is over. */
+  resume(): void {
+    this.stopped = false;
+  }
+
   async opened(): Promise<OpenedModel> {
     const { spec, limit } = await this.connected();
     const kind = isDecoder(spec) ? "text" : spec.problem === "regression" ? "value" : "labels";
@@ -95,7 +100,6 @@ class PageClient {
   /** Texts of one padded length run side by side. */
   classifyAll(texts: readonly string[], tell: Tell): Promise<{ answered: number }> {
     return this.using(tell, async (client) => {
-      this.stopped = false;
       let answered = 0;
       for (const lines of groups(client, texts, tell)) {
         if (this.stopped) break;
@@ -113,7 +117,6 @@ class PageClient {
   generate({ prompt, maxTokens, temperature }: Calls["generate"]["asked"], tell: Tell): Promise<Continued> {
     return this.using(tell, async (client) => {
       this.begin(false);
-      this.stopped = false;
       const tokens = client.encode(prompt);
       const going = new ContinuedText(client.tokenizer!, tokens.ids);
       const { endId } = client.tokenizer!;
@@ -226,12 +229,21 @@ function wordsOf(error: unknown): string {
 }
 
 let client: PageClient | null = null;
+let own: Promise<SigningKey> | null = null;
+/** The same for as long as the page is open, also where nothing can be kept. */
+const key = () => {
+  own ??= ownKey();
+  return own;
+};
 /** Calls are answered one after the other. */
 let before: Promise<unknown> = Promise.resolve();
 
 const calls: { readonly [C in Call]: (asked: Calls[C]["asked"], tell: Tell) => Promise<Calls[C]["given"]> } = {
+  async key() {
+    return { fingerprint: (await key()).fingerprint };
+  },
   async open({ parties }) {
-    client = new PageClient(await Ring.create(), await ownKey(), parties);
+    client = new PageClient(await Ring.create(), await key(), parties);
     return client.opened();
   },
   async warm(_, tell) {
@@ -262,8 +274,10 @@ self.onmessage = ({ data: { id, call, asked } }: MessageEvent<ToWorker>) => {
       post({ id, error: wordsOf(error) });
     }
   };
-  if (call === "stop") void run();
-  else before = before.then(run);
+  if (call === "stop") return void run();
+  // Now, not when its turn comes: a stop may come before that.
+  if (call === "generate" || call === "classifyAll") client?.resume();
+  before = before.then(run);
 };
 
 self.postMessage({ ready: true } satisfies FromWorker);
