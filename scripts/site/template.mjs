@@ -21,7 +21,7 @@ export function pageHtml({ site, title, url, html, headings, navigation }) {
 </head>
 <body>
 <header><a class="home" href="${to("index.html")}">${escapeHtml(site)}</a> <a class="menu" href="#contents">All pages</a></header>
-<main id="text">
+<main id="page-text">
 ${withContents(html, headings)}</main>
 <nav id="contents" class="pages" aria-label="All pages">
 ${navigation.map((section) => sectionHtml(section, url, to)).join("\n")}

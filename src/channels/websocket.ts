@@ -32,6 +32,8 @@ export interface Socket {
 
 export interface WebOptions extends Pick<ChannelOptions, "peer" | "deadlineMs"> {
   readonly security: PinnedKeys;
+  /** Whoever has not finished the handshake by then is cut; 10 seconds unless given. */
+  readonly handshakeMs?: number;
 }
 
 const OPEN = 1;
@@ -43,7 +45,6 @@ const MOST_BUFFERED = 4 << 20;
 /** Browsers do not say when their buffer has gone down: it is looked at. */
 const LOOK_MS = 4;
 const LINGER_MS = 5000;
-/** Whoever has not finished the handshake by then is cut. */
 const HANDSHAKE_MS = 10_000;
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -53,13 +54,11 @@ const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, 
  * @throws ChannelError when nobody answers there, does not in time, or is not whom one trusts.
  */
 export async function connectWeb(url: string, options: WebOptions): Promise<Channel> {
-  const { peer, deadlineMs, security } = options;
+  const { peer, deadlineMs, security, handshakeMs = HANDSHAKE_MS } = options;
   const messages = new Messages(await socketTo(url, peer), peer);
   try {
     await messages.opened(deadlineMs, `no ${peer} answers at ${url}: is it running, and is the address right?`);
-    const secured = await messages.within(Math.min(deadlineMs, HANDSHAKE_MS), () =>
-      secureAsOpener(messages, security, peer),
-    );
+    const secured = await messages.within(handshakeMs, () => secureAsOpener(messages, security, peer));
     return channelOf(messages, secured, "opener", options);
   } catch (error) {
     messages.cut();
@@ -79,10 +78,10 @@ async function socketTo(url: string, peer: string): Promise<Socket> {
 
 /** Takes a connection that came. Whoever is not trusted is told so, and cut. @throws ChannelError for who does not finish the handshake. */
 export async function acceptWeb(socket: Socket, options: WebOptions): Promise<Channel> {
-  const { peer, deadlineMs, security } = options;
+  const { peer, security, handshakeMs = HANDSHAKE_MS } = options;
   const messages = new Messages(socket, peer);
   const secured = await messages
-    .within(Math.min(deadlineMs, HANDSHAKE_MS), () => secureAsListener(messages, security.key, peer))
+    .within(handshakeMs, () => secureAsListener(messages, security.key, peer))
     .catch((error: Error) => {
       messages.cut();
       throw error;

@@ -92,6 +92,8 @@ approximate(service(program.command("serve")))
   .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
   .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
   .option("--dealer-web <url>", "where browsers reach the dealer: --web has the page then, and not channels alone")
+  .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")
+  .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
   .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
   .option(
     "--store <where>",
@@ -185,6 +187,8 @@ program
   .option("--server-key <fingerprint>", "its key, which ships with the page")
   .option("--dealer <url>", "where browsers reach the dealer")
   .option("--dealer-key <fingerprint>", "its key, which ships with the page")
+  .option("--helper <url>", "where browsers reach a helper, which the page offers to phones then")
+  .option("--helper-key <fingerprint>", "its key, which ships with the page")
   .option("--tls-cert <file>", "the page's certificate, as PEM: https then")
   .option("--tls-key <file>", "its key")
   .addOption(json())

@@ -33,6 +33,7 @@ import { formatBytes, Progress, print, printJson, UsageError } from "./terminal.
 import {
   type BrowserListener,
   type BrowserOptions,
+  helperOf,
   listenForBrowsers,
   type PageParties,
   partyOf,
@@ -62,6 +63,8 @@ export interface ServeOptions extends ServiceOptions, ModelOptions {
   readonly maxMaterial?: string;
   /** Where browsers reach the dealer: with it the page is served too. */
   readonly dealerWeb?: string;
+  /** Where they reach a helper, which the page offers then. */
+  readonly helperWeb?: string;
   /** Results of a study, which the console shows. */
   readonly studies?: string;
 }
@@ -123,7 +126,8 @@ async function pageParties(options: ServeOptions): Promise<PageParties | null> {
   if (options.web === undefined) throw new UsageError("--dealer-web is for the page: give --web host:port too");
   const { key } = await pinnedForBrowsers(options);
   const dealer = partyOf(options.dealerWeb, options.dealerKey, "dealer", "--dealer-web");
-  return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer };
+  const helper = helperOf(options.helperWeb, options.helperKey, "--helper-web");
+  return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer, ...helper };
 }
 
 export function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {

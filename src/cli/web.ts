@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Channel } from "../channels/channel.ts";
 import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
 import type { Address } from "./address.ts";
-import { fingerprint, type KeyOptions, madeIn, pinnedForBrowsers } from "./keys.ts";
+import { fingerprint, type KeyOptions, madeIn, type PeerName, pinnedForBrowsers } from "./keys.ts";
 import { deadlineMs, type NetworkOptions } from "./network.ts";
 import { answerText, type Handler, type Headers, listenAt, pageHandler, pageHeaders, pageHtml } from "./pages.ts";
 import { start } from "./processes.ts";
@@ -32,6 +32,8 @@ interface PartyAddress {
 export interface PageParties {
   readonly server: PartyAddress;
   readonly dealer: PartyAddress;
+  /** Who computes for phones, if anybody does. */
+  readonly helper?: PartyAddress;
 }
 
 export interface BrowserListener {
@@ -107,8 +109,10 @@ async function pageOf(parties: PageParties): Promise<Handler> {
 }
 
 /** The page speaks to its parties alone. */
-function headersFor({ server, dealer }: PageParties): Headers {
-  const origins = [server, dealer].map(({ url }) => (/^wss?:/.test(url) ? new URL(url).origin : "'self'"));
+function headersFor({ server, dealer, helper }: PageParties): Headers {
+  const origins = [server, dealer, ...(helper === undefined ? [] : [helper])].map(({ url }) =>
+    /^wss?:/.test(url) ? new URL(url).origin : "'self'",
+  );
   return pageHeaders(["'self'", ...origins], { computes: true });
 }
 
@@ -116,6 +120,7 @@ export interface WebCommandOptions extends BrowserOptions {
   readonly listen: string;
   readonly server?: string;
   readonly dealer?: string;
+  readonly helper?: string;
   readonly json?: boolean;
 }
 
@@ -127,18 +132,23 @@ export async function web(model: string | undefined, options: WebCommandOptions)
   const parties = {
     server: partyOf(options.server, options.serverKey, "server", "--server"),
     dealer: partyOf(options.dealer, options.dealerKey, "dealer", "--dealer"),
+    ...helperOf(options.helper, options.helperKey, "--helper"),
   };
   const { server, secure } = await serverOf(options, await pageOf(parties));
   tell(webUrl({ address: await listenAt(server, options.listen, "--listen"), secure }), options);
 }
 
-/** A party from its address for browsers and its key. @throws UsageError */
-export function partyOf(
-  text: string,
+/** The helper of a page, if one is named. @throws UsageError */
+export function helperOf(
+  text: string | undefined,
   key: string | undefined,
-  peer: "server" | "dealer",
   option: string,
-): PartyAddress {
+): Pick<PageParties, "helper"> {
+  return text === undefined ? {} : { helper: partyOf(text, key, "helper", option) };
+}
+
+/** A party from its address for browsers and its key. @throws UsageError */
+export function partyOf(text: string, key: string | undefined, peer: PeerName, option: string): PartyAddress {
   if (key === undefined) throw new UsageError(`the page must know the ${peer}'s key: give --${peer}-key FINGERPRINT`);
   const url = /^wss?:\/\//.test(text) ? text : `ws://${text}`;
   if (!URL.canParse(url)) throw new UsageError(`${option} takes wss://host or ws://host:port, not "${text}"`);

@@ -40,6 +40,8 @@ export class ThinClient {
   private readonly ring: Ring;
   private readonly server: Channel;
   private readonly helper: Channel;
+  /** Sees what the helper gets, for those who want to look. */
+  witness: ((covered: Uint8Array) => void) | null = null;
   private tables: Weights | null = null;
 
   private constructor(
@@ -122,7 +124,9 @@ export class ThinClient {
     parse(messages.accepted, await this.server.receiveJson(0), "server");
     const cover = new Prg(seed);
     const answer = await boundTo(this.helper, session, async () => {
-      await this.helper.send("online", 0, [this.covered(program, cover, text)]);
+      const covered = this.covered(program, cover, text);
+      this.witness?.(covered);
+      await this.helper.send("online", 0, [covered]);
       return this.helper.receive("online", 1, bytesOf([answerBlock(program)]));
     });
     const logits = this.uncovered(program, cover, answer);

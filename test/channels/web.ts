@@ -30,6 +30,7 @@ function urlOf(server: Server): string {
 export async function listening(
   deadlineMs = 5000,
   security = pinned(SERVER_KEY, CLIENT_KEY),
+  handshakeMs?: number,
 ): Promise<{ url: string; channels: Channel[]; first: Promise<Channel> }> {
   const server = createServer((_request, response) => response.writeHead(404).end());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -42,7 +43,7 @@ export async function listening(
     channels.push(channel);
     resolve(channel);
   };
-  const listener = listenWeb(server, onChannel, { peer: "client", deadlineMs, security });
+  const listener = listenWeb(server, onChannel, { peer: "client", deadlineMs, security, handshakeMs });
   closers.push(() => {
     listener.close();
     server.close();

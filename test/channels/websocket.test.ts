@@ -154,7 +154,7 @@ describe("the handshake", () => {
   });
 
   it("cuts whoever speaks otherwise", async () => {
-    const { url, channels } = await listening(500);
+    const { url, channels } = await listening(500, undefined, 500);
     for (const first of ["text", new Uint8Array(5), new Uint8Array(MOST_RECORD_BYTES + 1), null]) {
       const socket = new WebSocket(url);
       socket.on("error", () => {});

@@ -150,10 +150,12 @@ describe("randomness", () => {
       "parties/client.ts: new Prg(material.seed.expose())",
       "parties/dealer.ts: new Prg(fromHex(client.message.seed))",
       "parties/dealer.ts: new Prg(fromHex(message.seed))",
+      "parties/lent-covers.ts: new Prg(lent.seed.expose())",
       "parties/material.ts: new Prg(seed.expose())",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(serverSeed)",
+      "parties/thin.ts: new Prg(seed)",
       "parties/weights.ts: new Prg(digest.subarray(0, 16))",
     ]);
     expect(found(/new StoredMaterial\([^;]*\)/g)).toEqual([

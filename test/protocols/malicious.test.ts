@@ -7,6 +7,9 @@ import { randomText } from "../../src/models/catalog.ts";
 import { open } from "../../src/protocols/open.ts";
 import { harness } from "../parties/harness.ts";
 
+/** Two runs round apart: of 225 readings the worst was off by 0.053, beside weights of 4.7. */
+const MOST_OFF = 0.2;
+
 afterEach(() => vi.restoreAllMocks());
 
 it("a client that adds 1 to one value before the classifier reads that value's weights off the scores", async () => {
@@ -41,9 +44,9 @@ it("a client that adds 1 to one value before the classifier reads that value's w
     vi.restoreAllMocks();
     for (let label = 0; label < h.spec.labels; label++) {
       const weight = data[label * shape[1] + unit];
-      expect(Math.abs(spoiled[label] - honest[label] - weight)).toBeLessThan(0.05);
+      expect(Math.abs(spoiled[label] - honest[label] - weight)).toBeLessThan(MOST_OFF);
     }
   }
   // What is read is far above what it may be off by.
-  expect(Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length)).toBeGreaterThan(0.1);
+  expect(Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length)).toBeGreaterThan(20 * MOST_OFF);
 });

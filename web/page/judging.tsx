@@ -34,12 +34,14 @@ export interface Given extends Ready {
 export function Judging(given: Given) {
   const { service, model, text, progress, warm } = given;
   const [result, setResult] = useState<Classified | null>(null);
+  const [helped, setHelped] = useState(false);
   const work = useWork();
   const lines = useLines(service, progress, work);
   const ask = () =>
     work.run(async () => {
       // Whoever turns out to continue texts gets another form, with the text in it.
-      if ((await given.open()).kind !== "text") await classify(given, setResult).finally(warm);
+      if ((await given.open()).kind !== "text")
+        await classify(given, helped, setResult).finally(helped ? () => {} : warm);
     });
   const open = (file: File) => lines.open(file, warm);
   return (
@@ -47,6 +49,7 @@ export function Judging(given: Given) {
       <Question
         kind={model?.kind ?? "labels"}
         {...{ text, ask, setText: given.setText, busy: work.busy, returned: warm }}
+        settings={service.parties.helper && <Helped helped={helped} set={setHelped} />}
       >
         <FileButton open={open} busy={work.busy} />
       </Question>
@@ -75,8 +78,24 @@ function saidOf(result: Classified | null, job: Job | null): string {
   return result === null ? "" : spoken(result.answer);
 }
 
+function Helped({ helped, set }: { helped: boolean; set: (helped: boolean) => void }) {
+  return (
+    <p class="settings">
+      <label>
+        <input id="helped" type="checkbox" checked={helped} onChange={(event) => set(event.currentTarget.checked)} />{" "}
+        Let a helper compute
+      </label>{" "}
+      <span class="quiet">
+        For phones: the text is shared between helper and server, and neither can read it while they do not pool what
+        they know.
+      </span>
+    </p>
+  );
+}
+
 async function classify(
   { service, text, progress, answered }: Given,
+  helped: boolean,
   setResult: (result: Classified | null) => void,
 ): Promise<void> {
   progress.begin();
@@ -84,7 +103,7 @@ async function classify(
   const at = new Date();
   let complete = false;
   try {
-    const result = await service.ask("classify", { text }, (h) => h.what === "progress" && progress.take(h));
+    const result = await service.ask("classify", { text, helped }, (h) => h.what === "progress" && progress.take(h));
     complete = true;
     setResult(result);
     const { answer, seen } = result;

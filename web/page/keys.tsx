@@ -8,12 +8,13 @@ export function Keys({ parties, own }: { parties: Parties; own: string | null })
     <section id="keys" aria-labelledby="keys-title">
       <h2 id="keys-title">Keys</h2>
       <p>
-        This page speaks to these two alone, and only if they prove that they have these keys. To be sure that it is the
+        This page speaks to these alone, and only if they prove that they have these keys. To be sure that it is the
         right page, compare the keys with what the operators tell you.
       </p>
       <dl class="keys">
         <Party name="Server" party={parties.server} />
         <Party name="Dealer" party={parties.dealer} />
+        {parties.helper && <Party name="Helper" party={parties.helper} />}
         <div>
           <dt>This browser</dt>
           <dd>

@@ -10,5 +10,9 @@ import "./results.css";
 const given = JSON.parse(document.getElementById("parties")!.textContent!) as Parties | null;
 /** An address may be a path of the page's own host. */
 const absolute = ({ url, key }: PartyAddress) => ({ url: new URL(url, document.baseURI).href, key });
-const parties = given && { server: absolute(given.server), dealer: absolute(given.dealer) };
+const parties = given && {
+  server: absolute(given.server),
+  dealer: absolute(given.dealer),
+  helper: given.helper && absolute(given.helper),
+};
 render(<App parties={parties} />, document.body);

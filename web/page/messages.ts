@@ -14,6 +14,8 @@ export interface PartyAddress {
 export interface Parties {
   readonly server: PartyAddress;
   readonly dealer: PartyAddress;
+  /** Whom the person may let compute; none where nobody offers it. */
+  readonly helper?: PartyAddress;
 }
 
 /** What is public of the served model. */
@@ -42,6 +44,8 @@ export interface SeenFlight {
 
 /** What each party saw of one request. */
 export interface Seen {
+  /** What a helper was given; null where this browser computed. */
+  readonly helper: { readonly bytes: number; readonly head: Uint8Array } | null;
   /** Here alone: the text in the pieces that the model knows. */
   readonly tokens: readonly string[];
   readonly flights: readonly SeenFlight[];
@@ -75,7 +79,8 @@ export interface Calls {
   open: { readonly asked: { readonly parties: Parties }; readonly given: OpenedModel };
   /** Makes material while nobody waits. */
   warm: { readonly asked: object; readonly given: null };
-  classify: { readonly asked: { readonly text: string; readonly pair?: string }; readonly given: Classified };
+  /** `helped`: the text is shared between helper and server, and nothing is computed here. */
+  classify: { readonly asked: { readonly text: string; readonly helped: boolean }; readonly given: Classified };
   /** Lines come as events; the result counts those that were answered. */
   classifyAll: { readonly asked: { readonly texts: readonly string[] }; readonly given: { readonly answered: number } };
   generate: {

@@ -27,7 +27,7 @@ export function Seen({ asked, own }: { asked: Asked | null; own: string | null }
       <div class="parties">
         <You asked={asked} />
         <Server asked={asked} own={own} />
-        <Dealer asked={asked} />
+        {asked?.seen.helper ? <Helper given={asked.seen.helper} /> : <Dealer asked={asked} />}
       </div>
       <p class="quiet">
         This holds while server and dealer follow the protocol and do not pool what they know. Lengths and times are
@@ -93,7 +93,11 @@ function Server({ asked, own }: { asked: Asked | null; own: string | null }) {
               <code>{own === null ? "–" : shortKey(own)}</code>
             </dd>
           </dl>
-          <Wire flights={asked.seen.flights} all={asked.flights} />
+          {asked.seen.helper === null ? (
+            <Wire flights={asked.seen.flights} all={asked.flights} />
+          ) : (
+            <p>The seed of the covers, from this browser, and masked numbers from the helper.</p>
+          )}
         </>
       )}
     </Column>
@@ -120,6 +124,19 @@ function Wire({ flights, all }: { flights: readonly SeenFlight[]; all: number })
         </tbody>
       </table>
     </section>
+  );
+}
+
+function Helper({ given: { bytes, head } }: { given: NonNullable<Given["helper"]> }) {
+  return (
+    <Column
+      name="The helper sees"
+      means="Your text under covers that the server alone can take off, and an answer under one that only this browser can. It computed with the server; what the dealer sees is the same as ever."
+    >
+      <p>
+        {bytesOf(bytes)}, of which the first are <code>{hexOf(head.subarray(0, SHOWN_BYTES))}…</code>
+      </p>
+    </Column>
   );
 }
 

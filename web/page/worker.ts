@@ -3,10 +3,11 @@
 import { ChannelError } from "../../src/channels/channel.ts";
 import type { SigningKey } from "../../src/channels/signing.ts";
 import { connectWeb } from "../../src/channels/websocket.ts";
-import { ContinuedText, reading } from "../../src/parties/answer.ts";
+import { type Answer, ContinuedText, reading } from "../../src/parties/answer.ts";
 import { Client } from "../../src/parties/client.ts";
 import { PartyError } from "../../src/parties/messages.ts";
 import type { SessionParts } from "../../src/parties/session.ts";
+import { ThinClient, type ThinRun } from "../../src/parties/thin.ts";
 import { bucketFor } from "../../src/program/lengths.ts";
 import { isDecoder, type TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn, PlanError } from "../../src/program/steps.ts";
@@ -22,6 +23,7 @@ import type {
   OpenedModel,
   Parties,
   PartyAddress,
+  Seen,
   SeenFlight,
   ToWorker,
 } from "./messages.ts";
@@ -44,6 +46,7 @@ class PageClient {
   private readonly key: SigningKey;
   private readonly parties: Parties;
   private client: Client | null = null;
+  private thin: ThinClient | null = null;
   private tell: Tell = () => {};
   private flights: SeenFlight[] = [];
   /** What the dealer was told for the material that is ready, and for the run at work. */
@@ -87,9 +90,23 @@ class PageClient {
     });
   }
 
-  classify(text: string, pair: string | undefined, tell: Tell): Promise<Classified> {
+  /** The text goes to helper and server in shares; no progress is heard of. */
+  async classifyHelped(text: string): Promise<Classified> {
+    const client = await this.thinClient();
+    this.begin(false);
+    let helper: Seen["helper"] = null;
+    client.witness = (covered) => {
+      helper = { bytes: covered.length, head: covered.slice(0, SHOWN_BYTES) };
+    };
+    const tokens = client.encode(text);
+    const { bytes, ...run } = await client.infer(tokens);
+    const seen = { tokens: this.piecesOf(client, tokens), flights: [], dealer: [], helper };
+    return { answer: { ...reading(client.spec, run.logits), ...run, ...ownCosts(bytes) }, seen, ahead: false };
+  }
+
+  classify(text: string, tell: Tell): Promise<Classified> {
     return this.using(tell, async (client) => {
-      const tokens = client.encode(text, pair);
+      const tokens = client.encode(text);
       const ahead = this.isReady && tokens.ids.length <= READY_TOKENS;
       this.begin(ahead);
       const run = await client.infer(tokens);
@@ -143,8 +160,11 @@ class PageClient {
   }
 
   private seen(client: Client, tokens: TokenizedText) {
-    const pieces = tokens.ids.map((id) => client.tokenizer!.pieceOf(id));
-    return { tokens: pieces, flights: this.flights, dealer: this.told };
+    return { tokens: this.piecesOf(client, tokens), flights: this.flights, dealer: this.told, helper: null };
+  }
+
+  private piecesOf({ tokenizer }: Pick<Client, "tokenizer">, { ids }: TokenizedText): string[] {
+    return ids.map((id) => tokenizer!.pieceOf(id));
   }
 
   /** With a client that is connected; a connection that broke is made anew for the next call. */
@@ -182,12 +202,35 @@ class PageClient {
     return this.client;
   }
 
-  private dial(peer: "server" | "dealer", { url, key }: PartyAddress) {
+  private async thinClient(): Promise<ThinClient> {
+    if (this.thin !== null && !this.thin.closed) return this.thin;
+    const { server, helper } = this.parties;
+    if (helper === undefined) throw new PartyError("nobody offers to compute for this page");
+    const channels = { server: await this.dial("server", server), helper: await this.dial("helper", helper) };
+    this.thin = await ThinClient.connect(this.ring, channels);
+    return this.thin;
+  }
+
+  private dial(peer: "server" | "dealer" | "helper", { url, key }: PartyAddress) {
     const at = new URL(url);
     at.protocol = at.protocol.replace(/^http/, "ws");
     const security = { key: this.key, trusts: (fingerprint: string) => fingerprint === key };
     return connectWeb(at.href, { peer, deadlineMs: DEADLINE_MS, security });
   }
+}
+
+/** What this browser sent and received of a run that it did not compute. */
+function ownCosts({ sent, received }: ThinRun["bytes"]): Pick<Answer, "bytes" | "peakRssMb" | "spent"> {
+  const offline = { dealer_to_server: 0, dealer_to_client: 0, client_to_server: 0, server_to_client: 0 };
+  return {
+    bytes: {
+      online: { client_to_server: sent, server_to_client: received },
+      offline,
+      setup: { server_to_dealer: 0, server_to_client: 0 },
+    },
+    peakRssMb: { client: 0, server: 0, dealer: 0 },
+    spent: {},
+  };
 }
 
 /** "layer.0" of "layer.0.query". */
@@ -250,7 +293,7 @@ const calls: { readonly [C in Call]: (asked: Calls[C]["asked"], tell: Tell) => P
     await opened().warm(tell);
     return null;
   },
-  classify: ({ text, pair }, tell) => opened().classify(text, pair, tell),
+  classify: ({ text, helped }, tell) => (helped ? opened().classifyHelped(text) : opened().classify(text, tell)),
   classifyAll: ({ texts }, tell) => opened().classifyAll(texts, tell),
   generate: (asked, tell) => opened().generate(asked, tell),
   async stop() {
