@@ -54,40 +54,78 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** One direction's records. */
 export class Records {
-  private readonly key: CryptoKey;
+  private readonly cipher: Aead;
   private count = 0;
 
-  private constructor(key: CryptoKey) {
-    this.key = key;
+  private constructor(cipher: Aead) {
+    this.cipher = cipher;
   }
 
   /** @throws ChannelError where the browser offers no cryptography: on pages that came over http from another machine. */
   static async create(key: Uint8Array, use: "encrypt" | "decrypt"): Promise<Records> {
-    if (globalThis.crypto?.subtle === undefined)
-      throw new ChannelError("this page came unprotected, so that the browser has no cryptography: open it with https");
-    return new Records(await crypto.subtle.importKey("raw", key as Bytes, "AES-GCM", false, [use]));
+    return new Records(await newAead(key, use));
   }
 
   async seal(content: Uint8Array): Promise<Uint8Array> {
-    return new Uint8Array(await crypto.subtle.encrypt(this.next(), this.key, content as Bytes));
+    return this.cipher.seal(this.next(), content);
   }
 
   /** @throws ChannelError for anything but the peer's next record. */
   async open(record: Uint8Array): Promise<Uint8Array> {
     try {
-      return new Uint8Array(await crypto.subtle.decrypt(this.next(), this.key, record as Bytes));
+      return await this.cipher.open(this.next(), record);
     } catch {
       throw new ChannelError("a record was altered on its way, or is not of this connection: connect again");
     }
   }
 
-  private next(): AesGcmParams {
+  private next(): Uint8Array<ArrayBuffer> {
     if (this.count >= MOST_RECORDS)
       throw new ChannelError("this connection has sent all that its key may: connect again");
     const iv = new Uint8Array(12);
     new DataView(iv.buffer).setUint32(8, this.count++);
-    return { name: "AES-GCM", iv };
+    return iv;
   }
+}
+
+/** AES-256-GCM under one key; a record is the ciphertext and its tag. */
+interface Aead {
+  seal(iv: Uint8Array<ArrayBuffer>, content: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** @throws or rejects when it does not open. */
+  open(iv: Uint8Array<ArrayBuffer>, record: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
+/** Node's own, which answers at once, or the browser's, which answers later. */
+const newAead: (key: Uint8Array, use: "encrypt" | "decrypt") => Promise<Aead> = await pickAead();
+
+async function pickAead(): Promise<typeof newAead> {
+  if (typeof process === "undefined" || process.versions?.node === undefined) return webAead;
+  const { createCipheriv, createDecipheriv } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:crypto");
+  return async (key) => ({
+    seal(iv, content) {
+      const cipher = createCipheriv("aes-256-gcm", key, iv);
+      return concatBytes(cipher.update(content), cipher.final(), cipher.getAuthTag());
+    },
+    open(iv, record) {
+      const decipher = createDecipheriv("aes-256-gcm", key, iv);
+      decipher.setAuthTag(record.subarray(-TAG_BYTES));
+      const content = decipher.update(record.subarray(0, -TAG_BYTES));
+      decipher.final();
+      return content;
+    },
+  });
+}
+
+/** For browsers; exported as the other's oracle. */
+export async function webAead(raw: Uint8Array, use: "encrypt" | "decrypt"): Promise<Aead> {
+  if (globalThis.crypto?.subtle === undefined)
+    throw new ChannelError("this page came unprotected, so that the browser has no cryptography: open it with https");
+  const key = await crypto.subtle.importKey("raw", raw as Bytes, "AES-GCM", false, [use]);
+  const run = async (of: Promise<ArrayBuffer>) => new Uint8Array(await of);
+  return {
+    seal: (iv, content) => run(crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, content as Bytes)),
+    open: (iv, record) => run(crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, record as Bytes)),
+  };
 }
 
 /** The side that connected. @throws ChannelError when the other is not whom `trusts` takes, or does not speak so. */
