@@ -40,6 +40,22 @@ inBrowser("the page", (place) => {
     await seen.close();
   });
 
+  it("lets a helper compute, who sees numbers", async () => {
+    const { world, server, dealer, open } = place();
+    const helper = await world.helper(server, dealer);
+    const seen = await open(await world.page(server, dealer, helper));
+    const { page } = seen;
+    await ready(page);
+    await page.locator("#helped").check();
+    await asked(page, GOOD);
+    expect(await page.locator("#answer .verdict").textContent()).toBe("positive");
+    const who = await page.locator("#seen").textContent();
+    expect(who).toMatch(/The helper sees.*401 kB.*([0-9a-f]{2} ){11}/);
+    expect(who).toMatch(/\[CLS\]agripping/);
+    expect(await page.locator("#keys").textContent()).toContain(helper.key);
+    await seen.close();
+  });
+
   it("is used by keyboard alone, and keeps the focus where it was", async () => {
     const seen = await place().open();
     const { page } = seen;

@@ -54,11 +54,26 @@ export class World {
     return this.party(["serve", model, ...dealers, ...more]);
   }
 
-  /** A page that trusts these two. */
-  async page(server: Pick<Party, "web" | "key">, dealer: Pick<Party, "web" | "key">): Promise<string> {
-    const parties = ["--server", `ws://${server.web}`, "--server-key", server.key];
-    const line = await this.start(["web", ...parties, "--dealer", `ws://${dealer.web}`, "--dealer-key", dealer.key]);
-    return line.page!;
+  /** Somebody who computes for clients of these two. */
+  helper(server: Party, dealer: Party): Promise<Party> {
+    const of = (name: string, { tcp, key }: Party) => [`--${name}`, tcp, `--${name}-key`, key];
+    return this.party(["helper", ...of("server", server), ...of("dealer", dealer)]);
+  }
+
+  /** A page that trusts these. */
+  async page(
+    server: Pick<Party, "web" | "key">,
+    dealer: Pick<Party, "web" | "key">,
+    helper?: Pick<Party, "web" | "key">,
+  ): Promise<string> {
+    const of = (name: string, { web, key }: Pick<Party, "web" | "key">) => [
+      `--${name}`,
+      `ws://${web}`,
+      `--${name}-key`,
+      key,
+    ];
+    const named = [...of("server", server), ...of("dealer", dealer), ...(helper ? of("helper", helper) : [])];
+    return (await this.start(["web", ...named])).page!;
   }
 
   /** What `mpcformer infer` answers at the same server. */
