@@ -12,9 +12,11 @@ export { ChannelError } from "./channels/channel.ts";
 export { SigningKey } from "./channels/signing.ts";
 export { connectWeb } from "./channels/websocket.ts";
 export { type Answer, ContinuedText, type Reading, reading } from "./parties/answer.ts";
-export { Client, type ClientOptions, type Inference, type Run } from "./parties/client.ts";
+export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress } from "./parties/connect.ts";
 export { PartyError } from "./parties/messages.ts";
+export type { Inference, Run } from "./parties/run.ts";
+export { type ThinAnswer, ThinClient, type ThinRun } from "./parties/thin.ts";
 export type { ModelSpec, TokenizedText } from "./program/spec.ts";
 export { Ring } from "./ring/ring.ts";
 

@@ -1,5 +1,6 @@
 /** HTTP for browsers: channels over WebSocket, and the page with the keys that it trusts. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { tmpdir } from "node:os";
@@ -160,7 +161,8 @@ export function partyOf(text: string, key: string | undefined, peer: PeerName, o
 /** Dealer, server and page on this machine, with keys that live as long as they do. */
 async function demonstration(model: string, options: WebCommandOptions): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "mpcformer-"));
-  const stops: (() => void)[] = [() => void rm(folder, { recursive: true, force: true })];
+  // Keys do not stay behind, however this ends.
+  const stops: (() => void)[] = [() => rmSync(folder, { recursive: true, force: true })];
   const end = () => {
     for (const stop of stops) stop();
     setTimeout(() => process.exit(0), 200);
@@ -180,6 +182,8 @@ async function demonstration(model: string, options: WebCommandOptions): Promise
     tell(`http://${server.web}/`, options);
   } catch (error) {
     for (const stop of stops) stop();
+    // Here it has another name than at the server.
+    if (error instanceof UsageError) throw new UsageError(error.message.replace("--web", "--listen"));
     throw error;
   }
 }

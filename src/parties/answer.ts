@@ -1,7 +1,7 @@
 /** An answer as people and machines read it: a label with probabilities, a value, or how a text goes on. */
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import type { Inference } from "./client.ts";
+import type { Inference } from "./run.ts";
 
 export interface Reading {
   readonly label?: string;

@@ -17,7 +17,8 @@ import { fetchTables, greet } from "./greeting.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
-import { Meter, peakRssMb, type SpentByGroup } from "./meter.ts";
+import { Meter } from "./meter.ts";
+import { type BatchInference, costsOf, type Inference, peaksOf, type Run, type Totals, totals } from "./run.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
 import { answerOf, TextInput } from "./text.ts";
@@ -31,39 +32,6 @@ export interface ClientOptions {
   readonly witness?: Witness;
   /** What the dealer is told of a session, beside a seed, which is shown to nobody. */
   readonly toldDealer?: (session: SessionParts) => void;
-}
-
-/** What one run took, of one text or of several side by side. */
-export interface Run {
-  /** The padded length of each text. */
-  readonly length: number;
-  readonly seconds: { readonly online: number; readonly offline: number };
-  readonly flights: number;
-  readonly bytes: {
-    readonly online: { readonly client_to_server: number; readonly server_to_client: number };
-    readonly offline: {
-      readonly dealer_to_server: number;
-      readonly dealer_to_client: number;
-      readonly client_to_server: number;
-      readonly server_to_client: number;
-    };
-    readonly setup: { readonly server_to_dealer: number; readonly server_to_client: number };
-  };
-  readonly peakRssMb: { readonly client: number; readonly server: number; readonly dealer: number };
-  /** Where the client's online time went. */
-  readonly spent: SpentByGroup;
-}
-
-/** What one private inference gave and what it took. */
-export interface Inference extends Run {
-  /** Every label's logit (a regression's value); the winning label's index alone where the server answers with labels. */
-  readonly logits: readonly number[];
-  readonly tokens: number;
-}
-
-/** The same for texts that ran side by side. */
-export interface BatchInference extends Run {
-  readonly logits: readonly (readonly number[])[];
 }
 
 interface Prepared {
@@ -390,7 +358,14 @@ export class Client {
   private async end(run: RunInProgress): Promise<Run> {
     const online = (performance.now() - run.started) / 1000;
     const { peakRssMb } = parse(messages.finished, await this.channel.receiveJson(0), "server");
-    return this.account(run, { online, offline: run.offline }, peakRssMb);
+    const reports = run.prepared.flatMap(({ report }) => report ?? []);
+    return {
+      length: run.prepared[0].program.shape.length,
+      seconds: { online, offline: run.offline },
+      ...costsOf(totals(this.channel), run.before, reports),
+      peakRssMb: peaksOf(peakRssMb, reports),
+      spent: run.meter.spent,
+    };
   }
 
   private async offline(shape: Shape, prepare: boolean): Promise<Prepared> {
@@ -480,58 +455,9 @@ export class Client {
       for (const party of parties) party.close();
     }
   }
-
-  private account({ before, prepared, meter }: RunInProgress, seconds: Run["seconds"], serverPeakRssMb: number): Run {
-    const now = totals(this.channel);
-    const since = (key: keyof Totals) => now[key] - before[key];
-    const dealt = prepared.flatMap((p) => (p.report === null ? [] : [p.report.dealer]));
-    const sum = (f: (d: OfflineReport["dealer"]) => number) => dealt.reduce((total, d) => total + f(d), 0);
-    return {
-      length: prepared[0].program.shape.length,
-      seconds,
-      flights: since("flights"),
-      bytes: {
-        online: { client_to_server: since("onlineOut"), server_to_client: since("onlineIn") },
-        offline: {
-          dealer_to_server: sum((d) => d.bytes),
-          dealer_to_client: 0,
-          client_to_server: since("offlineOut"),
-          server_to_client: since("offlineIn"),
-        },
-        setup: { server_to_dealer: sum((d) => d.setupBytes), server_to_client: since("setupIn") },
-      },
-      peakRssMb: {
-        client: peakRssMb(),
-        server: serverPeakRssMb,
-        dealer: Math.max(0, ...dealt.map((d) => d.peakRssMb)),
-      },
-      spent: meter.spent,
-    };
-  }
 }
 
 async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Secret): Promise<void> {
   await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed.expose()) });
   await boundTo(dealer, session, async () => parse(messages.accepted, await dealer.receiveJson(0), "dealer"));
-}
-
-interface Totals {
-  readonly onlineOut: number;
-  readonly onlineIn: number;
-  readonly offlineOut: number;
-  readonly offlineIn: number;
-  readonly setupIn: number;
-  readonly flights: number;
-}
-
-function totals(channel: Channel): Totals {
-  const { sent, received } = channel;
-  return {
-    onlineOut: sent.online.bytes,
-    onlineIn: received.online.bytes,
-    offlineOut: sent.offline.bytes,
-    offlineIn: received.offline.bytes,
-    setupIn: received.setup.bytes,
-    flights: channel.onlineFlights,
-  };
 }

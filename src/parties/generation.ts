@@ -2,8 +2,8 @@
 import { largest } from "../models/greedy.ts";
 import { generator, uniforms } from "../models/random.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import type { Run } from "./client.ts";
 import { PartyError } from "./messages.ts";
+import type { Run } from "./run.ts";
 
 export interface GenerateOptions {
   /** New tokens, at most: material is made for all of them. */

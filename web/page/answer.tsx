@@ -1,7 +1,7 @@
 /** An answer: label and scores, a value, or the label alone; and what it took. */
 import { Fragment } from "preact";
 import type { Answer as Given } from "../../src/parties/answer.ts";
-import type { Run } from "../../src/parties/client.ts";
+import type { Run } from "../../src/parties/run.ts";
 import type { OpenedModel } from "./messages.ts";
 import { bytesOf, percentOf, secondsOf } from "./words.ts";
 
