@@ -142,6 +142,7 @@ export class Client {
    */
   async makeReady(shape: Shape): Promise<void> {
     await this.whole(async () => {
+      await this.learnTables();
       await this.drop();
       this.ready = await this.offline(shape, false);
     });
@@ -328,12 +329,17 @@ export class Client {
   private async begin(shape: Shape, texts: number): Promise<RunInProgress> {
     const before = totals(this.channel);
     const started = performance.now();
-    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.channel, this.spec);
+    await this.learnTables();
     const prepared = await this.takeReady(shape, texts);
     for (let i = prepared.length; i < texts; i++)
       prepared.push((await this.fromStore(shape)) ?? (await this.offline(shape, false)));
     const ready = performance.now();
     return { before, prepared, offline: (ready - started) / 1000, started: ready, meter: new Meter() };
+  }
+
+  /** Once, where the embedding is public. */
+  private async learnTables(): Promise<void> {
+    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.channel, this.spec);
   }
 
   /** What is ready for exactly this, if anything is. */
