@@ -107,7 +107,7 @@ async function pickAead(): Promise<typeof newAead> {
       return concatBytes(cipher.update(content), cipher.final(), cipher.getAuthTag());
     },
     open(iv, record) {
-      const decipher = createDecipheriv("aes-256-gcm", key, iv);
+      const decipher = createDecipheriv("aes-256-gcm", key, iv, { authTagLength: TAG_BYTES });
       decipher.setAuthTag(record.subarray(-TAG_BYTES));
       const content = decipher.update(record.subarray(0, -TAG_BYTES));
       decipher.final();

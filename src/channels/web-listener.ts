@@ -7,6 +7,8 @@ import { acceptWeb, MOST_RECORD_BYTES, type Socket, type WebOptions } from "./we
 
 /** Where parties take channels, beside what else their HTTP server has. */
 export const CHANNEL_PATH = "/mpc";
+/** Connections whose keys are not proved yet: each costs some milliseconds, and up to a record of memory. */
+const MOST_UNPROVEN = 128;
 
 export interface WebListener {
   /** No new connections; those that are there go on. */
@@ -22,13 +24,24 @@ export interface WebListener {
 export function listenWeb(server: Server, onChannel: (channel: Channel) => void, options: WebOptions): WebListener {
   // Deflate would tell what is sent by its length, and masked values have nothing to deflate.
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MOST_RECORD_BYTES, perMessageDeflate: false });
+  let unproven = 0;
   const upgrade = (request: IncomingMessage, raw: Duplex, head: Buffer) => {
-    if (request.url !== CHANNEL_PATH) {
-      raw.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n");
-      return;
-    }
+    // Node has taken its own listener off: without one, a peer that resets the connection would end the process.
+    raw.on("error", () => {});
+    if (request.url !== CHANNEL_PATH) return refuse(raw, "404 Not Found");
+    if (unproven >= MOST_UNPROVEN) return refuse(raw, "503 Service Unavailable");
+    unproven++;
+    let counted = true;
+    const proven = () => {
+      if (counted) unproven--;
+      counted = false;
+    };
+    // Also where the upgrade itself fails.
+    raw.once("close", proven);
     sockets.handleUpgrade(request, raw, head, (socket) => {
-      acceptWeb(socket as unknown as Socket, options).then(onChannel, () => {});
+      acceptWeb(socket as unknown as Socket, options)
+        .finally(proven)
+        .then(onChannel, () => {});
     });
   };
   server.on("upgrade", upgrade);
@@ -40,4 +53,10 @@ export function listenWeb(server: Server, onChannel: (channel: Channel) => void,
       for (const socket of sockets.clients) socket.terminate();
     },
   };
+}
+
+/** Answers, and lets go of whoever does not close. */
+function refuse(raw: Duplex, status: string): void {
+  raw.once("finish", () => raw.destroy());
+  raw.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
 }

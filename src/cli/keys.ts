@@ -23,9 +23,9 @@ export async function madeIn(folder: string): Promise<string> {
   const identity = Identity.create();
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(join(folder, CERTIFICATE_FILE), identity.certificate);
-    // The key last: without it the folder counts as empty. Never over another one.
+    // The key first, and never over another one: who comes second must not give it a certificate that is not its own.
     await writeFile(join(folder, KEY_FILE), identity.secretKey(), { mode: 0o600, flag: "wx" });
+    await writeFile(join(folder, CERTIFICATE_FILE), identity.certificate);
   } catch {
     throw new UsageError(`cannot write keys to ${folder}: give a folder of your own`);
   }

@@ -4,7 +4,17 @@ import * as v from "valibot";
 import { type Status, statusSchema } from "../console/status.ts";
 import type { Study } from "../console/study.ts";
 import type { Address } from "./address.ts";
-import { answerText, type Handler, listenAt, pageHandler, pageHeaders, pageHtml, pathOf, setAll } from "./pages.ts";
+import {
+  answerText,
+  bounded,
+  type Handler,
+  listenAt,
+  pageHandler,
+  pageHeaders,
+  pageHtml,
+  pathOf,
+  setAll,
+} from "./pages.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** What the console shows of a service. */
@@ -25,12 +35,14 @@ export async function listenForOperator(
   if (health === undefined) return null;
   const routes = routesOf(telemetry, shown);
   const page = await consolePage();
-  const server = createServer((request, response) => {
-    setAll(response, HEADERS);
-    const route = routes[pathOf(request) ?? ""] ?? page;
-    // A fault of ours, which a probe must not take the service down with.
-    Promise.resolve(route(request, response)).catch(() => response.writeHead(500).end());
-  });
+  const server = bounded(
+    createServer((request, response) => {
+      setAll(response, HEADERS);
+      const route = routes[pathOf(request) ?? ""] ?? page;
+      // A fault of ours, which a probe must not take the service down with.
+      Promise.resolve(route(request, response)).catch(() => response.writeHead(500).end());
+    }),
+  );
   const address = await listenAt(server, health, "--health");
   server.unref();
   return address;

@@ -9,6 +9,17 @@ import { UsageError } from "./terminal.ts";
 
 const PAGES = fileURLToPath(new URL("../web", import.meta.url));
 
+/** Whoever reads nothing for so long is let go; and so many may be there at once. */
+const SILENT_MS = 30_000;
+const MOST_SOCKETS = 2048;
+
+/** Bounds on an HTTP server whose peers nobody knows. WebSockets have deadlines of their own. */
+export function bounded<S extends Server>(server: S): S {
+  server.setTimeout(SILENT_MS, (socket) => socket.destroy());
+  server.maxConnections = MOST_SOCKETS;
+  return server;
+}
+
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 export type Headers = Readonly<Record<string, string>>;
 

@@ -325,8 +325,8 @@ async function inferThin(text: string, options: InferOptions & { readonly helper
   if (options.store !== undefined || options.ahead !== undefined)
     throw new UsageError("the material is the helper's: leave --store and --ahead to it");
   const server = await connect("server", options.server, options);
-  const helper = await connect("helper", options.helper, options);
-  const client = await ThinClient.connect(await ringOf(options), { server, helper });
+  const connectHelper = () => connect("helper", options.helper, options);
+  const client = await ThinClient.connect(await ringOf(options), server, connectHelper);
   try {
     const result = await client.classify(text, options.pair);
     if (options.json) return printJson(result);

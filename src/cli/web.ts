@@ -10,7 +10,16 @@ import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
 import type { Address } from "./address.ts";
 import { fingerprint, type KeyOptions, madeIn, type PeerName, pinnedForBrowsers } from "./keys.ts";
 import { deadlineMs, type NetworkOptions } from "./network.ts";
-import { answerText, type Handler, type Headers, listenAt, pageHandler, pageHeaders, pageHtml } from "./pages.ts";
+import {
+  answerText,
+  bounded,
+  type Handler,
+  type Headers,
+  listenAt,
+  pageHandler,
+  pageHeaders,
+  pageHtml,
+} from "./pages.ts";
 import { start } from "./processes.ts";
 import { print, printJson, UsageError } from "./terminal.ts";
 
@@ -86,10 +95,10 @@ async function serverOf(
 ): Promise<{ server: Server; secure: boolean }> {
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError("give both --tls-cert and --tls-key, or neither");
-  if (tlsCert === undefined) return { server: createServer(handler), secure: false };
+  if (tlsCert === undefined) return { server: bounded(createServer(handler)), secure: false };
   try {
     const [cert, key] = [await readFile(tlsCert), await readFile(tlsKey!)];
-    return { server: createTlsServer({ cert, key, minVersion: "TLSv1.2" }, handler), secure: true };
+    return { server: bounded(createTlsServer({ cert, key, minVersion: "TLSv1.2" }, handler)), secure: true };
   } catch {
     throw new UsageError("the files of --tls-cert and --tls-key are not a certificate and its key, as PEM");
   }

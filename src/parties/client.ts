@@ -58,7 +58,6 @@ type LaterTurns = (index: number, parties: readonly Party[]) => Promise<boolean>
 /** What a helper tells its thin client before it carries. */
 export interface Carrying {
   readonly program: Program;
-  readonly fingerprint: string;
   readonly session: string;
 }
 
@@ -98,8 +97,13 @@ export class Client {
 
   /** Greets the server and learns the public model. @throws PartyError when versions differ. */
   static async connect(ring: Ring, channel: Channel, options: ClientOptions): Promise<Client> {
-    const { model, tokenizer } = await greet(channel);
-    return new Client(ring, channel, options, model, tokenizer);
+    try {
+      const { model, tokenizer } = await greet(channel);
+      return new Client(ring, channel, options, model, tokenizer);
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
   }
 
   get spec(): ModelSpec {
@@ -231,17 +235,19 @@ export class Client {
 
   /**
    * A helper's part (helper.ts): makes material, hears from `given` what to put in for that session, and hands on what comes out. Of the
-   * text it learns its padded length.
+   * text it learns its padded length. @throws PartyError when the owner has compiled another program than `program`.
    */
-  async carry(shape: Shape, given: (ready: Carrying) => Promise<Carried>): Promise<Run> {
+  async carry(shape: Shape, program: string, given: (ready: Carrying) => Promise<Carried>): Promise<Run> {
+    // Before any material is made for what cannot be carried.
+    if ((await this.program(shape)).fingerprint !== program)
+      throw new PartyError("thin client and helper compile different programs: install the same release on both sides");
     return this.whole(async () => {
       const run = await this.begin(shape, 1);
-      const [{ program, session }] = run.prepared;
-      const { fingerprint } = await this.program(shape);
-      const { input, answer } = await given({ program, fingerprint, session });
+      const [{ program: compiled, session }] = run.prepared;
+      const { input, answer } = await given({ program: compiled, session });
       const packed = await this.online(run, [input], ([party]) => {
-        const words = party.get("public", program.answers[0]);
-        return packAll(this.ring, [words], [answerBlock(program)]);
+        const words = party.get("public", compiled.answers[0]);
+        return packAll(this.ring, [words], [answerBlock(compiled)]);
       });
       await answer(packed);
       return this.end(run);

@@ -9,11 +9,16 @@ import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { Client } from "./client.ts";
 import { unpackAll } from "./engine.ts";
-import type { Log } from "./events.ts";
+import { failureOf, type Log } from "./events.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo } from "./session.ts";
+
+/** What one thin client may take of a helper, whose own quotas at the server all of them share. */
+const LIMITS: Partial<Limits> = { connectionsEach: 8, each: 4 };
+/** How long a thin client may take to bring its text once its material is there. */
+const INPUT_MS = 60_000;
 
 export interface HelperOptions {
   readonly connectServer: () => Promise<Channel>;
@@ -31,7 +36,7 @@ export class HelperService {
   constructor(ring: Ring, options: HelperOptions) {
     this.ring = ring;
     this.options = options;
-    this.admission = new Admission(options.limits);
+    this.admission = new Admission({ ...LIMITS, ...options.limits });
   }
 
   /** Serves one thin client's connection until it closes, over a connection to the server of its own. */
@@ -46,24 +51,37 @@ export class HelperService {
 
   private async requests(channel: Channel): Promise<void> {
     parse(messages.hello, await channel.receiveJson(0), "client");
-    const { connectServer, connectDealer } = this.options;
-    const client = await Client.connect(this.ring, await connectServer(), { connectDealer });
+    await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
+    // Made with the first text: who only connects takes nothing of the server's.
+    let client: Client | null = null;
     try {
-      await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model: client.model.id });
       for (;;) {
         const message = await channel.receiveJson(0);
         if (message !== null && typeof message === "object" && "bye" in message) return;
         const request = parse(messages.carry, message, "client");
         const done = await this.admission.turn(channel.identities.peer);
         try {
-          await within(channel, WHOLE_MS, () => this.carry(channel, client, request));
+          client ??= await this.connected();
+          const ready = client;
+          await within(channel, WHOLE_MS, () => this.carry(channel, ready, request));
         } finally {
           done();
         }
       }
     } finally {
-      await client.close();
+      await client?.close();
     }
+  }
+
+  /** @throws PartyError that names no address of ours: thin clients need not know them. */
+  private async connected(): Promise<Client> {
+    const { connectServer, connectDealer } = this.options;
+    const reached = (peer: string) => (error: Error) => {
+      this.options.log?.(failureOf(error));
+      throw new PartyError(`the helper cannot reach the ${peer}: try again later`);
+    };
+    const server = await connectServer().catch(reached("server"));
+    return Client.connect(this.ring, server, { connectDealer: () => connectDealer().catch(reached("dealer")) });
   }
 
   private async carry(channel: Channel, client: Client, { length, program }: messages.Carry): Promise<void> {
@@ -72,16 +90,13 @@ export class HelperService {
     const given: Words[] = [];
     const shape = { ...oneTurn(length), carried: true };
     try {
-      const run = await client.carry(shape, async (compiled) => {
-        if (compiled.fingerprint !== program)
-          throw new PartyError(
-            "thin client and helper compile different programs: install the same release on both sides",
-          );
-        await channel.sendJson(0, { session: compiled.session });
+      const run = await client.carry(shape, program, async (ready) => {
+        await channel.sendJson(0, { session: ready.session, model: client.model.id });
         const answer = (packed: Uint8Array) =>
-          boundTo(channel, compiled.session, () => channel.send("online", 1, [packed]));
-        const input = await boundTo(channel, compiled.session, () => this.take(channel, compiled.program, given));
-        return { input, answer };
+          boundTo(channel, ready.session, () => channel.send("online", 1, [packed]));
+        const take = () => boundTo(channel, ready.session, () => this.take(channel, ready.program, given));
+        // A place is not kept for one who takes his time.
+        return { input: await within(channel, INPUT_MS, take), answer };
       });
       await channel.sendJson(0, { seconds: run.seconds, flights: run.flights });
       this.options.log?.({ event: "answered", shape, texts: 1, seconds: run.seconds.online });

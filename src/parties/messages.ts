@@ -119,9 +119,8 @@ export const carry = v.object({ request: v.literal("carry"), length: v.pipe(coun
 export type Carry = v.InferOutput<typeof carry>;
 export const helperWelcome = v.object({
   version: v.literal(PROTOCOL_VERSION, "the helper speaks another version: install the same release on both sides"),
-  model: id,
 });
-export const carried = v.object({ session: id });
+export const carried = v.object({ session: id, model: id });
 const seconds = v.pipe(v.number(), v.finite(), v.minValue(0));
 export const helped = v.object({
   seconds: v.object({ online: seconds, offline: seconds }),

@@ -341,9 +341,15 @@ export class ServerService {
     }
     const { program, weights } = first.compiled;
     if (texts > 1 && program.shape.turns > 1) throw new PartyError("texts are continued one by one, not together");
-    const parties = waiting.map(({ material, session }) => {
+    const covers = waiting.map(({ session }) => this.covers.take(session));
+    // Without its covers a carried text would be computed on as noise, and answered as noise.
+    if (covers.some((cover) => (cover !== undefined) !== program.shape.carried))
+      throw new PartyError(
+        "the covers of a carried text are not here: its owner must reach this server, and ask again",
+      );
+    const parties = waiting.map(({ material }, i) => {
       const { withDealer } = material;
-      const cover = this.covers.take(session);
+      const cover = covers[i];
       return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover });
     });
     const [meter, measured] = [new Meter(), stopwatch("online")];

@@ -11,6 +11,7 @@ import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { answerBlock, coveredBlock, coveredSteps, coverInput, uncoverAnswer } from "../protocols/cover.ts";
+import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Reading, reading } from "./answer.ts";
@@ -57,14 +58,20 @@ export class ThinClient {
     this.tokenizer = tokenizer;
   }
 
-  /** Greets both. @throws PartyError when versions differ, or the helper asks another server. */
-  static async connect(ring: Ring, channels: { server: Channel; helper: Channel }): Promise<ThinClient> {
-    const { model, tokenizer } = await greet(channels.server);
-    await channels.helper.sendJson(0, { version: messages.PROTOCOL_VERSION });
-    const helped = parse(messages.helperWelcome, await channels.helper.receiveJson(0), "helper");
-    if (helped.model !== model.id)
-      throw new PartyError("the helper asks another model than this server's: name another");
-    return new ThinClient(ring, channels, model, tokenizer);
+  /** Greets both; what is open is closed when one fails. @throws PartyError when versions differ. */
+  static async connect(ring: Ring, server: Channel, connectHelper: () => Promise<Channel>): Promise<ThinClient> {
+    let helper: Channel | null = null;
+    try {
+      const { model, tokenizer } = await greet(server);
+      helper = await connectHelper();
+      await helper.sendJson(0, { version: messages.PROTOCOL_VERSION });
+      parse(messages.helperWelcome, await helper.receiveJson(0), "helper");
+      return new ThinClient(ring, { server, helper }, model, tokenizer);
+    } catch (error) {
+      server.close();
+      helper?.close();
+      throw error;
+    }
   }
 
   get spec(): ModelSpec {
@@ -118,7 +125,9 @@ export class ThinClient {
     const length = bucketFor(text.ids.length, this.limit);
     const program = compile(this.spec, this.model.plan, { ...oneTurn(length), carried: true });
     await this.helper.sendJson(0, { request: "carry", length, program: await messages.fingerprint(program) });
-    const { session } = parse(messages.carried, await this.helper.receiveJson(0), "helper");
+    const { session, model } = parse(messages.carried, await this.helper.receiveJson(0), "helper");
+    if (model !== this.model.id)
+      throw new PartyError("the helper asks another model than this server's: name another, or ask again");
     const seed = randomKey();
     await this.server.sendJson(0, { request: "lend", session, seed: hex(seed) });
     parse(messages.accepted, await this.server.receiveJson(0), "server");
@@ -140,8 +149,9 @@ export class ThinClient {
   private covered(program: Program, cover: Prg, text: TokenizedText): Uint8Array {
     const input = new TextInput(this.ring, program, this.spec, text, this.tables);
     const steps = coveredSteps(program);
-    const words = steps.map((step) => coverInput(this.ring, program, cover, input, step));
+    const words: Words[] = [];
     try {
+      for (const step of steps) words.push(coverInput(this.ring, program, cover, input, step));
       return packAll(
         this.ring,
         words,

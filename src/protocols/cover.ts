@@ -49,8 +49,14 @@ export function answerBlock(program: Program): Block {
 export function coverInput(ring: Ring, program: Program, cover: Prg, input: ClientInput, step: Covered): Words {
   const { length, bits } = coveredBlock(step, program);
   const [x, v] = [ring.alloc(length), ring.alloc(length)];
-  if (step.kind === "keys") input.fillKeys(x, step);
-  else input.fill(x, step);
+  try {
+    if (step.kind === "keys") input.fillKeys(x, step);
+    else input.fill(x, step);
+  } catch (error) {
+    // A text beyond the plan.
+    for (const words of [x, v]) ring.free(words);
+    throw error;
+  }
   cover.words(ring, v, step.id, COVER);
   ring.add(x, x, v);
   ring.reduce(x, x, bits);

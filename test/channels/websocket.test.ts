@@ -1,5 +1,6 @@
 /** Authenticated encryption over WebSocket: who speaks to whom, and what somebody in between can do. */
 import { createHash, createPublicKey } from "node:crypto";
+import { connect } from "node:net";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -165,6 +166,27 @@ describe("the handshake", () => {
     expect(channels).toEqual([]);
   });
 
+  it("survives whoever asks for something else and resets, and lets go of whoever stays", async () => {
+    const { url, first } = await listening();
+    const port = Number(new URL(url).port);
+    const ask = (path: string) =>
+      `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+      "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    for (const path of ["/x", "/mpc", "/"]) {
+      const socket = connect(port, "127.0.0.1").on("error", () => {});
+      socket.write(ask(path));
+      await new Promise((resolve) => socket.once("data", resolve));
+      socket.resetAndDestroy();
+    }
+    const stays = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    stays.write(ask("/x"));
+    await new Promise((resolve) => stays.resume().once("close", resolve).once("end", resolve));
+    // Still there.
+    await dial(url);
+    expect((await first).identities.peer).toBe(CLIENT_KEY.fingerprint);
+    stays.destroy();
+  });
+
   it("says in one line that nobody listens, or that the address is none", async () => {
     await expect(dial("ws://127.0.0.1:9/mpc")).rejects.toThrow(/no server answers at ws:\/\/127.0.0.1:9\/mpc/);
     await expect(dial("what")).rejects.toThrow(/is no address/);
@@ -177,6 +199,7 @@ describe("records", () => {
     ["repeated", (record) => [record, record]],
     ["cut short", (record) => [record.subarray(0, -1)]],
     ["replaced by nothing", () => [Buffer.alloc(0)]],
+    ["cut down to the beginning of its tag", (record) => [record.subarray(-16, -12)]],
   ];
 
   it.each(CHANGES)("end the connection when one is %s", async (_name, change) => {

@@ -2,6 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { LentCovers } from "../../src/parties/lent-covers.ts";
+import { TextInput } from "../../src/parties/text.ts";
+import { ThinClient } from "../../src/parties/thin.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { CoveredInput, coveredSteps } from "../../src/protocols/cover.ts";
 import { Party } from "../../src/protocols/protocol.ts";
@@ -46,32 +48,43 @@ describe("a thin client", () => {
     expect(here.failures).toEqual([]);
   });
 
-  it("is not helped into another model, or without the server's word", async () => {
+  it("is not helped into another model", async () => {
     const [w, other] = [await here.services(), await here.services()];
     const h = await here.helper(w);
-    const mixed = await here.helper({ serverPort: w.serverPort, dealerPort: w.dealerPort });
-    expect(mixed.port).not.toBe(h.port);
-    const server = await here.dial(other.serverPort, "server");
-    const helper = await here.dial(h.port, "helper");
-    const { ThinClient } = await import("../../src/parties/thin.ts");
-    await expect(ThinClient.connect(h.ring, { server, helper })).rejects.toThrow(/asks another model/);
+    const thin = await ThinClient.connect(h.ring, await here.dial(other.serverPort, "server"), () =>
+      here.dial(h.port, "helper"),
+    );
+    await expect(thin.infer(randomText(w.spec, 8, 3))).rejects.toThrow(/asks another model/);
+    expect(thin.closed).toBe(true);
   });
 
-  it("gives a helper nothing but garbage when the server was not lent the covers", async () => {
+  it("is answered by no server that lacks the covers, rather than wrongly", async () => {
     vi.spyOn(LentCovers.prototype, "take").mockReturnValue(undefined);
     const w = await here.services();
     const thin = await (await here.helper(w)).connect();
-    const text = randomText(w.spec, 8, 3);
-    // Garbage may lie beyond the plan, and is void then.
-    const expected = w.float(text, 8);
-    const logits = await thin.infer(text).then(
-      (run) => run.logits,
-      (error: Error) => {
-        expect(error.message).toMatch(/outside the plan's range/);
-        return expected.map(() => 1e9);
-      },
+    await expect(thin.infer(randomText(w.spec, 8, 3))).rejects.toThrow(/covers of a carried text are not here/);
+  });
+
+  it("is told that the helper reaches nobody, and not where it looked", async () => {
+    const w = await here.services();
+    const h = await here.helper({ serverPort: 9, dealerPort: w.dealerPort });
+    const thin = await ThinClient.connect(h.ring, await here.dial(w.serverPort, "server"), () =>
+      here.dial(h.port, "helper"),
     );
-    expect(Math.max(...expected.map((x, i) => Math.abs(x - logits[i])))).toBeGreaterThan(0.5);
+    const told = await thin.infer(randomText(w.spec, 8, 3)).catch((error: Error) => error.message);
+    expect(told).toMatch(/the helper cannot reach the server/);
+    expect(told).not.toMatch(/127\.0\.0\.1|:9/);
+  });
+
+  it("gives all memory back when its text is beyond the plan", async () => {
+    const w = await here.services({ spec: { embedding: "public" } });
+    const h = await here.helper(w);
+    const thin = await h.connect();
+    vi.spyOn(TextInput.prototype, "fill").mockImplementation(() => {
+      throw new Error("the text lies outside the plan's range");
+    });
+    await expect(thin.infer(randomText(w.spec, 8, 3))).rejects.toThrow(/outside the plan/);
+    expect(h.ring.memory.bytesInUse).toBe(0);
   });
 });
 

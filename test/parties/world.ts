@@ -112,8 +112,7 @@ export class World {
     });
     const port = await this.listen((c) => helper.serve(c), "client");
     const connect = async () => {
-      const [server, helping] = [await this.dial(serverPort, "server"), await this.dial(port, "helper")];
-      return ThinClient.connect(ring, { server, helper: helping });
+      return ThinClient.connect(ring, await this.dial(serverPort, "server"), () => this.dial(port, "helper"));
     };
     return { ring, helperRing, helper, port, connect };
   }

@@ -2,14 +2,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
+import { LentCovers } from "../../src/parties/lent-covers.ts";
+import { fingerprint } from "../../src/parties/messages.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { isDecoder } from "../../src/program/spec.ts";
 import type { Program, StepKind } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
 import type { Block } from "../../src/protocols/protocol.ts";
+import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { tapped } from "../parties/tapped.ts";
 import { FAMILIES } from "./families.ts";
@@ -35,9 +38,11 @@ async function session(h: Harness, prepare: boolean): Promise<Account> {
   const text = randomText(h.spec, 11, 3);
   if (isDecoder(h.spec)) for await (const _ of client.generate(text, { maxTokens: turns, temperature }));
   else if (carried) {
-    // As a helper runs it; what it carries is under no cover here, which changes no message.
+    // As a helper runs it. Under whatever covers, messages are the same.
+    vi.spyOn(LentCovers.prototype, "take").mockImplementation(() => new Prg(randomKey()));
     const input = new TextInput(h.ring, h.program, h.spec, text, null);
-    await client.carry(h.program.shape, async () => ({ input, answer: async () => {} }));
+    await client.carry(h.program.shape, await fingerprint(h.program), async () => ({ input, answer: async () => {} }));
+    vi.restoreAllMocks();
   } else await client.infer(text);
   await client.close();
   return account(world.frames, h.program, table);

@@ -7,16 +7,27 @@ const [DATABASE, TABLE, NAME] = ["mpcformer", "keys", "own"];
 export async function ownKey(): Promise<SigningKey> {
   try {
     const database = await settled(opening());
-    const table = (mode: IDBTransactionMode) => database.transaction(TABLE, mode).objectStore(TABLE);
-    const kept: unknown = await settled(table("readonly").get(NAME));
-    if (kept instanceof Uint8Array) return new SigningKey(kept);
-    const fresh = SigningKey.create();
-    // Not over one that another tab has made meanwhile.
-    await settled(table("readwrite").add(fresh.secretSeed(), NAME));
-    return fresh;
+    return (await kept(database)) ?? (await made(database));
   } catch {
     return SigningKey.create();
   }
+}
+
+async function kept(database: IDBDatabase): Promise<SigningKey | null> {
+  const seed: unknown = await settled(database.transaction(TABLE).objectStore(TABLE).get(NAME));
+  return seed instanceof Uint8Array ? new SigningKey(seed) : null;
+}
+
+/** Another tab may have made one meanwhile: then it is that. */
+async function made(database: IDBDatabase): Promise<SigningKey> {
+  const fresh = SigningKey.create();
+  const transaction = database.transaction(TABLE, "readwrite");
+  transaction.objectStore(TABLE).add(fresh.secretSeed(), NAME);
+  const stays = await new Promise<boolean>((resolve) => {
+    transaction.oncomplete = () => resolve(true);
+    transaction.onabort = () => resolve(false);
+  });
+  return stays ? fresh : ((await kept(database)) ?? fresh);
 }
 
 function opening(): IDBOpenDBRequest {

@@ -93,7 +93,7 @@ class PageClient {
   /** The text goes to helper and server in shares; no progress is heard of. */
   async classifyHelped(text: string): Promise<Classified> {
     const client = await this.thinClient();
-    this.begin(false);
+    this.flights = [];
     let helper: Seen["helper"] = null;
     client.witness = (covered) => {
       helper = { bytes: covered.length, head: covered.slice(0, SHOWN_BYTES) };
@@ -206,8 +206,8 @@ class PageClient {
     if (this.thin !== null && !this.thin.closed) return this.thin;
     const { server, helper } = this.parties;
     if (helper === undefined) throw new PartyError("nobody offers to compute for this page");
-    const channels = { server: await this.dial("server", server), helper: await this.dial("helper", helper) };
-    this.thin = await ThinClient.connect(this.ring, channels);
+    const channel = await this.dial("server", server);
+    this.thin = await ThinClient.connect(this.ring, channel, () => this.dial("helper", helper));
     return this.thin;
   }
 
