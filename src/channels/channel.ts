@@ -110,6 +110,7 @@ export class Channel {
   private expected: Expectation | null = null;
   private timer: Countdown | null = null;
   private failure: Error | null = null;
+  private watcher: ((reason: Error) => void) | null = null;
   private gone = false;
   private readonly sending = new Set<(reason: Error) => void>();
   private sendTimer: Countdown | null = null;
@@ -218,6 +219,18 @@ export class Channel {
   /** Whether nothing can be sent or received any more. */
   get closed(): boolean {
     return this.failure !== null;
+  }
+
+  /** Calls `gone` if the connection ends while nobody receives from it; the result stops that. */
+  watch(gone: (reason: Error) => void): () => void {
+    const { failure } = this;
+    if (failure !== null) queueMicrotask(() => gone(failure));
+    this.watcher = gone;
+    // A paused wire would not hear of the end.
+    this.wire.resume();
+    return () => {
+      this.watcher = null;
+    };
   }
 
   /** Ends the connection: whoever waits gets `reason`. Without one, what was sent may still leave. */
@@ -375,6 +388,7 @@ export class Channel {
     this.expected = null;
     waiting?.reject(reason);
     if (cutting) for (const reject of this.sending) reject(reason);
+    this.watcher?.(reason);
     return reason;
   }
 }

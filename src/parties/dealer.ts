@@ -105,12 +105,20 @@ export class DealerService {
     const { meeting } = this.options;
     if (meeting !== undefined) return this.metElsewhere(meeting, session, message, channel);
     return new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const alone = (why: Error) => {
         (message.role === "server" ? this.servers : this.clients).delete(session);
-        const other = message.role === "server" ? "client" : "server";
-        reject(new PartyError(`the ${other}'s side of the session did not come in time`));
-      }, this.options.meetingMs ?? MEETING_MS);
-      const begun = () => clearTimeout(timer);
+        begun();
+        reject(why);
+      };
+      const other = message.role === "server" ? "client" : "server";
+      const late = () => alone(new PartyError(`the ${other}'s side of the session did not come in time`));
+      const timer = setTimeout(late, this.options.meetingMs ?? MEETING_MS);
+      // Whoever goes while he waits keeps no place.
+      const unwatched = channel.watch(alone);
+      const begun = () => {
+        clearTimeout(timer);
+        unwatched();
+      };
       const finish = (error?: Error) => (error === undefined ? resolve() : reject(error));
       try {
         this.meet(session, message, { channel, begun, finish });

@@ -354,6 +354,24 @@ describe("failures", () => {
     expect(w.clientRing.memory.bytesInUse).toBe(0);
   });
 
+  it("a dealer keeps no place for a side that has gone", async () => {
+    const w = await here.services();
+    const session = {
+      version: PROTOCOL_VERSION,
+      model: "1".repeat(64),
+      program: "0".repeat(64),
+      clientNonce: hex(randomKey()),
+      serverNonce: hex(randomKey()),
+      ...{ client: "", server: "", dealer: "" },
+    };
+    const channel = await here.dial(w.dealerPort, "dealer");
+    await channel.sendJson(0, { role: "client", session, seed: hex(randomKey()) });
+    await expect.poll(() => w.dealer.admission.connections).toBe(1);
+    channel.close();
+    // The other side may take a minute to come.
+    await expect.poll(() => w.dealer.admission.connections).toBe(0);
+  });
+
   it("a dealer refuses a session whose parts differ, that names other keys, or that it has seen", async () => {
     const w = await here.services({ dealing: { meetingMs: 300 } });
     const parts = {
