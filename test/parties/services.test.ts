@@ -366,10 +366,10 @@ describe("failures", () => {
     };
     const channel = await here.dial(w.dealerPort, "dealer");
     await channel.sendJson(0, { role: "client", session, seed: hex(randomKey()) });
-    await expect.poll(() => w.dealer.admission.connections).toBe(1);
+    await expect.poll(() => w.dealer.admission.connections, { timeout: 20_000 }).toBe(1);
     channel.close();
     // The other side may take a minute to come.
-    await expect.poll(() => w.dealer.admission.connections).toBe(0);
+    await expect.poll(() => w.dealer.admission.connections, { timeout: 20_000 }).toBe(0);
   });
 
   it("a dealer refuses a session whose parts differ, that names other keys, or that it has seen", async () => {
