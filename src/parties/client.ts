@@ -295,6 +295,11 @@ export class Client {
     };
   }
 
+  /** Ends what is at work, and the connection with it: whoever waits gets `reason`. */
+  abort(reason: Error): void {
+    this.channel.close(reason);
+  }
+
   async close(): Promise<void> {
     await this.channel.sendJson(0, { bye: true }).catch(() => {});
     this.channel.close();

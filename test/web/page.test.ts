@@ -144,8 +144,10 @@ inBrowser("the page", (place) => {
     expect(await page.locator("#seen").textContent()).toContain("6 new tokens of 6 taken");
     await page.locator("#max-tokens").fill("12");
     await page.locator("#ask").click();
-    // Before anything has begun: it ends with the first token.
+    // While the material is made, or before: at once, and the next one goes on over another connection.
     await page.locator("#stop").click();
+    await page.locator("#alert", { hasText: "stopped before the text went on" }).waitFor();
+    await page.locator("#ask").click();
     await page.locator("#seen", { hasText: /[1-9] new tokens? of 12 taken/ }).waitFor();
     await seen.close();
   });

@@ -53,6 +53,8 @@ class PageClient {
   private told: SessionParts[] = [];
   private isReady = false;
   private stopped = false;
+  /** Whether a continuation waits for its material. */
+  private isPreparing = false;
 
   constructor(ring: Ring, key: SigningKey, parties: Parties) {
     this.ring = ring;
@@ -62,6 +64,8 @@ class PageClient {
 
   stop(): void {
     this.stopped = true;
+    // All of a continuation's material comes before its first word: nobody who stops waits for that.
+    if (this.isPreparing) this.client?.abort(stoppedEarly());
   }
 
   /** Something new was asked: what was stopped before is over. */
@@ -143,8 +147,12 @@ class PageClient {
         stopAt: endId === undefined ? [] : [endId],
         stop: () => this.stopped,
       });
+      if (this.stopped) throw stoppedEarly();
+      this.isPreparing = true;
       for (;;) {
-        const step = await stream.next();
+        const step = await stream.next().finally(() => {
+          this.isPreparing = false;
+        });
         if (step.done === true) return { text: going.text, run: step.value, seen: this.seen(client, tokens) };
         going.take(step.value);
         tell({ what: "text", text: going.text });
@@ -191,6 +199,7 @@ class PageClient {
     this.client = await Client.connect(this.ring, channel, {
       connectDealer: () => this.dial("dealer", this.parties.dealer),
       progress: (phase, done, total, { label, group }) => {
+        if (phase === "online") this.isPreparing = false;
         this.tell({ what: "progress", phase, done, total, layer: layerOf(label), group });
       },
       witness: (flight, from, message) => {
@@ -217,6 +226,10 @@ class PageClient {
     const security = { key: this.key, trusts: (fingerprint: string) => fingerprint === key };
     return connectWeb(at.href, { peer, deadlineMs: DEADLINE_MS, security });
   }
+}
+
+function stoppedEarly(): PartyError {
+  return new PartyError("stopped before the text went on");
 }
 
 /** What this browser sent and received of a run that it did not compute. */
