@@ -95,8 +95,8 @@ interface Aead {
   open(iv: Uint8Array<ArrayBuffer>, record: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
-/** Node's own, which answers at once, or the browser's, which answers later. */
-const newAead: (key: Uint8Array, use: "encrypt" | "decrypt") => Promise<Aead> = await pickAead();
+/** Node's own, which answers at once, or the browser's, which answers later. Exported as each other's oracle. */
+export const newAead: (key: Uint8Array, use: "encrypt" | "decrypt") => Promise<Aead> = await pickAead();
 
 async function pickAead(): Promise<typeof newAead> {
   if (typeof process === "undefined" || process.versions?.node === undefined) return webAead;
@@ -116,7 +116,7 @@ async function pickAead(): Promise<typeof newAead> {
   });
 }
 
-/** For browsers; exported as the other's oracle. */
+/** For browsers. */
 export async function webAead(raw: Uint8Array, use: "encrypt" | "decrypt"): Promise<Aead> {
   if (globalThis.crypto?.subtle === undefined)
     throw new ChannelError("this page came unprotected, so that the browser has no cryptography: open it with https");
@@ -143,13 +143,8 @@ export async function secureAsOpener(pipe: Pipe, { key, trusts }: PinnedKeys, pe
   const h1 = sha256(concatBytes(h0, answer));
   const proof = await proofOf(key, shared, h0, "client", h1);
   pipe.send(proof);
-  const keys = schedule(shared, sha256(concatBytes(h1, proof)));
-  return {
-    sealing: await Records.create(keys.client, "encrypt"),
-    opening: await Records.create(keys.server, "decrypt"),
-    key: keys.frames,
-    identities: { own: key.fingerprint, peer: found },
-  };
+  const identities = { own: key.fingerprint, peer: found };
+  return secured(shared, sha256(concatBytes(h1, proof)), "client", identities);
 }
 
 /** The side that listened; whether it trusts the other is the caller's to ask. @throws ChannelError when the other does not speak so. */
@@ -164,13 +159,8 @@ export async function secureAsListener(pipe: Pipe, key: SigningKey, peer: string
   const h1 = sha256(concatBytes(h0, answer));
   const proof = await pipe.next();
   const found = await proven(proof, shared, h0, "client", h1, peer);
-  const keys = schedule(shared, sha256(concatBytes(h1, proof)));
-  return {
-    sealing: await Records.create(keys.server, "encrypt"),
-    opening: await Records.create(keys.client, "decrypt"),
-    key: keys.frames,
-    identities: { own: key.fingerprint, peer: found },
-  };
+  const identities = { own: key.fingerprint, peer: found };
+  return secured(shared, sha256(concatBytes(h1, proof)), "server", identities);
 }
 
 type Role = "server" | "client";
@@ -188,11 +178,15 @@ function derived(shared: Uint8Array, salt: Uint8Array, purpose: string, bytes = 
   return expand(sha256, extract(sha256, shared, salt), utf8ToBytes(purpose), bytes);
 }
 
-function schedule(shared: Uint8Array, transcript: Uint8Array) {
+/** What both have after the last message, seen from one end. */
+async function secured(shared: Uint8Array, h2: Uint8Array, own: Role, identities: Identities): Promise<Secured> {
+  const recordsOf = (role: Role, use: "encrypt" | "decrypt") =>
+    Records.create(derived(shared, h2, `${role} records`), use);
   return {
-    client: derived(shared, transcript, "client records"),
-    server: derived(shared, transcript, "server records"),
-    frames: derived(shared, transcript, "frames", 16),
+    sealing: await recordsOf(own, "encrypt"),
+    opening: await recordsOf(own === "client" ? "server" : "client", "decrypt"),
+    key: derived(shared, h2, "frames", 16),
+    identities,
   };
 }
 

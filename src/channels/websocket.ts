@@ -2,6 +2,7 @@
  * Channels over WebSocket: what a browser can speak. Every message is one sealed record (secure.ts), so that whoever relays it, a
  * proxy that ends TLS included, sees lengths and times alone.
  */
+import { concatBytes } from "@noble/hashes/utils.js";
 import { Channel, ChannelError, type ChannelOptions, type Wire } from "./channel.ts";
 import { portions } from "./portions.ts";
 import {
@@ -273,12 +274,5 @@ class SealedWire implements Wire {
 
 /** A record is sealed from one piece: the one copy of what is sent. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return parts.length === 1 ? parts[0] : concatBytes(...parts);
 }

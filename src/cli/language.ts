@@ -6,7 +6,7 @@ import { documentsOf, perplexityDev, windowsOf } from "../distill/language.ts";
 import type { DevSet } from "../distill/run.ts";
 import type { Model } from "../models/checkpoint.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
-import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { DataError } from "../tasks/tables.ts";
 import { positive } from "./options.ts";
 import { UsageError } from "./terminal.ts";
@@ -67,6 +67,6 @@ function windowsIn(
 }
 
 function windowLength(spec: ModelSpec, length: string | undefined): number {
-  const most = spec.positions - spec.positionOffset;
+  const most = longestText(spec);
   return length === undefined ? most : numberOf(length, "--length", SHORTEST, most);
 }

@@ -69,12 +69,13 @@ const keepDays = () =>
     "burn prepared material that nobody used for so long (default: 30 at a server, 29 at a client)",
   );
 const link = () => new Option("--link <link>").hideHelp();
-const peers = (command: Command) =>
-  network(command)
+const asking = (command: Command) =>
+  command
     .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
     .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
     .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
     .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it");
+const peers = (command: Command) => asking(network(command));
 
 program
   .command("demo")
@@ -133,15 +134,11 @@ peers(program.command("infer"))
   .addOption(json())
   .action((text, options) => infer(text, options));
 
-service(program.command("helper"))
+asking(service(program.command("helper")))
   .description(
     "compute for clients who only share their texts, and learn no text; not for the server's or the dealer's operator",
   )
   .option("--listen <address>", "host:port to listen at", "127.0.0.1:7702")
-  .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
-  .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
-  .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
-  .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
   .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
   .addOption(json())
   .action((options) => helper(options));

@@ -14,7 +14,7 @@ import type { HelperService } from "../parties/helper.ts";
 import { peakRssMb } from "../parties/meter.ts";
 import type { ServerService } from "../parties/server.ts";
 import type { Plan } from "../program/plan.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import { longestText, type ModelSpec } from "../program/spec.ts";
 import type { Program } from "../program/steps.ts";
 import { costOf, type StepCost } from "../protocols/cost.ts";
 import { VERSION } from "./release.ts";
@@ -97,7 +97,7 @@ function modelOf({ name, spec, plan }: ShownModel): ServerStatus["model"] {
   return {
     name: basename(resolve(name)).slice(0, 200),
     ...{ architecture, layers, hidden, heads, intermediate, vocabulary, problem, labels },
-    longest: spec.positions - spec.positionOffset,
+    longest: longestText(spec),
     ...{ gelu, softmax, embedding, answer },
     margin: plan.margin,
   };

@@ -6,6 +6,7 @@ import { CHANNEL_PATH } from "../channels/web-listener.ts";
 import type { Limits } from "../parties/admission.ts";
 import type { Answer, Reading } from "../parties/answer.ts";
 import { Client } from "../parties/client.ts";
+import type { PinnedParties } from "../parties/connect.ts";
 import { DealerService } from "../parties/dealer.ts";
 import type { Witness } from "../parties/engine.ts";
 import { described } from "../parties/messages.ts";
@@ -31,15 +32,7 @@ import { openMeeting, openStore } from "./store.ts";
 import { readStudies } from "./studies.ts";
 import { Telemetry, type TelemetryOptions } from "./telemetry.ts";
 import { formatBytes, Progress, print, printJson, UsageError } from "./terminal.ts";
-import {
-  type BrowserListener,
-  type BrowserOptions,
-  helperOf,
-  listenForBrowsers,
-  type PageParties,
-  partyOf,
-  webUrl,
-} from "./web.ts";
+import { type BrowserListener, type BrowserOptions, helperOf, listenForBrowsers, partyOf, webUrl } from "./web.ts";
 
 interface Common extends NetworkOptions {
   readonly json?: boolean;
@@ -122,7 +115,7 @@ export async function serve(name: string, options: ServeOptions): Promise<void> 
 }
 
 /** What the page is told, where it is served. @throws UsageError */
-async function pageParties(options: ServeOptions): Promise<PageParties | null> {
+async function pageParties(options: ServeOptions): Promise<PinnedParties | null> {
   if (options.dealerWeb === undefined) return null;
   if (options.web === undefined) throw new UsageError("--dealer-web is for the page: give --web host:port too");
   const { key } = await pinnedForBrowsers(options);
@@ -150,7 +143,7 @@ export async function run(
   peer: "client" | "peer",
   telemetry: Telemetry,
   options: ServiceOptions,
-  { what, page, shown }: { readonly what: string; readonly page: PageParties | null; readonly shown: Console },
+  { what, page, shown }: { readonly what: string; readonly page: PinnedParties | null; readonly shown: Console },
 ): Promise<void> {
   const seconds = positive(options.drain, "--drain");
   telemetry.watch(service.admission);
@@ -199,7 +192,7 @@ async function browsersOf(
   options: ServiceOptions,
   peer: "client" | "peer",
   onChannel: (channel: Channel) => void,
-  page: PageParties | null,
+  page: PinnedParties | null,
 ): Promise<BrowserListener | null> {
   const { web } = options;
   return web === undefined ? null : listenForBrowsers({ ...options, web }, peer, onChannel, page);

@@ -4,7 +4,7 @@ import { logLikelihood, perplexityOf } from "../distill/perplexity.ts";
 import { logitsOf } from "../models/model.ts";
 import { FloatOps, type Matmul } from "../program/float.ts";
 import { BUCKETS } from "../program/lengths.ts";
-import type { TokenizedText } from "../program/spec.ts";
+import { longestText, type TokenizedText } from "../program/spec.ts";
 import { Ring } from "../ring/ring.ts";
 import { winner } from "../tasks/metrics.ts";
 import { readTexts } from "../tasks/tables.ts";
@@ -77,7 +77,7 @@ export async function evaluateDecoder(
 /** Texts of two tokens or more, cut where the model or the longest padded length ends. */
 async function textsOf({ tokenizer, spec }: Source, options: EvaluateOptions): Promise<TokenizedText[]> {
   const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");
-  const most = Math.min(spec.positions - spec.positionOffset, BUCKETS[BUCKETS.length - 1]);
+  const most = Math.min(longestText(spec), BUCKETS[BUCKETS.length - 1]);
   const lines = (await readTexts(options.data)).slice(0, limit);
   const texts = lines.map((line) => {
     const { ids, types } = tokenizer!.encode(line, undefined, { truncate: true });

@@ -1,5 +1,5 @@
 import { compile } from "../models/calibrate.ts";
-import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost, type StepCost } from "../protocols/cost.ts";
 import { floatMatmul } from "./float.ts";
@@ -17,7 +17,7 @@ export interface PlanOptions extends ModelOptions {
 /** The padded length a command was given. @throws UsageError beyond the model's positions. */
 export function lengthOf(options: { length: string }, spec: ModelSpec): number {
   const length = positive(options.length, "--length");
-  const limit = spec.positions - spec.positionOffset;
+  const limit = longestText(spec);
   if (length < 3 || length > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   return length;
 }
@@ -33,7 +33,7 @@ export function shapeOf(options: { length: string; tokens?: string }, spec: Mode
     return oneTurn(length);
   }
   const turns = newTokensOf(options);
-  const limit = spec.positions - spec.positionOffset;
+  const limit = longestText(spec);
   if (length + turns - 1 > limit) throw new UsageError(`--length and --tokens together take up to ${limit + 1}`);
   return { ...oneTurn(length), turns };
 }

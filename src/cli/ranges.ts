@@ -5,7 +5,7 @@ import { PartyError } from "../parties/messages.ts";
 import { TextInput } from "../parties/text.ts";
 import { IntegerWeights } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
-import { isDecoder, type TokenizedText } from "../program/spec.ts";
+import { isDecoder, longestText, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { runClear, type Violation } from "../protocols/clear.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -26,7 +26,7 @@ export async function outsideRange(
   const programs = new Map<number, Program>();
   const found: Outside[] = [];
   for (const [index, text] of texts.entries()) {
-    const length = bucketFor(text.ids.length, spec.positions - spec.positionOffset);
+    const length = bucketFor(text.ids.length, longestText(spec));
     const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), scoring: isDecoder(spec) });
     programs.set(length, program);
     try {

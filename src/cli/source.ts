@@ -15,7 +15,7 @@ import { planSchema } from "../parties/messages.ts";
 import { versionOf } from "../parties/version.ts";
 import type { Matmul } from "../program/float.ts";
 import type { Plan } from "../program/plan.ts";
-import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { readTexts } from "../tasks/tables.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -99,7 +99,7 @@ export function planJson(spec: ModelSpec, plan: Plan): string {
 
 async function randomSource(name: string, options: SourceOptions): Promise<Source> {
   const { spec, weights } = randomModel(name, RANDOM_SEED, options.overrides);
-  const limit = spec.positions - spec.positionOffset;
+  const limit = longestText(spec);
   if ((options.length ?? 0) > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   const positions = (options.length ?? 128) + (isDecoder(spec) ? (options.newTokens ?? 1) - 1 : 0);
   const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) =>

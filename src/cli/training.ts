@@ -14,7 +14,7 @@ import { type Model, saveModel } from "../models/checkpoint.ts";
 import { generator, shuffled } from "../models/random.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import type { Matmul } from "../program/float.ts";
-import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
 import { measure } from "../tasks/metrics.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
@@ -105,7 +105,7 @@ export function headOf({ task, rows }: Data, regression: boolean): Pick<ModelSpe
 export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: string | undefined): TextTokenizer {
   const { spec, tokenizer } = model;
   if (length === undefined) return tokenizer;
-  const most = spec.positions - spec.positionOffset;
+  const most = longestText(spec);
   const tokens = numberOf(length, "--length", 4, most);
   return new TextTokenizer(tokenizer.files, { ...spec, positions: tokens + spec.positionOffset });
 }

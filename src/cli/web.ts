@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Channel } from "../channels/channel.ts";
 import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
+import type { PinnedAddress, PinnedParties } from "../parties/connect.ts";
 import type { Address } from "./address.ts";
 import { fingerprint, type KeyOptions, madeIn, type PeerName, pinnedForBrowsers } from "./keys.ts";
 import { deadlineMs, type NetworkOptions } from "./network.ts";
@@ -32,20 +33,6 @@ export interface BrowserOptions extends KeyOptions {
   readonly tlsKey?: string;
 }
 
-/** A party as the page is told of it. */
-interface PartyAddress {
-  readonly url: string;
-  readonly key: string;
-}
-
-/** What ships with the page: the only parties that it speaks to, and whose keys they have. */
-export interface PageParties {
-  readonly server: PartyAddress;
-  readonly dealer: PartyAddress;
-  /** Who computes for phones, if anybody does. */
-  readonly helper?: PartyAddress;
-}
-
 export interface BrowserListener {
   readonly address: Address;
   readonly secure: boolean;
@@ -63,7 +50,7 @@ export async function listenForBrowsers(
   options: NetworkOptions & BrowserOptions & { readonly web: string },
   peer: "client" | "peer",
   onChannel: (channel: Channel) => void,
-  parties: PageParties | null,
+  parties: PinnedParties | null,
 ): Promise<BrowserListener> {
   const security = await pinnedForBrowsers(options);
   const { server, secure } = await serverOf(options, parties === null ? nothing : await pageOf(parties));
@@ -109,7 +96,7 @@ const nothing: Handler = (_request, response) => {
 };
 
 /** The page's files; its HTML with the parties in it. @throws UsageError when they were not built. */
-async function pageOf(parties: PageParties): Promise<Handler> {
+async function pageOf(parties: PinnedParties): Promise<Handler> {
   const html = await pageHtml("index.html");
   // As in HTML's own script data: nothing in it may end the element.
   const json = JSON.stringify(parties).replaceAll("<", "\\u003c");
@@ -119,7 +106,7 @@ async function pageOf(parties: PageParties): Promise<Handler> {
 }
 
 /** The page speaks to its parties alone. */
-function headersFor({ server, dealer, helper }: PageParties): Headers {
+function headersFor({ server, dealer, helper }: PinnedParties): Headers {
   const origins = [server, dealer, ...(helper === undefined ? [] : [helper])].map(({ url }) =>
     /^wss?:/.test(url) ? new URL(url).origin : "'self'",
   );
@@ -153,12 +140,12 @@ export function helperOf(
   text: string | undefined,
   key: string | undefined,
   option: string,
-): Pick<PageParties, "helper"> {
+): Pick<PinnedParties, "helper"> {
   return text === undefined ? {} : { helper: partyOf(text, key, "helper", option) };
 }
 
 /** A party from its address for browsers and its key. @throws UsageError */
-export function partyOf(text: string, key: string | undefined, peer: PeerName, option: string): PartyAddress {
+export function partyOf(text: string, key: string | undefined, peer: PeerName, option: string): PinnedAddress {
   if (key === undefined) throw new UsageError(`the page must know the ${peer}'s key: give --${peer}-key FINGERPRINT`);
   const url = /^wss?:\/\//.test(text) ? text : `ws://${text}`;
   if (!URL.canParse(url)) throw new UsageError(`${option} takes wss://host or ws://host:port, not "${text}"`);

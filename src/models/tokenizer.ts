@@ -5,7 +5,7 @@
  */
 
 import { Tokenizer } from "@huggingface/tokenizers";
-import { isDecoder, type TokenizedText } from "../program/spec.ts";
+import { isDecoder, longestText, type TokenizedText } from "../program/spec.ts";
 import { Detokenizer } from "./detokenizer.ts";
 import { readTokenizer, type TokenizerFiles, type TokenizerSpec } from "./tokenizer-files.ts";
 import { stepsOf, type TokenizerJson } from "./tokenizer-schema.ts";
@@ -38,7 +38,7 @@ export class TextTokenizer {
   constructor(files: TokenizerFiles, spec: TokenizerSpec) {
     const { json, begin, end } = readTokenizer(files, spec);
     this.files = files;
-    this.limit = spec.positions - spec.positionOffset;
+    this.limit = longestText(spec);
     const ids = [...Object.values(json.model.vocab), ...json.added_tokens.map(({ id }) => id)];
     this.size = 1 + ids.reduce((most, id) => Math.max(most, id), 0);
     this.#spec = spec;

@@ -3,7 +3,7 @@ import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
-import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../program/steps.ts";
 import { answerBlock } from "../protocols/cover.ts";
 import { ClientOffline, Party, type SharedInput } from "../protocols/protocol.ts";
@@ -13,7 +13,7 @@ import { Secret } from "../ring/secret.ts";
 import { type Answer, reading } from "./answer.ts";
 import { type Progress, packAll, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
-import { fetchTables, greet } from "./greeting.ts";
+import { encoded, fetchTables, greet } from "./greeting.ts";
 import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
@@ -117,13 +117,12 @@ export class Client {
 
   /** Most tokens a text may have. */
   get limit(): number {
-    return this.spec.positions - this.spec.positionOffset;
+    return longestText(this.spec);
   }
 
   /** Tokenizes here, on the client. @throws Error for an empty text, or one longer than the model takes. */
   encode(text: string, pair?: string): TokenizedText {
-    if (this.tokenizer === null) throw new PartyError("this server has no tokenizer: it serves token ids only");
-    return this.tokenizer.encode(text, pair);
+    return encoded(this, text, pair);
   }
 
   /** The private answer for one text. Material is what `makeReady` made, or taken from the store, or made now. */

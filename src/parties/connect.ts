@@ -9,6 +9,17 @@ export interface PartyAddress {
   readonly key?: string;
 }
 
+/** A party that whoever has another key is refused as. */
+export type PinnedAddress = Required<PartyAddress>;
+
+/** Whom a page speaks to, as it ships with it; an address may be a path at the page's own host. */
+export interface PinnedParties {
+  readonly server: PinnedAddress;
+  readonly dealer: PinnedAddress;
+  /** Whom the person may let compute; none where nobody offers it. */
+  readonly helper?: PinnedAddress;
+}
+
 export interface ConnectOptions extends Omit<ClientOptions, "connectDealer"> {
   readonly server: PartyAddress;
   readonly dealer: PartyAddress;

@@ -51,7 +51,7 @@ export function unpackAll(ring: Ring, out: Words, packed: Uint8Array, blocks: re
 }
 
 /** The blocks of a tensor that has them one behind the other. */
-function partsOf(words: Words, blocks: readonly Block[]): Words[] {
+export function partsOf(words: Words, blocks: readonly Block[]): Words[] {
   let at = 0;
   return blocks.map(({ length }) => {
     at += length;

@@ -2,9 +2,9 @@
 import type { Channel } from "../channels/channel.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
-import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
 import * as messages from "./messages.ts";
-import { type PublicModel, parse } from "./messages.ts";
+import { PartyError, type PublicModel, parse } from "./messages.ts";
 
 export interface Greeted {
   readonly model: PublicModel;
@@ -18,6 +18,12 @@ export async function greet(channel: Channel): Promise<Greeted> {
   const { model, tokenizer } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
   const known = Object.keys(tokenizer).length > 0;
   return { model, tokenizer: known ? new TextTokenizer(tokenizer, model.spec) : null };
+}
+
+/** A text's tokens, made here. @throws Error for an empty text, one longer than the model takes, or where there is no tokenizer. */
+export function encoded({ tokenizer }: Pick<Greeted, "tokenizer">, text: string, pair?: string): TokenizedText {
+  if (tokenizer === null) throw new PartyError("this server has no tokenizer: it serves token ids only");
+  return tokenizer.encode(text, pair);
 }
 
 /** The embedding tables of a model whose they are public. */

@@ -8,8 +8,8 @@ import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { Client } from "./client.ts";
-import { unpackAll } from "./engine.ts";
-import { failureOf, type Log } from "./events.ts";
+import { partsOf, unpackAll } from "./engine.ts";
+import type { Log } from "./events.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
@@ -57,7 +57,7 @@ export class HelperService {
     try {
       for (;;) {
         const message = await channel.receiveJson(0);
-        if (message !== null && typeof message === "object" && "bye" in message) return;
+        if (messages.isBye(message)) return;
         const request = parse(messages.carry, message, "client");
         const done = await this.admission.turn(channel.identities.peer);
         try {
@@ -76,8 +76,8 @@ export class HelperService {
   /** @throws PartyError that names no address of ours: thin clients need not know them. */
   private async connected(): Promise<Client> {
     const { connectServer, connectDealer } = this.options;
-    const reached = (peer: string) => (error: Error) => {
-      this.options.log?.(failureOf(error));
+    // Who serves the thin client tells of it.
+    const reached = (peer: string) => () => {
       throw new PartyError(`the helper cannot reach the ${peer}: try again later`);
     };
     const server = await connectServer().catch(reached("server"));
@@ -113,12 +113,7 @@ export class HelperService {
     const all = this.ring.alloc(lengthOf(blocks));
     given.push(all);
     unpackAll(this.ring, all, packed, blocks);
-    let at = 0;
-    const parts = new Map<number, Words>();
-    steps.forEach((step, i) => {
-      parts.set(step.id, all.part(at, blocks[i].length));
-      at += blocks[i].length;
-    });
-    return new CoveredInput(this.ring, parts);
+    const parts = partsOf(all, blocks);
+    return new CoveredInput(this.ring, new Map(steps.map((step, i) => [step.id, parts[i]])));
   }
 }

@@ -58,6 +58,11 @@ export const hello = v.object({
   version: v.literal(PROTOCOL_VERSION, "the client speaks another version: install the same release on both sides"),
 });
 
+/** Whether a message says that no request follows. */
+export function isBye(message: unknown): boolean {
+  return message !== null && typeof message === "object" && "bye" in message;
+}
+
 /** Server to client, in answer. */
 export const welcome = v.object({
   version: v.literal(PROTOCOL_VERSION, "the server speaks another version: install the same release on both sides"),

@@ -2,7 +2,7 @@
 import { compile } from "../models/calibrate.ts";
 import { bucketFor } from "../program/lengths.ts";
 import type { Plan } from "../program/plan.ts";
-import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { runClear, type Violation } from "../protocols/clear.ts";
 import type { Words } from "../ring/memory.ts";
@@ -39,11 +39,11 @@ export async function simulateText(
   { spec, plan, weights }: PlannedModel,
   text: TokenizedText,
 ): Promise<TextSimulation> {
-  const program = compile(spec, plan, oneTurn(bucketFor(text.ids.length, spec.positions - spec.positionOffset)));
+  const program = compile(spec, plan, oneTurn(bucketFor(text.ids.length, longestText(spec))));
   const integers = new IntegerWeights(ring);
   const served = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
-  const maskedWeights = new StoredWeights(masked(ring, program, integers, weightMasks), program.weights);
+  const maskedWeights = new StoredWeights(maskedOperands(ring, program, integers, weightMasks), program.weights);
   const input = () => new TextInput(ring, program, spec, text, spec.embedding === "public" ? weights : null);
   const { logits: clear, violations } = runClear(ring, program, served, input());
   const run = await simulate(ring, program, { input: input(), weights: served, maskedWeights, weightMasks });
@@ -55,7 +55,7 @@ export async function simulateText(
 }
 
 /** W - R of every operand: what a server tells the dealer once. */
-function masked(ring: Ring, program: Program, integers: IntegerWeights, masks: WeightMasks): Words[] {
+export function maskedOperands(ring: Ring, program: Program, integers: IntegerWeights, masks: WeightMasks): Words[] {
   return program.weights.map((slot) => {
     const words = ring.alloc(slot.rows * slot.columns);
     let at = 0;

@@ -6,7 +6,7 @@ import { compile } from "../models/calibrate.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
 import { offlineOrder } from "../program/schedule.ts";
-import { isDecoder, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { oneTurn } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
@@ -180,7 +180,7 @@ export class ServerService {
   private async next(channel: Channel, waiting: Waiting[]): Promise<boolean> {
     this.idle.add(channel);
     const message = await channel.receiveJson(0).finally(() => this.idle.delete(channel));
-    if (message !== null && typeof message === "object" && "bye" in message) return false;
+    if (messages.isBye(message)) return false;
     const request = parse(messages.request, message, "client");
     const goesOn = request.request === "run" && waiting.length > 0;
     const done = await this.admission.turn(channel.identities.peer, { goesOn });
@@ -414,7 +414,7 @@ export class ServerService {
   /** @throws PartyError for a shape that this model has not, or that would tell more than its answer. */
   private check({ length, turns, scoring, temperature, carried }: Shape): void {
     const { spec } = this.served.model;
-    const limit = spec.positions - spec.positionOffset;
+    const limit = longestText(spec);
     if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
     if (carried && isDecoder(spec)) throw new PartyError("helpers carry texts to be judged, not to be continued");
     if (isDecoder(spec) ? scoring && spec.answer === "label" : turns > 1 || scoring || temperature > 0)

@@ -7,7 +7,7 @@ import type { Channel } from "../channels/channel.ts";
 import { compile } from "../models/calibrate.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
-import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { answerBlock, coveredBlock, coveredSteps, coverInput, uncoverAnswer } from "../protocols/cover.ts";
@@ -16,7 +16,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Reading, reading } from "./answer.ts";
 import { packAll } from "./engine.ts";
-import { fetchTables, greet } from "./greeting.ts";
+import { encoded, fetchTables, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { boundTo } from "./session.ts";
@@ -80,7 +80,7 @@ export class ThinClient {
 
   /** Most tokens a text may have. */
   get limit(): number {
-    return this.spec.positions - this.spec.positionOffset;
+    return longestText(this.spec);
   }
 
   /** Whether a connection has ended: a new client is needed. */
@@ -90,8 +90,7 @@ export class ThinClient {
 
   /** Tokenizes here. @throws Error for an empty text, or one longer than the model takes. */
   encode(text: string, pair?: string): TokenizedText {
-    if (this.tokenizer === null) throw new PartyError("this server has no tokenizer: it serves token ids only");
-    return this.tokenizer.encode(text, pair);
+    return encoded(this, text, pair);
   }
 
   async classify(text: string, pair?: string): Promise<ThinAnswer> {

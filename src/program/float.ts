@@ -6,7 +6,7 @@
 import { cos, realPower, sin } from "./maths.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
 import { smoothFunctions } from "./smooth.ts";
-import type { NamedTensor, TokenizedText, Weights } from "./spec.ts";
+import { longestText, type NamedTensor, type TokenizedText, type Weights } from "./spec.ts";
 
 /** A matrix, row-major. Attention scores stack one block of rows per head; the text's own part of a block is its corner. */
 export interface FloatTensor {
@@ -95,7 +95,7 @@ export class FloatOps implements Ops<FloatTensor> {
     };
     add(ref.word, ref.vocabulary, "token id", (i) => ids[i] ?? 0);
     if (ref.position !== null && this.#before + rows + ref.positionOffset > ref.positions)
-      throw new Error(`the text is beyond the model's ${ref.positions - ref.positionOffset} positions: shorten it`);
+      throw new Error(`the text is beyond the model's ${longestText(ref)} positions: shorten it`);
     add(ref.position, ref.positions, "position", (i) => this.#before + i + ref.positionOffset);
     add(ref.type, ref.types, "token type", (i) => types[i] ?? 0);
     const x = { rows, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };

@@ -56,6 +56,11 @@ export interface Weights {
   get(name: string): NamedTensor;
 }
 
+/** The most tokens that a text may have, of positions that are learned or turned. */
+export function longestText({ positions, positionOffset }: Pick<ModelSpec, "positions" | "positionOffset">): number {
+  return positions - positionOffset;
+}
+
 /** Whether a model continues texts, rather than classify them. */
 export function isDecoder(spec: Pick<ModelSpec, "architecture">): boolean {
   return spec.architecture !== "bert" && spec.architecture !== "roberta";

@@ -4,6 +4,7 @@ import { calibrate, compile } from "../../src/models/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import type { Witness } from "../../src/parties/engine.ts";
+import { maskedOperands } from "../../src/parties/rehearse.ts";
 import { type Simulation, type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { answerOf, TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/weights.ts";
@@ -12,7 +13,6 @@ import type { Plan } from "../../src/program/plan.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../../src/program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../../src/program/steps.ts";
 import { type Choose, runClear } from "../../src/protocols/clear.ts";
-import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";
@@ -77,15 +77,7 @@ export async function harness(
   const integers = new IntegerWeights(ring);
   const server = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
-  const masked: Words[] = program.weights.map((slot) => {
-    const words = ring.alloc(slot.rows * slot.columns);
-    let at = 0;
-    integers.mask(slot, weightMasks, (part) => {
-      words.bytes().set(part, at);
-      at += part.length;
-    });
-    return words;
-  });
+  const masked = maskedOperands(ring, program, integers, weightMasks);
   const tables = spec.embedding === "public" ? weights : null;
   const inputOf = (text: TokenizedText) => new TextInput(ring, program, spec, text, tables);
   return {

@@ -29,6 +29,18 @@ beforeEach(async () => {
 });
 afterEach(() => here.close());
 
+/** Of a session that nobody else has. */
+function freshParts() {
+  return {
+    version: PROTOCOL_VERSION,
+    model: "1".repeat(64),
+    program: "0".repeat(64),
+    clientNonce: hex(randomKey()),
+    serverNonce: hex(randomKey()),
+    ...{ client: "", server: "", dealer: "" },
+  };
+}
+
 describe("sessions", () => {
   it.each(["private", "public"] as const)(
     "answer several texts of several lengths, embedding %s, at the predicted cost",
@@ -356,14 +368,7 @@ describe("failures", () => {
 
   it("a dealer keeps no place for a side that has gone", async () => {
     const w = await here.services();
-    const session = {
-      version: PROTOCOL_VERSION,
-      model: "1".repeat(64),
-      program: "0".repeat(64),
-      clientNonce: hex(randomKey()),
-      serverNonce: hex(randomKey()),
-      ...{ client: "", server: "", dealer: "" },
-    };
+    const session = freshParts();
     const channel = await here.dial(w.dealerPort, "dealer");
     await channel.sendJson(0, { role: "client", session, seed: hex(randomKey()) });
     await expect.poll(() => w.dealer.admission.connections, { timeout: 20_000 }).toBe(1);
@@ -374,14 +379,7 @@ describe("failures", () => {
 
   it("a dealer refuses a session whose parts differ, that names other keys, or that it has seen", async () => {
     const w = await here.services({ dealing: { meetingMs: 300 } });
-    const parts = {
-      version: PROTOCOL_VERSION,
-      model: "1".repeat(64),
-      program: "0".repeat(64),
-      clientNonce: hex(randomKey()),
-      serverNonce: hex(randomKey()),
-      ...{ client: "", server: "", dealer: "" },
-    };
+    const parts = freshParts();
     const seed = "0".repeat(32);
     const model = { id: "2".repeat(64), spec: w.spec, plan: w.plan };
     const say = async (message: object) => {

@@ -1,7 +1,6 @@
-/** Dealer, servers and pages as processes of their own, and a Chromium to open the pages in. */
+/** Dealer, servers and pages as processes of their own. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,10 +8,6 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { madeIn } from "../../src/cli/keys.ts";
 import { MAIN } from "../cli/started.ts";
-
-const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-/** Where a Chromium is; undefined where there is none. */
-export const CHROMIUM = [process.env.CHROMIUM ?? "", ...PLACES].find((path) => path !== "" && existsSync(path));
 
 const OWN = ["--listen", "127.0.0.1:0"];
 

@@ -1,7 +1,8 @@
 /** A page that is watched: its errors, its long tasks, and every byte that it sends or gets. */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CHROMIUM, type Party, World } from "./started.ts";
+import { chromiumPath } from "./chromium.ts";
+import { type Party, World } from "./started.ts";
 
 export interface Watched {
   readonly page: Page;
@@ -31,13 +32,14 @@ export interface Place {
 
 /** Tests with a browser and real parties; skipped, and said so, where there is no browser. */
 export function inBrowser(name: string, tests: (place: () => Place) => void): void {
-  if (CHROMIUM === undefined) return it.skip(`${name}: no Chromium here; install one, or name it with CHROMIUM=/path`);
+  const executablePath = chromiumPath();
+  if (executablePath === null) return it.skip(`${name}: no Chromium here; install one, or name it with CHROMIUM=/path`);
   describe(name, () => {
     let place: Place;
     let browser: Browser;
     beforeAll(async () => {
       const world = await World.create();
-      const starting = chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+      const starting = chromium.launch({ executablePath, args: ["--no-sandbox"] });
       const dealer = await world.dealer();
       const server = await world.server("demo", dealer, "--warm", "32");
       browser = await starting;

@@ -1,15 +1,16 @@
 /** The page: a text is asked about or continued, and it is shown who saw what. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { PinnedParties } from "../../src/parties/connect.ts";
 import { Continuing } from "./continuing.tsx";
 import { type Progress, useProgress } from "./hooks.ts";
 import { Judging, type Ready } from "./judging.tsx";
 import { Keys } from "./keys.tsx";
-import type { OpenedModel, Parties } from "./messages.ts";
+import type { OpenedModel } from "./messages.ts";
 import { type Asked, Seen } from "./seen.tsx";
 import { Service } from "./service.ts";
 import { countOf, plainly } from "./words.ts";
 
-export function App({ parties }: { parties: Parties | null }) {
+export function App({ parties }: { parties: PinnedParties | null }) {
   return (
     <>
       <header>
@@ -34,7 +35,7 @@ function NoParties() {
   );
 }
 
-function Asking({ parties }: { parties: Parties }) {
+function Asking({ parties }: { parties: PinnedParties }) {
   const service = useMemo(() => new Service(parties), [parties]);
   const [model, setModel] = useState<OpenedModel | null>(null);
   const [text, setText] = useState("");

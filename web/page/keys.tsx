@@ -1,9 +1,9 @@
 /** Whose keys this page trusts, and this browser's own, which an operator may have to allow. */
 import { useState } from "preact/hooks";
-import type { Parties, PartyAddress } from "./messages.ts";
+import type { PinnedAddress, PinnedParties } from "../../src/parties/connect.ts";
 import { shortKey } from "./words.ts";
 
-export function Keys({ parties, own }: { parties: Parties; own: string | null }) {
+export function Keys({ parties, own }: { parties: PinnedParties; own: string | null }) {
   return (
     <section id="keys" aria-labelledby="keys-title">
       <h2 id="keys-title">Keys</h2>
@@ -28,7 +28,7 @@ export function Keys({ parties, own }: { parties: Parties; own: string | null })
   );
 }
 
-function Party({ name, party }: { name: string; party: PartyAddress }) {
+function Party({ name, party }: { name: string; party: PinnedAddress }) {
   return (
     <div>
       <dt>{name}</dt>

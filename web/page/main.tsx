@@ -1,15 +1,15 @@
 /** The page: what is asked, what is answered, and who saw what. */
 import { render } from "preact";
+import type { PinnedAddress, PinnedParties } from "../../src/parties/connect.ts";
 import { App } from "./app.tsx";
-import type { Parties, PartyAddress } from "./messages.ts";
 import "./colors.css";
 import "./page.css";
 import "./asking.css";
 import "./results.css";
 
-const given = JSON.parse(document.getElementById("parties")!.textContent!) as Parties | null;
+const given = JSON.parse(document.getElementById("parties")!.textContent!) as PinnedParties | null;
 /** An address may be a path of the page's own host. */
-const absolute = ({ url, key }: PartyAddress) => ({ url: new URL(url, document.baseURI).href, key });
+const absolute = ({ url, key }: PinnedAddress) => ({ url: new URL(url, document.baseURI).href, key });
 const parties = given && {
   server: absolute(given.server),
   dealer: absolute(given.dealer),

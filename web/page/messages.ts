@@ -1,22 +1,8 @@
 /** What the page and its worker say to each other. The worker is the MPC client; the page shows. */
 import type { Answer } from "../../src/parties/answer.ts";
+import type { PinnedParties } from "../../src/parties/connect.ts";
 import type { Generated } from "../../src/parties/generation.ts";
 import type { SessionParts } from "../../src/parties/session.ts";
-
-/** Where a party is, and the fingerprint of its key: whoever has another key is refused. */
-export interface PartyAddress {
-  /** ws: or wss:, or a path at the page's own host. */
-  readonly url: string;
-  readonly key: string;
-}
-
-/** What ships with the page. */
-export interface Parties {
-  readonly server: PartyAddress;
-  readonly dealer: PartyAddress;
-  /** Whom the person may let compute; none where nobody offers it. */
-  readonly helper?: PartyAddress;
-}
 
 /** What is public of the served model. */
 export interface OpenedModel {
@@ -76,7 +62,7 @@ export interface Continued {
 export interface Calls {
   /** This browser's own key, which a server may not know yet. */
   key: { readonly asked: object; readonly given: { readonly fingerprint: string } };
-  open: { readonly asked: { readonly parties: Parties }; readonly given: OpenedModel };
+  open: { readonly asked: { readonly parties: PinnedParties }; readonly given: OpenedModel };
   /** Makes material while nobody waits. */
   warm: { readonly asked: object; readonly given: null };
   /** `helped`: the text is shared between helper and server, and nothing is computed here. */

@@ -1,13 +1,14 @@
 /** The parties as the page's parts ask them: opened once, and again after it has failed. */
+import type { PinnedParties } from "../../src/parties/connect.ts";
 import { WorkerClient } from "./client.ts";
-import type { Call, Calls, Happening, OpenedModel, Parties } from "./messages.ts";
+import type { Call, Calls, Happening, OpenedModel } from "./messages.ts";
 
 export class Service {
-  readonly parties: Parties;
+  readonly parties: PinnedParties;
   private readonly worker = new WorkerClient();
   private opening: Promise<OpenedModel> | null = null;
 
-  constructor(parties: Parties) {
+  constructor(parties: PinnedParties) {
     this.parties = parties;
   }
 

@@ -5,6 +5,7 @@ import type { SigningKey } from "../../src/channels/signing.ts";
 import { connectWeb } from "../../src/channels/websocket.ts";
 import { type Answer, ContinuedText, reading } from "../../src/parties/answer.ts";
 import { Client } from "../../src/parties/client.ts";
+import type { PinnedAddress, PinnedParties } from "../../src/parties/connect.ts";
 import { PartyError } from "../../src/parties/messages.ts";
 import type { SessionParts } from "../../src/parties/session.ts";
 import { ThinClient, type ThinRun } from "../../src/parties/thin.ts";
@@ -21,8 +22,6 @@ import type {
   FromWorker,
   Happening,
   OpenedModel,
-  Parties,
-  PartyAddress,
   Seen,
   SeenFlight,
   ToWorker,
@@ -44,7 +43,7 @@ type Tell = (happening: Happening) => void;
 class PageClient {
   private readonly ring: Ring;
   private readonly key: SigningKey;
-  private readonly parties: Parties;
+  private readonly parties: PinnedParties;
   private client: Client | null = null;
   private thin: ThinClient | null = null;
   private tell: Tell = () => {};
@@ -56,7 +55,7 @@ class PageClient {
   /** Whether a continuation waits for its material. */
   private isPreparing = false;
 
-  constructor(ring: Ring, key: SigningKey, parties: Parties) {
+  constructor(ring: Ring, key: SigningKey, parties: PinnedParties) {
     this.ring = ring;
     this.key = key;
     this.parties = parties;
@@ -220,7 +219,7 @@ class PageClient {
     return this.thin;
   }
 
-  private dial(peer: "server" | "dealer" | "helper", { url, key }: PartyAddress) {
+  private dial(peer: "server" | "dealer" | "helper", { url, key }: PinnedAddress) {
     const at = new URL(url);
     at.protocol = at.protocol.replace(/^http/, "ws");
     const security = { key: this.key, trusts: (fingerprint: string) => fingerprint === key };
