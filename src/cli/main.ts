@@ -62,7 +62,7 @@ const service = (command: Command) =>
     .option("--max-running <n>", "phases at work at once; the rest waits (default: 8)")
     .option("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)")
     .option("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)")
-    .option("--per-key <n>", "connections that one key may have at once (default: 64, of a dealer 256)");
+    .option("--per-key <n>", "connections that one key may have at once (default: 64; of a dealer 256, of a helper 8)");
 const keepDays = () =>
   new Option(
     "--keep-days <n>",
