@@ -12,8 +12,16 @@ it("fuzz takes its own arguments, and reports in JSON", () => {
   expect(JSON.parse(stdout)).toMatchObject({ door: "config", inputs: 300 });
 });
 
+it("overload refuses whoever has no place, while others are answered", () => {
+  const { status, stdout } = long("overload", "--asks", "60", "--json");
+  expect(status).toBe(0);
+  const { asked, refused } = JSON.parse(stdout);
+  expect(asked).toBe(60);
+  expect(refused).toBeGreaterThan(10);
+});
+
 it("an unknown check is refused with the names of those there are", () => {
   const { status, stderr } = long("dance");
   expect(status).toBe(2);
-  expect(stderr).toMatch(/^which long check\? .*fuzz.*once.*soak.*views/);
+  expect(stderr).toMatch(/^which long check\? .*fuzz.*once.*overload.*soak.*views/);
 });
