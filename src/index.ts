@@ -18,8 +18,9 @@ export { SigningKey } from "./channels/signing.ts";
 export { connectTcp, listenTcp, type TcpListener, type TcpOptions } from "./channels/tcp.ts";
 export { listenWeb, type WebListener } from "./channels/web-listener.ts";
 export { connectWeb, type WebOptions } from "./channels/websocket.ts";
+export { type CalibrateOptions, calibrate } from "./compiler/calibrate.ts";
+export { compile } from "./compiler/compile.ts";
 export { classifier } from "./models/bert.ts";
-export { type CalibrateOptions, calibrate, compile } from "./models/calibrate.ts";
 export { loadModel, type Model, type SaveOptions, saveModel } from "./models/checkpoint.ts";
 export type { SpecOverrides } from "./models/config.ts";
 export type { TextTokenizer, TokenizerFiles } from "./models/tokenizer.ts";
@@ -39,11 +40,11 @@ export { type ServedModel, type ServerOptions, ServerService } from "./parties/s
 export { type Simulation, type SimulationInputs, simulate } from "./parties/simulate.ts";
 export type { Item, MaterialStore } from "./parties/store.ts";
 export { type ThinAnswer, ThinClient, type ThinRun } from "./parties/thin.ts";
-export { FloatOps, type FloatOptions, type FloatTensor } from "./program/float.ts";
 export type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./program/ops.ts";
 export type { Plan } from "./program/plan.ts";
 export type { ModelSpec, TokenizedText, Weights } from "./program/spec.ts";
 export { type Cost, costOf } from "./protocols/cost.ts";
+export { FloatOps, type FloatOptions, type FloatTensor } from "./reference/float.ts";
 export { Ring } from "./ring/ring.ts";
 export { Secret } from "./ring/secret.ts";
 

@@ -5,7 +5,7 @@ import { appendFileSync, readFileSync, existsSync } from "node:fs";
 import { loadModel } from "../dist/models/checkpoint.js";
 import { turnsOf } from "../dist/models/model.js";
 import { generator, uniforms } from "../dist/models/random.js";
-import { FloatOps } from "../dist/program/float.js";
+import { FloatOps } from "../dist/reference/float.js";
 
 const END = "<|endoftext|>";
 const [folder, out, count, tokens = "512", seed = "1"] = process.argv.slice(2);

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { loadModel, saveModel } from "../dist/models/checkpoint.js";
 import { TextTokenizer } from "../dist/models/tokenizer.js";
-import { calibrate } from "../dist/models/calibrate.js";
+import { calibrate } from "../dist/compiler/calibrate.js";
 import { windowsOf } from "../dist/distill/language.js";
 import { readDocuments, unlimited } from "../dist/cli/language.js";
 import { planJson } from "../dist/cli/source.js";

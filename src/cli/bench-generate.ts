@@ -1,10 +1,10 @@
 /** `bench` of a decoder: a text, and token by token what comes behind it, measured over three processes. */
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import { greedyTokens } from "../models/greedy.ts";
-import type { Matmul } from "../program/float.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost } from "../protocols/cost.ts";
+import type { Matmul } from "../reference/float.ts";
 import { nativeLevel } from "../ring/native.ts";
 import type { MeasuredGeneration } from "./generate.ts";
 import { median } from "./numbers.ts";

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { classifier } from "../models/bert.ts";
 import type { Client } from "../parties/client.ts";
-import { FloatOps, type Matmul } from "../program/float.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
+import { FloatOps, type Matmul } from "../reference/float.ts";
 import { Ring } from "../ring/ring.ts";
 import { labelValues, readLabelled } from "../tasks/labelled.ts";
 import { agreement, type MetricName, measure, winner } from "../tasks/metrics.ts";

@@ -2,9 +2,9 @@
 import { setImmediate } from "node:timers/promises";
 import { logLikelihood, perplexityOf } from "../distill/perplexity.ts";
 import { logitsOf } from "../models/model.ts";
-import { FloatOps, type Matmul } from "../program/float.ts";
 import { BUCKETS } from "../program/lengths.ts";
 import { longestText, type TokenizedText } from "../program/spec.ts";
+import { FloatOps, type Matmul } from "../reference/float.ts";
 import { Ring } from "../ring/ring.ts";
 import { winner } from "../tasks/metrics.ts";
 import { readTexts } from "../tasks/tables.ts";

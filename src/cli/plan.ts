@@ -1,4 +1,4 @@
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost, type StepCost } from "../protocols/cost.ts";

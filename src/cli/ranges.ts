@@ -1,6 +1,6 @@
 /** What a private run cannot see: texts that take a value out of its planned range. */
 import { setImmediate } from "node:timers/promises";
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import { PartyError } from "../parties/messages.ts";
 import { TextInput } from "../parties/text.ts";
 import { IntegerWeights } from "../parties/weights.ts";

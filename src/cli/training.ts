@@ -2,6 +2,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { calibrate } from "../compiler/calibrate.ts";
 import type { Example } from "../distill/batches.ts";
 import { readCurves, stageCurves } from "../distill/curves.ts";
 import { FREEZES } from "../distill/objective.ts";
@@ -9,12 +10,11 @@ import type { Settings, StageResult } from "../distill/recipe.ts";
 import type { DevSet, RunStatus } from "../distill/run.ts";
 import { PROVIDERS, type SessionOptions } from "../distill/session.ts";
 import { resident } from "../distill/weights.ts";
-import { calibrate } from "../models/calibrate.ts";
 import { type Model, saveModel } from "../models/checkpoint.ts";
 import { generator, shuffled } from "../models/random.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
-import type { Matmul } from "../program/float.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
+import type { Matmul } from "../reference/float.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
 import { measure } from "../tasks/metrics.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";

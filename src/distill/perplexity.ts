@@ -1,8 +1,8 @@
 /** How well a decoder foretells texts: the measure of language models. */
 
 import { logitsOf } from "../models/model.ts";
-import { FloatOps, type Matmul } from "../program/float.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { FloatOps, type Matmul } from "../reference/float.ts";
 
 /** Over all tokens that have one before them in their text. */
 export interface Perplexity {

@@ -1,6 +1,7 @@
 /** What a decoder says in the clear: the reference for a private continuation. */
-import { FloatOps, type Matmul } from "../program/float.ts";
+
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
+import { FloatOps, type Matmul } from "../reference/float.ts";
 import { turnsOf } from "./model.ts";
 
 /** The likeliest token behind a text, and behind it again, `count` times, in floats. */

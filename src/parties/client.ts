@@ -1,6 +1,6 @@
 /** The client: owns the text, gets the answer. It needs no model files: the server tells all that is public. */
 import type { Channel } from "../channels/channel.ts";
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";

@@ -2,7 +2,7 @@
 
 import type * as v from "valibot";
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import type { Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/protocol.ts";
 import { Prg } from "../ring/prg.ts";

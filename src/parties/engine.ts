@@ -1,6 +1,6 @@
 /** The three runs of one program: dealing, the client's preparation, and the two parties online. */
 import type { Channel } from "../channels/channel.ts";
-import { offlineOrder } from "../program/schedule.ts";
+import { offlineOrder } from "../program/order.ts";
 import type { Step } from "../program/steps.ts";
 import { protocolOf, trafficOf } from "../protocols/all.ts";
 import { blockBytes, slotTraffic } from "../protocols/cost.ts";

@@ -1,5 +1,5 @@
 /** One text through all three parties in one process, from a model alone: to see what a stand-in or a plan does. */
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import { bucketFor } from "../program/lengths.ts";
 import type { Plan } from "../program/plan.ts";
 import { longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";

@@ -2,10 +2,10 @@
 
 import type * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
-import { offlineOrder } from "../program/schedule.ts";
+import { offlineOrder } from "../program/order.ts";
 import { isDecoder, longestText, type Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { oneTurn } from "../program/steps.ts";

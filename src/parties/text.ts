@@ -1,10 +1,10 @@
 /** A text as the client's secret input, and the answer as only the client can read it. */
 import { embeddingsOf } from "../models/model.ts";
-import { centredRows, FloatOps } from "../program/float.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Program, StepOf, Value } from "../program/steps.ts";
 import { type ClientInput, elements, type InputStep, type Party } from "../protocols/protocol.ts";
 import { fillOwnKeys } from "../protocols/reshape.ts";
+import { centredRows, FloatOps } from "../reference/float.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { PartyError } from "./messages.ts";

@@ -4,7 +4,7 @@
  * may pool what they know. Costs the text once as masked integers to the helper, 16 bytes to the server, and the answer.
  */
 import type { Channel } from "../channels/channel.ts";
-import { compile } from "../models/calibrate.ts";
+import { compile } from "../compiler/compile.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";

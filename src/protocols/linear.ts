@@ -8,7 +8,7 @@
  * the client's share is known before the text. R is fixed for one version of the weights, T is new for each run.
  */
 
-import { inputsOf } from "../program/schedule.ts";
+import { inputsOf } from "../program/order.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import {

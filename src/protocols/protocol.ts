@@ -1,4 +1,4 @@
-import { inputsOf } from "../program/schedule.ts";
+import { inputsOf } from "../program/order.ts";
 import type { Program, Step, StepKind, StepOf, Value } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";

@@ -11,9 +11,9 @@ import { Predictor, TokenScorer } from "../../src/distill/predictor.ts";
 import { Trainer } from "../../src/distill/trainer.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
-import { FloatOps, type FloatTensor } from "../../src/program/float.ts";
 import type { EmbeddingRef, Heads, NormRef } from "../../src/program/ops.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
+import { FloatOps, type FloatTensor } from "../../src/reference/float.ts";
 import { decoders, decoderWeights, tokenTexts } from "./decoders.ts";
 
 const LENGTHS = [5, 1, 17, 9, 16];

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { Predictor } from "../../src/distill/predictor.ts";
 import { classifier } from "../../src/models/bert.ts";
 import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
-import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 
 const shape = { layers: 2, hidden: 32, heads: 4, intermediate: 48, vocabulary: 60, positions: 40, labels: 3 };
 

@@ -2,7 +2,8 @@
 
 import { Channel, type Phase } from "../../src/channels/channel.ts";
 import { planJson, planOf } from "../../src/cli/source.ts";
-import { calibrate, compile } from "../../src/models/calibrate.ts";
+import { calibrate } from "../../src/compiler/calibrate.ts";
+import { compile } from "../../src/compiler/compile.ts";
 import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { configJson, specOf } from "../../src/models/config.ts";
 import { parseJson } from "../../src/models/json.ts";

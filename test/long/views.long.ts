@@ -3,9 +3,9 @@
  * 2,000 sessions of two texts. Prints the tables of docs/security-results.md.
  */
 import { expect, it } from "vitest";
+import type { Builder } from "../../src/compiler/builder.ts";
+import { notNegative } from "../../src/compiler/comparison.ts";
 import { randomText } from "../../src/models/catalog.ts";
-import type { Builder } from "../../src/program/builder.ts";
-import { notNegative } from "../../src/program/comparison.ts";
 import type { OpenMode, Program, Value } from "../../src/program/steps.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { harness } from "../parties/harness.ts";

@@ -13,7 +13,7 @@ import {
 } from "../../src/models/safetensors.ts";
 import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
-import { FloatOps } from "../../src/program/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 import { fixture, fixtureNames, golden } from "./fixtures.ts";
 
 let folder: string;

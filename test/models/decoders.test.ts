@@ -12,8 +12,8 @@ import {
   writeSafetensors,
 } from "../../src/models/safetensors.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
-import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec, Weights } from "../../src/program/spec.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 import { decoderGolden, decoderNames, fixture } from "./fixtures.ts";
 import { greedy } from "./greedy.ts";
 

@@ -3,9 +3,9 @@ import { classifier } from "../../src/models/bert.ts";
 import { catalogSpec, randomModel, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
-import { FloatOps, plainMatmul } from "../../src/program/float.ts";
 import { erf } from "../../src/program/smooth.ts";
 import { isDecoder, type ModelSpec } from "../../src/program/spec.ts";
+import { FloatOps, plainMatmul } from "../../src/reference/float.ts";
 
 const small: ModelSpec = {
   ...catalogSpec("bert-tiny", { gelu: "exact", softmax: "exact" }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { classifier } from "../../src/models/bert.ts";
 import { loadModel } from "../../src/models/checkpoint.ts";
 import { TextTokenizer } from "../../src/models/tokenizer.ts";
-import { FloatOps } from "../../src/program/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 import { fixture, fixtureNames, golden } from "./fixtures.ts";
 
 /** 32-bit storage against 64-bit floats over two layers of width 32; logits are of the order of 1. */

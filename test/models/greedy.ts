@@ -2,8 +2,8 @@
 
 import { largest } from "../../src/models/greedy.ts";
 import { turnsOf } from "../../src/models/model.ts";
-import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec, Weights } from "../../src/program/spec.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 
 /** The logits of `turns` turns and the tokens chosen after them. */
 export function greedy(spec: ModelSpec, weights: Weights, ids: readonly number[], turns: number) {

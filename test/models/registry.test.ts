@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { gelu, list, register, silu, softmax } from "../../src/approximations/registry.ts";
-import { FloatOps, type FloatTensor } from "../../src/program/float.ts";
+import { FloatOps, type FloatTensor } from "../../src/reference/float.ts";
 
 /** Scores of one head: two rows, three of the text's keys and one padded. */
 const scores: FloatTensor = {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { classifier } from "../../src/models/bert.ts";
 import { loadModel } from "../../src/models/checkpoint.ts";
-import { FloatOps } from "../../src/program/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 import { decoderGolden, decoderNames, golden } from "./fixtures.ts";
 import { greedy } from "./greedy.ts";
 import { savedNames, saveStudent } from "./saved.ts";

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { turnsOf } from "../../src/models/model.ts";
-import { FloatOps } from "../../src/program/float.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 import { type Harness, harness } from "./harness.ts";
 
 const DECODER = {

@@ -1,6 +1,7 @@
 /** One model, all parties in this process: what the tests of whole inferences share. */
 
-import { calibrate, compile } from "../../src/models/calibrate.ts";
+import { calibrate } from "../../src/compiler/calibrate.ts";
+import { compile } from "../../src/compiler/compile.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import type { Witness } from "../../src/parties/engine.ts";
@@ -8,11 +9,11 @@ import { maskedOperands } from "../../src/parties/rehearse.ts";
 import { type Simulation, type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { answerOf, TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/weights.ts";
-import { FloatOps } from "../../src/program/float.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../../src/program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../../src/program/steps.ts";
 import { type Choose, runClear } from "../../src/protocols/clear.ts";
+import { FloatOps } from "../../src/reference/float.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Channel } from "../../src/channels/channel.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
-import { calibrate } from "../../src/models/calibrate.ts";
+import { calibrate } from "../../src/compiler/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";

@@ -3,7 +3,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { TcpListener } from "../../src/channels/tcp.ts";
-import { compile } from "../../src/models/calibrate.ts";
+import { compile } from "../../src/compiler/compile.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";

@@ -159,7 +159,7 @@ describe("lent covers", () => {
 
   it("are drawn for every place where the text enters", async () => {
     const w = await here.services();
-    const { compile } = await import("../../src/models/calibrate.ts");
+    const { compile } = await import("../../src/compiler/compile.ts");
     const { oneTurn } = await import("../../src/program/steps.ts");
     const program = compile(w.spec, w.plan, { ...oneTurn(8), carried: true });
     const kinds = coveredSteps(program).map(({ kind }) => kind);

@@ -1,14 +1,15 @@
 /** Planning: what is refused, how rings, roots and flights are chosen. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { calibrate, compile } from "../../src/models/calibrate.ts";
+import { calibrate } from "../../src/compiler/calibrate.ts";
+import { compile } from "../../src/compiler/compile.ts";
+import { fitFourier } from "../../src/compiler/fit.ts";
+import { planRoot } from "../../src/compiler/newton.ts";
+import { liftBits } from "../../src/compiler/rings.ts";
+import { rootOf, seriesOf } from "../../src/compiler/series.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
-import { fitFourier } from "../../src/program/fit.ts";
 import { BUCKETS, bucketFor, shortest } from "../../src/program/lengths.ts";
-import { planRoot } from "../../src/program/newton.ts";
+import { inputsOf } from "../../src/program/order.ts";
 import type { Plan } from "../../src/program/plan.ts";
-import { liftBits } from "../../src/program/rings.ts";
-import { inputsOf } from "../../src/program/schedule.ts";
-import { rootOf, seriesOf } from "../../src/program/series.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { oneTurn, type Program } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";

@@ -1,8 +1,8 @@
 /** A workbench for single primitives: small programs built by hand, run by all three parties in this process. */
 
+import { Builder } from "../../src/compiler/builder.ts";
 import type { Witness } from "../../src/parties/engine.ts";
 import { type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
-import { Builder } from "../../src/program/builder.ts";
 import { oneTurn, type Program, type StepOf, type Value } from "../../src/program/steps.ts";
 import { CLIENT_MASK, type Party } from "../../src/protocols/protocol.ts";
 import type { Words } from "../../src/ring/memory.ts";

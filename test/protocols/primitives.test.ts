@@ -1,9 +1,9 @@
 /** Each primitive against an exact integer simulator in BigInt, bit for bit, and against floats over its range. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { Builder } from "../../src/program/builder.ts";
-import { planRoot } from "../../src/program/newton.ts";
-import { liftBits } from "../../src/program/rings.ts";
-import { root } from "../../src/program/roots.ts";
+import { Builder } from "../../src/compiler/builder.ts";
+import { planRoot } from "../../src/compiler/newton.ts";
+import { liftBits } from "../../src/compiler/rings.ts";
+import { root } from "../../src/compiler/roots.ts";
 import { oneTurn, type StepOf, type Value } from "../../src/program/steps.ts";
 import { factors } from "../../src/protocols/periodic.ts";
 import { Ring } from "../../src/ring/ring.ts";

@@ -1,12 +1,12 @@
 /** Calibration: from texts to the plan that all parties compile with. */
-import { Compiler } from "../program/compile.ts";
-import { everyLayers } from "../program/emitter.ts";
-import { FloatOps, type Matmul } from "../program/float.ts";
-import type { Handle } from "../program/handles.ts";
+
+import { logitsOf } from "../models/model.ts";
+import { log2 } from "../program/maths.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { oneTurn, PlanError, type Program, RingOverflow, type Shape, type WeightRef } from "../program/steps.ts";
-import { logitsOf, turnsOf } from "./model.ts";
+import { oneTurn, PlanError, type WeightRef } from "../program/steps.ts";
+import { FloatOps, type Matmul } from "../reference/float.ts";
+import { compile } from "./compile.ts";
 
 /** The narrow kernels take signed weights up to this magnitude. */
 const NARROW_LIMIT = 32_767;
@@ -52,40 +52,13 @@ export function calibrate(
   return { ...draft, exponents: exponents(spec, weights, draft) };
 }
 
-/** Most bits of precision given up for a plan to fit. */
-const MOST_SLACK = 5;
-/** Values that can be lifted instead: norms, and the weights of attention. */
-const RELIEVED = /norm$|^scores$/;
-
-/**
- * The program of a model for one shape, as precise as 64 bits allow: what is read in a wide ring is lifted to it,
- * which takes a flight; if that is not enough, all values give up bits.
- * @throws PlanError when the plan does not fit.
- */
-export function compile(spec: ModelSpec, plan: Plan, shape: Shape): Program {
-  const relief = new Set<string>();
-  for (let slack = 0; ; ) {
-    try {
-      const compiler = new Compiler(spec, plan, shape, { slack, relief });
-      const answers: Handle[] = [];
-      for (const logits of turnsOf(compiler, spec)) if (answers.push(logits) === shape.turns) break;
-      return compiler.finish(answers);
-    } catch (error) {
-      if (!(error instanceof RingOverflow)) throw error;
-      const name = everyLayers(error.value);
-      if (RELIEVED.test(name) && !relief.has(name)) relief.add(name);
-      else if (slack++ === MOST_SLACK) throw error;
-    }
-  }
-}
-
 /** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel. */
 function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<string, number> {
   const chosen: Record<string, number> = {};
   for (const step of compile(spec, draft, oneTurn(8)).steps) {
     if (step.kind !== "linear") continue;
     const largest = Math.max(...step.terms.map((t) => largestWeight(t.weight, weights)), 2 ** -20);
-    const fits = (limit: number) => Math.floor(Math.log2(limit / largest));
+    const fits = (limit: number) => Math.floor(log2(limit / largest));
     const isTable = step.terms.some((t) => t.weight.kind === "table");
     // The faster kernel's bits come free; beyond them 12 suffice, but for tables, whose entries are small.
     const wanted = isTable

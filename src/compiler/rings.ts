@@ -1,6 +1,6 @@
-import { log2 } from "./maths.ts";
-import type { Step, Value } from "./steps.ts";
-import { RingOverflow } from "./steps.ts";
+import { log2 } from "../program/maths.ts";
+import type { Step, Value } from "../program/steps.ts";
+import { RingOverflow } from "../program/steps.ts";
 
 /** The narrowest ring from which a value can be lifted again: |integer| < 2^(bits-2). */
 export function liftBits(value: Value): number {

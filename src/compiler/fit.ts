@@ -1,5 +1,5 @@
-import { cos, realPower, sin, wholePower } from "./maths.ts";
-import { PlanError } from "./steps.ts";
+import { cos, realPower, sin, wholePower } from "../program/maths.ts";
+import { PlanError } from "../program/steps.ts";
 
 /** Solves the symmetric positive system A·x = b in place by Cholesky; a small ridge keeps nearly dependent bases apart. */
 function solve(a: number[][], b: number[]): number[] {

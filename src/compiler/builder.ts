@@ -1,6 +1,4 @@
-import { log2 } from "./maths.ts";
-import { assignRings } from "./rings.ts";
-import { schedule, turnsOf } from "./schedule.ts";
+import { log2 } from "../program/maths.ts";
 import type {
   BiasRef,
   Form,
@@ -13,8 +11,10 @@ import type {
   Value,
   WeightRef,
   WeightSlot,
-} from "./steps.ts";
-import { PlanError, ROTATION_SCALE_BITS } from "./steps.ts";
+} from "../program/steps.ts";
+import { PlanError, ROTATION_SCALE_BITS } from "../program/steps.ts";
+import { assignRings } from "./rings.ts";
+import { schedule, turnsOf } from "./schedule.ts";
 
 type Unnumbered<S> = S extends Step ? Omit<S, "id" | "label" | "group" | "out"> : never;
 

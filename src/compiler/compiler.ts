@@ -1,3 +1,9 @@
+import { shortest } from "../program/lengths.ts";
+import { log, log2, wholePower } from "../program/maths.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import { magnitude, type Range } from "../program/plan.ts";
+import type { InputSource, Program, Value } from "../program/steps.ts";
+import { PlanError } from "../program/steps.ts";
 import { constant } from "./builder.ts";
 import { argmax, notNegative, rowMax } from "./comparison.ts";
 import { Emitter, once, ROOT_BITS } from "./emitter.ts";
@@ -14,14 +20,8 @@ import {
   type ShareHandle,
   shareOf,
 } from "./handles.ts";
-import { shortest } from "./lengths.ts";
-import { log, log2, wholePower } from "./maths.ts";
-import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
-import { magnitude, type Range } from "./plan.ts";
 import { lifted, polynomial, root } from "./roots.ts";
 import { reachOf, rootOf, seriesOf } from "./series.ts";
-import type { InputSource, Program, Value } from "./steps.ts";
-import { PlanError } from "./steps.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const SCORE_BITS = 14;

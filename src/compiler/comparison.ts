@@ -1,7 +1,7 @@
+import type { Value, Variable } from "../program/steps.ts";
 import type { Builder } from "./builder.ts";
 import { liftBits } from "./rings.ts";
 import { lifted, polynomial } from "./roots.ts";
-import type { Value, Variable } from "./steps.ts";
 
 /** [x >= 0] as a masked bit: a carry tree over blocks of four bits, one flight a level (protocols/compare.ts). */
 export function notNegative(b: Builder, x: Value): Value {

@@ -1,8 +1,8 @@
+import { log2, realPower } from "../program/maths.ts";
+import type { Range } from "../program/plan.ts";
+import { PlanError } from "../program/steps.ts";
 import { fitRelative } from "./fit.ts";
-import { log2, realPower } from "./maths.ts";
 import { Memo } from "./memo.ts";
-import type { Range } from "./plan.ts";
-import { PlanError } from "./steps.ts";
 
 export type RootKind = "reciprocal" | "inverseSqrt";
 

@@ -3,10 +3,10 @@
  * with, and what calibration watches. Padded positions are computed as real rows of token 0, as the parties compute them.
  */
 
-import { cos, realPower, sin } from "./maths.ts";
-import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
-import { smoothFunctions } from "./smooth.ts";
-import { longestText, type NamedTensor, type TokenizedText, type Weights } from "./spec.ts";
+import { cos, realPower, sin } from "../program/maths.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import { smoothFunctions } from "../program/smooth.ts";
+import { longestText, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 
 /** A matrix, row-major. Attention scores stack one block of rows per head; the text's own part of a block is its corner. */
 export interface FloatTensor {

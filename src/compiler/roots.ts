@@ -1,9 +1,9 @@
+import { log2, wholePower } from "../program/maths.ts";
+import type { Range } from "../program/plan.ts";
+import type { Monomial, Value, Variable } from "../program/steps.ts";
 import type { Builder } from "./builder.ts";
 import { constant } from "./builder.ts";
-import { log2, wholePower } from "./maths.ts";
 import { OVERSHOOT, planRoot, type RootKind } from "./newton.ts";
-import type { Range } from "./plan.ts";
-import type { Monomial, Value, Variable } from "./steps.ts";
 
 /**
  * 1/x or 1/sqrt(x) for a share x known to lie in `range`: a masked value, opened and ready to be multiplied with, with so many

@@ -1,11 +1,11 @@
 /** Fourier series of the smooth functions, fitted once for each range. */
 
+import { log2 } from "../program/maths.ts";
+import type { SmoothName } from "../program/ops.ts";
+import { magnitude, type Range } from "../program/plan.ts";
+import { smoothFunctions } from "../program/smooth.ts";
 import { type FourierFit, fitFourier } from "./fit.ts";
-import { log2 } from "./maths.ts";
 import { Memo } from "./memo.ts";
-import type { SmoothName } from "./ops.ts";
-import { magnitude, type Range } from "./plan.ts";
-import { smoothFunctions } from "./smooth.ts";
 
 /** The slope that a share adds exactly, the parity of the rest, the period beyond the range, and the range itself. */
 const FORMS = {

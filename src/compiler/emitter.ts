@@ -1,5 +1,11 @@
 /** From handles to steps: how pending sums, norms and residual streams become openings and linear steps. */
 
+import { log2, realPower } from "../program/maths.ts";
+import type { EmbeddingRef, NormRef, Rotary } from "../program/ops.ts";
+import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "../program/plan.ts";
+import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import type { OpenMode, Rotation, Shape, Value, WeightRef } from "../program/steps.ts";
+import { PlanError, ROTATION_BITS } from "../program/steps.ts";
 import { Builder, constant } from "./builder.ts";
 import {
   biasOf,
@@ -13,13 +19,7 @@ import {
   scaleFor,
   shareOf,
 } from "./handles.ts";
-import { log2, realPower } from "./maths.ts";
-import type { EmbeddingRef, NormRef, Rotary } from "./ops.ts";
-import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "./plan.ts";
 import { lifted, polynomial, root } from "./roots.ts";
-import { isDecoder, type ModelSpec } from "./spec.ts";
-import type { OpenMode, Rotation, Shape, Value, WeightRef } from "./steps.ts";
-import { PlanError, ROTATION_BITS } from "./steps.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const ACTIVATION_BITS = 15;

@@ -1,8 +1,8 @@
 /** What the compiler hands out for a model's values: not yet emitted sums, rows, shares, residual streams, remembered keys. */
-import { log2 } from "./maths.ts";
-import type { LinearRef, NormRef, Rotary } from "./ops.ts";
-import { magnitude, type Range } from "./plan.ts";
-import { type BiasRef, PlanError, type Value } from "./steps.ts";
+import { log2 } from "../program/maths.ts";
+import type { LinearRef, NormRef, Rotary } from "../program/ops.ts";
+import { magnitude, type Range } from "../program/plan.ts";
+import { type BiasRef, PlanError, type Value } from "../program/steps.ts";
 
 /** A sum of weighted inputs that has not been emitted yet, so that what follows can still fold into it. */
 export interface LinearHandle {
