@@ -6,9 +6,9 @@ import type { Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost } from "../protocols/cost.ts";
 import type { Matmul } from "../reference/float.ts";
 import { nativeLevel } from "../ring/native.ts";
-import type { MeasuredGeneration } from "./generate.ts";
+import type { MeasuredGeneration } from "./continuation.ts";
+import { costTable, sizeOf, standInsOf } from "./costs.ts";
 import { median } from "./numbers.ts";
-import { costTable, sizeOf, standInsOf } from "./plan.ts";
 import type { Source } from "./source.ts";
 import { formatBytes, print } from "./terminal.ts";
 

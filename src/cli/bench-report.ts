@@ -1,6 +1,6 @@
 /** A bench's results as pictures: where one inference's time and bytes go, and pairs of stand-ins side by side. */
 import { scaleBand, scaleLinear } from "d3-scale";
-import type { BenchResult } from "./bench.ts";
+import type { BenchResult } from "./bench-classify.ts";
 import { formatBytes } from "./terminal.ts";
 
 const COLOURS: Readonly<Record<string, string>> = {

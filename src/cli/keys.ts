@@ -1,22 +1,14 @@
-/** `keys`: a party's key, and whom it trusts. */
+/** A party's key, and whom it trusts. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Identity } from "../channels/identity.ts";
 import type { PinnedKeys } from "../channels/secure.ts";
 import type { Security } from "../channels/tcp.ts";
-import { print, printJson, UsageError } from "./terminal.ts";
+import { UsageError } from "./terminal.ts";
 
 const KEY_FILE = "key.pem";
 const CERTIFICATE_FILE = "certificate.pem";
 const FINGERPRINT = /^[0-9a-f]{64}$/;
-
-/** Makes a key in a folder, or shows the one that is there. @throws UsageError for a folder that cannot be written. */
-export async function keys(folder: string, options: { json?: boolean }): Promise<void> {
-  const known = await readIdentity(folder);
-  const fingerprint = known?.fingerprint ?? (await madeIn(folder));
-  if (options.json) return printJson({ folder, fingerprint, made: known === null });
-  print(fingerprint);
-}
 
 /** Makes a key in a folder that has none, and tells its fingerprint. @throws UsageError */
 export async function madeIn(folder: string): Promise<string> {
@@ -39,7 +31,8 @@ async function identityOf(folder: string): Promise<Identity> {
   return identity;
 }
 
-async function readIdentity(folder: string): Promise<Identity | null> {
+/** The key of a folder; null without one. @throws UsageError for one that is not readable. */
+export async function readIdentity(folder: string): Promise<Identity | null> {
   let key: string;
   let certificate: string;
   try {

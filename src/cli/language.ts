@@ -8,9 +8,8 @@ import type { Model } from "../models/checkpoint.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { DataError } from "../tasks/tables.ts";
-import { positive } from "./options.ts";
+import type { TrainingOptions } from "./options.ts";
 import { UsageError } from "./terminal.ts";
-import { numberOf, type TrainingOptions } from "./training.ts";
 
 /** Longer than any text: windows are cut after the tokens are known. */
 const ANY_LENGTH = 1_000_000_000;
@@ -28,15 +27,14 @@ export async function languageData(
   o: LanguageOptions,
 ): Promise<{ readonly examples: Example[]; readonly dev?: DevSet }> {
   if (o.task !== undefined) throw new UsageError("a model that continues texts learns no task: leave --task out");
-  const windows = async (path: string, limit: string | undefined, option: string) => {
+  const windows = async (path: string, limit: number | undefined) => {
     const documents = await readDocuments(path);
-    return windowsIn(limit === undefined ? documents : documents.slice(0, positive(limit, option)), model, o.length);
+    return windowsIn(documents.slice(0, limit), model, o.length);
   };
-  const examples = (await windows(o.data, o.limit, "--limit")).map((text) => ({ text, label: 0 }));
+  const examples = (await windows(o.data, o.limit)).map((text) => ({ text, label: 0 }));
   if (o.dev === undefined) return { examples };
-  const dev = await windows(o.dev, o.devLimit, "--dev-limit");
-  const patience = o.patience === "0" ? 0 : positive(o.patience, "--patience");
-  return { examples, dev: perplexityDev(dev, { patience, perEpoch: positive(o.evaluations, "--evaluations") }) };
+  const dev = await windows(o.dev, o.devLimit);
+  return { examples, dev: perplexityDev(dev, { patience: o.patience, perEpoch: o.evaluations }) };
 }
 
 /** The plain texts of a file (`documentsOf`). @throws DataError when it cannot be read or has none. */
@@ -61,12 +59,15 @@ export function unlimited({ spec, tokenizer }: Pick<Model, "spec" | "tokenizer">
 function windowsIn(
   documents: readonly string[],
   model: Pick<Model, "spec" | "tokenizer">,
-  length: string | undefined,
+  length: number | undefined,
 ): TokenizedText[] {
   return windowsOf(documents, unlimited(model), windowLength(model.spec, length));
 }
 
-function windowLength(spec: ModelSpec, length: string | undefined): number {
+function windowLength(spec: ModelSpec, length: number | undefined): number {
   const most = longestText(spec);
-  return length === undefined ? most : numberOf(length, "--length", SHORTEST, most);
+  if (length === undefined) return most;
+  if (length < SHORTEST || length > most)
+    throw new UsageError(`--length takes ${SHORTEST} to ${most} tokens for this model`);
+  return length;
 }

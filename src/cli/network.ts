@@ -3,19 +3,9 @@ import type { Channel, Link } from "../channels/channel.ts";
 import { connectTcp, listenTcp, type TcpListener } from "../channels/tcp.ts";
 import { Ring } from "../ring/ring.ts";
 import { type Address, parseAddress } from "./address.ts";
-import { type KeyOptions, type PeerName, securityOfListener, securityTo, usesKeys } from "./keys.ts";
-import { positive } from "./options.ts";
+import { type PeerName, securityOfListener, securityTo, usesKeys } from "./keys.ts";
+import type { NetworkOptions } from "./options.ts";
 import { UsageError } from "./terminal.ts";
-
-export interface NetworkOptions extends KeyOptions {
-  /** Seconds without a byte after which the peer counts as lost. */
-  readonly deadline: string;
-  readonly plaintext?: boolean;
-  /** Of the channel between client and server: "one-way milliseconds,Mbit/s". Measuring only. */
-  readonly link?: string;
-  /** Of this party's own computing. */
-  readonly threads?: string;
-}
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
@@ -27,10 +17,8 @@ export function checkPlaintext(address: Address, options: NetworkOptions): void 
   );
 }
 
-export function deadlineMs(options: NetworkOptions): number {
-  const seconds = Number(options.deadline);
-  if (!(seconds > 0 && seconds <= 86_400)) throw new UsageError("--deadline takes seconds, from 1 to 86400");
-  return seconds * 1000;
+export function deadlineMs({ deadline }: Pick<NetworkOptions, "deadline">): number {
+  return deadline * 1000;
 }
 
 /** @throws UsageError */
@@ -49,9 +37,9 @@ export async function connect(peer: PeerName, text: string, options: NetworkOpti
   return connectTcp(address.host, address.port, { deadlineMs: deadlineMs(options), peer, link, security });
 }
 
-/** The ring of a party, with the threads it was given. @throws UsageError */
+/** The ring of a party, with the threads it was given. */
 export function ringOf(options: NetworkOptions): Promise<Ring> {
-  return Ring.create({ threads: options.threads === undefined ? 1 : positive(options.threads, "--threads") });
+  return Ring.create({ threads: options.threads ?? 1 });
 }
 
 /** Listens; every connection is served on its own, and its failure ends only itself. */

@@ -1,23 +1,113 @@
+/** Options that several commands share: how they are written, what they take, and what a handler gets of them. */
+import { type Command, Option } from "commander";
+import { type ApproximationKind, gelu, list, silu, softmax } from "../approximations/registry.ts";
+import { FREEZES } from "../distill/objective.ts";
+import { PROVIDERS } from "../distill/session.ts";
 import type { SpecOverrides } from "../models/config.ts";
+import { TASKS } from "../tasks/tasks.ts";
+import type { KeyOptions } from "./keys.ts";
+import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { UsageError } from "./terminal.ts";
+import { decimal, whole } from "./values.ts";
+
+/** What a command's argument `<model>` may be: with weights, or a shape alone as well. */
+export const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
+export const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
+
+export interface OutputOptions {
+  readonly json?: boolean;
+  /** Of commands that work long: progress beside --json. */
+  readonly progress?: boolean;
+}
+
+/** Of every command: what it prints. */
+export function output(command: Command): Command {
+  return command.optionsGroup("Output:").option("--json", "print JSON for machines; errors too, on stderr");
+}
+
+/** Of a command that works long. */
+export function outputWithProgress(command: Command): Command {
+  return output(command).option("--progress", "show progress beside --json");
+}
+
+/** Machines see no progress, unless they ask for it. */
+export function isQuiet(options: OutputOptions): boolean {
+  return (options.json ?? false) && !(options.progress ?? false);
+}
 
 /** Options of every command that opens a model. */
 export interface ModelOptions {
   readonly gelu?: string;
   readonly softmax?: string;
-  readonly embedding?: string;
-  readonly answer?: string;
+  readonly embedding?: "private" | "public";
+  readonly answer?: "scores" | "label";
   readonly calibrate?: string;
 }
 
-export function overridesOf(options: ModelOptions): SpecOverrides {
-  const { gelu, softmax, embedding, answer } = options;
-  if (embedding !== undefined && embedding !== "public" && embedding !== "private") {
-    throw new UsageError("--embedding takes public or private");
+/** The names of a kind's approximations, as they are written. */
+function namesOf(kind: ApproximationKind): string {
+  return list(kind)
+    .map(({ name, parameter }) => (parameter === undefined ? name : `${name}[:${parameter}]`))
+    .join(", ");
+}
+
+/** A name that one of the registry's kinds has. @throws UsageError */
+function known(text: string, finds: readonly ((name: string) => unknown)[]): string {
+  const reasons: unknown[] = [];
+  for (const find of finds) {
+    try {
+      find(text);
+      return text;
+    } catch (error) {
+      reasons.push(error);
+    }
   }
-  if (answer !== undefined && answer !== "scores" && answer !== "label") {
-    throw new UsageError("--answer takes scores or label");
-  }
+  throw new UsageError((reasons[0] as Error).message, { cause: reasons[0] });
+}
+
+/** The stand-ins of a model; without `defaults`, those that its folder or shape names. */
+export function standIns(command: Command, defaults?: { readonly gelu: string; readonly softmax: string }): Command {
+  const unless = (shape: string) =>
+    defaults === undefined ? ` (default: the folder's; ${shape} for a named shape)` : "";
+  const activation = `stand-in for GeLU: ${namesOf("gelu")}; for Llama's SiLU: ${namesOf("silu")}`;
+  return command
+    .addOption(
+      new Option("--gelu <name>", activation + unless("quad"))
+        .argParser((text: string) => known(text, [gelu, silu]))
+        .default(defaults?.gelu),
+    )
+    .addOption(
+      new Option("--softmax <name>", `stand-in for softmax: ${namesOf("softmax")}${unless("2quad")}`)
+        .argParser((text: string) => known(text, [softmax]))
+        .default(defaults?.softmax),
+    );
+}
+
+const embedding = () =>
+  new Option(
+    "--embedding <mode>",
+    "private: the tables stay with the server; public: the client gets them (default: the folder's; or private)",
+  ).choices(["private", "public"]);
+const answer = () =>
+  new Option(
+    "--answer <what>",
+    "what the client learns: scores, or the label alone (default: the folder's; or scores)",
+  ).choices(["scores", "label"]);
+
+/** How a model hides its tables and what it answers. */
+export function disclosure(command: Command): Command {
+  return command.addOption(embedding()).addOption(answer());
+}
+
+/** How a model is computed. */
+export function approximate(command: Command): Command {
+  return disclosure(standIns(command.optionsGroup("Model:"))).option(
+    "--calibrate <file>",
+    "texts, one a line, that set the ranges (default: the folder's plan, or texts that ship)",
+  );
+}
+
+export function overridesOf({ gelu, softmax, embedding, answer }: ModelOptions): SpecOverrides {
   return {
     ...(answer === undefined ? {} : { answer }),
     ...(gelu === undefined ? {} : { gelu }),
@@ -26,14 +116,174 @@ export function overridesOf(options: ModelOptions): SpecOverrides {
   };
 }
 
-/** A whole number from 1. @throws UsageError that names the option. */
-export function positive(text: string, option: string): number {
-  const n = Number(text);
-  if (!(Number.isInteger(n) && n > 0)) throw new UsageError(`${option} takes a whole number from 1`);
-  return n;
+/** A model's options, as a server of it takes them. */
+export function modelFlags(options: ModelOptions): string[] {
+  return (["gelu", "softmax", "embedding", "answer", "calibrate"] as const).flatMap((f) =>
+    options[f] === undefined ? [] : [`--${f}`, options[f]],
+  );
 }
 
-/** Machines see no progress, unless they ask for it. */
-export function isQuiet(options: { readonly json?: boolean; readonly progress?: boolean }): boolean {
-  return (options.json ?? false) && !(options.progress ?? false);
+export interface NetworkOptions extends KeyOptions {
+  /** Seconds without a byte after which the peer counts as lost. */
+  readonly deadline: number;
+  readonly plaintext?: boolean;
+  /** Of the channel between client and server: "one-way milliseconds,Mbit/s". Measuring only. */
+  readonly link?: string;
+  /** Of this party's own computing; 1 unless told. */
+  readonly threads?: number;
+}
+
+/** Seconds after which a silent peer is given up, unless told. */
+export const DEADLINE_SECONDS = 120;
+
+/** Of every party. */
+export function network(command: Command): Command {
+  return command
+    .optionsGroup("Network:")
+    .addOption(
+      decimal("--deadline <seconds>", "give a silent peer up after this time", 1e-3, 86_400, "seconds").default(
+        DEADLINE_SECONDS,
+      ),
+    )
+    .addOption(whole("--threads <n>", "threads of this party").default(1))
+    .option("--plaintext", "allow unencrypted channels beyond this machine")
+    .option("--key <dir>", "this party's key (mpcformer keys): all channels are TLS then");
+}
+
+/** Of the commands that serve until they are stopped. */
+export interface ServiceOptions extends NetworkOptions, OutputOptions {
+  readonly listen: string;
+  /** host:port for browsers; none without. */
+  readonly web?: string;
+  /** PEM files, for https: and wss:. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  /** host:port of the operator's port; none without. */
+  readonly health?: string;
+  readonly log?: "text" | "json" | "none";
+  readonly drain: number;
+  readonly maxRunning?: number;
+  readonly maxWaiting?: number;
+  readonly perMinute?: number;
+  readonly perKey?: number;
+}
+
+/** Of the commands that serve until they are stopped. */
+export function service(command: Command): Command {
+  return network(command)
+    .optionsGroup("Service:")
+    .option("--web <address>", "host:port for browsers (needs --key)")
+    .option("--tls-cert <file>", "certificate of --web, as PEM: https and wss then")
+    .option("--tls-key <file>", "its key")
+    .option("--health <address>", "host:port of the operator's /console, /livez, /readyz and /metrics (Prometheus)")
+    .addOption(
+      new Option("--log <format>", "what is logged on stderr (default: text; none with --json)").choices([
+        "text",
+        "json",
+        "none",
+      ]),
+    )
+    .addOption(whole("--drain <seconds>", "when stopped, let what runs end for so long").default(30))
+    .addOption(whole("--max-running <n>", "phases at work at once; the rest waits (default: 8)"))
+    .addOption(whole("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)"))
+    .addOption(whole("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)"))
+    .addOption(
+      whole("--per-key <n>", "connections that one key may have at once (default: 64; of a dealer 256, of a helper 8)"),
+    );
+}
+
+/** Of those that have a store. */
+export interface StoreOptions {
+  readonly store?: string;
+  /** Days after which an item that nobody used is burnt. */
+  readonly keepDays?: number;
+}
+
+export function keepDays(): Option {
+  return whole(
+    "--keep-days <n>",
+    "burn prepared material that nobody used for so long (default: 30 at a server, 29 at a client)",
+  );
+}
+
+/** For measuring. */
+export function link(): Option {
+  return new Option("--link <link>").hideHelp();
+}
+
+/** Of the commands that ask. */
+export interface PeerOptions extends NetworkOptions, OutputOptions, StoreOptions {
+  readonly server: string;
+  readonly dealer: string;
+}
+
+/** Whom a command asks. */
+export function peers(command: Command): Command {
+  return command
+    .optionsGroup("Peers:")
+    .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
+    .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
+    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+    .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it");
+}
+
+/** What the columns of a file are. */
+export function task(): Option {
+  return new Option("--task <name>", "columns, labels and metrics of a well-known task").choices(
+    TASKS.map(({ name }) => name),
+  );
+}
+
+/** Of every command that trains on labelled texts. */
+export interface TrainingOptions extends OutputOptions {
+  readonly data: string;
+  readonly dev?: string;
+  readonly devLimit?: number;
+  readonly task?: string;
+  readonly out: string;
+  readonly limit?: number;
+  readonly length?: number;
+  readonly batch: number;
+  readonly accumulate: number;
+  readonly warmup: number;
+  readonly dropout: number;
+  readonly decay: number;
+  readonly clip: number;
+  readonly freeze: (typeof FREEZES)[number];
+  readonly seed: number;
+  readonly threads?: number;
+  readonly provider: (typeof PROVIDERS)[number];
+  readonly patience: number;
+  readonly evaluations: number;
+}
+
+/** Where and how often of every training. */
+export function trainerOptions(command: Command): Command {
+  return command
+    .addOption(whole("--seed <n>", "decides what is random").default(1))
+    .addOption(whole("--threads <n>", "threads of the CPU (default: all cores)"))
+    .addOption(new Option("--provider <name>", "where it runs").choices(PROVIDERS).default("cpu"));
+}
+
+/** Of every command that trains on labelled texts, but its epochs and rates. */
+export function trainingOptions(command: Command): Command {
+  command
+    .optionsGroup("Data:")
+    .requiredOption("--data <file>", "TSV, CSV or JSONL with a text (or two) and a label on each line")
+    .option("--dev <file>", "the same, to measure by: the best weights on it are kept")
+    .addOption(task())
+    .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
+    .addOption(whole("--limit <n>", "only the first so many texts of --data"))
+    .addOption(whole("--dev-limit <n>", "only the first so many texts of --dev"))
+    .addOption(whole("--length <n>", "cut texts at so many tokens (default: at the model's positions)"))
+    .optionsGroup("Training:")
+    .addOption(whole("--batch <n>", "texts of a batch").default(32))
+    .addOption(whole("--accumulate <n>", "batches before the weights move").default(1))
+    .addOption(decimal("--warmup <share>", "share of the steps in which the learning rate rises", 0, 1).default(0.1))
+    .addOption(decimal("--decay <x>", "weight decay", 0, 1).default(0.01))
+    .addOption(decimal("--clip <norm>", "largest norm of the gradients", 1e-6, 1e6).default(1))
+    .addOption(new Option("--freeze <what>", "what stays as it is").choices(FREEZES).default("nothing"))
+    .addOption(whole("--patience <n>", "evaluations without a better one after which to stop; 0: never", 0).default(0))
+    .addOption(whole("--evaluations <n>", "evaluations an epoch").default(1));
+  return trainerOptions(command);
 }

@@ -8,13 +8,21 @@ import { FloatOps, type Matmul } from "../reference/float.ts";
 import { Ring } from "../ring/ring.ts";
 import { winner } from "../tasks/metrics.ts";
 import { readTexts } from "../tasks/tables.ts";
-import { type EvaluateOptions, standInFlags } from "./evaluate.ts";
-import { positive } from "./options.ts";
-import { openClient } from "./parties.ts";
+import { openClient } from "./client.ts";
+import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
 import { startParties } from "./processes.ts";
 import { outsideRange } from "./ranges.ts";
 import type { Source } from "./source.ts";
 import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+
+export interface EvaluateOptions extends ModelOptions, OutputOptions {
+  readonly data: string;
+  readonly task?: string;
+  readonly private?: boolean;
+  readonly limit?: number;
+  /** False: the texts are not run in fixed point to find those beyond the plan's ranges. */
+  readonly rangeCheck?: boolean;
+}
 
 /** The logits of every token of a text, one row behind the other. */
 type Rows = Float32Array;
@@ -76,9 +84,8 @@ export async function evaluateDecoder(
 
 /** Texts of two tokens or more, cut where the model or the longest padded length ends. */
 async function textsOf({ tokenizer, spec }: Source, options: EvaluateOptions): Promise<TokenizedText[]> {
-  const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");
   const most = Math.min(longestText(spec), BUCKETS[BUCKETS.length - 1]);
-  const lines = (await readTexts(options.data)).slice(0, limit);
+  const lines = (await readTexts(options.data)).slice(0, options.limit);
   const texts = lines.map((line) => {
     const { ids, types } = tokenizer!.encode(line, undefined, { truncate: true });
     return { ids: ids.slice(0, most), types: types.slice(0, most) };
@@ -92,9 +99,9 @@ async function underMpc(
   texts: readonly TokenizedText[],
   progress: Progress,
 ): Promise<Rows[]> {
-  const parties = await startParties([name, ...standInFlags(options)]);
+  const parties = await startParties([name, ...modelFlags(options)]);
   try {
-    const client = await openClient({ ...parties, deadline: "120", json: true }, new Progress(true));
+    const client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json: true }, new Progress(true));
     const step = progress.of("under MPC");
     const rows: Rows[] = [];
     for (const text of texts) {

@@ -7,25 +7,53 @@ import { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { floatMatmul } from "./float.ts";
 import { languageData, readDocuments } from "./language.ts";
-import { isQuiet, positive } from "./options.ts";
-import type { PretrainOptions } from "./pretrain.ts";
+import { isQuiet, type OutputOptions, type TrainingOptions } from "./options.ts";
 import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
-import { finish, numberOf, sessionOf, stageSummaries, TRAINING, trainingProgress } from "./training.ts";
+import { finish, sessionOf, stageSummaries, TRAINING, trainingProgress } from "./training.ts";
 
-const ARCHITECTURES = ["gpt2", "llama"] as const;
-type Trainable = (typeof ARCHITECTURES)[number];
+/** What `pretrain` makes. */
+export const ARCHITECTURES = ["bert", "gpt2", "llama"] as const;
+type Trainable = Exclude<(typeof ARCHITECTURES)[number], "bert">;
+
+export interface PretrainOptions extends OutputOptions {
+  readonly texts: string;
+  readonly architecture: (typeof ARCHITECTURES)[number];
+  readonly out: string;
+  readonly tokenizer?: string;
+  readonly vocabulary: number;
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: number;
+  /** Of a decoder. */
+  readonly keyHeads?: number;
+  readonly intermediate: number;
+  readonly length: number;
+  readonly epochs: number;
+  readonly batch: number;
+  /** Of a decoder: texts to measure by, and the rate of dropout. */
+  readonly dev?: string;
+  readonly dropout: number;
+  readonly lr: number;
+  readonly seed: number;
+  readonly threads?: number;
+  readonly provider: TrainingOptions["provider"];
+}
+
+interface DecoderOptions extends PretrainOptions {
+  readonly architecture: Trainable;
+}
 
 /** Documents from which a vocabulary is learnt: words that matter occur in the first ones. */
 const VOCABULARY_DOCUMENTS = 20_000;
 
 /** Makes a small decoder from plain text: a vocabulary of bytes, and the next token at every position. */
-export async function pretrainDecoder(options: PretrainOptions): Promise<void> {
+export async function pretrainDecoder(options: DecoderOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
-  const seed = positive(options.seed, "--seed");
+  const seed = options.seed;
   const { spec, tokenizer } = await startOf(options);
   const model: Model = { spec, tokenizer, weights: resident(spec, initialWeights(spec, seed)) };
   const { examples, dev } = await languageData(model, {
-    ...{ data: options.texts, dev: options.dev, length: options.length, patience: "0", evaluations: "1" },
+    ...{ data: options.texts, dev: options.dev, length: options.length, patience: 0, evaluations: 1 },
   });
   const matmul = await floatMatmul();
   const { weights, stages } = await train({
@@ -33,10 +61,10 @@ export async function pretrainDecoder(options: PretrainOptions): Promise<void> {
     teacher: null,
     examples,
     dev,
-    stages: labelStages(numberOf(options.epochs, "--epochs", 0.001, 1e4), numberOf(options.lr, "--lr", 1e-9, 1)),
+    stages: labelStages(options.epochs, options.lr),
     settings: {
-      batch: positive(options.batch, "--batch"),
-      dropout: numberOf(options.dropout ?? "0", "--dropout", 0, 0.9),
+      batch: options.batch,
+      dropout: options.dropout,
       ...{ accumulate: 1, warmup: 0.05, decay: 0.1, clip: 1, temperature: 1, freeze: "nothing", seed },
     },
     session: sessionOf(options),
@@ -54,7 +82,7 @@ export async function pretrainDecoder(options: PretrainOptions): Promise<void> {
 }
 
 /** The shape, and another model's tokenizer or one learnt from the texts. */
-async function startOf(o: PretrainOptions): Promise<Pick<Model, "spec" | "tokenizer">> {
+async function startOf(o: DecoderOptions): Promise<Pick<Model, "spec" | "tokenizer">> {
   const shape = shapeOf(o);
   if (o.tokenizer === undefined && !isQuiet(o)) note(`learning ${shape.vocabulary} pieces of words`);
   const { files, size } =
@@ -65,27 +93,26 @@ async function startOf(o: PretrainOptions): Promise<Pick<Model, "spec" | "tokeni
   return { spec, tokenizer: new TextTokenizer(files, spec) };
 }
 
-async function learnt(o: PretrainOptions, shape: ModelSpec): Promise<TextTokenizer> {
+async function learnt(o: DecoderOptions, shape: ModelSpec): Promise<TextTokenizer> {
   const documents = await readDocuments(o.texts);
   return new TextTokenizer(learnBytePairs(documents.slice(0, VOCABULARY_DOCUMENTS), shape.vocabulary), shape);
 }
 
-function shapeOf(o: PretrainOptions): ModelSpec {
-  const architecture = ARCHITECTURES.find((one) => one === o.architecture);
-  if (architecture === undefined) throw new UsageError(`--architecture takes bert, ${ARCHITECTURES.join(", ")}`);
-  const [hidden, heads] = [positive(o.width, "--width"), positive(o.heads, "--heads")];
-  const keyHeads = o.keyHeads === undefined ? heads : positive(o.keyHeads, "--key-heads");
+function shapeOf(o: DecoderOptions): ModelSpec {
+  const { architecture } = o;
+  const [hidden, heads] = [o.width, o.heads];
+  const keyHeads = o.keyHeads ?? heads;
   checkHeads(architecture, hidden, heads, keyHeads);
-  const vocabulary = positive(o.vocabulary, "--vocabulary");
+  const vocabulary = o.vocabulary;
   return {
     architecture,
-    layers: positive(o.layers, "--layers"),
+    layers: o.layers,
     hidden,
     heads,
     keyHeads,
-    intermediate: positive(o.intermediate, "--intermediate"),
+    intermediate: o.intermediate,
     vocabulary,
-    positions: numberOf(o.length, "--length", 8, 4096),
+    positions: o.length,
     types: 1,
     labels: vocabulary,
     epsilon: 1e-5,

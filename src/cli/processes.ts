@@ -64,8 +64,8 @@ export interface Parties {
 }
 
 /** A dealer, and a server that deals with it, with so many threads each. */
-export async function startParties(serveArgs: readonly string[], threads = "1"): Promise<Parties> {
-  const own = ["--listen", "127.0.0.1:0", "--threads", threads];
+export async function startParties(serveArgs: readonly string[], threads = 1): Promise<Parties> {
+  const own = ["--listen", "127.0.0.1:0", "--threads", String(threads)];
   const dealer = await start(["deal", ...own]);
   try {
     const server = await start(["serve", ...serveArgs, ...own, "--dealer", dealer.address]);

@@ -12,10 +12,14 @@ import type { SpecOverrides } from "../models/config.ts";
 import { readText } from "../models/files.ts";
 import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
+import { modelId } from "../parties/session.ts";
+import type { Identity, MaterialStore } from "../parties/store.ts";
 import { versionOf } from "../parties/version.ts";
 import type { Plan } from "../program/plan.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Matmul } from "../reference/float.ts";
+import { randomKey } from "../ring/prg.ts";
+import { Secret } from "../ring/secret.ts";
 import { readTexts } from "../tasks/tables.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -162,4 +166,19 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/**
+ * The model's public name and the key of R. They live as long as the process; with a store, as long as the model does not
+ * change, and every process with that store has the same: prepared material depends on R, and under one R the dealer would
+ * see what two versions differ by.
+ */
+export async function identity(
+  source: Pick<Source, "fingerprint">,
+  store: MaterialStore | undefined,
+): Promise<Identity> {
+  // Asked for once: it reads every weight.
+  const fingerprint = source.fingerprint();
+  const fresh = { id: await modelId(randomKey(), fingerprint), key: new Secret(randomKey()) };
+  return store === undefined ? fresh : store.identity(createHash("sha256").update(fingerprint).digest("hex"), fresh);
 }

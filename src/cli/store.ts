@@ -3,17 +3,9 @@ import { FileStore } from "../parties/file-store.ts";
 import { Meeting } from "../parties/meeting.ts";
 import { RedisStore } from "../parties/redis-store.ts";
 import type { MaterialStore } from "../parties/store.ts";
-import { checkPlaintext, deadlineMs, type NetworkOptions } from "./network.ts";
-import { positive } from "./options.ts";
+import { checkPlaintext, deadlineMs } from "./network.ts";
+import type { NetworkOptions, StoreOptions } from "./options.ts";
 import { UsageError } from "./terminal.ts";
-
-interface StoreOptions {
-  readonly store?: string;
-  /** Days after which an item that nobody used is burnt. */
-  readonly keepDays?: string;
-  readonly plaintext?: boolean;
-  readonly deadline: string;
-}
 
 /** At a server, unless told. At a client one less: it is not to ask for what the server has burnt. */
 const KEEP_DAYS = { server: 30, client: 29 };
@@ -23,12 +15,12 @@ const KEEP_DAYS = { server: 30, client: 29 };
  * @throws UsageError for an address that is none, or a network that others can read.
  */
 export async function openStore(
-  options: StoreOptions,
+  options: StoreOptions & Pick<NetworkOptions, "plaintext" | "deadline">,
   side: keyof typeof KEEP_DAYS,
 ): Promise<MaterialStore | undefined> {
   const { store, keepDays } = options;
   if (store === undefined) return undefined;
-  const days = keepDays === undefined ? KEEP_DAYS[side] : positive(keepDays, "--keep-days");
+  const days = keepDays ?? KEEP_DAYS[side];
   const keepMs = days * 86_400_000;
   if (!/^rediss?:/.test(store)) {
     const files = new FileStore(store, { keepMs });

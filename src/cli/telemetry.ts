@@ -5,14 +5,8 @@ import type { Admission } from "../parties/admission.ts";
 import { lineOf, type ServiceEvent } from "../parties/events.ts";
 import { PartyError } from "../parties/messages.ts";
 import { Activity } from "./activity.ts";
-import { note, UsageError } from "./terminal.ts";
-
-export interface TelemetryOptions {
-  /** host:port of the operator's port; none without. */
-  readonly health?: string;
-  /** "text": lines for people on stderr; "json": one object a line; "none". */
-  readonly log?: string;
-}
+import type { ServiceOptions } from "./options.ts";
+import { note } from "./terminal.ts";
 
 const MOST_WORDS = 500;
 const SECONDS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300];
@@ -27,12 +21,8 @@ export class Telemetry {
   readonly activity = new Activity();
   private ready = false;
 
-  /** @throws UsageError for another format. */
-  constructor(options: TelemetryOptions, quiet: boolean) {
-    const format = options.log ?? (quiet ? "none" : "text");
-    if (format !== "text" && format !== "json" && format !== "none")
-      throw new UsageError("--log takes text, json or none");
-    this.format = format;
+  constructor({ log, json }: Pick<ServiceOptions, "log" | "json">) {
+    this.format = log ?? (json ? "none" : "text");
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.events = new Counter({

@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { calibrate } from "../compiler/calibrate.ts";
 import type { Example } from "../distill/batches.ts";
 import { readCurves, stageCurves } from "../distill/curves.ts";
-import { FREEZES } from "../distill/objective.ts";
 import type { Settings, StageResult } from "../distill/recipe.ts";
 import type { DevSet, RunStatus } from "../distill/run.ts";
-import { PROVIDERS, type SessionOptions } from "../distill/session.ts";
+import type { SessionOptions } from "../distill/session.ts";
 import { resident } from "../distill/weights.ts";
 import { type Model, saveModel } from "../models/checkpoint.ts";
 import { generator, shuffled } from "../models/random.ts";
@@ -16,37 +15,11 @@ import { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { Matmul } from "../reference/float.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
-import { measure } from "../tasks/metrics.ts";
+import { type MetricName, measure } from "../tasks/metrics.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
-import { defaultMetrics } from "./evaluate.ts";
-import { positive } from "./options.ts";
+import type { TrainingOptions } from "./options.ts";
 import { PLAN_FILE, planJson } from "./source.ts";
 import { type Progress, UsageError } from "./terminal.ts";
-
-/** Options of every command that trains, as commander gives them. */
-export interface TrainingOptions {
-  readonly data: string;
-  readonly dev?: string;
-  readonly devLimit?: string;
-  readonly task?: string;
-  readonly out: string;
-  readonly limit?: string;
-  readonly length?: string;
-  readonly batch: string;
-  readonly accumulate: string;
-  readonly warmup: string;
-  readonly dropout: string;
-  readonly decay: string;
-  readonly clip: string;
-  readonly freeze: string;
-  readonly seed: string;
-  readonly threads?: string;
-  readonly provider: string;
-  readonly patience: string;
-  readonly evaluations: string;
-  readonly json?: boolean;
-  readonly progress?: boolean;
-}
 
 /** Labelled texts of a file, with the task they were read as. */
 export interface Data {
@@ -59,39 +32,21 @@ export interface Data {
 export const TRAINING = "training";
 const CALIBRATION_TEXTS = 256;
 
-/** A number of an option. @throws UsageError that names it and its bounds. */
-export function numberOf(text: string, option: string, least: number, most: number): number {
-  const n = Number(text);
-  if (text.trim() !== "" && n >= least && n <= most) return n;
-  throw new UsageError(`${option} takes a number from ${least} to ${most}`);
+export function settingsOf(o: TrainingOptions, temperature = 1): Settings {
+  const { batch, accumulate, warmup, dropout, decay, clip, freeze, seed } = o;
+  return { batch, accumulate, warmup, dropout, decay, clip, temperature, freeze, seed };
 }
 
-/** @throws UsageError for a value out of its bounds. */
-export function settingsOf(o: TrainingOptions, temperature = "1"): Settings {
-  return {
-    batch: positive(o.batch, "--batch"),
-    accumulate: positive(o.accumulate, "--accumulate"),
-    warmup: numberOf(o.warmup, "--warmup", 0, 1),
-    dropout: numberOf(o.dropout, "--dropout", 0, 0.9),
-    decay: numberOf(o.decay, "--decay", 0, 1),
-    clip: numberOf(o.clip, "--clip", 1e-6, 1e6),
-    temperature: numberOf(temperature, "--temperature", 0.01, 100),
-    freeze: oneOf(o.freeze, FREEZES, "--freeze"),
-    seed: positive(o.seed, "--seed"),
-  };
+export function sessionOf({ threads, provider }: Pick<TrainingOptions, "threads" | "provider">): SessionOptions {
+  return { ...(threads === undefined ? {} : { threads }), provider };
 }
 
-export function sessionOf(o: Pick<TrainingOptions, "threads" | "provider">): SessionOptions {
-  const threads = o.threads === undefined ? {} : { threads: positive(o.threads, "--threads") };
-  return { ...threads, provider: oneOf(o.provider, PROVIDERS, "--provider") };
-}
-
-export async function readData(path: string, taskName: string | undefined, limit?: string): Promise<Data> {
+export async function readData(path: string, taskName: string | undefined, limit?: number): Promise<Data> {
   const task = taskName === undefined ? PLAIN : taskOf(taskName);
   return {
     path,
     task,
-    rows: await readLabelled(path, task, limit === undefined ? undefined : positive(limit, "--limit")),
+    rows: await readLabelled(path, task, limit),
   };
 }
 
@@ -102,12 +57,12 @@ export function headOf({ task, rows }: Data, regression: boolean): Pick<ModelSpe
 }
 
 /** A tokenizer that cuts texts at so many tokens; at the model's positions unless told. */
-export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: string | undefined): TextTokenizer {
+export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: number | undefined): TextTokenizer {
   const { spec, tokenizer } = model;
   if (length === undefined) return tokenizer;
   const most = longestText(spec);
-  const tokens = numberOf(length, "--length", 4, most);
-  return new TextTokenizer(tokenizer.files, { ...spec, positions: tokens + spec.positionOffset });
+  if (length < 4 || length > most) throw new UsageError(`--length takes 4 to ${most} tokens for this model`);
+  return new TextTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
 }
 
 /** @throws DataError with file and line where a label is none of the model's. */
@@ -129,8 +84,8 @@ export function devSetOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer, 
   return {
     texts: examples.map(({ text }) => text),
     measure: (logits) => measure(metrics, logits, labels),
-    patience: o.patience === "0" ? 0 : positive(o.patience, "--patience"),
-    perEpoch: positive(o.evaluations, "--evaluations"),
+    patience: o.patience,
+    perEpoch: o.evaluations,
   };
 }
 
@@ -174,8 +129,14 @@ export function stageSummaries(stages: readonly StageResult[]) {
   }));
 }
 
-function oneOf<T extends string>(text: string, known: readonly T[], option: string): T {
-  const found = known.find((one) => one === text);
-  if (found === undefined) throw new UsageError(`${option} takes ${known.join(", ")}`);
-  return found;
+/** Metrics in a line. */
+export function shown(values: Readonly<Record<string, number>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+    .join(", ");
+}
+
+/** What a model is measured by where no task says it. */
+export function defaultMetrics(spec: Pick<ModelSpec, "problem">): readonly MetricName[] {
+  return spec.problem === "regression" ? ["pearson", "spearman"] : ["accuracy"];
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { list } from "../../src/approximations/registry.ts";
 import { MAIN, start } from "./started.ts";
 
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
@@ -171,6 +172,9 @@ describe("results", () => {
     for (const name of ["demo", "serve", "infer", "plan", "evaluate", "pretrain", "finetune", "distill", "study"])
       expect(help.out).toContain(name);
     expect((await mpcformer("infer", "--help")).out).toContain("--server <address>");
+    const { out } = await mpcformer("plan", "--help");
+    for (const { kind, name } of list())
+      expect(out.replace(/\s+/g, " "), kind).toMatch(new RegExp(`[ ,]${name}[,;[ ]`));
   });
 });
 
@@ -204,7 +208,9 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["no compiler", ["build-native", "--cc", "/no/such/cc"], /no C compiler|x64 alone|Node's headers/],
     ["keys for one peer alone", ["infer", "SECRET", "--server-key", "00"], /--server-key takes a key's fingerprint/],
     ["a key that is not there", ["deal", "--key", "/no/such"], /no key in \/no\/such: make one/],
-    ["an unknown log format", ["deal", "--log", "xml"], /--log takes text, json or none/],
+    ["an unknown log format", ["deal", "--log", "xml"], /--log.*Allowed choices are text, json, none/],
+    ["no days to keep", ["infer", "SECRET", "--keep-days", "0"], /--keep-days takes a whole number from 1$/],
+    ["a number in exponents", ["deal", "--per-key", "1e400"], /--per-key takes a whole number from 1$/],
     ["a bad deadline", ["deal", "--deadline", "-1", "--listen", "127.0.0.1:0"], /--deadline takes seconds/],
   ];
   it.each(wrong)("%s", async (_what, args, message) => {

@@ -3,8 +3,8 @@ import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { identity } from "../../src/cli/parties.ts";
-import { asset, openSource, planOf } from "../../src/cli/source.ts";
+
+import { asset, identity, openSource, planOf } from "../../src/cli/source.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
 
 let dir: string;

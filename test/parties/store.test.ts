@@ -430,7 +430,7 @@ describe.skipIf(NO_REDIS !== undefined)("Redis alone", () => {
 });
 
 describe("--store", () => {
-  const deadline = "9";
+  const deadline = 9;
   it("takes folders, and says in one line what is wrong with an address", async () => {
     expect(await openStore({ store: undefined, deadline }, "client")).toBeUndefined();
     expect(await openStore({ store: folder(), deadline }, "client")).toBeInstanceOf(FileStore);
@@ -444,8 +444,5 @@ describe("--store", () => {
       expect(error).toContain(why);
       expect(error).not.toMatch(/secret|\n/);
     }
-    await expect(openStore({ store: folder(), deadline, keepDays: "0" }, "server")).rejects.toThrow(
-      /^--keep-days takes a whole number from 1$/,
-    );
   });
 });

@@ -186,8 +186,8 @@ describe("addresses", () => {
 
   it("keeps plain text on this machine unless told", () => {
     const away = { host: "10.0.0.7", port: 1 };
-    expect(() => checkPlaintext(away, { deadline: "1" })).toThrow(/not encrypted/);
-    checkPlaintext(away, { deadline: "1", plaintext: true });
-    checkPlaintext({ host: "::1", port: 1 }, { deadline: "1" });
+    expect(() => checkPlaintext(away, { deadline: 1 })).toThrow(/not encrypted/);
+    checkPlaintext(away, { deadline: 1, plaintext: true });
+    checkPlaintext({ host: "::1", port: 1 }, { deadline: 1 });
   });
 });

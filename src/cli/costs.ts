@@ -1,73 +1,48 @@
-import { compile } from "../compiler/compile.ts";
+/** What `plan` and `bench` share: the shape of a run, and its cost as people read it. */
+import type { Command } from "commander";
 import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
-import { type Cost, costOf, type OnlineCost, type StepCost } from "../protocols/cost.ts";
-import { floatMatmul } from "./float.ts";
-import { type ModelOptions, overridesOf, positive } from "./options.ts";
-import { openSource } from "./source.ts";
-import { formatBytes, Progress, print, printJson, table, UsageError } from "./terminal.ts";
+import type { Cost, StepCost } from "../protocols/cost.ts";
+import type { ModelOptions, OutputOptions } from "./options.ts";
+import { formatBytes, table, UsageError } from "./terminal.ts";
+import { whole } from "./values.ts";
 
-export interface PlanOptions extends ModelOptions {
-  readonly length: string;
+interface SizeOptions {
+  readonly length: number;
   /** Of a decoder: new tokens. */
-  readonly tokens?: string;
-  readonly json?: boolean;
+  readonly tokens?: number;
+}
+
+export interface PlanOptions extends ModelOptions, OutputOptions, SizeOptions {}
+
+/** What a run is of. */
+export function size(command: Command): Command {
+  return command
+    .addOption(whole("--length <n>", "padded length in tokens").makeOptionMandatory())
+    .addOption(whole("--tokens <n>", `new tokens, of a model that continues texts (default: ${NEW_TOKENS})`));
 }
 
 /** The padded length a command was given. @throws UsageError beyond the model's positions. */
-export function lengthOf(options: { length: string }, spec: ModelSpec): number {
-  const length = positive(options.length, "--length");
+export function lengthOf({ length }: { readonly length: number }, spec: ModelSpec): number {
   const limit = longestText(spec);
   if (length < 3 || length > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   return length;
 }
 
 /** New tokens of a decoder's run, unless told. */
-const NEW_TOKENS = 16;
+export const NEW_TOKENS = 16;
 
 /** What a command's run is of: a text, and of a decoder so many new tokens. @throws UsageError beyond the model's positions. */
-export function shapeOf(options: { length: string; tokens?: string }, spec: ModelSpec): Shape {
+export function shapeOf(options: SizeOptions, spec: ModelSpec): Shape {
   const length = lengthOf(options, spec);
   if (!isDecoder(spec)) {
     if (options.tokens !== undefined) throw new UsageError("--tokens is for models that continue texts");
     return oneTurn(length);
   }
-  const turns = newTokensOf(options);
+  const turns = options.tokens ?? NEW_TOKENS;
   const limit = longestText(spec);
   if (length + turns - 1 > limit) throw new UsageError(`--length and --tokens together take up to ${limit + 1}`);
   return { ...oneTurn(length), turns };
-}
-
-/** New tokens that a command asks for, should its model be one that continues texts. */
-export function newTokensOf(options: { tokens?: string }): number {
-  return options.tokens === undefined ? NEW_TOKENS : positive(options.tokens, "--tokens");
-}
-
-/** Prints what a private inference costs. */
-export async function plan(name: string, options: PlanOptions): Promise<void> {
-  const progress = new Progress(options.json ?? false);
-  const source = await openSource(name, {
-    overrides: overridesOf(options),
-    calibration: options.calibrate,
-    length: positive(options.length, "--length"),
-    newTokens: newTokensOf(options),
-    matmul: await floatMatmul(),
-    progress: progress.of("calibrating"),
-  });
-  progress.stop();
-  const { spec } = source;
-  const cost = costOf(compile(spec, source.plan, shapeOf(options, spec)));
-  if (options.json) return printJson(cost);
-  print(`${name}, ${sizeOf(cost.shape)}, ${standInsOf(spec)}, embedding ${spec.embedding}`);
-  print();
-  print(costTable(cost));
-  print();
-  print(`online flights: ${cost.online.flights}; server's multiplications: ${(cost.macs / 1e9).toFixed(2)} G`);
-  if (cost.turns.length > 1) {
-    print(`the text and its first token: ${onlineLine(cost.turns[0])}`);
-    print(`each later token: ${onlineLine(cost.turns[1])}`);
-  }
-  print(`once for the model: ${formatBytes(cost.setup.bytes.server_to_dealer)} of masked weights, server to dealer`);
 }
 
 /** A shape in a few words. */
@@ -82,10 +57,6 @@ export function standInsOf({
   softmax,
 }: Pick<ModelSpec, "architecture" | "gelu" | "softmax">): string {
   return `${architecture === "llama" ? "SiLU" : "GeLU"} ${gelu}, softmax ${softmax}`;
-}
-
-function onlineLine({ flights, bytes }: OnlineCost): string {
-  return `${flights} flights, ${formatBytes(bytes.client_to_server)} to the server, ${formatBytes(bytes.server_to_client)} back`;
 }
 
 /** Bytes by kind of work, with the whole as the last row. */

@@ -8,18 +8,19 @@
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
+import type { Command } from "commander";
 import * as v from "valibot";
 import { parse } from "yaml";
-import type { Row } from "../console/study.ts";
-import { runJson } from "./processes.ts";
-import { studyMarkdown, studySvg } from "./report.ts";
-import { note, print, printJson, UsageError } from "./terminal.ts";
+import type { Row } from "../../console/study.ts";
+import { type OutputOptions, output } from "../options.ts";
+import { runJson } from "../processes.ts";
+import { studyMarkdown, studySvg } from "../report.ts";
+import { note, print, printJson, UsageError } from "../terminal.ts";
 
-interface StudyOptions {
+interface StudyOptions extends OutputOptions {
   readonly out: string;
   readonly root?: string;
   readonly only?: string;
-  readonly json?: boolean;
 }
 
 const COLUMNS = ["without_pd", "without_d", "both"] as const;
@@ -74,8 +75,21 @@ const benched = v.looseObject({
   seconds: v.looseObject({ online: v.number(), offline: v.number() }),
 });
 
+export function addStudy(program: Command): void {
+  const command = program
+    .command("study")
+    .description(
+      "remake MPCFormer's tables: pairs of stand-ins, without and with distillation, in the clear and under MPC",
+    )
+    .argument("<file>", 'a study in YAML (docs/training.md, "Studies")')
+    .requiredOption("--out <dir>", "where models and results go; a study that was stopped goes on from here")
+    .option("--root <dir>", "where the study's paths begin (default: the file's own folder)")
+    .option("--only <names>", "only these of its tasks, separated by commas");
+  output(command).action(study);
+}
+
 /** Runs what is missing of a study and writes its table as Markdown, JSON and SVG. */
-export async function study(path: string, options: StudyOptions): Promise<void> {
+async function study(path: string, options: StudyOptions): Promise<void> {
   const { title, tasks } = await readStudy(path);
   const root = options.root ?? resolve(path, "..");
   const wanted = tasks.filter((task) => options.only === undefined || options.only.split(",").includes(task.name));

@@ -1,38 +1,53 @@
+/** `evaluate`: accuracy on labelled texts, in the clear or under MPC. */
 import { setImmediate } from "node:timers/promises";
-import { classifier } from "../models/bert.ts";
-import type { Client } from "../parties/client.ts";
-import { bucketFor } from "../program/lengths.ts";
-import { isDecoder, type ModelSpec, type TokenizedText } from "../program/spec.ts";
-import { FloatOps, type Matmul } from "../reference/float.ts";
-import { Ring } from "../ring/ring.ts";
-import { labelValues, readLabelled } from "../tasks/labelled.ts";
-import { agreement, type MetricName, measure, winner } from "../tasks/metrics.ts";
-import { taskOf } from "../tasks/tasks.ts";
-import { floatMatmul } from "./float.ts";
-import { isQuiet, type ModelOptions, overridesOf, positive } from "./options.ts";
-import { openClient } from "./parties.ts";
-import { evaluateDecoder } from "./perplexity.ts";
-import { startParties } from "./processes.ts";
-import { outsideRange } from "./ranges.ts";
-import { openSource, type Source } from "./source.ts";
-import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import type { Command } from "commander";
+import { classifier } from "../../models/bert.ts";
+import type { Client } from "../../parties/client.ts";
+import { bucketFor } from "../../program/lengths.ts";
+import { isDecoder, type ModelSpec, type TokenizedText } from "../../program/spec.ts";
+import { FloatOps, type Matmul } from "../../reference/float.ts";
+import { Ring } from "../../ring/ring.ts";
+import { labelValues, readLabelled } from "../../tasks/labelled.ts";
+import { agreement, measure, winner } from "../../tasks/metrics.ts";
+import { taskOf } from "../../tasks/tasks.ts";
+import { openClient } from "../client.ts";
+import { floatMatmul } from "../float.ts";
+import {
+  approximate,
+  DEADLINE_SECONDS,
+  isQuiet,
+  MODEL,
+  modelFlags,
+  outputWithProgress,
+  overridesOf,
+  task,
+} from "../options.ts";
+import { type EvaluateOptions, evaluateDecoder } from "../perplexity.ts";
+import { startParties } from "../processes.ts";
+import { outsideRange } from "../ranges.ts";
+import { openSource, type Source } from "../source.ts";
+import { note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { defaultMetrics } from "../training.ts";
+import { whole } from "../values.ts";
 
-export interface EvaluateOptions extends ModelOptions {
-  readonly data: string;
-  readonly task?: string;
-  readonly private?: boolean;
-  readonly limit?: string;
-  /** False: the texts are not run in fixed point to find those beyond the plan's ranges. */
-  readonly rangeCheck?: boolean;
-  readonly json?: boolean;
-  readonly progress?: boolean;
+export function addEvaluate(program: Command): void {
+  const command = program
+    .command("evaluate")
+    .description("accuracy on labelled texts, in the clear or under MPC")
+    .argument("<model>", MODEL)
+    .requiredOption("--data <file>", "TSV, CSV or JSONL with a text and a label on each line")
+    .addOption(task())
+    .option("--private", "run every text privately, over three processes")
+    .addOption(whole("--limit <n>", "only the first so many texts"))
+    .option("--no-range-check", "do not look for texts beyond the plan's ranges, which takes a run in fixed point");
+  outputWithProgress(approximate(command)).action(evaluate);
 }
 
 type Logits = readonly number[];
 const MOST_WARNINGS = 5;
 
 /** Accuracy (correlation for regressions) of a model on labelled texts. */
-export async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
+async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
   const matmul = await floatMatmul();
   const source = await openSource(name, {
@@ -45,12 +60,11 @@ export async function evaluate(name: string, options: EvaluateOptions): Promise<
   if (tokenizer === null)
     throw new UsageError("a random model has no tokenizer: give a model's folder, or one that ships");
   if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
-  const task = options.task === undefined ? undefined : taskOf(options.task);
-  const limit = options.limit === undefined ? undefined : positive(options.limit, "--limit");
-  const rows = await readLabelled(options.data, task, limit);
+  const known = options.task === undefined ? undefined : taskOf(options.task);
+  const rows = await readLabelled(options.data, known, options.limit);
   const labels = labelValues(rows, spec, options.data);
   const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
-  const metrics = task?.metrics ?? defaultMetrics(spec);
+  const metrics = known?.metrics ?? defaultMetrics(spec);
   const clear = await inTheClear(source, texts, matmul, progress);
   const checks = options.rangeCheck ?? true;
   const outside = checks ? await outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
@@ -116,10 +130,10 @@ async function underMpc(
   texts: readonly TokenizedText[],
   progress: Progress,
 ): Promise<Logits[]> {
-  const parties = await startParties([name, ...standInFlags(options)]);
+  const parties = await startParties([name, ...modelFlags(options)]);
   const clients: Client[] = [];
   try {
-    const connection = { ...parties, deadline: "120", json: true };
+    const connection = { ...parties, deadline: DEADLINE_SECONDS, json: true };
     for (let i = 0; i < CLIENTS; i++) clients.push(await openClient(connection, new Progress(true)));
     const step = progress.of("under MPC");
     const logits: Logits[] = [];
@@ -141,13 +155,6 @@ async function underMpc(
     for (const client of clients) await client.close();
     parties.stop();
   }
-}
-
-/** A model's options, as a server of it takes them. */
-export function standInFlags(options: ModelOptions): string[] {
-  return (["gelu", "softmax", "embedding", "answer", "calibrate"] as const).flatMap((f) =>
-    options[f] === undefined ? [] : [`--${f}`, options[f]],
-  );
 }
 
 /** Texts of one padded length in runs that share flights: their places in `texts`. */
@@ -174,11 +181,6 @@ function agreementOf(spec: ModelSpec, a: readonly Logits[], b: readonly Logits[]
   if (spec.problem !== "regression") return agreement(a.map(winner), b.map(winner));
   const range = Math.max(...labels) - Math.min(...labels);
   return a.filter(([x], i) => Math.abs(x - b[i][0]) <= 0.01 * range).length / a.length;
-}
-
-/** What a model is measured by where no task says it. */
-export function defaultMetrics(spec: Pick<ModelSpec, "problem">): readonly MetricName[] {
-  return spec.problem === "regression" ? ["pearson", "spearman"] : ["accuracy"];
 }
 
 function worst(a: readonly Logits[], b: readonly Logits[]): number {

@@ -1,42 +1,59 @@
+/** `finetune`: a teacher from labelled texts. */
 import { join } from "node:path";
-import type { Example } from "../distill/batches.ts";
-import { labelStages, train } from "../distill/recipe.ts";
-import type { DevSet } from "../distill/run.ts";
-import { initialWeights, takeLayers } from "../distill/weights.ts";
-import { loadEncoder, loadModel, loadSpec, type Model } from "../models/checkpoint.ts";
-import { isDecoder } from "../program/spec.ts";
-import { floatMatmul } from "./float.ts";
-import { languageData } from "./language.ts";
-import { isQuiet, positive } from "./options.ts";
-import { Progress, print, printJson } from "./terminal.ts";
+import type { Command } from "commander";
+import type { Example } from "../../distill/batches.ts";
+import { labelStages, train } from "../../distill/recipe.ts";
+import type { DevSet } from "../../distill/run.ts";
+import { initialWeights, takeLayers } from "../../distill/weights.ts";
+import { loadEncoder, loadModel, loadSpec, type Model } from "../../models/checkpoint.ts";
+import { isDecoder } from "../../program/spec.ts";
+import { floatMatmul } from "../float.ts";
+import { languageData } from "../language.ts";
+import { isQuiet, outputWithProgress, standIns, type TrainingOptions, trainingOptions } from "../options.ts";
+import { Progress, print, printJson } from "../terminal.ts";
 import {
   devSetOf,
   examplesOf,
   finish,
   headOf,
-  numberOf,
   readData,
   sessionOf,
   settingsOf,
   shortened,
+  shown,
   stageSummaries,
   TRAINING,
-  type TrainingOptions,
   trainingProgress,
-} from "./training.ts";
+} from "../training.ts";
+import { decimal, whole } from "../values.ts";
 
 interface FinetuneOptions extends TrainingOptions {
   readonly from: string;
-  readonly layers?: string;
-  readonly epochs: string;
-  readonly lr: string;
+  readonly layers?: number;
+  readonly epochs: number;
+  readonly lr: number;
   readonly regression?: boolean;
   readonly gelu?: string;
   readonly softmax?: string;
 }
 
+export function addFinetune(program: Command): void {
+  const command = program
+    .command("finetune")
+    .description("make a teacher: train an encoder on labelled texts, or a decoder on plain ones")
+    .requiredOption("--from <model>", "a Hugging Face folder, with a classifier or without")
+    .addOption(whole("--layers <n>", "keep the first so many layers"))
+    .option("--regression", "the labels are values");
+  standIns(command.optionsGroup("Model:"));
+  trainingOptions(command)
+    .addOption(decimal("--epochs <n>", "passes over the data", 0.001, 1e4).default(3))
+    .addOption(decimal("--lr <rate>", "largest learning rate", 1e-9, 1).default(5e-5))
+    .addOption(decimal("--dropout <rate>", "rate of dropout; 0: off", 0, 0.9).default(0.1));
+  outputWithProgress(command).action(finetune);
+}
+
 /** Makes a teacher: an encoder with a fresh classifier, trained on labelled texts; or a decoder, on plain ones. */
-export async function finetune(options: FinetuneOptions): Promise<void> {
+async function finetune(options: FinetuneOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
   const settings = settingsOf(options);
   const { model, examples, dev } = await startOf(options, settings.seed);
@@ -46,7 +63,7 @@ export async function finetune(options: FinetuneOptions): Promise<void> {
     teacher: null,
     examples,
     dev,
-    stages: labelStages(numberOf(options.epochs, "--epochs", 0.001, 1e4), numberOf(options.lr, "--lr", 1e-9, 1)),
+    stages: labelStages(options.epochs, options.lr),
     settings,
     session: sessionOf(options),
     folder: join(options.out, TRAINING),
@@ -71,7 +88,7 @@ async function startOf(
   const { gelu, softmax } = options;
   const overrides = { ...(gelu === undefined ? {} : { gelu }), ...(softmax === undefined ? {} : { softmax }) };
   const taken = (loaded: Model): Model => {
-    const layers = options.layers === undefined ? loaded.spec.layers : positive(options.layers, "--layers");
+    const layers = options.layers ?? loaded.spec.layers;
     return { ...loaded, ...takeLayers(loaded, layers, "first") };
   };
   if (isDecoder(await loadSpec(options.from))) {
@@ -88,11 +105,4 @@ async function startOf(
     examples: examplesOf(data, model.spec, tokenizer),
     dev: dev === undefined ? undefined : devSetOf(dev, model.spec, tokenizer, options),
   };
-}
-
-/** Metrics in a line. */
-export function shown(values: Readonly<Record<string, number>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `${name} ${value.toFixed(4)}`)
-    .join(", ");
 }

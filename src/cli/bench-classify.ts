@@ -1,40 +1,29 @@
-/** `bench`: private inference measured over three processes, where its time and bytes go, and what stand-ins buy. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { list } from "../approximations/registry.ts";
+/** `bench` of a model that classifies: texts measured over three processes, and what stand-ins buy. */
 import { compile } from "../compiler/compile.ts";
 import { classifier } from "../models/bert.ts";
 import { randomText } from "../models/catalog.ts";
 import type { Measured, SpentByGroup } from "../parties/meter.ts";
-import { isDecoder, type TokenizedText } from "../program/spec.ts";
-import { oneTurn, PlanError } from "../program/steps.ts";
+import { oneTurn } from "../program/steps.ts";
 import { type Cost, costOf } from "../protocols/cost.ts";
 import { FloatOps, type Matmul } from "../reference/float.ts";
 import { nativeLevel } from "../ring/native.ts";
 import { Ring } from "../ring/ring.ts";
-import { generateResult, printGenerate } from "./bench-generate.ts";
-import { benchSvg, pairsSvg } from "./bench-report.ts";
-import { floatMatmul } from "./float.ts";
-import type { MeasuredGeneration } from "./generate.ts";
+import { linkFlags, run } from "./bench-run.ts";
+import type { MeasuredRun } from "./client.ts";
+import { costTable, lengthOf, type PlanOptions } from "./costs.ts";
 import { median, sum } from "./numbers.ts";
-import { overridesOf, positive } from "./options.ts";
-import type { MeasuredRun } from "./parties.ts";
-import { costTable, lengthOf, newTokensOf, type PlanOptions, shapeOf } from "./plan.ts";
-import { type Parties, runJson, startParties } from "./processes.ts";
-import { openSource, planJson, type Source } from "./source.ts";
-import { formatBytes, note, Progress, print, printJson, table, UsageError } from "./terminal.ts";
+import type { Parties } from "./processes.ts";
+import type { Source } from "./source.ts";
+import { formatBytes, note, print, table } from "./terminal.ts";
 
-const TEXT_SEED = 7;
-
-/** Round trip in milliseconds, and Mbit/s, by name. */
-const NETWORKS: Readonly<Record<string, readonly [number, number]>> = { lan: [0.5, 1000], wan: [80, 100] };
+/** Of the random texts that are measured. */
+export const TEXT_SEED = 7;
 
 export interface BenchOptions extends PlanOptions {
-  readonly batch: string;
-  readonly runs: string;
+  readonly batch: number;
+  readonly runs: number;
   readonly network: string;
-  readonly threads: string;
+  readonly threads: number;
   readonly pairs?: string;
   readonly svg?: string;
 }
@@ -69,91 +58,14 @@ export interface BenchResult {
   readonly max_abs_logit_error: number;
 }
 
-/** Measures one pair of stand-ins, or several beside each other. */
-export async function bench(name: string, options: BenchOptions): Promise<void> {
-  const { source, matmul } = await opened(name, options);
-  if (isDecoder(source.spec)) return benchGenerate(name, options, source, matmul);
-  if (options.pairs === undefined) {
-    const { result, cost } = await measure(name, options, source, matmul);
-    if (options.svg !== undefined) await writeFile(options.svg, benchSvg(result));
-    if (options.json) return printJson(result);
-    return printResult(result, cost);
-  }
-  const results: BenchResult[] = [];
-  for (const [gelu, softmax] of pairsOf(options.pairs)) {
-    if (!options.json) note(`${gelu} + ${softmax}`);
-    try {
-      const pair = { ...options, gelu, softmax };
-      const { source, matmul } = await opened(name, pair);
-      results.push((await measure(name, pair, source, matmul)).result);
-    } catch (error) {
-      // Of all pairs, some do not fit some models.
-      if (!(error instanceof PlanError) || options.pairs !== "all") throw error;
-      note(`${gelu} + ${softmax} is left out: ${error.message}`);
-    }
-  }
-  if (options.svg !== undefined) await writeFile(options.svg, pairsSvg(results));
-  if (options.json) return printJson(results);
-  print(pairsTable(results));
-}
-
-function pairsOf(pairs: string): (readonly [string, string])[] {
-  if (pairs === "all") return list("gelu").flatMap((g) => list("softmax").map((s) => [g.name, s.name] as const));
-  return pairs.split(",").map((pair) => {
-    const [gelu, softmax] = pair.split("+");
-    if (softmax === undefined) throw new UsageError("--pairs takes all, or pairs such as quad+2quad,exact+exact");
-    return [gelu, softmax] as const;
-  });
-}
-
-/** The hidden option that makes both ends' channel as slow as the network. @throws UsageError */
-function linkFlags(network: string): string[] {
-  if (network === "loopback") return [];
-  const [roundTrip, megabits] = NETWORKS[network] ?? network.split(",").map(Number);
-  if (!(roundTrip >= 0 && megabits > 0))
-    throw new UsageError("--network takes loopback, lan, wan, or round-trip milliseconds,Mbit/s such as 20,300");
-  return ["--link", `${roundTrip / 2},${megabits}`];
-}
-
-async function opened(name: string, options: BenchOptions): Promise<{ source: Source; matmul: Matmul }> {
-  const progress = new Progress(options.json ?? false);
-  const matmul = await floatMatmul();
-  const source = await openSource(name, {
-    overrides: overridesOf(options),
-    calibration: options.calibrate,
-    length: Number(options.length),
-    newTokens: newTokensOf(options),
-    matmul,
-    progress: progress.of("calibrating"),
-  });
-  progress.stop();
-  return { source, matmul };
-}
-
-async function benchGenerate(name: string, options: BenchOptions, source: Source, matmul: Matmul): Promise<void> {
-  if (options.pairs !== undefined || options.svg !== undefined || Number(options.batch) !== 1)
-    throw new UsageError("--pairs, --svg and --batch are for models that classify texts");
-  const [runs, threads] = [positive(options.runs, "--runs"), positive(options.threads, "--threads")];
-  const shape = shapeOf(options, source.spec);
-  const text = randomText(source.spec, shape.length, TEXT_SEED);
-  if (!options.json) note("starting dealer and server, and running");
-  const command = ["generate", "--max-tokens", String(shape.turns)];
-  const link = linkFlags(options.network);
-  const { all } = await run<MeasuredGeneration>(command, name, source, [text], runs + 1, link, options.threads);
-  const { network } = options;
-  const { result, cost } = generateResult({ name, source, shape, text, network, threads, matmul, all });
-  if (options.json) printJson(result);
-  else printGenerate(result, cost, source);
-}
-
-async function measure(
+/** Measures one pair of stand-ins. @throws UsageError for a length beyond the model's. */
+export async function measure(
   name: string,
   options: BenchOptions,
   source: Source,
   matmul: Matmul,
 ): Promise<{ result: BenchResult; cost: Cost }> {
-  const [batch, runs] = [positive(options.batch, "--batch"), positive(options.runs, "--runs")];
-  const threads = positive(options.threads, "--threads");
+  const { batch, runs, threads } = options;
   const link = linkFlags(options.network);
   const { spec } = source;
   const length = lengthOf(options, spec);
@@ -164,7 +76,7 @@ async function measure(
     return spec.answer === "label" ? [logits.indexOf(Math.max(...logits))] : [...logits];
   });
   if (!options.json) note("starting dealer and server, and running");
-  const { measured, all } = await run<MeasuredRun>(["infer"], name, source, texts, runs + 1, link, options.threads);
+  const { measured, all } = await run<MeasuredRun>(["infer"], name, source, texts, runs + 1, link, threads);
   // The first run also brings the weights and tables: it counts as setup.
   const [first, ...rest] = all;
   const online = measured.server.filter((m) => m.phase === "online").slice(1);
@@ -218,39 +130,6 @@ function cpuSeconds(
   };
 }
 
-/** Runs a command of the client's so many times against a server and a dealer of its own. */
-async function run<R>(
-  command: readonly string[],
-  name: string,
-  { spec, plan }: Source,
-  texts: readonly TokenizedText[],
-  runs: number,
-  link: readonly string[],
-  threads: string,
-): Promise<{ all: readonly R[]; measured: Parties["measured"] }> {
-  const folder = await mkdtemp(join(tmpdir(), "mpcformer-bench-"));
-  try {
-    const [planFile, idsFile] = [join(folder, "plan.json"), join(folder, "ids.json")];
-    await writeFile(planFile, planJson(spec, plan));
-    await writeFile(idsFile, JSON.stringify(texts));
-    const length = String(texts[0].ids.length);
-    const flags = ["--plan", planFile, "--warm", length, "--gelu", spec.gelu, "--softmax", spec.softmax];
-    const parties = await startParties(
-      [name, ...flags, "--embedding", spec.embedding, "--answer", spec.answer, ...link],
-      threads,
-    );
-    try {
-      const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", threads];
-      const all = (await runJson([...command, "--ids", idsFile, "--runs", String(runs), ...peers])) as R[];
-      return { all, measured: parties.measured };
-    } finally {
-      parties.stop();
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
 /** The server's online products, one step's shape after the other, on this machine's kernels: the best of three passes. */
 async function matrixSeconds(cost: Cost, batch: number, threads: number): Promise<number> {
   const ring = await Ring.create({ threads });
@@ -292,7 +171,7 @@ function medians(all: readonly SpentByGroup[]): SpentByGroup {
   return Object.fromEntries(groups.map((g) => [g, { compute: of(g, "compute"), waiting: of(g, "waiting") }]));
 }
 
-function printResult(r: BenchResult, cost: Cost): void {
+export function printResult(r: BenchResult, cost: Cost): void {
   print(
     `${r.model}, ${r.length} tokens${r.batch > 1 ? ` × ${r.batch} texts` : ""}, GeLU ${r.gelu}, softmax ${r.softmax}, embedding ${r.embedding}, ${r.network}, kernels ${r.kernels}, ${r.threads} ${r.threads === 1 ? "thread" : "threads"} a party`,
   );
@@ -337,7 +216,7 @@ function spentTable({ spent }: BenchResult): string {
   ]);
 }
 
-function pairsTable(results: readonly BenchResult[]): string {
+export function pairsTable(results: readonly BenchResult[]): string {
   const whole = (r: BenchResult) => r.seconds.online + r.seconds.offline;
   const exact = results.find((r) => r.gelu === "exact" && r.softmax === "exact");
   const times = (r: BenchResult, of: (r: BenchResult) => number) =>

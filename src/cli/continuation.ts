@@ -1,45 +1,35 @@
-/** `generate`: a private continuation of a text, token by token. */
-import { readFile } from "node:fs/promises";
+/** A continued text: how it is chosen, shown as it comes, and summed up. */
+import type { Command } from "commander";
 import { ContinuedText } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
 import type { Generated, GenerateOptions } from "../parties/generation.ts";
-import { stopwatch } from "../parties/meter.ts";
-import { isDecoder, type TokenizedText } from "../program/spec.ts";
-import { positive } from "./options.ts";
-import { openClient, type PeerOptions, textOf } from "./parties.ts";
-import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import { isDecoder } from "../program/spec.ts";
+import { formatBytes, note, type Progress, print, UsageError } from "./terminal.ts";
+import { decimal, whole } from "./values.ts";
 
-/** How a text is continued, as the command line says it. */
+/** How a text is continued. */
 export interface ChoiceOptions {
-  readonly maxTokens: string;
-  readonly temperature?: string;
-  readonly topK?: string;
-  readonly topP?: string;
-  readonly seed?: string;
+  readonly maxTokens: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed?: number;
   readonly stop?: readonly string[];
 }
 
-export interface GenerateCommandOptions extends PeerOptions, ChoiceOptions {
-  readonly file?: string;
-  readonly store?: string;
-  /** A file with a text as token ids, and how often it is continued. For measuring. */
-  readonly ids?: string;
-  readonly runs?: string;
-}
-
-/** Continues a text at a server, and prints it as it comes. */
-export async function generate(prompt: string | undefined, options: GenerateCommandOptions): Promise<void> {
-  const progress = new Progress(options.json ?? false);
-  if (options.ids !== undefined) return generateIds(options.ids, options);
-  const text = await textOf(prompt, options);
-  const client = await openClient(options, progress);
-  try {
-    const result = await continued(client, text, options, progress, options.json ?? false);
-    if (options.json) printJson({ prompt: text, ...result });
-  } finally {
-    progress.stop();
-    await client.close();
-  }
+/** How a text is continued. */
+export function choices(command: Command): Command {
+  return command
+    .addOption(whole("--max-tokens <n>", "new tokens, at most").default(32))
+    .addOption(
+      decimal("--temperature <t>", "0: always the likeliest token; the higher, the more daring (default: 0)", 0, 100),
+    )
+    .addOption(whole("--top-k <n>", "choose among the so many likeliest tokens"))
+    .addOption(decimal("--top-p <p>", "choose among the likeliest tokens of this probability together", 0, 1))
+    .addOption(
+      whole("--seed <n>", "draws the same random numbers again (logits under MPC differ in their last bits)", 0),
+    )
+    .option("--stop <text...>", "end before this text");
 }
 
 /** A continued text and what it took. */
@@ -91,25 +81,6 @@ export interface MeasuredGeneration extends Generated {
   readonly cpuSeconds: { readonly client: number };
 }
 
-async function generateIds(path: string, options: GenerateCommandOptions): Promise<void> {
-  const [text] = JSON.parse(await readFile(path, "utf8")) as TokenizedText[];
-  const client = await openClient(options, new Progress(true));
-  try {
-    const runs: MeasuredGeneration[] = [];
-    for (let i = 0; i < Number(options.runs ?? 1); i++) {
-      const measured = stopwatch("online");
-      const stream = client.generate(text, choiceOf(options, undefined, undefined));
-      const ids: number[] = [];
-      let step = await stream.next();
-      for (; step.done !== true; step = await stream.next()) ids.push(step.value);
-      runs.push({ ...step.value, ids, cpuSeconds: { client: measured().cpuSeconds } });
-    }
-    printJson(runs);
-  } finally {
-    await client.close();
-  }
-}
-
 /** The next token; a broken run ends the line before its error is told. */
 async function nextOf<T, R>(stream: AsyncGenerator<T, R, void>, broken: () => void): Promise<IteratorResult<T, R>> {
   try {
@@ -124,26 +95,12 @@ function endLine(silent: boolean, shown: string): void {
   if (!silent && shown !== "") print();
 }
 
-/** @throws UsageError for what is no number. */
-function choiceOf(
-  options: ChoiceOptions,
+export function choiceOf(
+  { maxTokens, temperature, topK, topP, seed }: ChoiceOptions,
   endId: number | undefined,
   stop: GenerateOptions["stop"] | undefined,
 ): GenerateOptions {
-  const number = (text: string | undefined, name: string) => {
-    if (text === undefined) return undefined;
-    if (text.trim() === "" || !Number.isFinite(Number(text))) throw new UsageError(`${name} takes a number`);
-    return Number(text);
-  };
-  return {
-    maxTokens: positive(options.maxTokens, "--max-tokens"),
-    temperature: number(options.temperature, "--temperature"),
-    topK: number(options.topK, "--top-k"),
-    topP: number(options.topP, "--top-p"),
-    seed: number(options.seed, "--seed"),
-    stopAt: endId === undefined ? [] : [endId],
-    stop,
-  };
+  return { maxTokens, temperature, topK, topP, seed, stopAt: endId === undefined ? [] : [endId], stop };
 }
 
 function summary(result: Continuation): void {

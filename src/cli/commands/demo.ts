@@ -1,30 +1,43 @@
-import { classifier } from "../models/bert.ts";
-import { greedyTokens } from "../models/greedy.ts";
-import type { Client } from "../parties/client.ts";
-import type { Witness } from "../parties/engine.ts";
-import type { TokenizedText } from "../program/spec.ts";
-import { FloatOps } from "../reference/float.ts";
-import { Ring } from "../ring/ring.ts";
-import { continued } from "./generate.ts";
-import { openClient, printAnswer } from "./parties.ts";
-import { startParties } from "./processes.ts";
-import { outsideRange } from "./ranges.ts";
-import { openSource, type Source } from "./source.ts";
-import { formatBytes, note, Progress, print, printJson, UsageError } from "./terminal.ts";
+/** `demo`: the whole system on one machine. */
+import type { Command } from "commander";
+import { classifier } from "../../models/bert.ts";
+import { greedyTokens } from "../../models/greedy.ts";
+import type { Client } from "../../parties/client.ts";
+import type { Witness } from "../../parties/engine.ts";
+import type { TokenizedText } from "../../program/spec.ts";
+import { FloatOps } from "../../reference/float.ts";
+import { Ring } from "../../ring/ring.ts";
+import { openClient, printAnswer } from "../client.ts";
+import { continued } from "../continuation.ts";
+import { DEADLINE_SECONDS, type OutputOptions, output } from "../options.ts";
+import { startParties } from "../processes.ts";
+import { outsideRange } from "../ranges.ts";
+import { openSource, type Source } from "../source.ts";
+import { formatBytes, note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { whole } from "../values.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";
 const PROMPT = "Once upon a time, there was a little";
 const GLIMPSE_BYTES = 24;
 
-export interface DemoOptions {
-  readonly json?: boolean;
+interface DemoOptions extends OutputOptions {
   /** A text to continue instead of one to judge; true: the built-in one. */
   readonly generate?: string | true;
-  readonly maxTokens: string;
+  readonly maxTokens: number;
+}
+
+export function addDemo(program: Command): void {
+  const command = program
+    .command("demo")
+    .description("three processes on this machine with a model that ships; shows what each party saw")
+    .argument("[text]", "a sentence to judge")
+    .option("--generate [prompt]", "continue a text instead: the beginning of a children's story")
+    .addOption(whole("--max-tokens <n>", "new tokens, at most").default(48));
+  output(command).action(demo);
 }
 
 /** The whole system on one machine: three processes, a shipped model, one text; and what each party saw. */
-export async function demo(given: string | undefined, options: DemoOptions): Promise<void> {
+async function demo(given: string | undefined, options: DemoOptions): Promise<void> {
   if (options.generate === undefined) return judge(given ?? TEXT, options);
   return tell(options.generate === true ? (given ?? PROMPT) : options.generate, options);
 }
@@ -84,7 +97,7 @@ async function among(
   const glimpse = new Glimpse();
   let client: Client | null = null;
   try {
-    client = await openClient({ ...parties, deadline: "120", json }, progress, glimpse.witness);
+    client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json }, progress, glimpse.witness);
     await use(client, glimpse, progress);
   } finally {
     progress.stop();

@@ -1,45 +1,46 @@
+/** `pretrain`: a small model from plain text. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readCurves, stageCurves } from "../distill/curves.ts";
-import { ADAM } from "../distill/optimiser.ts";
-import { type MaskTokens, maskedBatch, piecesOf, writeMaskedModelling } from "../distill/pretrain.ts";
-import { run, SAVE_SECONDS } from "../distill/run.ts";
-import { initialWeights, resident } from "../distill/weights.ts";
-import { loadTokenizer, saveModel } from "../models/checkpoint.ts";
-import { TextTokenizer } from "../models/tokenizer.ts";
-import { learnWordPieces, SPECIALS } from "../models/wordpiece.ts";
-import type { ModelSpec } from "../program/spec.ts";
-import { readTexts } from "../tasks/tables.ts";
-import { isQuiet, positive } from "./options.ts";
-import { pretrainDecoder } from "./pretrain-decoder.ts";
-import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
-import { numberOf, sessionOf, TRAINING, trainingProgress } from "./training.ts";
+import { type Command, Option } from "commander";
+import { readCurves, stageCurves } from "../../distill/curves.ts";
+import { ADAM } from "../../distill/optimiser.ts";
+import { type MaskTokens, maskedBatch, piecesOf, writeMaskedModelling } from "../../distill/pretrain.ts";
+import { run, SAVE_SECONDS } from "../../distill/run.ts";
+import { initialWeights, resident } from "../../distill/weights.ts";
+import { loadTokenizer, saveModel } from "../../models/checkpoint.ts";
+import { TextTokenizer } from "../../models/tokenizer.ts";
+import { learnWordPieces, SPECIALS } from "../../models/wordpiece.ts";
+import type { ModelSpec } from "../../program/spec.ts";
+import { readTexts } from "../../tasks/tables.ts";
+import { isQuiet, outputWithProgress, trainerOptions } from "../options.ts";
+import { ARCHITECTURES, type PretrainOptions, pretrainDecoder } from "../pretrain-decoder.ts";
+import { note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { sessionOf, TRAINING, trainingProgress } from "../training.ts";
+import { decimal, whole } from "../values.ts";
 
-export interface PretrainOptions {
-  readonly texts: string;
-  /** A BERT unless told. */
-  readonly architecture?: string;
-  readonly out: string;
-  readonly tokenizer?: string;
-  readonly vocabulary: string;
-  readonly layers: string;
-  readonly width: string;
-  readonly heads: string;
-  /** Of a decoder. */
-  readonly keyHeads?: string;
-  readonly intermediate: string;
-  readonly length: string;
-  readonly epochs: string;
-  readonly batch: string;
-  /** Of a decoder: texts to measure by, and the rate of dropout. */
-  readonly dev?: string;
-  readonly dropout?: string;
-  readonly lr: string;
-  readonly seed: string;
-  readonly threads?: string;
-  readonly provider: string;
-  readonly json?: boolean;
-  readonly progress?: boolean;
+export function addPretrain(program: Command): void {
+  const command = program
+    .command("pretrain")
+    .description("make a small BERT from plain text by masked-language modelling, or a decoder by next tokens")
+    .requiredOption("--texts <file>", "texts, one a line")
+    .option("--dev <file>", "of a decoder: texts to measure perplexity by")
+    .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
+    .option("--tokenizer <dir>", "use this folder's tokenizer (default: learn one from the texts)")
+    .addOption(whole("--vocabulary <n>", "pieces to learn").default(8000))
+    .optionsGroup("Model:")
+    .addOption(new Option("--architecture <name>", "what to make").choices(ARCHITECTURES).default("bert"))
+    .addOption(whole("--layers <n>", "layers").default(3))
+    .addOption(whole("--width <n>", "hidden width").default(128))
+    .addOption(whole("--heads <n>", "attention heads").default(4))
+    .addOption(whole("--key-heads <n>", "of a llama: heads of keys and values (default: as many as heads)"))
+    .addOption(whole("--intermediate <n>", "width of the feed-forward layers").default(512))
+    .addOption(whole("--length <n>", "tokens of a text; longer ones are cut into pieces", 8, 4096).default(128))
+    .optionsGroup("Training:")
+    .addOption(decimal("--epochs <n>", "passes over the texts", 0.001, 1e4).default(1))
+    .addOption(whole("--batch <n>", "pieces of a batch").default(32))
+    .addOption(decimal("--lr <rate>", "largest learning rate", 1e-9, 1).default(1e-3))
+    .addOption(decimal("--dropout <rate>", "of a decoder: rate of dropout", 0, 0.9).default(0));
+  outputWithProgress(trainerOptions(command)).action(pretrain);
 }
 
 /** Texts from which a vocabulary is learnt: words that matter occur in the first ones. */
@@ -48,22 +49,23 @@ const VOCABULARY_TEXTS = 20_000;
 const ANY_LENGTH = 1_000_000;
 
 /** Makes a small model from plain text: a BERT by masked-language modelling, or a decoder. */
-export async function pretrain(options: PretrainOptions): Promise<void> {
-  if ((options.architecture ?? "bert") !== "bert") return pretrainDecoder(options);
+async function pretrain(options: PretrainOptions): Promise<void> {
+  const { architecture } = options;
+  if (architecture !== "bert") return pretrainDecoder({ ...options, architecture });
   const progress = new Progress(isQuiet(options));
   const texts = await readTexts(options.texts);
   const shape = shapeOf(options);
   const { tokenizer, vocabulary, tokens } = await tokenizerOf(options, shape, texts, progress);
   const spec = { ...shape, vocabulary };
-  const seed = positive(options.seed, "--seed");
+  const seed = options.seed;
   const pieces = piecesOf(texts, tokenizer, tokens, spec.positions);
   if (pieces.length === 0) throw new UsageError(`${options.texts} has no text of 8 tokens or more: give longer ones`);
   const model = { spec, weights: resident(spec, initialWeights(spec, seed)) };
   const folder = join(options.out, TRAINING, "tokens");
   const schedule = {
-    epochs: numberOf(options.epochs, "--epochs", 0.001, 1e4),
-    batch: positive(options.batch, "--batch"),
-    learningRate: numberOf(options.lr, "--lr", 1e-9, 1),
+    epochs: options.epochs,
+    batch: options.batch,
+    learningRate: options.lr,
     warmup: 0.05,
   };
   const { weights, state, steps } = await run({
@@ -112,17 +114,17 @@ export async function pretrain(options: PretrainOptions): Promise<void> {
 }
 
 function shapeOf(o: PretrainOptions): ModelSpec {
-  const [hidden, heads] = [positive(o.width, "--width"), positive(o.heads, "--heads")];
+  const [hidden, heads] = [o.width, o.heads];
   if (hidden % heads !== 0) throw new UsageError("--heads must divide --width");
   return {
     architecture: "bert",
-    layers: positive(o.layers, "--layers"),
+    layers: o.layers,
     hidden,
     heads,
     keyHeads: heads,
-    intermediate: positive(o.intermediate, "--intermediate"),
-    vocabulary: positive(o.vocabulary, "--vocabulary"),
-    positions: numberOf(o.length, "--length", 8, 4096),
+    intermediate: o.intermediate,
+    vocabulary: o.vocabulary,
+    positions: o.length,
     types: 2,
     labels: 2,
     epsilon: 1e-12,

@@ -1,0 +1,53 @@
+/** Three processes on this machine, joined by a network of a bench's choice. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TokenizedText } from "../program/spec.ts";
+import { type Parties, runJson, startParties } from "./processes.ts";
+import { planJson, type Source } from "./source.ts";
+import { UsageError } from "./terminal.ts";
+
+/** Round trip in milliseconds, and Mbit/s, by name. */
+const NETWORKS: Readonly<Record<string, readonly [number, number]>> = { lan: [0.5, 1000], wan: [80, 100] };
+
+/** The hidden option that makes both ends' channel as slow as the network. @throws UsageError */
+export function linkFlags(network: string): string[] {
+  if (network === "loopback") return [];
+  const [roundTrip, megabits] = NETWORKS[network] ?? network.split(",").map(Number);
+  if (!(roundTrip >= 0 && megabits > 0))
+    throw new UsageError("--network takes loopback, lan, wan, or round-trip milliseconds,Mbit/s such as 20,300");
+  return ["--link", `${roundTrip / 2},${megabits}`];
+}
+
+/** Runs a command of the client's so many times against a server and a dealer of its own. */
+export async function run<R>(
+  command: readonly string[],
+  name: string,
+  { spec, plan }: Source,
+  texts: readonly TokenizedText[],
+  runs: number,
+  link: readonly string[],
+  threads: number,
+): Promise<{ all: readonly R[]; measured: Parties["measured"] }> {
+  const folder = await mkdtemp(join(tmpdir(), "mpcformer-bench-"));
+  try {
+    const [planFile, idsFile] = [join(folder, "plan.json"), join(folder, "ids.json")];
+    await writeFile(planFile, planJson(spec, plan));
+    await writeFile(idsFile, JSON.stringify(texts));
+    const length = String(texts[0].ids.length);
+    const flags = ["--plan", planFile, "--warm", length, "--gelu", spec.gelu, "--softmax", spec.softmax];
+    const parties = await startParties(
+      [name, ...flags, "--embedding", spec.embedding, "--answer", spec.answer, ...link],
+      threads,
+    );
+    try {
+      const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", String(threads)];
+      const all = (await runJson([...command, "--ids", idsFile, "--runs", String(runs), ...peers])) as R[];
+      return { all, measured: parties.measured };
+    } finally {
+      parties.stop();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,62 @@
+/** What the commands that ask share: a connection to a server, the text, and an answer as people read it. */
+import { readFile } from "node:fs/promises";
+import type { Answer, Reading } from "../parties/answer.ts";
+import { Client } from "../parties/client.ts";
+import type { Witness } from "../parties/engine.ts";
+import type { BatchInference } from "../parties/run.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import { connect, ringOf } from "./network.ts";
+import type { PeerOptions } from "./options.ts";
+import { openStore } from "./store.ts";
+import { formatBytes, type Progress, print, UsageError } from "./terminal.ts";
+
+/** One run of a bench, and this process's own time in it. */
+export interface MeasuredRun extends BatchInference {
+  readonly cpuSeconds: { readonly client: number };
+}
+
+/** Connects to a server; progress is shown for both phases. */
+export async function openClient(options: PeerOptions, progress: Progress, witness?: Witness): Promise<Client> {
+  const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
+  return Client.connect(await ringOf(options), await connect("server", options.server, options), {
+    connectDealer: () => connect("dealer", options.dealer, options),
+    store: await openStore(options, "client"),
+    progress: (phase, done, total) => bars[phase](done, total),
+    witness,
+  });
+}
+
+/** The text given, or that of --file. @throws UsageError for neither and both. */
+export async function textOf(text: string | undefined, options: { readonly file?: string }): Promise<string> {
+  if ((text === undefined) === (options.file === undefined)) throw new UsageError("give a text, or --file F");
+  if (text !== undefined) return text;
+  try {
+    return (await readFile(options.file!, "utf8")).trim();
+  } catch {
+    throw new UsageError(`cannot read ${options.file}: give the path of a text file`);
+  }
+}
+
+export function printReading(result: Reading, spec: ModelSpec): void {
+  if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
+  else {
+    print(`label: ${result.label}`);
+    if (result.scores)
+      print(`scores: ${result.scores.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
+  }
+}
+
+export const timesOf = ({ seconds }: Pick<Answer, "seconds">) =>
+  `${seconds.online.toFixed(2)} s online, ${seconds.offline.toFixed(2)} s offline before it`;
+
+export function printAnswer(result: Answer, spec: ModelSpec): void {
+  printReading(result, spec);
+  const { online, offline } = result.bytes;
+  print(`time: ${timesOf(result)}`);
+  print(
+    `online: ${result.flights} flights, ${formatBytes(online.client_to_server)} to the server, ${formatBytes(online.server_to_client)} back`,
+  );
+  print(
+    `offline: ${formatBytes(offline.dealer_to_server)} dealer to server, ${formatBytes(offline.client_to_server)} client to server, nothing to the client`,
+  );
+}

@@ -1,0 +1,45 @@
+/** `calibrate`: a model's ranges, from texts. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { floatMatmul } from "../float.ts";
+import { disclosure, type ModelOptions, type OutputOptions, output, overridesOf, standIns } from "../options.ts";
+import { openSource, PLAN_FILE, planJson } from "../source.ts";
+import { Progress, print, printJson } from "../terminal.ts";
+import { decimal } from "../values.ts";
+
+interface CalibrateOptions extends ModelOptions, OutputOptions {
+  readonly data: string;
+  readonly margin: number;
+}
+
+export function addCalibrate(program: Command): void {
+  const command = program
+    .command("calibrate")
+    .description("set a model's ranges from texts and keep them in its folder as mpcformer.json")
+    .argument("<model>", "a Hugging Face folder")
+    .requiredOption("--data <file>", "texts, one a line: the more like the users', the better")
+    .addOption(decimal("--margin <factor>", "room beyond what the texts show", 1, 1000, "a factor").default(2));
+  disclosure(standIns(command.optionsGroup("Model:")));
+  output(command).action(calibrateFolder);
+}
+
+/** Writes the plan of a model folder. */
+async function calibrateFolder(folder: string, options: CalibrateOptions): Promise<void> {
+  const progress = new Progress(options.json ?? false);
+  const source = await openSource(folder, {
+    overrides: overridesOf(options),
+    calibration: options.data,
+    margin: options.margin,
+    matmul: await floatMatmul(),
+    progress: progress.of("calibrating"),
+  });
+  const path = join(folder, PLAN_FILE);
+  await writeFile(path, planJson(source.spec, source.plan));
+  progress.stop();
+  if (options.json) printJson({ plan: path, ranges: Object.keys(source.plan.ranges).length });
+  else
+    print(
+      `wrote ${path}: ${Object.keys(source.plan.ranges).length} ranges for ${source.spec.gelu} and ${source.spec.softmax}`,
+    );
+}

@@ -1,0 +1,66 @@
+/** `generate`: a private continuation of a text, token by token. */
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { stopwatch } from "../../parties/meter.ts";
+import type { TokenizedText } from "../../program/spec.ts";
+import { openClient, textOf } from "../client.ts";
+import { type ChoiceOptions, choiceOf, choices, continued, type MeasuredGeneration } from "../continuation.ts";
+import { keepDays, link, network, output, type PeerOptions, peers } from "../options.ts";
+import { Progress, printJson } from "../terminal.ts";
+import { whole } from "../values.ts";
+
+interface GenerateCommandOptions extends PeerOptions, ChoiceOptions {
+  readonly file?: string;
+  /** A file with a text as token ids, and how often it is continued. For measuring. */
+  readonly ids?: string;
+  readonly runs?: number;
+}
+
+export function addGenerate(program: Command): void {
+  const command = program
+    .command("generate")
+    .description("continue a text privately, token by token")
+    .argument("[prompt]", "the text; it stays on this machine")
+    .option("--file <file>", "take the text from a file");
+  choices(command)
+    .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
+    .addOption(keepDays())
+    .addOption(new Option("--ids <file>").hideHelp())
+    .addOption(whole("--runs <n>", "").hideHelp())
+    .addOption(link());
+  output(network(peers(command))).action(generate);
+}
+
+/** Continues a text at a server, and prints it as it comes. */
+async function generate(prompt: string | undefined, options: GenerateCommandOptions): Promise<void> {
+  const progress = new Progress(options.json ?? false);
+  if (options.ids !== undefined) return generateIds(options.ids, options);
+  const text = await textOf(prompt, options);
+  const client = await openClient(options, progress);
+  try {
+    const result = await continued(client, text, options, progress, options.json ?? false);
+    if (options.json) printJson({ prompt: text, ...result });
+  } finally {
+    progress.stop();
+    await client.close();
+  }
+}
+
+async function generateIds(path: string, options: GenerateCommandOptions): Promise<void> {
+  const [text] = JSON.parse(await readFile(path, "utf8")) as TokenizedText[];
+  const client = await openClient(options, new Progress(true));
+  try {
+    const runs: MeasuredGeneration[] = [];
+    for (let i = 0; i < (options.runs ?? 1); i++) {
+      const measured = stopwatch("online");
+      const stream = client.generate(text, choiceOf(options, undefined, undefined));
+      const ids: number[] = [];
+      let step = await stream.next();
+      for (; step.done !== true; step = await stream.next()) ids.push(step.value);
+      runs.push({ ...step.value, ids, cpuSeconds: { client: measured().cpuSeconds } });
+    }
+    printJson(runs);
+  } finally {
+    await client.close();
+  }
+}

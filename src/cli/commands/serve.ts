@@ -1,0 +1,149 @@
+/** `serve`: a model for clients to ask. */
+import { type Command, Option } from "commander";
+import { CHANNEL_PATH } from "../../channels/web-listener.ts";
+import type { PinnedParties } from "../../parties/connect.ts";
+import { ServerService } from "../../parties/server.ts";
+import type { MaterialStore } from "../../parties/store.ts";
+import { helperOf, partyOf } from "../browsers.ts";
+import { floatMatmul } from "../float.ts";
+import { pinnedForBrowsers } from "../keys.ts";
+import { connect, ringOf } from "../network.ts";
+import {
+  approximate,
+  keepDays,
+  link,
+  type ModelOptions,
+  output,
+  overridesOf,
+  type ServiceOptions,
+  SHAPE,
+  type StoreOptions,
+  service,
+} from "../options.ts";
+import { serverStatus } from "../overview.ts";
+import { limitsOf, measuredBy, run } from "../service.ts";
+import { identity, openSource, readWeights } from "../source.ts";
+import { openStore } from "../store.ts";
+import { readStudies } from "../studies.ts";
+import { Telemetry } from "../telemetry.ts";
+import { Progress, UsageError } from "../terminal.ts";
+import { whole } from "../values.ts";
+
+interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions {
+  readonly dealer: string;
+  readonly warm?: number;
+  readonly plan?: string;
+  /** Megabytes. */
+  readonly maxMaterial?: number;
+  /** Where browsers reach the dealer: with it the page is served too. */
+  readonly dealerWeb?: string;
+  /** Where they reach a helper, which the page offers then. */
+  readonly helperWeb?: string;
+  /** Results of a study, which the console shows. */
+  readonly studies?: string;
+}
+
+export function addServe(program: Command): void {
+  const command = program
+    .command("serve")
+    .description("serve a model to clients")
+    .argument("<model>", SHAPE)
+    .option("--listen <address>", "host:port to listen at", "127.0.0.1:7700")
+    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+    .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
+    .option("--dealer-web <url>", "where browsers reach the dealer: --web has the page then, and not channels alone")
+    .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")
+    .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
+    .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
+    .option(
+      "--store <where>",
+      "keep prepared material in this folder, or at redis://host:port/db, until it is used, once",
+    )
+    .addOption(keepDays())
+    .addOption(
+      whole(
+        "--max-material <MB>",
+        "material in memory, being made or waiting; half of it for one key (default: 16000)",
+      ),
+    )
+    .addOption(whole("--warm <length>", "compile this padded length before listening"))
+    .option("--studies <file>", "results.json of mpcformer study, for the console to show (needs --health)")
+    .addOption(new Option("--plan <file>").hideHelp())
+    .addOption(link());
+  output(service(approximate(command))).action(serve);
+}
+
+/** Serves a model until it is stopped. */
+async function serve(name: string, options: ServeOptions): Promise<void> {
+  const ring = await ringOf(options);
+  const studies = await readStudies(options);
+  const progress = new Progress(options.json ?? false);
+  const matmul = await floatMatmul();
+  const overrides = overridesOf(options);
+  const source = await openSource(name, {
+    overrides,
+    calibration: options.calibrate,
+    planPath: options.plan,
+    length: options.warm,
+    matmul,
+    progress: progress.of("calibrating"),
+  });
+  const store = await openStore(options, "server");
+  const { id, key } = await identity(source, store);
+  const telemetry = new Telemetry(options);
+  keepClean(store, telemetry);
+  const party = new ServerService(
+    ring,
+    {
+      model: { id, spec: source.spec, plan: source.plan },
+      modelKey: key,
+      weights: onceThen(source.weights, () => readWeights(name, overrides)),
+      tokenizer: source.tokenizerFiles,
+    },
+    {
+      connectDealer: () => connect("dealer", options.dealer, options),
+      store,
+      log: telemetry.tell,
+      limits: limitsOf(options),
+      measured: measuredBy(options, telemetry),
+      mostWaitingBytes: options.maxMaterial === undefined ? undefined : 1e6 * options.maxMaterial,
+    },
+  );
+  telemetry.gauge(
+    "mpcformer_material_bytes",
+    "Material in memory, being made or waiting for its run.",
+    () => party.materialBytes,
+  );
+  if (options.warm !== undefined) await party.warm(options.warm);
+  const has = { studies: studies !== null, store: store !== undefined };
+  const { spec, plan } = source;
+  await run(party, "client", telemetry, options, {
+    what: `serving ${name} (embedding ${spec.embedding})`,
+    page: await pageParties(options),
+    shown: { status: serverStatus(party, telemetry, { name, spec, plan }, has), studies },
+  });
+}
+
+/** What the page is told, where it is served. @throws UsageError */
+async function pageParties(options: ServeOptions): Promise<PinnedParties | null> {
+  if (options.dealerWeb === undefined) return null;
+  if (options.web === undefined) throw new UsageError("--dealer-web is for the page: give --web host:port too");
+  const { key } = await pinnedForBrowsers(options);
+  const dealer = partyOf(options.dealerWeb, options.dealerKey, "dealer", "--dealer-web");
+  const helper = helperOf(options.helperWeb, options.helperKey, "--helper-web");
+  return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer, ...helper };
+}
+/** What another process had claimed or half written when it ended is burnt once it is old enough to tell. */
+function keepClean(store: MaterialStore | undefined, telemetry: Telemetry): void {
+  if (store !== undefined) setInterval(() => void store.burnLeftovers().catch(telemetry.explain), 60_000).unref();
+}
+
+/** Hands `first` out once and lets it go; after that it is read again. */
+function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
+  let held: T | null = first;
+  return async () => {
+    const one = held ?? (await again());
+    held = null;
+    return one;
+  };
+}

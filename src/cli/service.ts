@@ -1,0 +1,90 @@
+/** What `serve`, `deal` and `helper` share: they listen until they are told to stop. */
+import type { Channel } from "../channels/channel.ts";
+import type { Limits } from "../parties/admission.ts";
+import type { PinnedParties } from "../parties/connect.ts";
+import type { Measured } from "../parties/meter.ts";
+import type { ServerService } from "../parties/server.ts";
+import { type BrowserListener, listenForBrowsers, webUrl } from "./browsers.ts";
+import { listen } from "./network.ts";
+import { type Console, listenForOperator } from "./operator.ts";
+import type { OutputOptions, ServiceOptions } from "./options.ts";
+import type { Telemetry } from "./telemetry.ts";
+import { print, printJson } from "./terminal.ts";
+
+/** The bounds that the options name; the others are the service's own. */
+export function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
+  return {
+    ...(maxRunning === undefined ? {} : { running: maxRunning }),
+    ...(maxWaiting === undefined ? {} : { waiting: maxWaiting }),
+    ...(perMinute === undefined ? {} : { perMinute }),
+    ...(perKey === undefined ? {} : { connectionsEach: perKey }),
+  };
+}
+
+/** Listens until it is told to stop; then nothing begins, and what runs may end. */
+export async function run(
+  service: Pick<ServerService, "serve" | "drain" | "admission">,
+  peer: "client" | "peer",
+  telemetry: Telemetry,
+  options: ServiceOptions,
+  { what, page, shown }: { readonly what: string; readonly page: PinnedParties | null; readonly shown: Console },
+): Promise<void> {
+  telemetry.watch(service.admission);
+  const health = await listenForOperator(options.health, telemetry, shown);
+  const serveOne = (channel: Channel) => service.serve(channel);
+  const listener = await listen(options.listen, peer, options, serveOne, telemetry.explain);
+  const browsers = await browsersOf(options, peer, (c) => void serveOne(c).catch(telemetry.explain), page);
+  telemetry.setReady(true);
+  const { host, port } = listener.address;
+  if (options.json)
+    printJson({
+      listening: { host, port },
+      ...(health === null ? {} : { health }),
+      ...(browsers === null ? {} : { web: browsers.address }),
+    });
+  else {
+    print(`${what} on ${host}:${port}, until Ctrl+C`);
+    if (browsers !== null) print(`${page === null ? "for browsers" : "the page"} at ${webUrl(browsers)}`);
+  }
+  let asked = false;
+  const stop = () => {
+    // Asked twice: at once.
+    if (asked) process.exit(1);
+    asked = true;
+    telemetry.setReady(false);
+    listener.stop();
+    browsers?.stop();
+    const late = setTimeout(() => process.exit(0), options.drain * 1000);
+    service
+      .drain()
+      .then(() => {
+        browsers?.close();
+        return listener.close();
+      })
+      .catch(telemetry.explain)
+      .finally(() => {
+        clearTimeout(late);
+        process.exit(0);
+      });
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+async function browsersOf(
+  options: ServiceOptions,
+  peer: "client" | "peer",
+  onChannel: (channel: Channel) => void,
+  page: PinnedParties | null,
+): Promise<BrowserListener | null> {
+  const { web } = options;
+  return web === undefined ? null : listenForBrowsers({ ...options, web }, peer, onChannel, page);
+}
+
+/** Keeps what each phase took for the console; machines that start a party read it too. */
+export function measuredBy(options: OutputOptions, telemetry: Telemetry): (measured: Measured) => void {
+  return (measured) => {
+    telemetry.activity.measured(measured);
+    if (options.json) printJson({ measured });
+  };
+}
