@@ -7,7 +7,8 @@ import { IntegerWeights } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, longestText, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
-import { runClear, type Violation } from "../protocols/clear.ts";
+import { runClear } from "../protocols/clear.ts";
+import type { Violation } from "../protocols/sides.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Source } from "./source.ts";
 

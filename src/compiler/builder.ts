@@ -13,6 +13,8 @@ import type {
   WeightSlot,
 } from "../program/steps.ts";
 import { PlanError, ROTATION_SCALE_BITS } from "../program/steps.ts";
+import { ruleOf } from "../protocols/all.ts";
+import { checkProgram } from "../protocols/check.ts";
 import { assignRings } from "./rings.ts";
 import { schedule, turnsOf } from "./schedule.ts";
 
@@ -94,13 +96,17 @@ export class Builder {
     return this.add({ kind: "linear", terms, bias, centre, rotate }, out);
   }
 
+  /** @throws PlanError when a value outgrows 64 bits. @throws InvalidProgram when what was emitted breaks a rule. */
   finish(shape: Shape, answers: readonly Value[]): Program {
-    const values = this.values;
-    const steps = this.steps;
+    const { values, steps } = this;
     assignRings(values, steps);
+    const reads = steps.map((step) => ruleOf(step).reads(step));
+    const flights = schedule(values, steps, reads);
     const weights = [...this.slots.values()];
-    const slots = schedule(values, steps);
-    return { shape, values, steps, slots, weights, answers: answers.map((a) => a.id), turns: turnsOf(slots, steps) };
+    const turns = turnsOf(flights, steps);
+    const program = { shape, values, steps, reads, flights, weights, answers: answers.map((a) => a.id), turns };
+    checkProgram(program);
+    return program;
   }
 }
 

@@ -1,13 +1,13 @@
+import { liftBits } from "../program/lift.ts";
 import type { Value, Variable } from "../program/steps.ts";
+import { treeBits } from "../protocols/compare.ts";
 import type { Builder } from "./builder.ts";
-import { liftBits } from "./rings.ts";
 import { lifted, polynomial } from "./roots.ts";
 
 /** [x >= 0] as a masked bit: a carry tree over blocks of four bits, one flight a level (protocols/compare.ts). */
 export function notNegative(b: Builder, x: Value): Value {
   const blocks = Math.ceil((liftBits(x) - 1) / 4);
-  // g and p of each node and the sign; a finished tree is one bit.
-  const bits = (nodes: number) => b.bits("carry", x.rows, x.columns, nodes === 1 ? 1 : 2 * nodes + 1);
+  const bits = (nodes: number) => b.bits("carry", x.rows, x.columns, treeBits(nodes));
   let tree = b.add({ kind: "lessThan", x: x.id, blocks }, bits(blocks));
   for (let nodes = blocks; nodes > 1; nodes = Math.ceil(nodes / 2)) {
     const opened = b.openBits(tree);
@@ -31,7 +31,7 @@ export function rowMax(b: Builder, x: Value): Value {
 export function argmax(b: Builder, x: Value): Value {
   const index = (columns: number) => b.value("index", 1, columns, 1, x.columns, "share");
   let entries = x;
-  let share = b.add({ kind: "ramp" }, index(x.columns));
+  let share = b.add({ kind: "iota" }, index(x.columns));
   while (entries.columns > 1) {
     const indices = halves(b, b.open(share, "exchange", 1, x.columns));
     const [left, right] = halves(b, entries);

@@ -2,7 +2,7 @@
 import { turnsOf } from "../models/model.ts";
 import type { Plan } from "../program/plan.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import { type Program, RingOverflow, type Shape } from "../program/steps.ts";
+import { PlanError, type Program, RingOverflow, type Shape } from "../program/steps.ts";
 import { Compiler } from "./compiler.ts";
 import { everyLayers } from "./emitter.ts";
 import type { Handle } from "./handles.ts";
@@ -18,6 +18,8 @@ const RELIEVED = /norm$|^scores$/;
  * @throws PlanError when the plan does not fit.
  */
 export function compile(spec: ModelSpec, plan: Plan, shape: Shape): Program {
+  if (shape.scoring && spec.answer === "label")
+    throw new PlanError("a model that tells the next token alone gives no scores of a text's positions");
   const relief = new Set<string>();
   for (let slack = 0; ; ) {
     try {

@@ -1,5 +1,6 @@
-import { inputsOf, isNext } from "../program/order.ts";
-import type { Slot, Step, Value } from "../program/steps.ts";
+import { isNext } from "../program/order.ts";
+import type { Flight, Step, Value, ValueId } from "../program/steps.ts";
+import { ruleOf } from "../protocols/all.ts";
 
 /**
  * Puts every opening into the earliest flight in which its input is there, and every local step before the flight that
@@ -7,26 +8,29 @@ import type { Slot, Step, Value } from "../program/steps.ts";
  *
  * The parties are tracked apart: what the client sends to the server alone does not wait for what the server computes.
  */
-export function schedule(values: readonly Value[], steps: readonly Step[]): Slot[] {
+export function schedule(
+  values: readonly Value[],
+  steps: readonly Step[],
+  reads: readonly (readonly ValueId[])[],
+): Flight[] {
   const server = new Float64Array(values.length);
   const client = new Float64Array(values.length);
   const local: number[][] = [];
   const opens: number[][] = [];
-  const put = (table: number[][], slot: number, id: number) => {
-    while (table.length <= slot) table.push([]);
-    table[slot].push(id);
+  const put = (table: number[][], flight: number, id: number) => {
+    while (table.length <= flight) table.push([]);
+    table[flight].push(id);
   };
   for (const step of steps) {
-    const inputs = inputsOf(step);
-    const atServer = Math.max(0, ...inputs.map((id) => server[id]));
-    const atClient = Math.max(0, ...inputs.map((id) => client[id]));
+    const atServer = Math.max(0, ...reads[step.id].map((id) => server[id]));
+    const atClient = Math.max(0, ...reads[step.id].map((id) => client[id]));
     const both = Math.max(atServer, atClient);
-    const slot = openingSlot(step, atServer, atClient);
-    if (slot !== null) {
-      put(opens, slot, step.id);
-      server[step.out] = client[step.out] = slot + 1;
-    } else if (step.kind === "linear") {
-      // The server's alone: the client's part is known before the text.
+    const rule = ruleOf(step);
+    if ("sentBy" in rule) {
+      const flight = { both, client: atClient, server: atServer }[rule.sentBy(step)];
+      put(opens, flight, step.id);
+      server[step.out] = client[step.out] = flight + 1;
+    } else if (rule.waitsFor === "server") {
       put(local, atServer, step.id);
       server[step.out] = atServer;
     } else {
@@ -39,19 +43,7 @@ export function schedule(values: readonly Value[], steps: readonly Step[]): Slot
 }
 
 /** The flight in which each turn begins. */
-export function turnsOf(slots: readonly Slot[], steps: readonly Step[]): number[] {
-  const begins = slots.flatMap(({ opens }, flight) => {
-    const next = opens.some((id) => isNext(steps[id]));
-    return next ? [flight] : [];
-  });
+export function turnsOf(flights: readonly Flight[], steps: readonly Step[]): number[] {
+  const begins = flights.flatMap(({ opens }, flight) => (opens.some((id) => isNext(steps[id])) ? [flight] : []));
   return [0, ...begins];
-}
-
-/** The flight in which an opening's messages leave; null for local steps. */
-function openingSlot(step: Step, atServer: number, atClient: number): number | null {
-  if (step.kind === "input") return atClient;
-  if (step.kind === "openBits") return Math.max(atServer, atClient);
-  if (step.kind !== "open") return null;
-  if (step.mode === "exchange") return Math.max(atServer, atClient);
-  return step.mode === "toServer" ? atClient : atServer;
 }

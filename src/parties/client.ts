@@ -6,7 +6,7 @@ import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../program/steps.ts";
 import { answerBlock } from "../protocols/cover.ts";
-import { ClientOffline, Party, type SharedInput } from "../protocols/protocol.ts";
+import { ClientOffline, Party, type SharedInput } from "../protocols/sides.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";

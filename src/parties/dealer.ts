@@ -4,7 +4,7 @@ import type * as v from "valibot";
 import { type Channel, ChannelError } from "../channels/channel.ts";
 import { compile } from "../compiler/compile.ts";
 import type { Step } from "../program/steps.ts";
-import { Dealer } from "../protocols/protocol.ts";
+import { Dealer } from "../protocols/sides.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";

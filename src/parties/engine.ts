@@ -2,10 +2,10 @@
 import type { Channel } from "../channels/channel.ts";
 import { offlineOrder } from "../program/order.ts";
 import type { Step } from "../program/steps.ts";
-import { protocolOf, trafficOf } from "../protocols/all.ts";
-import { blockBytes, slotTraffic } from "../protocols/cost.ts";
-import { clientShareIsRead } from "../protocols/linear.ts";
-import { type Block, type ClientOffline, type Dealer, elements, lengthOf, type Party } from "../protocols/protocol.ts";
+import { localRuleOf, openingRuleOf, ruleOf, trafficOf } from "../protocols/all.ts";
+import { blockBytes, flightTraffic } from "../protocols/cost.ts";
+import { type Block, lengthOf } from "../protocols/rule.ts";
+import type { ClientOffline, Dealer, Party } from "../protocols/sides.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Meter } from "./meter.ts";
@@ -76,11 +76,11 @@ export async function dealProgram(
   ready?: (step: Step) => Promise<void>,
 ): Promise<void> {
   for (const steps of offlineOrder(d.program)) {
-    const protocol = protocolOf(steps[0]);
+    const rule = ruleOf(steps[0]);
     await ready?.(steps[0]);
-    protocol.together?.(d, steps);
+    rule.together?.(d, steps);
     for (const step of steps) {
-      protocol.deal?.(d, step);
+      rule.deal?.(d, step);
       const correction = d.takeCorrection();
       const blocks = trafficOf(step, d.program).dealt ?? [];
       if ((correction?.length ?? 0) !== lengthOf(blocks))
@@ -102,16 +102,14 @@ export async function prepareProgram(
 ): Promise<void> {
   let done = 0;
   for (const steps of offlineOrder(c.program)) {
-    const protocol = protocolOf(steps[0]);
-    protocol.together?.(c, steps);
+    const rule = ruleOf(steps[0]);
+    rule.together?.(c, steps);
     for (const step of steps) {
-      const words = protocol.prepare?.(c, step) ?? null;
+      const words = rule.prepare?.(c, step) ?? null;
       const block = trafficOf(step, c.program).ahead;
       const packed = words !== null && block ? packAll(c.ring, [words], [block]) : null;
-      if (step.kind === "linear" && clientShareIsRead(c.program, step)) {
-        const out = c.value(step.out);
-        keep(step, packAll(c.ring, [c.get("share", step.out)], [{ length: elements(out), bits: out.ring }]));
-      }
+      const kept = rule.kept?.(step, c.program) ?? null;
+      if (kept !== null) keep(step, packAll(c.ring, [c.get("share", step.out)], [kept]));
       c.done(step);
       if (packed !== null) await emit(step, packed);
     }
@@ -141,22 +139,22 @@ export async function runProgram(
   channel: Channel,
   { progress, witness, turn, meter = new Meter() }: RunOptions = {},
 ): Promise<void> {
-  const { slots, steps, turns } = texts[0].program;
-  for (let flight = 0, turnIndex = 0; flight < slots.length; flight++) {
+  const { flights, steps, turns } = texts[0].program;
+  for (let flight = 0, turnIndex = 0; flight < flights.length; flight++) {
     if (flight === turns[turnIndex + 1] && !(await turn?.(++turnIndex))) return;
-    for (const id of slots[flight].local) {
+    for (const id of flights[flight].local) {
       const step = steps[id];
       meter.compute(step.group, () => {
         for (const p of texts) {
-          protocolOf(step).run?.(p, step);
+          localRuleOf(step).run(p, step);
           p.done(step);
         }
       });
     }
-    const opens = slots[flight].opens.map((id) => steps[id]);
-    const coming = [...opens, ...(slots[flight + 1]?.local ?? []).map((id) => steps[id])];
+    const opens = flights[flight].opens.map((id) => steps[id]);
+    const coming = [...opens, ...(flights[flight + 1]?.local ?? []).map((id) => steps[id])];
     if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, meter, witness);
-    progress?.(flight + 1, slots.length, steps[slots[flight].opens[0] ?? slots[flight].local[0]]);
+    progress?.(flight + 1, flights.length, steps[flights[flight].opens[0] ?? flights[flight].local[0]]);
   }
 }
 
@@ -172,7 +170,7 @@ async function exchange(
   const [{ program, role, isServer }] = texts;
   const { group } = opens[0];
   const ids = opens.map((s) => s.id);
-  const { fromClient, fromServer } = slotTraffic(ids, program);
+  const { fromClient, fromServer } = flightTraffic(ids, program);
   const [mine, theirs] = isServer ? [fromServer, fromClient] : [fromClient, fromServer];
   let sending: Promise<void> | null = null;
   if (mine.length > 0) {
@@ -216,7 +214,7 @@ async function fetchFor(texts: readonly Party[], coming: readonly Step[], meter:
 function messageOf(p: Party, opens: readonly Step[], blocks: readonly Block[]): Uint8Array {
   const words = opens
     .filter((step) => blockFrom(p, step, p.role) !== undefined)
-    .map((step) => protocolOf(step).send!(p, step));
+    .map((step) => openingRuleOf(step).send(p, step));
   return packAll(p.ring, words, blocks);
 }
 
@@ -230,7 +228,7 @@ function accept(p: Party, opens: readonly Step[], message: Uint8Array | null, bl
       words = p.temp(block.length);
       unpackOne(p.ring, words, message, blocks, index++);
     }
-    protocolOf(step).receive?.(p, step, words);
+    openingRuleOf(step).receive(p, step, words);
   }
   for (const step of opens) p.done(step);
 }

@@ -2,8 +2,8 @@
 import type { Channel } from "../channels/channel.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
-import { CoveredInput, coveredBlock, coveredSteps } from "../protocols/cover.ts";
-import { lengthOf } from "../protocols/protocol.ts";
+import { CarriedInput, coveredBlock, coveredSteps } from "../protocols/cover.ts";
+import { lengthOf } from "../protocols/rule.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
@@ -106,7 +106,7 @@ export class HelperService {
   }
 
   /** The covered inputs of all steps, in one message. */
-  private async take(channel: Channel, program: Program, given: Words[]): Promise<CoveredInput> {
+  private async take(channel: Channel, program: Program, given: Words[]): Promise<CarriedInput> {
     const steps = coveredSteps(program);
     const blocks = steps.map((step) => coveredBlock(step, program));
     const packed = await channel.receive("online", 0, bytesOf(blocks));
@@ -114,6 +114,6 @@ export class HelperService {
     given.push(all);
     unpackAll(this.ring, all, packed, blocks);
     const parts = partsOf(all, blocks);
-    return new CoveredInput(this.ring, new Map(steps.map((step, i) => [step.id, parts[i]])));
+    return new CarriedInput(this.ring, new Map(steps.map((step, i) => [step.id, parts[i]])));
   }
 }

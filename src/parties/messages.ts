@@ -180,8 +180,8 @@ export function parse<S extends v.GenericSchema>(schema: S, message: unknown, pe
 }
 
 /** A program's fingerprint: parties whose programs differ in anything refuse each other. */
-export function fingerprint(program: Program): Promise<string> {
-  return digestOf(program);
+export function fingerprint({ reads: _, ...agreed }: Program): Promise<string> {
+  return digestOf(agreed);
 }
 
 /** A shape in words, for logs and people. */

@@ -11,7 +11,7 @@ import type { Program, Shape } from "../program/steps.ts";
 import { oneTurn } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
 import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
-import { Party, type ServerWeights } from "../protocols/protocol.ts";
+import { Party, type ServerWeights } from "../protocols/sides.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";

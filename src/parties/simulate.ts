@@ -11,7 +11,7 @@ import {
   type MaskedWeights,
   Party,
   type ServerWeights,
-} from "../protocols/protocol.ts";
+} from "../protocols/sides.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";

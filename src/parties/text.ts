@@ -2,8 +2,9 @@
 import { embeddingsOf } from "../models/model.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Program, StepOf, Value } from "../program/steps.ts";
-import { type ClientInput, elements, type InputStep, type Party } from "../protocols/protocol.ts";
-import { fillOwnKeys } from "../protocols/reshape.ts";
+import { elements } from "../protocols/rule.ts";
+import { fillOwnKeys } from "../protocols/shares.ts";
+import type { ClientInput, InputStep, Party } from "../protocols/sides.ts";
 import { centredRows, FloatOps } from "../reference/float.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";

@@ -9,7 +9,7 @@ import {
   type WeightRef,
   type WeightSlot,
 } from "../program/steps.ts";
-import type { MaskedWeights, ServerWeights } from "../protocols/protocol.ts";
+import type { MaskedWeights, ServerWeights } from "../protocols/sides.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { PackedWeights, Ring } from "../ring/ring.ts";

@@ -1,4 +1,4 @@
-/** In which order the steps of a program run before the text exists, and what each of them reads. */
+/** In which order the steps of a program run before the text exists. */
 import type { Program, Step } from "./steps.ts";
 
 /** Whether a step takes the token that a later turn begins with. */
@@ -39,26 +39,4 @@ function sideBySide({ steps }: Program): readonly (readonly Step[])[] {
         .flat()
         .map((s) => [s]);
   return [...first.map((s) => [s]), ...later];
-}
-
-/** The values a step reads. */
-export function inputsOf(step: Step): number[] {
-  switch (step.kind) {
-    case "entry":
-    case "ramp":
-      return [];
-    case "input":
-      return step.after === null ? [] : [step.after];
-    case "linear":
-      return step.terms.map((t) => t.x);
-    case "matmul":
-      return [step.a, step.b];
-    case "difference":
-    case "place":
-      return [step.x, step.y];
-    case "polynomial":
-      return [...step.variables.map((v) => v.x), ...step.addends.map((a) => a.x)];
-    default:
-      return [step.x];
-  }
 }

@@ -162,7 +162,7 @@ export type Step = StepBase &
         readonly out: ValueId;
       }
     /** 0, 1, 2, ... along the columns, as a share that the server alone fills. */
-    | { readonly kind: "ramp"; readonly out: ValueId }
+    | { readonly kind: "iota"; readonly out: ValueId }
     | { readonly kind: "rowSum"; readonly x: ValueId; readonly heads: number; readonly out: ValueId }
     | {
         readonly kind: "keys";
@@ -197,7 +197,7 @@ export type StepKind = Step["kind"];
 export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
 
 /** One one-way latency: what is computed before it, and what crosses the wire in it. */
-export interface Slot {
+export interface Flight {
   readonly local: readonly number[];
   readonly opens: readonly number[];
 }
@@ -225,7 +225,9 @@ export interface Program {
   readonly shape: Shape;
   readonly values: readonly Value[];
   readonly steps: readonly Step[];
-  readonly slots: readonly Slot[];
+  /** By step: the values that it reads. Follows from the steps, so that parties do not compare it. */
+  readonly reads: readonly (readonly ValueId[])[];
+  readonly flights: readonly Flight[];
   /** The masked weights of the model in the order of their ids. */
   readonly weights: readonly WeightSlot[];
   /** What the client learns, of each turn. */

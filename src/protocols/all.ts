@@ -1,3 +1,4 @@
+/** The list of all step kinds: a kind without a rule does not compile. */
 import type { Program, Step, StepKind } from "../program/steps.ts";
 import { carry, lessThan, openBits } from "./compare.ts";
 import { linear } from "./linear.ts";
@@ -5,12 +6,13 @@ import { input, open } from "./open.ts";
 import { fourier } from "./periodic.ts";
 import { polynomial } from "./polynomial.ts";
 import { product } from "./product.ts";
-import type { Protocol, Traffic } from "./protocol.ts";
-import { difference, entry, keys, noise, place, ramp, rowSum, shift, slice } from "./reshape.ts";
+import { difference, place, shift, slice } from "./reshape.ts";
+import type { LocalRule, OpeningRule, Rule, Traffic } from "./rule.ts";
+import { entry, iota, keys, noise, rowSum } from "./shares.ts";
 
-/** Which primitive executes which kind of step. */
-const protocols: { readonly [K in StepKind]: Protocol<K> } = {
+const rules: { readonly [K in StepKind]: Rule<K> } = {
   input,
+  entry,
   linear,
   open,
   openBits,
@@ -20,8 +22,7 @@ const protocols: { readonly [K in StepKind]: Protocol<K> } = {
   difference,
   matmul: product,
   polynomial,
-  entry,
-  ramp,
+  iota,
   rowSum,
   keys,
   noise,
@@ -30,9 +31,26 @@ const protocols: { readonly [K in StepKind]: Protocol<K> } = {
   carry,
 };
 
-/** The primitive of a step, as one that takes any step: the table above keeps kind and primitive together. */
-export function protocolOf(step: Step): Protocol<StepKind> {
-  return protocols[step.kind] as unknown as Protocol<StepKind>;
+/** The name of every kind. */
+export const STEP_KINDS = Object.keys(rules) as readonly StepKind[];
+
+/** The rule of a step, as one that takes any step: the table above keeps kind and rule together. */
+export function ruleOf(step: Pick<Step, "kind">): Rule<StepKind> {
+  return rules[step.kind] as unknown as Rule<StepKind>;
+}
+
+/** The rule of a local step of a flight. @throws Error for an opening: a fault of the program. */
+export function localRuleOf(step: Step): LocalRule<StepKind> {
+  const rule = ruleOf(step);
+  if (!("run" in rule)) throw new Error(`step ${step.id} sends messages: ${step.kind}`);
+  return rule;
+}
+
+/** The rule of an opening of a flight. @throws Error for a local step: a fault of the program. */
+export function openingRuleOf(step: Step): OpeningRule<StepKind> {
+  const rule = ruleOf(step);
+  if (!("send" in rule)) throw new Error(`step ${step.id} sends no message: ${step.kind}`);
+  return rule;
 }
 
 const declared = new WeakMap<Step, Traffic>();
@@ -41,7 +59,7 @@ const declared = new WeakMap<Step, Traffic>();
 export function trafficOf(step: Step, program: Program): Traffic {
   let traffic = declared.get(step);
   if (traffic === undefined) {
-    traffic = protocolOf(step).traffic(step, program);
+    traffic = ruleOf(step).traffic(step, program);
     declared.set(step, traffic);
   }
   return traffic;

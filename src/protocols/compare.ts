@@ -7,14 +7,44 @@
  * public c. Blocks join pairwise, (g1,p1)∘(g0,p0) = (g1 ⊕ p1·g0, p1·p0), one opening of masked bits a level. The last bit
  * opens masked and enters polynomials as the variable kind "bit". Flights: ceil(log2 of the number of blocks) + 1.
  */
+import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
-import { type Block, CLIENT_MASK, elements, lengthOf, type Protocol, SERVER_MASK } from "./protocol.ts";
+import {
+  type Block,
+  CLIENT_MASK,
+  elements,
+  expectSameShape,
+  type LocalRule,
+  lengthOf,
+  NO_PARTS,
+  type OpeningRule,
+  outOf,
+  SERVER_MASK,
+} from "./rule.ts";
+
+/** Bits of a level of the tree: g and p of each node and the sign; a finished tree is one bit. */
+export function treeBits(nodes: number): number {
+  return nodes === 1 ? 1 : 2 * nodes + 1;
+}
 
 function monomials(step: StepOf<"lessThan">, program: Program): Block[] {
   return [{ length: elements(program.values[step.x]) * Math.ceil(step.blocks / 4), bits: 64 }];
 }
 
-export const lessThan: Protocol<"lessThan"> = {
+export const lessThan: LocalRule<"lessThan"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.x],
+  needs: (step, values, need) => need(step.x, liftBits(values[step.x])),
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "masked" && out.form === "bits", "gives shared bits of a masked value");
+    expectSameShape(expect, x, out);
+    expect(4 * step.blocks >= x.ring - 1, "has blocks for all bits below the sign");
+    expect(out.ring === treeBits(step.blocks), "has room for its leaves");
+  },
+
   traffic: (step, program) => ({ dealt: monomials(step, program) }),
 
   deal(d, step) {
@@ -28,13 +58,33 @@ export const lessThan: Protocol<"lessThan"> = {
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.lessThanLeaves(out, p.get("public", step.x), shares, p.value(step.x).ring, step.blocks, p.isServer);
   },
+
+  /** The finished bit at once; the tree above it only passes it on. */
+  clear(c, step, out) {
+    c.ring.msb(out, c.x(step.x), 64);
+    c.ring.negate(out, out);
+    c.ring.addConstant(out, out, 1, 0);
+  },
 };
 
 function ands(step: StepOf<"carry">, program: Program): Block[] {
   return [{ length: elements(program.values[step.x]), bits: 2 * (step.nodes >> 1) }];
 }
 
-export const carry: Protocol<"carry"> = {
+export const carry: LocalRule<"carry"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.x],
+  needs() {},
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "maskedBits" && out.form === "bits", "gives shared bits of opened ones");
+    expectSameShape(expect, x, out);
+    expect(x.ring === treeBits(step.nodes), "reads as many nodes as it joins");
+    expect(out.ring === treeBits(Math.ceil(step.nodes / 2)), "has room for the joined nodes");
+  },
+
   traffic: (step, program) => ({ dealt: ands(step, program) }),
 
   deal(d, step) {
@@ -48,10 +98,23 @@ export const carry: Protocol<"carry"> = {
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.carryLevel(out, p.get("public", step.x), p.get("mask", step.x), secret, step.nodes, p.isServer);
   },
+
+  clear: (c, step, out) => c.ring.copy(out, c.x(step.x)),
 };
 
 /** Opens XOR-shared bits under fresh XOR masks, both ways. One flight. */
-export const openBits: Protocol<"openBits"> = {
+export const openBits: OpeningRule<"openBits"> = {
+  ...NO_PARTS,
+  sentBy: () => "both",
+  reads: (step) => [step.x],
+  needs() {},
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "bits" && out.form === "maskedBits" && x.ring === out.ring, "opens shared bits");
+    expectSameShape(expect, x, out);
+  },
+
   traffic(step, program) {
     const value = program.values[step.out];
     const block = { length: elements(value), bits: value.ring };
@@ -82,4 +145,6 @@ export const openBits: Protocol<"openBits"> = {
     p.ring.xor(opened, p.get("mask", step.out), p.get("share", step.x));
     p.ring.xor(opened, opened, other);
   },
+
+  clear: (c, step, out) => c.ring.copy(out, c.x(step.x)),
 };

@@ -1,8 +1,8 @@
 /** What a program costs, before it is run: the same declarations that the parties send and expect by. */
 import { shortest } from "../program/lengths.ts";
-import type { Program, Shape, Slot, Step } from "../program/steps.ts";
-import { trafficOf } from "./all.ts";
-import { type Block, elements } from "./protocol.ts";
+import type { Flight, Program, Shape, Step } from "../program/steps.ts";
+import { ruleOf, trafficOf } from "./all.ts";
+import type { Block, Product } from "./rule.ts";
 
 /** Bytes of one frame's header on every channel. */
 export const FRAME_HEADER = 40;
@@ -56,27 +56,18 @@ export interface Cost {
   readonly steps: readonly StepCost[];
 }
 
-/** [m, k] · [k, n], `times` of them; with narrow plaintext weights, or of two tensors of words. */
-export interface Product {
-  readonly m: number;
-  readonly k: number;
-  readonly n: number;
-  readonly times: number;
-  readonly narrow: boolean;
-}
-
 /** Predicted flights and bytes, frame headers included: exactly what the channels will count. */
 export function costOf(program: Program): Cost {
   const steps = program.steps.map((step) => stepCost(step, program));
   const turns = program.turns.map((first, turn) =>
-    onlineCost(program.slots.slice(first, program.turns[turn + 1]), program),
+    onlineCost(program.flights.slice(first, program.turns[turn + 1]), program),
   );
   const framed = (bytes: number) => (bytes > 0 ? bytes + FRAME_HEADER : 0);
   const sum = (f: (c: StepCost) => number) => steps.reduce((total, c) => total + f(c), 0);
   return {
     shape: program.shape,
     shortest: shortest(program.shape.length),
-    online: onlineCost(program.slots, program),
+    online: onlineCost(program.flights, program),
     turns,
     offline: {
       bytes: {
@@ -88,16 +79,16 @@ export function costOf(program: Program): Cost {
     },
     setup: { bytes: { server_to_dealer: program.weights.reduce((t, w) => t + w.rows * w.columns * 8, 0) } },
     macs: sum((c) => c.macs),
-    products: together(program.steps.flatMap((step) => productsOf(step, program))),
+    products: together(program.steps.flatMap((step) => productsOf(step, program)).filter(({ k }) => k > 1)),
     steps,
   };
 }
 
-function onlineCost(slots: readonly Slot[], program: Program): OnlineCost {
+function onlineCost(crossing: readonly Flight[], program: Program): OnlineCost {
   const bytes = { client_to_server: 0, server_to_client: 0 };
   let flights = 0;
-  for (const slot of slots) {
-    const sent = slotTraffic(slot.opens, program);
+  for (const { opens } of crossing) {
+    const sent = flightTraffic(opens, program);
     if (sent.fromClient.length > 0) bytes.client_to_server += FRAME_HEADER + bytesOf(sent.fromClient);
     if (sent.fromServer.length > 0) bytes.server_to_client += FRAME_HEADER + bytesOf(sent.fromServer);
     if (sent.fromClient.length + sent.fromServer.length > 0) flights++;
@@ -106,7 +97,10 @@ function onlineCost(slots: readonly Slot[], program: Program): OnlineCost {
 }
 
 /** The blocks of one flight, by sender, in the order in which they are packed. */
-export function slotTraffic(opens: readonly number[], program: Program): { fromClient: Block[]; fromServer: Block[] } {
+export function flightTraffic(
+  opens: readonly number[],
+  program: Program,
+): { fromClient: Block[]; fromServer: Block[] } {
   const fromClient: Block[] = [];
   const fromServer: Block[] = [];
   for (const id of opens) {
@@ -133,28 +127,11 @@ function stepCost(step: Step, program: Program): StepCost {
 }
 
 function macsOf(step: Step, program: Program): number {
-  const small =
-    step.kind === "linear"
-      ? step.terms.filter((t) => t.weightId < 0 || program.weights[t.weightId].rows === 1).length
-      : 0;
-  const products = productsOf(step, program).reduce((sum, { m, k, n, times }) => sum + m * k * n * times, 0);
-  return products + small * elements(program.values[step.out]);
+  return productsOf(step, program).reduce((sum, { m, k, n, times }) => sum + m * k * n * times, 0);
 }
 
-/** A linear step's dense terms; X̂(Ŷ - r_Y) and r_X·Ŷ for each head of a product of secret values. */
-function productsOf(step: Step, program: Program): Product[] {
-  if (step.kind === "linear") {
-    const { rows, columns } = program.values[step.out];
-    const dense = step.terms.filter((t) => t.weightId >= 0 && program.weights[t.weightId].rows > 1);
-    return dense.map((t) => ({ m: rows, k: program.weights[t.weightId].rows, n: columns, times: 1, narrow: true }));
-  }
-  if (step.kind !== "matmul") return [];
-  const [a, b] = [program.values[step.a], program.values[step.b]];
-  const { heads, sharing } = step;
-  const times = 2 * heads;
-  return step.transposeB
-    ? [{ m: a.rows, k: a.columns / heads, n: b.rows, times, narrow: false }]
-    : [{ m: a.rows / heads, k: a.columns, n: (b.columns * sharing) / heads, times, narrow: false }];
+function productsOf(step: Step, program: Program): readonly Product[] {
+  return ruleOf(step).products?.(step, program) ?? [];
 }
 
 function together(products: readonly Product[]): Product[] {

@@ -9,34 +9,28 @@
  *   keys     what is added to the columns of keys        the server adds -v to its share: the owner gives c + v
  *   answer   the last opening, to the client alone       the server adds v to what leaves
  */
-import type { Program, Step, StepOf } from "../program/steps.ts";
+import type { Program, Step, StepKind, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import {
-  type Block,
-  type ClientInput,
-  COVER,
-  elements,
-  type InputStep,
-  type Party,
-  type SharedInput,
-} from "./protocol.ts";
-
-type Covered = StepOf<"input" | "entry" | "keys">;
-const COVERED: readonly Step["kind"][] = ["input", "entry", "keys"] satisfies readonly Covered["kind"][];
+import { ruleOf } from "./all.ts";
+import { type Block, COVER, type CoveredInput, elements } from "./rule.ts";
+import type { ClientInput, InputStep, SharedInput } from "./sides.ts";
 
 /** Where the text enters, in the program's order. */
-export function coveredSteps(program: Program): Covered[] {
-  return program.steps.filter((step): step is Covered => COVERED.includes(step.kind));
+export function coveredSteps(program: Program): Step[] {
+  return program.steps.filter((step) => ruleOf(step).covered !== null);
 }
 
 /** What the owner gives the helper for each of them. */
-export function coveredBlock(step: Covered, program: Program): Block {
-  if (step.kind === "keys") return { length: program.values[step.x].columns, bits: 64 };
-  const value = program.values[step.out];
-  // A share's words are whole; of what is masked the ring's bits count.
-  return { length: elements(value), bits: step.kind === "entry" ? 64 : value.ring };
+export function coveredBlock(step: Step, program: Program): Block {
+  return coveredOf(step).block(step, program);
+}
+
+function coveredOf(step: Step): CoveredInput<StepKind> {
+  const { covered } = ruleOf(step);
+  if (covered === null) throw new Error(`step ${step.id} takes no input: ${step.kind}`);
+  return covered;
 }
 
 /** What the helper gives back. */
@@ -46,12 +40,11 @@ export function answerBlock(program: Program): Block {
 }
 
 /** The owner's message for one step: x + v, or c + v. The caller frees it. */
-export function coverInput(ring: Ring, program: Program, cover: Prg, input: ClientInput, step: Covered): Words {
+export function coverInput(ring: Ring, program: Program, cover: Prg, input: ClientInput, step: Step): Words {
   const { length, bits } = coveredBlock(step, program);
   const [x, v] = [ring.alloc(length), ring.alloc(length)];
   try {
-    if (step.kind === "keys") input.fillKeys(x, step);
-    else input.fill(x, step);
+    coveredOf(step).fill(input, x, step);
   } catch (error) {
     // A text beyond the plan.
     for (const words of [x, v]) ring.free(words);
@@ -78,16 +71,8 @@ function answerStep(program: Program): Step {
   return program.steps.find((step) => step.out === program.answers[0])!;
 }
 
-/** The server's cover of a step, as scratch of it; null in runs without a helper. */
-export function coverOf(p: Party, step: Step, length: number): Words | null {
-  if (p.cover === null) return null;
-  const v = p.temp(length);
-  p.cover.words(p.ring, v, step.id, COVER);
-  return v;
-}
-
 /** The helper's side: hands on what it was given, by step. */
-export class CoveredInput implements SharedInput {
+export class CarriedInput implements SharedInput {
   private readonly ring: Ring;
   private readonly given: ReadonlyMap<number, Words>;
 
@@ -104,7 +89,7 @@ export class CoveredInput implements SharedInput {
     this.ring.copy(out, this.of(step));
   }
 
-  private of(step: Covered): Words {
+  private of(step: Step): Words {
     const words = this.given.get(step.id);
     if (words === undefined) throw new Error(`step ${step.id} reads an input that was not given`);
     return words;

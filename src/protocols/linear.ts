@@ -8,30 +8,23 @@
  * the client's share is known before the text. R is fixed for one version of the weights, T is new for each run.
  */
 
-import { inputsOf } from "../program/order.ts";
-import type { Program, StepOf } from "../program/steps.ts";
+import type { LinearTerm, Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import {
-  type ClientOffline,
-  type Dealer,
-  elements,
-  type MaskedWeights,
-  type Protocol,
-  type Scope,
-  type ServerWeights,
-} from "./protocol.ts";
 import { rotateInto } from "./rotate.ts";
+import { type Block, type Expect, elements, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
+import type { Scope } from "./scope.ts";
+import type { ClientOffline, Dealer, MaskedWeights, ServerWeights } from "./sides.ts";
 
 type Linear = StepOf<"linear">;
 
 const readOnline = new WeakMap<Program, ReadonlySet<number>>();
 
 /** Whether the client needs its share of the result online; else it left entirely with the opening's offline message. */
-export function clientShareIsRead(program: Program, step: Linear): boolean {
+function clientShareIsRead(program: Program, step: Linear): boolean {
   let read = readOnline.get(program);
   if (read === undefined) {
     const readers = program.steps.filter((s) => s.kind !== "open" || (s.mode !== "forward" && s.mode !== "reveal"));
-    read = new Set(readers.flatMap(inputsOf));
+    read = new Set(readers.flatMap((s) => program.reads[s.id]));
     readOnline.set(program, read);
   }
   return read.has(step.out);
@@ -119,11 +112,49 @@ function finished(s: Scope, step: Linear, y: Words): Words {
   return out;
 }
 
-export const linear: Protocol<"linear"> = {
-  traffic(step, program) {
-    const out = program.values[step.out];
-    return isDealt(step) ? { dealt: [{ length: elements(out), bits: out.ring }] } : {};
+/** The result as bits on a wire: of a correction, or of a share that is kept. */
+function resultBlock(step: Linear, program: Program): Block {
+  const out = outOf(step, program);
+  return { length: elements(out), bits: out.ring };
+}
+
+/** Whether an operand has as many rows as its weights' columns, or meets them entry by entry. */
+function checkTerm({ x: id, weight, weightId }: LinearTerm, step: Linear, program: Program, expect: Expect): void {
+  const [x, out] = [program.values[id], outOf(step, program)];
+  expect(x.form === "masked" || x.form === "held", "reads a value that the server does not hold masked");
+  expect(x.rows === out.rows, "has as many rows as its operand");
+  if (weight.kind === "identity") return expect(x.columns === out.columns, "adds an operand of its own shape");
+  const slot = program.weights[weightId];
+  if (slot === undefined) return expect(false, "names a weight that the program has");
+  const inner = { dense: slot.rows, table: slot.rows, diagonal: out.columns, outer: 1 }[weight.kind];
+  expect(x.columns === inner && slot.columns === out.columns, "has weights that fit its operand and its result");
+}
+
+export const linear: LocalRule<"linear"> = {
+  ...NO_PARTS,
+  waitsFor: "server",
+  reads: (step) => step.terms.map(({ x }) => x),
+
+  needs(step, values, need) {
+    for (const { x } of step.terms) need(x, values[step.out].ring);
   },
+
+  check(step, program, expect) {
+    for (const term of step.terms) checkTerm(term, step, program, expect);
+    expect(outOf(step, program).form === "share", "gives a share");
+    expect(!(step.centre && step.rotate !== null), "is centred or rotated, not both");
+  },
+
+  traffic: (step, program) => (isDealt(step) ? { dealt: [resultBlock(step, program)] } : {}),
+
+  // A row or column of weights, and the identity, cost a multiplication an element.
+  products(step, program) {
+    const { rows: m, columns: n } = outOf(step, program);
+    const inner = (weightId: number) => (weightId < 0 ? 1 : program.weights[weightId].rows);
+    return step.terms.map(({ weightId }) => ({ m, k: inner(weightId), n, times: 1, narrow: true }));
+  },
+
+  weights: (step) => step.terms.map(({ weightId }) => weightId).filter((id) => id >= 0),
 
   together(s, steps) {
     addTerms(s, steps);
@@ -140,30 +171,36 @@ export const linear: Protocol<"linear"> = {
     const out = c.value(step.out);
     const sum = c.get("sum", step.out);
     for (const term of step.terms) {
-      if (term.weight.kind === "identity") c.ring.addScaled(sum, c.get("mask", term.x), ...split(term.weight.factor));
+      if (term.weight.kind === "identity") c.ring.addScaled(sum, c.get("mask", term.x), ...halves(term.weight.factor));
     }
     const y = c.set("share", step.out, c.ring.alloc(sum.length));
     c.ring.negate(y, finished(c, step, sum));
-    if (isDealt(step)) c.ring.add(y, y, c.dealt(step, [{ length: y.length, bits: out.ring }]));
+    if (isDealt(step)) c.ring.add(y, y, c.dealt(step, [resultBlock(step, c.program)]));
     c.ring.reduce(y, y, out.ring);
     return null;
   },
 
+  kept: (step, program) => (clientShareIsRead(program, step) ? resultBlock(step, program) : null),
+
   run(p, step) {
-    const out = p.value(step.out);
+    const length = elements(p.value(step.out));
     if (p.weights === null) {
       if (clientShareIsRead(p.program, step))
-        p.material.share(p.ring, step, p.set("share", step.out, p.ring.alloc(elements(out))));
+        p.material.share(p.ring, step, p.set("share", step.out, p.ring.alloc(length)));
       return;
     }
-    const y = p.set("share", step.out, p.ring.alloc(elements(out)));
+    const y = p.set("share", step.out, p.ring.alloc(length));
     applyWeights(p, step, y, p.weights, (id) => serverPart(p, id));
-    if (isDealt(step)) p.ring.add(y, y, p.dealt(step, [{ length: y.length, bits: out.ring }]));
+    if (isDealt(step)) p.ring.add(y, y, p.dealt(step, [resultBlock(step, p.program)]));
+  },
+
+  clear(c, step, out) {
+    applyWeights(c, step, out, c.weights, (id) => c.x(id));
   },
 };
 
 /** y = Σ_terms x·W + bias, the mean removed or rows turned where the step asks. */
-export function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
+function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
   const { rows, columns } = s.value(step.out);
   const sum = goesOn(step) ? s.temp(y.length) : y;
   const bias = weights.bias(step);
@@ -173,7 +210,7 @@ export function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWe
     if (bias !== null) s.ring.addRow(sum, sum, bias, rows, columns);
   }
   for (const term of step.terms) {
-    if (term.weight.kind === "identity") s.ring.addScaled(sum, x(term.x), ...split(term.weight.factor));
+    if (term.weight.kind === "identity") s.ring.addScaled(sum, x(term.x), ...halves(term.weight.factor));
     else weights.apply(term.weightId, sum, x(term.x), rows);
   }
   goOn(s, step, y, sum);
@@ -186,10 +223,4 @@ function serverPart(s: Scope, id: number): Words {
   const part = s.temp(opened.length);
   s.ring.subtract(part, opened, s.get("mask", id));
   return part;
-}
-
-/** A 64-bit constant as two's-complement halves. */
-export function split(constant: number): [number, number] {
-  const high = Math.floor(constant / 2 ** 32);
-  return [(constant - high * 2 ** 32) | 0, high | 0];
 }

@@ -17,12 +17,32 @@
  * What toClient and reveal tell goes to a helper under its owner's cover, where one plays the client (cover.ts).
  */
 
+import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { coverOf } from "./cover.ts";
-import { type Block, CLIENT_MASK, elements, type Party, type Protocol, type Scope, SERVER_MASK } from "./protocol.ts";
+import {
+  type Block,
+  CLIENT_MASK,
+  elements,
+  expectSameShape,
+  NO_PARTS,
+  type OpeningRule,
+  outOf,
+  SERVER_MASK,
+} from "./rule.ts";
+import type { Scope } from "./scope.ts";
+import type { Party } from "./sides.ts";
 
 type Open = StepOf<"open">;
+
+/** What comes of a share in each mode, and whose share the messages wait for. */
+const MODES = {
+  exchange: { form: "masked", sentBy: "both" },
+  forward: { form: "masked", sentBy: "server" },
+  toServer: { form: "held", sentBy: "client" },
+  reveal: { form: "held", sentBy: "server" },
+  toClient: { form: "held", sentBy: "server" },
+} as const;
 
 /** k: the bits that cross the wire before truncation. */
 function wide(step: Open, program: Program): number {
@@ -44,7 +64,28 @@ function truncate(s: Scope, step: Open, a: Words): Words {
   return out;
 }
 
-export const open: Protocol<"open"> = {
+export const open: OpeningRule<"open"> = {
+  ...NO_PARTS,
+  sentBy: (step) => MODES[step.mode].sentBy,
+  reads: (step) => [step.x],
+
+  needs(step, values, need) {
+    const out = values[step.out];
+    // What its own ring cannot hold would be lost, though no step reads it.
+    if (step.mode === "reveal" || step.mode === "toClient") need(out.id, liftBits(out));
+    need(step.x, out.ring + step.shift);
+  },
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(
+      x.form === "share" && out.form === MODES[step.mode].form,
+      `opens a share to a ${MODES[step.mode].form} value`,
+    );
+    expectSameShape(expect, x, out);
+    expect(step.shift >= 0 && (step.shift === 0 || step.mode !== "toClient"), "truncates where its mode can");
+  },
+
   traffic(step, program) {
     const k = blockOf(step, program, wide(step, program));
     const m = blockOf(step, program, program.values[step.out].ring);
@@ -160,18 +201,33 @@ export const open: Protocol<"open"> = {
       }
     }
   },
+
+  clear(c, step, out) {
+    c.ring.arithmeticShift(out, c.x(step.x), step.shift);
+    c.checkRange(step, out);
+  },
 };
 
 /** What leaves for the client alone, mod 2^bits. */
 function underCover(p: Party, step: Open, words: Words, bits: number): Words {
-  const cover = coverOf(p, step, words.length);
+  const cover = p.coverOf(step, words.length);
   if (cover !== null) p.ring.add(words, words, cover);
   p.ring.reduce(words, words, bits);
   return words;
 }
 
 /** The client's integers under its own mask: the server holds x + r_C. One flight, client to server. */
-export const input: Protocol<"input"> = {
+export const input: OpeningRule<"input"> = {
+  ...NO_PARTS,
+  sentBy: () => "client",
+  reads: (step) => (step.after === null ? [] : [step.after]),
+  needs() {},
+
+  check(step, program, expect) {
+    expect(outOf(step, program).form === "masked", "gives a masked value");
+    expect(step.after === null || program.answers.includes(step.after), "waits for an answer");
+  },
+
   traffic(step, program) {
     const value = program.values[step.out];
     return { fromClient: { length: elements(value), bits: value.ring } };
@@ -191,6 +247,12 @@ export const input: Protocol<"input"> = {
     return null;
   },
 
+  covered: {
+    // Of what is masked the ring's bits count.
+    block: (step, program) => ({ length: elements(outOf(step, program)), bits: outOf(step, program).ring }),
+    fill: (input, out, step) => input.fill(out, step),
+  },
+
   send(p, step) {
     const value = p.value(step.out);
     const mask = p.set("mask", step.out, p.ring.alloc(elements(value)));
@@ -206,9 +268,11 @@ export const input: Protocol<"input"> = {
     if (!p.isServer || other === null) return;
     const opened = p.set("public", step.out, p.ring.alloc(other.length));
     p.ring.copy(opened, other);
-    const cover = coverOf(p, step, other.length);
+    const cover = p.coverOf(step, other.length);
     if (cover === null) return;
     p.ring.subtract(opened, opened, cover);
     p.ring.reduce(opened, opened, p.value(step.out).ring);
   },
+
+  clear: (c, step, out) => c.input.fill(out, step),
 };

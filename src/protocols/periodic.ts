@@ -9,8 +9,7 @@
  * wrong, not just rough. (protocols.md, "Any smooth function on a bounded range in one opening".)
  */
 import type { Program, StepOf } from "../program/steps.ts";
-import { split } from "./linear.ts";
-import { type Block, elements, lengthOf, type Protocol } from "./protocol.ts";
+import { type Block, elements, expectSameShape, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 
 type Fourier = StepOf<"fourier">;
 
@@ -24,7 +23,19 @@ export function factors(step: Fourier): Float64Array {
   return Float64Array.from([...step.cosines, ...step.sines], (c) => c * step.factorScale);
 }
 
-export const fourier: Protocol<"fourier"> = {
+export const fourier: LocalRule<"fourier"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.x],
+  needs: (step, _values, need) => need(step.x, step.periodBits),
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "masked" && out.form === "share", "gives a share of a masked value's function");
+    expectSameShape(expect, x, out);
+    expect(step.cosines.length === step.sines.length, "has a sine for each cosine");
+  },
+
   traffic: (step, program) => ({ dealt: blocks(step, program) }),
 
   deal(d, step) {
@@ -44,6 +55,11 @@ export const fourier: Protocol<"fourier"> = {
     const shares = p.dealt(step, blocks(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.fourier(out, p.get("public", step.x), step.periodBits, step.stride, factors(step), shares);
-    if (p.isServer) p.ring.addConstant(out, out, ...split(step.constant));
+    if (p.isServer) p.ring.addConstant(out, out, ...halves(step.constant));
+  },
+
+  clear(c, step, out) {
+    c.ring.fourierClear(out, c.x(step.x), step.periodBits, step.stride, factors(step), step.trigBits);
+    c.ring.addConstant(out, out, ...halves(step.constant));
   },
 };

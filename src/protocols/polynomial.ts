@@ -11,10 +11,11 @@
  * products and Turbospeedz' squares, generalised; β² = β keeps the basis small.)
  */
 
+import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { split } from "./linear.ts";
-import { type Block, type Dealer, elements, lengthOf, type Party, type Protocol } from "./protocol.ts";
+import { type Block, elements, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import type { Dealer, Party } from "./sides.ts";
 
 type Polynomial = StepOf<"polynomial">;
 
@@ -90,7 +91,41 @@ function makeBasis(step: Polynomial, program: Program): Term[] {
   });
 }
 
-export const polynomial: Protocol<"polynomial"> = {
+export const polynomial: LocalRule<"polynomial"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [...step.variables.map((v) => v.x), ...step.addends.map((a) => a.x)],
+
+  needs(step, values, need) {
+    const { ring } = values[step.out];
+    for (const { x, kind } of step.variables) {
+      if (kind === "lifted") need(x, liftBits(values[x]));
+      else if (kind === "native") need(x, ring);
+    }
+    for (const { x } of step.addends) need(x, ring);
+  },
+
+  check(step, program, expect) {
+    const out = outOf(step, program);
+    const size = width(step, program);
+    for (const { x, kind, repeat } of step.variables) {
+      const { form } = program.values[x];
+      expect(form === (kind === "bit" ? "maskedBits" : "masked"), `reads ${kind} variables that are open`);
+      expect(elements(program.values[x]) * repeat === size, "has variables of one size");
+    }
+    for (const { x, repeat } of step.addends) {
+      expect(program.values[x].form === "share", "adds shares");
+      expect(elements(program.values[x]) * repeat === size, "has addends of its variables' size");
+    }
+    const fits = step.rowSum ? size % elements(out) === 0 && out.columns === 1 : size === elements(out);
+    expect(fits && out.form === "share", "gives a share of its variables' size, or of its rows' sums");
+    const degrees = step.monomials.flatMap((m) => (m.degrees.length === step.variables.length ? m.degrees : [-1]));
+    expect(
+      degrees.every((d) => Number.isInteger(d) && d >= 0),
+      "has one degree for each variable",
+    );
+  },
+
   traffic: (step, program) => ({ dealt: basis(step, program) }),
 
   deal(d, step) {
@@ -106,7 +141,19 @@ export const polynomial: Protocol<"polynomial"> = {
     evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
     if (step.rowSum) p.ring.rowSum(out, sum, value.rows, sum.length / value.rows);
-    if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...split(step.constant));
+    if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...halves(step.constant));
+  },
+
+  clear(c, step, out) {
+    const size = width(step, c.program);
+    const sum = c.temp(size);
+    const variables = step.variables.map((v) => ({ x: c.x(v.x), repeat: v.repeat, ring: 64, kind: 0 }));
+    const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
+    c.ring.polynomial(sum, true, variables, monomials, []);
+    for (const a of step.addends) c.ring.addScaled(sum, c.x(a.x), ...halves(a.coefficient));
+    if (step.rowSum) c.ring.rowSum(out, sum, out.length, size / out.length);
+    else c.ring.copy(out, sum);
+    c.ring.addConstant(out, out, ...halves(step.constant));
   },
 };
 
@@ -118,7 +165,7 @@ function addAddend(p: Party, addend: Polynomial["addends"][number], sum: Words):
     p.ring.repeat(wide, x, addend.repeat);
     x = wide;
   }
-  p.ring.addScaled(sum, x, ...split(addend.coefficient));
+  p.ring.addScaled(sum, x, ...halves(addend.coefficient));
 }
 
 function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
@@ -126,7 +173,7 @@ function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
     const kind = v.kind === "bit" ? 2 : isLifted(step, v, p.program) ? 1 : 0;
     return { x: p.get("public", v.x), repeat: v.repeat, ring: p.value(v.x).ring, kind };
   });
-  const monomials = step.monomials.map((m) => ({ constant: split(m.coefficient), degrees: m.degrees }));
+  const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
   const secrets = basis(step, p.program).map(({ powers, tops, repeat, offset, length }) => {
     return { powers, bits: tops, repeat, share: shares.part(offset, length) };
   });

@@ -7,19 +7,20 @@
  * Both operands are native in the result's ring.
  */
 
-import type { StepOf } from "../program/steps.ts";
+import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { type Block, elements, type Protocol, type Scope } from "./protocol.ts";
+import { type Block, elements, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
+import type { Scope } from "./scope.ts";
 
 type Matmul = StepOf<"matmul">;
 type Pair = readonly [Words, Words];
 
 /** out (+)= Σ over the pairs of a·b (or a·bᵀ), head by head. */
-export function perHead(s: Scope, step: Matmul, out: Words, pairs: readonly Pair[]): void {
+function perHead(s: Scope, step: Matmul, out: Words, pairs: readonly Pair[]): void {
   const [a, b, y] = [s.value(step.a), s.value(step.b), s.value(step.out)];
   const { heads, sharing, transposeB } = step;
-  const width = (b.columns * sharing) / heads;
-  const [m, k, n] = transposeB ? [a.rows, width, b.rows] : [a.rows / heads, a.columns, width];
+  const { m, k, n } = headShape(step, s.program);
+  const width = transposeB ? k : n;
   const [left, right, result] = [s.temp(m * k), s.temp(k * n), s.temp(m * n)];
   const slice = transposeB ? s.temp(k * n) : right;
   for (let h = 0; h < heads; h++) {
@@ -35,8 +36,9 @@ export function perHead(s: Scope, step: Matmul, out: Words, pairs: readonly Pair
   }
 }
 
-function dealtBlock(s: Scope, step: Matmul): Block {
-  return { length: elements(s.value(step.out)), bits: s.value(step.out).ring };
+function dealtBlock(step: Matmul, program: Program): Block {
+  const out = outOf(step, program);
+  return { length: elements(out), bits: out.ring };
 }
 
 /** This party's part of a mask; an input is masked by the client alone. */
@@ -47,11 +49,40 @@ function ownMask(s: Scope, id: number): Words {
   return none;
 }
 
-export const product: Protocol<"matmul"> = {
-  traffic(step, program) {
-    const out = program.values[step.out];
-    return { dealt: [{ length: elements(out), bits: out.ring }] };
+/** The product of one head, [m, k] · [k, n]. */
+function headShape(step: Matmul, { values }: Program): { m: number; k: number; n: number } {
+  const [a, b] = [values[step.a], values[step.b]];
+  const width = (b.columns * step.sharing) / step.heads;
+  return step.transposeB ? { m: a.rows, k: width, n: b.rows } : { m: a.rows / step.heads, k: a.columns, n: width };
+}
+
+export const product: LocalRule<"matmul"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.a, step.b],
+
+  needs(step, values, need) {
+    for (const id of [step.a, step.b]) {
+      need(id, values[step.out].ring);
+      values[id].needsMaskShares = true;
+    }
   },
+
+  check(step, program, expect) {
+    const [a, b, out] = [program.values[step.a], program.values[step.b], outOf(step, program)];
+    expect(a.form === "masked" && b.form === "masked" && out.form === "share", "multiplies masked values to a share");
+    expect(step.heads % step.sharing === 0, "has heads that share keys evenly");
+    const { m, k, n } = headShape(step, program);
+    const inner = step.transposeB ? a.columns / step.heads : b.rows;
+    expect(k === inner && [m, k, n].every(Number.isInteger), "has operands whose inner sizes agree");
+    const [rows, columns] = step.transposeB ? [m * step.heads, n] : [m, n * step.heads];
+    expect(out.rows === rows && out.columns === columns, "has a result of its operands' outer sizes");
+  },
+
+  traffic: (step, program) => ({ dealt: [dealtBlock(step, program)] }),
+
+  // X̂(Ŷ - r_Y) and r_X·Ŷ.
+  products: (step, program) => [{ ...headShape(step, program), times: 2 * step.heads, narrow: false }],
 
   deal(d, step) {
     const secret = d.temp(elements(d.value(step.out)));
@@ -73,6 +104,10 @@ export const product: Protocol<"matmul"> = {
       [x, first],
       [second, y],
     ]);
-    p.ring.add(out, out, p.dealt(step, [dealtBlock(p, step)]));
+    p.ring.add(out, out, p.dealt(step, [dealtBlock(step, p.program)]));
+  },
+
+  clear(c, step, out) {
+    perHead(c, step, out, [[c.x(step.a), c.x(step.b)]]);
   },
 };

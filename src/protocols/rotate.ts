@@ -8,7 +8,7 @@
  */
 import { ROTATION_BITS, ROTATION_SCALE_BITS, type Rotation } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import type { Scope } from "./protocol.ts";
+import type { Scope } from "./scope.ts";
 
 /** Bits of an angle as the kernels take it: a full turn is 2^24. */
 const ANGLE_BITS = 24;

@@ -5,8 +5,8 @@ import { LentCovers } from "../../src/parties/lent-covers.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { ThinClient } from "../../src/parties/thin.ts";
 import { hex } from "../../src/parties/weights.ts";
-import { CoveredInput, coveredSteps } from "../../src/protocols/cover.ts";
-import { Party } from "../../src/protocols/protocol.ts";
+import { CarriedInput, coveredSteps } from "../../src/protocols/cover.ts";
+import { Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Secret } from "../../src/ring/secret.ts";
@@ -95,15 +95,15 @@ describe("a helper's view", () => {
     const thin = await (await here.helper(w)).connect();
     const given: Uint8Array[][] = [];
     const back: Uint8Array[] = [];
-    const fill = CoveredInput.prototype.fill;
-    vi.spyOn(CoveredInput.prototype, "fill").mockImplementation(function (this: CoveredInput, out: Words, step) {
+    const fill = CarriedInput.prototype.fill;
+    vi.spyOn(CarriedInput.prototype, "fill").mockImplementation(function (this: CarriedInput, out: Words, step) {
       fill.call(this, out, step);
       given.at(-1)!.push(out.bytes().slice());
     });
     const get = Party.prototype.get;
     vi.spyOn(Party.prototype, "get").mockImplementation(function (this: Party, slot, id) {
       const words = get.call(this, slot, id);
-      if (slot === "public" && this.input instanceof CoveredInput && this.program.answers.includes(id))
+      if (slot === "public" && this.input instanceof CarriedInput && this.program.answers.includes(id))
         back.push(words.bytes().slice());
       return words;
     });

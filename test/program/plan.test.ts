@@ -4,11 +4,10 @@ import { calibrate } from "../../src/compiler/calibrate.ts";
 import { compile } from "../../src/compiler/compile.ts";
 import { fitFourier } from "../../src/compiler/fit.ts";
 import { planRoot } from "../../src/compiler/newton.ts";
-import { liftBits } from "../../src/compiler/rings.ts";
 import { rootOf, seriesOf } from "../../src/compiler/series.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { BUCKETS, bucketFor, shortest } from "../../src/program/lengths.ts";
-import { inputsOf } from "../../src/program/order.ts";
+import { liftBits } from "../../src/program/lift.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { oneTurn, type Program } from "../../src/program/steps.ts";
@@ -40,10 +39,10 @@ describe("a compiled program", () => {
   it("computes nothing before its inputs, and every step once", () => {
     const done = new Set<number>();
     const steps: number[] = [];
-    for (const slot of program.slots) {
+    for (const slot of program.flights) {
       for (const id of [...slot.local, ...slot.opens]) {
         const step = program.steps[id];
-        for (const input of inputsOf(step)) expect(done, `${step.kind} ${id}`).toContain(input);
+        for (const input of program.reads[id]) expect(done, `${step.kind} ${id}`).toContain(input);
         if (slot.local.includes(id)) done.add(step.out);
         steps.push(id);
       }

@@ -15,7 +15,7 @@ import { TextInput } from "../../src/parties/text.ts";
 import { hex, WeightMasks } from "../../src/parties/weights.ts";
 import type { Step } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
-import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/protocol.ts";
+import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/rule.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { Secret } from "../../src/ring/secret.ts";
 import { type Harness, harness } from "../parties/harness.ts";

@@ -9,9 +9,9 @@ import { LentCovers } from "../../src/parties/lent-covers.ts";
 import { fingerprint } from "../../src/parties/messages.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { isDecoder } from "../../src/program/spec.ts";
-import type { Program, StepKind } from "../../src/program/steps.ts";
-import { trafficOf } from "../../src/protocols/all.ts";
-import type { Block } from "../../src/protocols/protocol.ts";
+import type { Program } from "../../src/program/steps.ts";
+import { STEP_KINDS, trafficOf } from "../../src/protocols/all.ts";
+import type { Block } from "../../src/protocols/rule.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { tapped } from "../parties/tapped.ts";
@@ -66,30 +66,8 @@ it("every row of the tables is sent", () => {
   expect(table.control.filter((row) => !used.has(row))).toEqual([]);
 });
 
-/** All of them, as the compiler knows. */
-const KINDS: Readonly<Record<StepKind, true>> = {
-  input: true,
-  linear: true,
-  open: true,
-  openBits: true,
-  slice: true,
-  place: true,
-  shift: true,
-  difference: true,
-  matmul: true,
-  polynomial: true,
-  entry: true,
-  ramp: true,
-  rowSum: true,
-  keys: true,
-  noise: true,
-  fourier: true,
-  lessThan: true,
-  carry: true,
-};
-
 it("the families have every kind of step that there is and that the manual names, and no other", () => {
-  expect(new Set(programs.flatMap((p) => p.steps.map((s) => s.kind)))).toEqual(new Set(Object.keys(KINDS)));
+  expect(new Set(programs.flatMap((p) => p.steps.map((s) => s.kind)))).toEqual(new Set(STEP_KINDS));
   const kinds = new Set(programs.flatMap((p) => p.steps.map(kindOf)));
   const steps = table.rows.filter((row) => row.phase !== "setup");
   expect([...kinds].sort()).toEqual([...new Set([...steps.map((row) => row.kind), ...table.silent])].sort());

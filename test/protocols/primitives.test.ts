@@ -2,8 +2,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Builder } from "../../src/compiler/builder.ts";
 import { planRoot } from "../../src/compiler/newton.ts";
-import { liftBits } from "../../src/compiler/rings.ts";
 import { root } from "../../src/compiler/roots.ts";
+import { liftBits } from "../../src/program/lift.ts";
 import { oneTurn, type StepOf, type Value } from "../../src/program/steps.ts";
 import { factors } from "../../src/protocols/periodic.ts";
 import { Ring } from "../../src/ring/ring.ts";

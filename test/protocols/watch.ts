@@ -4,7 +4,9 @@ import type { Step } from "../../src/program/steps.ts";
 import { openBits } from "../../src/protocols/compare.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { input, open } from "../../src/protocols/open.ts";
-import { CLIENT_MASK, elements, type Party, type Protocol, SERVER_MASK } from "../../src/protocols/protocol.ts";
+import type { OpeningRule } from "../../src/protocols/rule.ts";
+import { CLIENT_MASK, elements, SERVER_MASK } from "../../src/protocols/rule.ts";
+import type { Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { Prg } from "../../src/ring/prg.ts";
 
@@ -93,8 +95,8 @@ export function watchOpenings(see: SeeRest): () => void {
   };
 }
 
-function watchOne<K extends "open" | "openBits" | "input">(protocol: Protocol<K>, see: SeeRest): () => void {
-  return around(protocol, "receive", (original) => (p, step, other) => {
+function watchOne<K extends "open" | "openBits" | "input">(rule: OpeningRule<K>, see: SeeRest): () => void {
+  return around(rule, "receive", (original) => (p, step, other) => {
     original?.(p, step, other);
     const any: Step = step;
     const packed = restOf(p, any);

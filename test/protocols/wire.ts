@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import type { Program, Step } from "../../src/program/steps.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { basis } from "../../src/protocols/polynomial.ts";
-import { type Block, elements } from "../../src/protocols/protocol.ts";
+import { type Block, elements } from "../../src/protocols/rule.ts";
 import type { Frame } from "../parties/tapped.ts";
 
 /** One row: a kind of message. */
@@ -160,7 +160,7 @@ function dueMessages(program: Program, { rows }: WireTable): Map<string, Message
     }
   };
   for (const step of program.steps) put("offline", step.id, [step]);
-  program.slots.forEach(({ opens }, flight) => {
+  program.flights.forEach(({ opens }, flight) => {
     put(
       "online",
       flight,
@@ -189,7 +189,7 @@ export interface Part {
 
 /** A message cut into what its steps sent, as the table has it. */
 export function partsOf(frame: Frame, program: Program, { rows }: WireTable): Part[] {
-  const ids = frame.phase === "online" ? (program.slots[frame.step]?.opens ?? []) : [frame.step];
+  const ids = frame.phase === "online" ? (program.flights[frame.step]?.opens ?? []) : [frame.step];
   const mine = rows.filter((row) => row.phase === frame.phase && row.way === wayOf(frame));
   const parts: Part[] = [];
   let at = 0;

@@ -1,127 +1,10 @@
-import { inputsOf } from "../program/order.ts";
-import type { Program, Step, StepKind, StepOf, Value } from "../program/steps.ts";
+/** Who runs a program: the dealer, the client before its text, client or server online, and the program in the clear. */
+import type { Program, Step, StepOf, ValueId } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-
-/** `length` ring elements of `bits` bits each, bit-packed on the wire. */
-export interface Block {
-  readonly length: number;
-  readonly bits: number;
-}
-
-/** What one step sends. The declaration is the price list: the parties send and expect exactly this. */
-export interface Traffic {
-  /** Dealer to server, offline: the server's shares of the step's correlated secrets, one behind the other in one tensor. */
-  readonly dealt?: readonly Block[];
-  /** Client to server, offline: what of the client's opening does not depend on the text. */
-  readonly ahead?: Block;
-  /** Client to server, online. */
-  readonly fromClient?: Block;
-  /** Server to client, online. */
-  readonly fromServer?: Block;
-}
-
-/** One primitive with its sides together. Local work only; the parties carry the messages. */
-export interface Protocol<K extends StepKind> {
-  traffic(step: StepOf<K>, program: Program): Traffic;
-  /** The dealer draws masks and computes the corrections of `traffic().dealt`. */
-  deal?(d: Dealer, step: StepOf<K>): void;
-  /** The client's offline side; returns the words of `traffic().ahead`. */
-  prepare?(c: ClientOffline, step: StepOf<K>): Words | null;
-  /** What `deal` and `prepare` share of steps that are alike, before either of them: work that is cheaper together. */
-  together?(s: Dealer | ClientOffline, steps: readonly StepOf<K>[]): void;
-  /** Online, local steps. */
-  run?(p: Party, step: StepOf<K>): void;
-  /** Online, openings: this party's message, and what it makes of the other's (null where it gets none). */
-  send?(p: Party, step: StepOf<K>): Words;
-  receive?(p: Party, step: StepOf<K>, other: Words | null): void;
-}
-
-/** Streams of the PRG within a step: the two masks of an opening, the client's share of what is dealt, and a cover (cover.ts). */
-export const CLIENT_MASK = 0;
-export const SERVER_MASK = 1;
-export const SHARE = 2;
-export const COVER = 3;
-
-/** A party's tensors of a value: "sum" is a linear step's, between `together` and the end of its step. */
-export type Slot = "share" | "public" | "mask" | "client" | "full" | "sum";
-const SLOTS: readonly Slot[] = ["share", "public", "mask", "client", "full", "sum"];
-
-/**
- * The tensors of one party during one run of the program. A tensor is freed when the last step that reads its value is
- * done, so that memory stays at the width of the program, not its length.
- */
-export class Scope {
-  readonly ring: Ring;
-  readonly program: Program;
-  private readonly tensors = new Map<string, Words>();
-  private readonly uses: Int32Array;
-  private readonly temporaries: Words[] = [];
-
-  constructor(ring: Ring, program: Program) {
-    this.ring = ring;
-    this.program = program;
-    this.uses = new Int32Array(program.values.length);
-    for (const step of program.steps) for (const id of inputsOf(step)) this.uses[id]++;
-    for (const id of program.answers) this.uses[id]++;
-  }
-
-  value(id: number): Value {
-    return this.program.values[id];
-  }
-
-  set(slot: Slot, id: number, words: Words): Words {
-    this.tensors.set(`${slot}:${id}`, words);
-    return words;
-  }
-
-  /** @throws Error when a step reads what no step has written: a fault of the program, not of its input. */
-  get(slot: Slot, id: number): Words {
-    const words = this.tensors.get(`${slot}:${id}`);
-    if (words === undefined) throw new Error(`step order: no ${slot} of value ${id} (${this.value(id).name})`);
-    return words;
-  }
-
-  has(slot: Slot, id: number): boolean {
-    return this.tensors.has(`${slot}:${id}`);
-  }
-
-  /** Scratch that lives until the end of the step. */
-  temp(length: number): Words {
-    return this.keepTemp(this.ring.alloc(length));
-  }
-
-  /** Makes words scratch of the present step. */
-  protected keepTemp(words: Words): Words {
-    this.temporaries.push(words);
-    return words;
-  }
-
-  /** Ends a step: scratch and values without further readers are freed. */
-  done(step: Step): void {
-    for (const id of inputsOf(step)) if (--this.uses[id] === 0) this.release(id);
-    this.release(step.out, this.uses[step.out] === 0 ? SLOTS : ["sum"]);
-    for (const words of this.temporaries.splice(0)) this.ring.free(words);
-  }
-
-  /** Frees everything: the end of a run, also of a broken one. */
-  close(): void {
-    for (const words of this.tensors.values()) this.ring.free(words);
-    this.tensors.clear();
-    for (const words of this.temporaries.splice(0)) this.ring.free(words);
-  }
-
-  private release(id: number, slots = SLOTS): void {
-    for (const slot of slots) {
-      const words = this.tensors.get(`${slot}:${id}`);
-      if (words !== undefined) {
-        this.ring.free(words);
-        this.tensors.delete(`${slot}:${id}`);
-      }
-    }
-  }
-}
+import { type Block, COVER, lengthOf, SHARE } from "./rule.ts";
+import { Scope } from "./scope.ts";
 
 /** A weight masked by R, or R itself, as rows × columns ring words. */
 export interface MaskedWeights {
@@ -239,7 +122,7 @@ export class Party extends Scope {
   readonly weights: ServerWeights | null;
   readonly input: SharedInput | null;
   /** The server's, of a text that a helper carries for its owner (cover.ts). */
-  readonly cover: Prg | null;
+  private readonly cover: Prg | null;
   private readonly sent = new Map<number, Words>();
   private readonly fetched = new Map<number, Words>();
 
@@ -277,6 +160,14 @@ export class Party extends Scope {
     return this.role === "server";
   }
 
+  /** The server's cover of a step, as scratch of it; null in runs without a helper. */
+  coverOf(step: Step, length: number): Words | null {
+    if (this.cover === null) return null;
+    const v = this.temp(length);
+    this.cover.words(this.ring, v, step.id, COVER);
+    return v;
+  }
+
   /** Makes what was dealt for a later step ready, while this party has nothing else to do. */
   fetch(step: Step, blocks: readonly Block[]): void {
     if (this.fetched.has(step.id)) return;
@@ -300,11 +191,46 @@ export class Party extends Scope {
   }
 }
 
-/** Elements of all blocks. */
-export function lengthOf(blocks: readonly Block[]): number {
-  return blocks.reduce((sum, b) => sum + b.length, 0);
+/** A value that left its planned range: the private run of this text would be wrong. */
+export interface Violation {
+  readonly step: number;
+  readonly label: string;
+  readonly name: string;
+  /** Largest magnitude seen, over the planned one. */
+  readonly excess: number;
 }
 
-export function elements(value: Value): number {
-  return value.rows * value.columns;
+/** The program in the clear in fixed point: "share" holds whole values. */
+export class ClearScope extends Scope {
+  readonly weights: ServerWeights;
+  readonly input: ClientInput;
+  readonly violations: Violation[] = [];
+
+  constructor(ring: Ring, program: Program, weights: ServerWeights, input: ClientInput) {
+    super(ring, program);
+    this.weights = weights;
+    this.input = input;
+  }
+
+  /** The whole value. */
+  x(id: ValueId): Words {
+    return this.get("share", id);
+  }
+
+  /** Compares the text's own rows of an opened value with the plan; padded rows may hold anything. */
+  checkRange(step: Step, out: Words): void {
+    const value = this.value(step.out);
+    const { length } = this.program.shape;
+    const padded = value.rows >= length && value.rows % length === 0;
+    const numbers = this.ring.decode(out, 64, 1);
+    let largest = 0;
+    for (let i = 0; i < numbers.length; i++) {
+      const row = Math.floor(i / value.columns) % length;
+      if (padded && !this.input.isOwn(row)) continue;
+      largest = Math.max(largest, Math.abs(numbers[i]));
+    }
+    if (largest > value.bound) {
+      this.violations.push({ step: step.id, label: step.label, name: value.name, excess: largest / value.bound });
+    }
+  }
 }
