@@ -376,20 +376,29 @@ static void polynomial(u8 *base, u64 *out, int n, const Variable *variables, int
 
 #include <math.h>
 
-/* cos and sin of 2π·x/2^bits */
+INLINE u64 bits_of(double x) {
+  u64 y;
+  memcpy(&y, &x, 8);
+  return y;
+}
+INLINE double double_of(u64 x) {
+  double y;
+  memcpy(&y, &x, 8);
+  return y;
+}
+
+/* cos and sin of 2π·x/2^bits; the choice by the quarter turn is one of bits */
 INLINE void circle(u64 x, int bits, double *c, double *s) {
-  double f = (double)(i64)(x & mask_of(bits)) * (1.0 / (double)(1ull << bits));
-  double q = rint(4 * f);
-  double t = (f - q * 0.25) * 6.283185307179586;
+  u64 angle = x << (64 - bits), quarter = (angle + (1ull << 61)) >> 62;
+  double t = (double)(i64)(angle - (quarter << 62)) * (6.283185307179586 / 18446744073709551616.0);
   double u = t * t;
-  double sine = t * (1 + u * (-1.0 / 6 + u * (1.0 / 120 + u * (-1.0 / 5040 + u * (1.0 / 362880 +
-                u * (-1.0 / 39916800 + u * (1.0 / 6227020800.0)))))));
-  double cosine = 1 + u * (-0.5 + u * (1.0 / 24 + u * (-1.0 / 720 + u * (1.0 / 40320 + u * (-1.0 / 3628800 +
-                  u * (1.0 / 479001600.0 + u * (-1.0 / 87178291200.0)))))));
-  i64 quarter = (i64)q;
-  double x0 = quarter & 1 ? sine : cosine, y0 = quarter & 1 ? cosine : sine;
-  *c = (quarter + 1) & 2 ? -x0 : x0;
-  *s = quarter & 2 ? -y0 : y0;
+  u64 sine = bits_of(t * (1 + u * (-1.0 / 6 + u * (1.0 / 120 + u * (-1.0 / 5040 + u * (1.0 / 362880 +
+             u * (-1.0 / 39916800 + u * (1.0 / 6227020800.0))))))));
+  u64 cosine = bits_of(1 + u * (-0.5 + u * (1.0 / 24 + u * (-1.0 / 720 + u * (1.0 / 40320 + u * (-1.0 / 3628800 +
+               u * (1.0 / 479001600.0 + u * (-1.0 / 87178291200.0))))))));
+  u64 swapped = (sine ^ cosine) & -(quarter & 1);
+  *c = double_of(cosine ^ swapped ^ ((quarter + 1) & 2) << 62);
+  *s = double_of(sine ^ swapped ^ (quarter & 2) << 62);
 }
 
 typedef struct {

@@ -392,6 +392,7 @@ export class Ring {
   /** The dealer's cosines and sines of the harmonics of r mod 2^bits, at scale 2^trigBits. */
   fourierSecrets(out: Words, r: Words, bits: number, harmonics: number, stride: 1 | 2, trigBits: number): void {
     this.sized(2 * harmonics * r.length, out);
+    period(bits);
     this.kernels.fourierSecrets(out.pointer, r.pointer, r.length, bits, harmonics, stride, trigBits);
   }
 
@@ -403,6 +404,7 @@ export class Ring {
     this.same(out, x);
     this.sized(factors.length * x.length, shares);
     exactFactors(factors);
+    period(bits);
     const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
       this.kernels.fourierEvaluate(out.pointer, x.pointer, x.length, bits, count, stride, pointer, shares.pointer),
@@ -413,6 +415,7 @@ export class Ring {
   fourierClear(out: Words, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, trigBits: number): void {
     this.same(out, x);
     exactFactors(factors);
+    period(bits);
     const count = factors.length / 2;
     this.withFactors(factors, (pointer) =>
       this.kernels.fourierClear(out.pointer, x.pointer, x.length, bits, count, stride, pointer, trigBits),
@@ -511,6 +514,12 @@ function distinct(out: Words | Floats, ...inputs: readonly (Words | Floats)[]): 
 /** Beyond 2^51 the kernels' rounding would fail silently. */
 function exactFactors(factors: Float64Array): void {
   if (!factors.every((f) => Math.abs(f) < 2 ** 50)) throw new RangeError("a factor of a Fourier series is too large");
+}
+
+/** An angle's bits: beyond, a double does not hold it. */
+function period(bits: number): void {
+  if (!(Number.isInteger(bits) && bits >= 1 && bits <= 53))
+    throw new RangeError(`a period of 2^${bits} is not from 2^1 to 2^53`);
 }
 
 function width(bits: number): void {

@@ -304,6 +304,52 @@ describe("packing", () => {
     ring.free(w);
   });
 
+  it("encodes ties to even and every size of value as BigInt does", () => {
+    const sizes = Array.from({ length: 62 }, (_, e) => [
+      2 ** e - 1,
+      2 ** e - 0.5,
+      2 ** e,
+      2 ** e + 0.5,
+      2 ** e * 1.37,
+    ]).flat();
+    const values = Float64Array.from([0, 0.5, 1.5, 2.5, 2 ** -1074, 2 ** 61.99, ...sizes].flatMap((x) => [x, -x]));
+    const w = ring.alloc(values.length);
+    ring.encode(w, values, 1);
+    const nearest = (x: number) => {
+      const below = Math.floor(x);
+      return BigInt(x - below > 0.5 || (x - below === 0.5 && below % 2 !== 0) ? below + 1 : below);
+    };
+    const encoded = new BigInt64Array(w.bytes().buffer, w.pointer, w.length);
+    expect([...encoded]).toEqual(Array.from(values, nearest));
+    ring.free(w);
+  });
+
+  it.each([1, 2, 3, 4, 20, 24, 40, 53])("cosines and sines of a turn of 2^%i, at its corners too", (bits) => {
+    const eighth = 2 ** (bits - 3);
+    const next = generator(bits);
+    const corners = Array.from({ length: 9 }, (_, i) => [i * eighth - 1, i * eighth, i * eighth + 1])
+      .flat()
+      .map(Math.ceil);
+    const random = Array.from({ length: 100 }, () => Number(next() % 2n ** BigInt(bits)));
+    const x = words([...corners, ...random].map((v) => BigInt(v)));
+    const out = ring.alloc(2 * x.length);
+    ring.fourierSecrets(out, x, bits, 1, 1, 30);
+    const of = (angle: number) => 2 ** 30 * Math.cos((2 * Math.PI * angle) / 2 ** bits);
+    const got = ring.decode(out, 64, 1);
+    [...corners, ...random].forEach((v, i) => {
+      expect(Math.abs(got[i] - of(v % 2 ** bits))).toBeLessThan(0.6);
+      expect(Math.abs(got[x.length + i] - of((v % 2 ** bits) - 2 ** (bits - 2)))).toBeLessThan(0.6);
+    });
+    for (const w of [x, out]) ring.free(w);
+  });
+
+  it.each([0, 54, 2.5])("refuses a turn of 2^%d", (bits) => {
+    const [x, out] = [ring.alloc(1), ring.alloc(2)];
+    expect(() => ring.fourierSecrets(out, x, bits, 1, 1, 14)).toThrow(/^a period of 2\^/);
+    expect(() => ring.fourier(x, out.part(0, 1), bits, 1, Float64Array.of(1, 1), out)).toThrow(/^a period of 2\^/);
+    for (const w of [x, out]) ring.free(w);
+  });
+
   it.each([Number.NaN, Number.POSITIVE_INFINITY, 2 ** 62, -(2 ** 62)])(
     "refuses to encode %d, and does not say it",
     (value) => {

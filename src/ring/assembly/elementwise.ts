@@ -163,14 +163,24 @@ export function copyBlock(out: usize, outStride: i32, a: usize, aStride: i32, ro
   }
 }
 
-/** round(values·scale) as two's complement; 0 if all are finite and below 2^62, else 1 (and the output is unfinished). */
+// 1.5·2^52: a sum with it has no bits after the point, and its mantissa is the nearest integer (|x| < 2^51).
+const SHIFTER: f64 = 6755399441055744.0;
+
+/**
+ * round(values·scale) as two's complement; 0 if all are finite and below 2^62, else 1 (and the output is void). Rounded in two
+ * halves by sums with SHIFTER: engines make branches of conversions and of early ends.
+ */
 export function encodeF64(out: usize, values: usize, factor: f64, n: i32): i32 {
+  let fits: i32 = 1;
   for (let i: usize = 0, end = <usize>n << 3; i < end; i += 8) {
-    const x = nearest(load<f64>(values + i) * factor);
-    if (!(abs(x) < 4611686018427387904.0)) return 1;
-    store<i64>(out + i, <i64>x);
+    const x = load<f64>(values + i) * factor;
+    fits &= i32(abs(x) < 4611686018427387904.0);
+    const shifted = x * (1.0 / 4294967296.0) + SHIFTER;
+    const low = x - (shifted - SHIFTER) * 4294967296.0 + SHIFTER;
+    const high = reinterpret<i64>(shifted) - reinterpret<i64>(SHIFTER);
+    store<i64>(out + i, (high << 32) + (reinterpret<i64>(low) - reinterpret<i64>(SHIFTER)));
   }
-  return 0;
+  return fits ^ 1;
 }
 
 export function decodeF64(values: usize, a: usize, bits: i32, factor: f64, n: i32): void {

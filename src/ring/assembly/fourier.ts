@@ -10,29 +10,31 @@ function rounded(x: f64): i64 {
   return reinterpret<i64>(x + SHIFTER) - reinterpret<i64>(SHIFTER);
 }
 
+// 2π/2^64; a power of two changes no rounding.
+const TURN: f64 = 6.283185307179586 / 18446744073709551616.0;
+
 let cosine: f64 = 0;
 let sine: f64 = 0;
 
 /**
- * Sets `cosine` and `sine` of 2π·x/2^bits, to about 1e-13: the nearest quarter turn, then Taylor within an eighth. The
- * sequence of roundings is fixed (native/kernels.c has the same).
+ * Sets `cosine` and `sine` of 2π·x/2^bits, to about 1e-13, for 1 <= bits <= 53: the nearest quarter turn, then Taylor within an
+ * eighth. The sequence of roundings is fixed (native/kernels.c has the same). x is a mask: what is chosen by its quarter turn is chosen by
+ * bits of integers, because engines make branches of a choice between two floats. No result is denormal: those are slow.
  */
 // @ts-ignore: decorator
 @inline
 function circle(x: u64, bits: i32): void {
-  const f = <f64>(<i64>(x & (((<u64>1) << bits) - 1))) * (1.0 / <f64>((<u64>1) << bits));
-  const q = nearest(4 * f);
-  const t = (f - q * 0.25) * 6.283185307179586;
+  const angle = x << (64 - bits);
+  const quarter = (angle + 0x2000000000000000) >> 62;
+  const t = <f64>(<i64>(angle - (quarter << 62))) * TURN;
   const u = t * t;
-  const s = t * (1 + u * (-1.0 / 6 + u * (1.0 / 120 + u * (-1.0 / 5040 + u * (1.0 / 362880 +
-    u * (-1.0 / 39916800 + u * (1.0 / 6227020800.0)))))));
-  const c = 1 + u * (-0.5 + u * (1.0 / 24 + u * (-1.0 / 720 + u * (1.0 / 40320 + u * (-1.0 / 3628800 +
-    u * (1.0 / 479001600.0 + u * (-1.0 / 87178291200.0)))))));
-  const quarter = <i64>q;
-  const along = quarter & 1 ? s : c;
-  const across = quarter & 1 ? c : s;
-  cosine = (quarter + 1) & 2 ? -along : along;
-  sine = quarter & 2 ? -across : across;
+  const s = reinterpret<u64>(t * (1 + u * (-1.0 / 6 + u * (1.0 / 120 + u * (-1.0 / 5040 + u * (1.0 / 362880 +
+    u * (-1.0 / 39916800 + u * (1.0 / 6227020800.0))))))));
+  const c = reinterpret<u64>(1 + u * (-0.5 + u * (1.0 / 24 + u * (-1.0 / 720 + u * (1.0 / 40320 + u * (-1.0 / 3628800 +
+    u * (1.0 / 479001600.0 + u * (-1.0 / 87178291200.0))))))));
+  const swapped = (s ^ c) & (0 - (quarter & 1));
+  cosine = reinterpret<f64>(c ^ swapped ^ (((quarter + 1) & 2) << 62));
+  sine = reinterpret<f64>(s ^ swapped ^ ((quarter & 2) << 62));
 }
 
 /** The dealer's secrets: for harmonic h, out[2h·n + i] = round(2^trigBits cos(kωr_i)), k its number, out[(2h+1)·n + i] the sine. */
