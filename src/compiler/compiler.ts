@@ -68,8 +68,8 @@ export class Compiler extends Emitter implements Ops<Handle> {
       { kind: "table", x: input("words", ref.vocabulary), name: ref.word, rows: ref.vocabulary },
     ];
     if (ref.type !== null) parts.push({ kind: "table", x: input("types", ref.types), name: ref.type, rows: ref.types });
-    // A decoder's text ends at the last row, so only the client knows where it begins.
-    if (ref.position !== null && ref.norm !== null)
+    // Where a decoder's text begins, and where a text has tokens without a position, only the client knows.
+    if (ref.position !== null && ref.norm !== null && ref.padding === null)
       parts.push({ kind: "positions", name: ref.position, offset: ref.positionOffset });
     else if (ref.position !== null)
       parts.push({ kind: "table", x: input("positions", ref.positions), name: ref.position, rows: ref.positions });

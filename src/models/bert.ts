@@ -72,6 +72,7 @@ export function embeddings(spec: ModelSpec): EmbeddingRef {
     types: spec.types,
     width: spec.hidden,
     positionOffset: spec.positionOffset,
+    padding: spec.architecture === "roberta" ? spec.positionOffset - 1 : null,
     norm: normRef(spec, "embeddings.norm"),
     readers: "layers",
   };

@@ -102,6 +102,7 @@ export function embeddings(spec: ModelSpec): EmbeddingRef {
     types: 0,
     width: spec.hidden,
     positionOffset: spec.positionOffset,
+    padding: null,
     norm: null,
     readers: readers(spec),
   };

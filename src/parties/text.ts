@@ -1,7 +1,8 @@
 /** A text as the client's secret input, and the answer as only the client can read it. */
 import { embeddingsOf } from "../models/model.ts";
+import { positionRows } from "../program/ops.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
-import type { Program, StepOf, Value } from "../program/steps.ts";
+import type { InputSource, Program, StepOf, Value } from "../program/steps.ts";
 import { elements } from "../protocols/rule.ts";
 import { fillOwnKeys } from "../protocols/shares.ts";
 import type { ClientInput, InputStep, Party } from "../protocols/sides.ts";
@@ -85,12 +86,19 @@ export class TextInput implements ClientInput {
     if (step.source === "embedding") out.set(this.embedded(text, position), row * value.columns);
     else if (step.source === "mask") out.fill(1, row, row + text.ids.length);
     else {
-      text.ids.forEach((id, i) => {
-        const column = { words: id, types: text.types[i], positions: position + i + this.spec.positionOffset };
-        out[(row + i) * value.columns + column[step.source as keyof typeof column]] = 1;
+      this.columns(step.source, text, value.rows, position).forEach((column, i) => {
+        out[(row + i) * value.columns + column] = 1;
       });
     }
     return out;
+  }
+
+  /** Of each row, the column that is one. An encoder's padding has positions as well. */
+  private columns(source: InputSource, { ids, types }: TokenizedText, rows: number, before: number): readonly number[] {
+    if (source === "words") return ids;
+    if (source === "types") return types;
+    const padding = isDecoder(this.spec) ? 0 : rows - ids.length;
+    return positionRows(embeddingsOf(this.spec), [...ids, ...Array.from({ length: padding }, () => 0)], before);
   }
 
   /** The public embedding, computed here in floats; without each row's mean where the model takes no notice of it. */

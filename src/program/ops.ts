@@ -39,6 +39,8 @@ export interface EmbeddingRef {
   readonly width: number;
   /** The first position's row in the position table (RoBERTa and OPT start at 2). */
   readonly positionOffset: number;
+  /** A token that no position is counted for, wherever it stands: it has the row before the first (RoBERTa's padding). */
+  readonly padding: number | null;
   /** After the sum, if there is one. */
   readonly norm: NormRef | null;
   /**
@@ -46,6 +48,16 @@ export interface EmbeddingRef {
    * row's mean, so such a stream may be kept without (`centred`); root mean squares do (`plain`).
    */
   readonly readers: "layers" | "centred stream" | "plain stream";
+}
+
+/** The row of the position table of each token; `before`: how many stand in front of them. */
+export function positionRows(
+  { positionOffset, padding }: Pick<EmbeddingRef, "positionOffset" | "padding">,
+  ids: readonly number[],
+  before = 0,
+): number[] {
+  let next = before + positionOffset;
+  return ids.map((id) => (id === padding ? positionOffset - 1 : next++));
 }
 
 /** Attention's heads: queries', and those of keys and values, which a group of query heads shares. */

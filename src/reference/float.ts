@@ -4,7 +4,16 @@
  */
 
 import { cos, realPower, sin } from "../program/maths.ts";
-import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import {
+  type EmbeddingRef,
+  type Heads,
+  type LinearRef,
+  type NormRef,
+  type Ops,
+  positionRows,
+  type Rotary,
+  type SmoothName,
+} from "../program/ops.ts";
 import { smoothFunctions } from "../program/smooth.ts";
 import { longestText, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 
@@ -96,7 +105,9 @@ export class FloatOps implements Ops<FloatTensor> {
     add(ref.word, ref.vocabulary, "token id", (i) => ids[i] ?? 0);
     if (ref.position !== null && this.#before + rows + ref.positionOffset > ref.positions)
       throw new Error(`the text is beyond the model's ${longestText(ref)} positions: shorten it`);
-    add(ref.position, ref.positions, "position", (i) => this.#before + i + ref.positionOffset);
+    const own = Array.from({ length: rows }, (_, i) => ids[i] ?? 0);
+    const positions = positionRows(ref, own, this.#before);
+    add(ref.position, ref.positions, "position", (i) => positions[i]);
     add(ref.type, ref.types, "token type", (i) => types[i] ?? 0);
     const x = { rows, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };
     this.#observe(index, "word", x);
