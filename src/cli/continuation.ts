@@ -54,13 +54,13 @@ export async function continued(
   if (tokenizer === null) throw new UsageError("this server has no tokenizer: it takes token ids only");
   const encoded = client.encode(prompt);
   const going = new ContinuedText(tokenizer, encoded.ids, options.stop);
-  let shown = "";
+  let shown: string | null = null;
   const show = () => {
     const now = going.text;
-    if (!silent) process.stdout.write(shown === "" ? prompt + now : now.slice(shown.length));
-    shown = now === "" ? shown : now;
+    if (!silent) process.stdout.write(shown === null ? prompt + now : now.slice(shown.length));
+    shown = now;
   };
-  const choice = choiceOf(options, tokenizer.endId, (tokens) => going.ends(tokens));
+  const choice = choiceOf(options, tokenizer.endIds, (tokens) => going.ends(tokens));
   const stream = client.generate(encoded, choice);
   let step = await nextOf(stream, () => endLine(silent, shown));
   while (step.done !== true) {
@@ -69,6 +69,8 @@ export async function continued(
     show();
     step = await nextOf(stream, () => endLine(silent, shown));
   }
+  going.finish();
+  if (shown !== null) show();
   endLine(silent, shown);
   const result: Continuation = { text: going.text, ids: going.ids, ...step.value };
   if (!silent) summary(result);
@@ -91,16 +93,16 @@ async function nextOf<T, R>(stream: AsyncGenerator<T, R, void>, broken: () => vo
   }
 }
 
-function endLine(silent: boolean, shown: string): void {
-  if (!silent && shown !== "") print();
+function endLine(silent: boolean, shown: string | null): void {
+  if (!silent && shown !== null) print();
 }
 
 export function choiceOf(
   { maxTokens, temperature, topK, topP, seed }: ChoiceOptions,
-  endId: number | undefined,
+  stopAt: readonly number[],
   stop: GenerateOptions["stop"] | undefined,
 ): GenerateOptions {
-  return { maxTokens, temperature, topK, topP, seed, stopAt: endId === undefined ? [] : [endId], stop };
+  return { maxTokens, temperature, topK, topP, seed, stopAt, stop };
 }
 
 function summary(result: Continuation): void {

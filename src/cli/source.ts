@@ -1,7 +1,7 @@
 /** From what a user names (a folder, a model that ships, or a well-known shape) to a model that can be served. */
 
 import { createHash } from "node:crypto";
-import { access, readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
@@ -10,7 +10,7 @@ import { catalogNames, randomModel, randomText } from "../models/catalog.ts";
 import { loadModel } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { readText } from "../models/files.ts";
-import { type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../models/tokenizer.ts";
+import type { TextTokenizer, TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
 import { modelId } from "../parties/session.ts";
 import type { Identity, MaterialStore } from "../parties/store.ts";
@@ -76,14 +76,11 @@ export async function openSource(name: string, options: SourceOptions): Promise<
     throw new UsageError(`no such model: give a Hugging Face folder, or one of ${MODEL_NAMES}`);
   }
   const { spec, weights, tokenizer } = await loadModel(folder, options.overrides);
-  const tokenizerFiles: Record<string, string> = {};
-  for (const file of TOKENIZER_FILES) {
-    if (await exists(join(folder, file))) tokenizerFiles[file] = await readFile(join(folder, file), "utf8");
-  }
   const planPath = options.planPath ?? join(folder, PLAN_FILE);
   const known = options.calibration === undefined ? await readPlan(planPath, spec) : null;
   const plan = known ?? (await calibrated(spec, weights, tokenizer, options));
-  return { name, spec, plan, weights, tokenizer, tokenizerFiles, fingerprint: () => digestOf(spec, plan, weights) };
+  const fingerprint = () => digestOf(spec, plan, weights);
+  return { name, spec, plan, weights, tokenizer, tokenizerFiles: tokenizer.files, fingerprint };
 }
 
 /** The weights alone, read again. @throws as `openSource` does. */

@@ -31,7 +31,7 @@ export function windowsOf(documents: readonly string[], tokenizer: TextTokenizer
   const { endId } = tokenizer;
   const stream = documents.flatMap((document) => {
     const { ids } = tokenizer.encode(document);
-    return endId === undefined || ids[0] === endId ? ids : [...ids, endId];
+    return endId === undefined || ids[0] === endId || ids.at(-1) === endId ? ids : [...ids, endId];
   });
   const windows: TokenizedText[] = [];
   for (let at = 0; at + 1 < stream.length; at += length - 1) {

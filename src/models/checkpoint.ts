@@ -9,7 +9,7 @@ import { hasFile, readText, withFile } from "./files.ts";
 import { check, parseJson } from "./json.ts";
 import { isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
 import { readHeader, readTensor, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
-import { TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
+import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
 
 /** A model ready to run: its public shape, the server's weights, and how texts become tokens. */
@@ -79,8 +79,11 @@ export async function loadSpec(folder: string, overrides: SpecOverrides = {}): P
 /** Reads the tokenizer alone: all that a client needs beside the public shape. */
 export async function loadTokenizer(folder: string, spec: ModelSpec): Promise<TextTokenizer> {
   const files: Partial<Record<(typeof TOKENIZER_FILES)[number], string>> = {};
-  for (const name of TOKENIZER_FILES) files[name] = await readText(folder, name);
-  return new TextTokenizer(files, spec);
+  for (const name of TOKENIZER_FILES) {
+    const text = await readText(folder, name);
+    if (text !== undefined) files[name] = text;
+  }
+  return new TextTokenizer(completed(files, (await readText(folder, "config.json")) ?? "{}"), spec);
 }
 
 /**

@@ -33,6 +33,7 @@ export class ContinuedText {
   private readonly prompt: readonly number[];
   private readonly stops: readonly string[];
   private readonly before: number;
+  private finished = false;
 
   /** The text ends before the first of `stops`. */
   constructor(tokenizer: TextTokenizer, prompt: readonly number[], stops: readonly string[] = []) {
@@ -46,7 +47,12 @@ export class ContinuedText {
     this.ids.push(id);
   }
 
-  /** What comes behind the prompt. */
+  /** No token will follow: what was held back, since another might have changed it, belongs to the text. */
+  finish(): void {
+    this.finished = true;
+  }
+
+  /** What comes behind the prompt; until the end without what a next token may change. */
   get text(): string {
     const whole = this.behind(this.ids);
     const ends = this.stops.map((stop) => whole.indexOf(stop)).filter((at) => at >= 0);
@@ -61,6 +67,6 @@ export class ContinuedText {
   }
 
   private behind(ids: readonly number[]): string {
-    return this.tokenizer.decode([...this.prompt, ...ids]).slice(this.before);
+    return this.tokenizer.decode([...this.prompt, ...ids], { unfinished: !this.finished }).slice(this.before);
   }
 }

@@ -237,7 +237,7 @@ const BYTE_PAIR = {
     ],
   },
 };
-const PAIR_FILES = { "vocab.json": JSON.stringify(PIECES), "merges.txt": "#version: 0.2\na b\nĠ a\n" };
+const PAIR_FILES = { "vocab.json": JSON.stringify(PIECES), "merges.txt": "#version: 0.2\na b\n▁ a\n" };
 const TOKENIZERS: readonly TokenizerInput[] = [
   {
     architecture: "bert",

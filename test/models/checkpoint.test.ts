@@ -158,11 +158,16 @@ describe("TextTokenizer", () => {
       expect(own.encode(text, pair ?? undefined).ids).toEqual(ids);
   });
 
-  it.each(["", " ", "\n\t", "\u200b"])("refuses the empty text %j", async (text) => {
-    const { tokenizer } = await loadModel(fixture("bert-topics"));
-    expect(() => tokenizer.encode(text)).toThrow(/the text is empty/);
-    expect(() => tokenizer.encode("a", text)).toThrow(/the text is empty/);
-  });
+  it.each(["", " ", "\n\t", "\u200b", "\u200d"])(
+    "gives the special tokens alone for the empty text %j",
+    async (text) => {
+      const { tokenizer } = await loadModel(fixture("bert-topics"));
+      const [cls, sep] = ["[CLS]", "[SEP]"].map((token) => tokenizer.idOf(token));
+      const { ids } = tokenizer.encode("a");
+      expect(tokenizer.encode(text).ids).toEqual([cls, sep]);
+      expect(tokenizer.encode("a", text)).toEqual({ ids: [...ids, sep], types: [...ids.map(() => 0), 1] });
+    },
+  );
 
   it("says the limit and the number of tokens, and truncates only when told", async () => {
     const { spec, tokenizer } = await loadModel(fixture("roberta-mood"));
@@ -180,28 +185,53 @@ describe("TextTokenizer", () => {
 
   it.each<[string, Record<string, unknown>, RegExp]>([
     [
-      "a pattern of its own",
-      { pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)+$" } } },
-      /pre_tokenizer.type: is not/,
+      "a pattern that is not supported",
+      { pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)\\1" }, behavior: "Isolated" } },
+      /^tokenizer.json: pre_tokenizer.pattern: has \\1, which is not supported$/,
     ],
     [
-      "a pattern in a sequence",
-      { normalizer: { type: "Sequence", normalizers: [{ type: "Replace", pattern: { Regex: "x" }, content: "" }] } },
-      /normalizer.normalizers.0.pattern.String: must be a plain string: regular/,
+      "a step in a sequence that is not supported",
+      { normalizer: { type: "Sequence", normalizers: [{ type: "SECRET" }] } },
+      /^tokenizer.json: normalizer.normalizers.0.type: is not supported: use one of BertNormalizer, /,
     ],
+    ["an unknown field", { normalizer: { type: "NFC", SECRET: 1 } }, /^tokenizer.json: normalizer: remove the unknown/],
     [
       "a replacement that makes texts longer",
       { normalizer: { type: "Replace", pattern: { String: "a" }, content: "aa" } },
       /normalizer: Replace must not make texts longer/,
     ],
-    ["a replacement of nothing", { normalizer: { type: "Replace", content: "" } }, /must not make texts longer/],
-    ["a vocabulary with fractions", { model: { vocab: { a: 0.5 } } }, /model.vocab: must give each token a whole/],
-    ["another model", { model: { type: "Unigram", vocab: {} } }, /model.type: is not supported: use WordPiece or BPE/],
+    [
+      "a replacement of nothing",
+      { normalizer: { type: "Replace", content: "" } },
+      /normalizer.pattern: the field is miss/,
+    ],
+    [
+      "a vocabulary with fractions",
+      { model: { type: "BPE", vocab: { a: 0.5 } } },
+      /model.vocab: must give each token a whole/,
+    ],
+    [
+      "another model",
+      { model: { type: "Pair", vocab: {} } },
+      /model.type: is not supported: use one of BPE, WordPiece, /,
+    ],
+    [
+      "tokens by chance",
+      { model: { type: "BPE", vocab: {}, merges: [], dropout: 0.1 } },
+      /model.dropout: texts would become/,
+    ],
+    [
+      "a rule without tokens",
+      { model: { type: "BPE", vocab: { a: 0 }, merges: ["a b"] } },
+      /merges: rule 1 has a token/,
+    ],
     ["no model", { model: undefined }, /model/],
     ["an unknown post-processor", { post_processor: { type: "SECRET" } }, /post_processor.type: is not supported/],
   ])("refuses a tokenizer.json with %s", async (_, fields, message) => {
     const { spec, tokenizer } = await loadModel(fixture("bert-topics"));
     const json = { ...JSON.parse(tokenizer.files["tokenizer.json"]!), ...fields };
-    expect(() => new TextTokenizer({ "tokenizer.json": JSON.stringify(json) }, spec)).toThrow(message);
+    const settings = JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast" });
+    const files = { "tokenizer.json": JSON.stringify(json), "tokenizer_config.json": settings };
+    expect(() => new TextTokenizer(files, spec)).toThrow(message);
   });
 });

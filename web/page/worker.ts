@@ -139,11 +139,11 @@ class PageClient {
       this.begin(false);
       const tokens = client.encode(prompt);
       const going = new ContinuedText(client.tokenizer!, tokens.ids);
-      const { endId } = client.tokenizer!;
+      const { endIds } = client.tokenizer!;
       const stream = client.generate(tokens, {
         maxTokens,
         temperature,
-        stopAt: endId === undefined ? [] : [endId],
+        stopAt: endIds,
         stop: () => this.stopped,
       });
       if (this.stopped) throw stoppedEarly();
@@ -152,6 +152,7 @@ class PageClient {
         const step = await stream.next().finally(() => {
           this.isPreparing = false;
         });
+        if (step.done === true) going.finish();
         if (step.done === true) return { text: going.text, run: step.value, seen: this.seen(client, tokens) };
         going.take(step.value);
         tell({ what: "text", text: going.text });

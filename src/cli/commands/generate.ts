@@ -53,7 +53,7 @@ async function generateIds(path: string, options: GenerateCommandOptions): Promi
     const runs: MeasuredGeneration[] = [];
     for (let i = 0; i < (options.runs ?? 1); i++) {
       const measured = stopwatch("online");
-      const stream = client.generate(text, choiceOf(options, undefined, undefined));
+      const stream = client.generate(text, choiceOf(options, [], undefined));
       const ids: number[] = [];
       let step = await stream.next();
       for (; step.done !== true; step = await stream.next()) ids.push(step.value);

@@ -1,0 +1,31 @@
+/** 10,000 texts with each of many kinds of tokenizers, against the tokenizers library itself. */
+
+import { describe, expect, it } from "vitest";
+import { Tokenizer } from "../../src/models/tokenizers/tokenizer.ts";
+import { hashed, hashesOf, kinds, samples, textOf, tokenizerJson } from "./texts.ts";
+
+describe.each(kinds)("%s", (kind) => {
+  const tokenizer = new Tokenizer({ "tokenizer.json": tokenizerJson(kind) }, "llama");
+  const idsOf = (text: string) => tokenizer.assemble(tokenizer.tokenize(text)).ids;
+
+  it("gives the same ids and texts, for texts that are stored in full", () => {
+    samples[kind].forEach(({ text, ids, decoded }, i) => {
+      expect(textOf(i, kind)).toBe(text);
+      expect([text, idsOf(text)]).toEqual([text, ids]);
+      expect([ids, tokenizer.decode(ids)]).toEqual([ids, decoded]);
+    });
+  });
+
+  it("gives the same ids and texts, by their hashes", { timeout: 60_000 }, () => {
+    const encoder = new TextEncoder();
+    const wrong: string[] = [];
+    hashesOf(kind).forEach(([ids, decoded], i) => {
+      const text = textOf(i, kind);
+      const own = idsOf(text);
+      if (hashed(own) !== ids) wrong.push(`${i}: ids of ${JSON.stringify(text)}: ${own}`);
+      else if ((hashed(encoder.encode(tokenizer.decode(own))) & 255) !== decoded)
+        wrong.push(`${i}: text of ${own}: ${JSON.stringify(tokenizer.decode(own))}`);
+    });
+    expect([wrong.length, wrong[0]]).toEqual([0, undefined]);
+  });
+});
