@@ -3,22 +3,24 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 const MAY_IMPORT = {
+  files: [],
   ring: [],
   program: [],
   channels: [],
   approximations: ["program"],
   reference: ["program"],
-  models: ["reference", "program", "approximations"],
+  models: ["files", "reference", "program", "approximations"],
   protocols: ["program", "ring"],
   compiler: ["models", "reference", "protocols", "program"],
   parties: ["compiler", "reference", "protocols", "models", "program", "ring", "channels"],
-  tasks: [],
-  distill: ["models", "reference", "approximations", "program"],
+  tasks: ["files"],
+  distill: ["files", "models", "reference", "approximations", "program"],
   // What a provider's console is told: src/cli tells it, web/console shows it.
   console: ["parties"],
   // The pages; src/cli serves what is built of them.
   "../web": ["console", "parties", "models", "program", "ring", "channels"],
   cli: [
+    "files",
     "console",
     "tasks",
     "distill",

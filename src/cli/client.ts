@@ -1,5 +1,5 @@
 /** What the commands that ask share: a connection to a server, the text, and an answer as people read it. */
-import { readFile } from "node:fs/promises";
+import { readTextFile } from "../files/text.ts";
 import type { Answer, Reading } from "../parties/answer.ts";
 import { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
@@ -26,15 +26,11 @@ export async function openClient(options: PeerOptions, progress: Progress, witne
   });
 }
 
-/** The text given, or that of --file. @throws UsageError for neither and both. */
+/** The text given, or that of --file. @throws UsageError for neither and both, FileError for a file that is no text. */
 export async function textOf(text: string | undefined, options: { readonly file?: string }): Promise<string> {
   if ((text === undefined) === (options.file === undefined)) throw new UsageError("give a text, or --file F");
   if (text !== undefined) return text;
-  try {
-    return (await readFile(options.file!, "utf8")).trim();
-  } catch {
-    throw new UsageError(`cannot read ${options.file}: give the path of a text file`);
-  }
+  return (await readTextFile(options.file!)).trim();
 }
 
 export function printReading(result: Reading, spec: ModelSpec): void {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Identity } from "../channels/identity.ts";
 import type { PinnedKeys } from "../channels/secure.ts";
 import type { Security } from "../channels/tcp.ts";
+import { readTextFile } from "../files/text.ts";
 import { UsageError } from "./terminal.ts";
 
 const KEY_FILE = "key.pem";
@@ -58,12 +59,7 @@ export function fingerprint(text: string, option: string): string {
 
 /** The fingerprints of a file, one a line; what follows on the line is for people. @throws UsageError */
 async function fingerprintsOf(path: string, option: string): Promise<Set<string>> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch {
-    throw new UsageError(`cannot read ${path}: ${option} takes a file with a fingerprint on each line`);
-  }
+  const text = await readTextFile(path, `${option} takes a file with a fingerprint on each line`);
   const lines = text.split("\n").map((line) => line.replace(/#.*/, "").trim());
   return new Set(lines.filter((line) => line !== "").map((line) => fingerprint(line.split(/\s+/)[0], option)));
 }

@@ -1,9 +1,9 @@
 /** What `pretrain`, `finetune` and `distill` share for decoders: plain texts as windows, and perplexity on a dev set. */
 
-import { readFile } from "node:fs/promises";
 import type { Example } from "../distill/batches.ts";
 import { documentsOf, perplexityDev, windowsOf } from "../distill/language.ts";
 import type { DevSet } from "../distill/run.ts";
+import { readTextFile } from "../files/text.ts";
 import type { Model } from "../models/checkpoint.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
@@ -37,15 +37,9 @@ export async function languageData(
   return { examples, dev: perplexityDev(dev, { patience: o.patience, perEpoch: o.evaluations }) };
 }
 
-/** The plain texts of a file (`documentsOf`). @throws DataError when it cannot be read or has none. */
+/** The plain texts of a file (`documentsOf`). @throws FileError when it cannot be read, DataError when it has none. */
 export async function readDocuments(path: string): Promise<string[]> {
-  let content: string;
-  try {
-    content = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
-  } catch {
-    throw new DataError(`cannot read ${path}: give the path of a text file in UTF-8`);
-  }
-  const documents = documentsOf(content);
+  const documents = documentsOf(await readTextFile(path));
   if (documents.length === 0) throw new DataError(`${path} has no texts: give some`);
   return documents;
 }

@@ -1,7 +1,7 @@
 /** A study's results from a file that the operator names, for the console. */
-import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { type Study, studySchema } from "../console/study.ts";
+import { readTextFile } from "../files/text.ts";
 import { UsageError } from "./terminal.ts";
 
 /** The results that `--studies` names; null without it. @throws UsageError */
@@ -12,9 +12,10 @@ export async function readStudies(options: {
   const { studies: path, health } = options;
   if (path === undefined) return null;
   if (health === undefined) throw new UsageError("--studies is for the console: give --health host:port too");
+  const text = await readTextFile(path, "--studies takes the results.json of mpcformer study");
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(path, "utf8"));
+    content = JSON.parse(text);
   } catch {
     throw new UsageError(`${path} cannot be read as JSON: --studies takes the results.json of mpcformer study`);
   }

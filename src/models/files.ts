@@ -3,17 +3,18 @@
 import type { FileHandle } from "node:fs/promises";
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { decodeText } from "../files/text.ts";
 import type { ByteSource } from "./safetensors.ts";
 
 const CHUNK = 64 * 2 ** 20;
 
-/** A file's text, or undefined when there is none. @throws an Error when it is longer than `limit` bytes. */
+/** A file's text, or undefined when there is none. @throws an Error when it is longer than `limit` bytes or not UTF-8. */
 export async function readText(folder: string, name: string, limit = 64 * 2 ** 20): Promise<string | undefined> {
   const path = join(folder, name);
   const size = await fileSize(path);
   if (size === undefined) return undefined;
   if (size > limit) throw new Error(`${name} is larger than ${limit} bytes: this is no such file`);
-  return readFile(path, "utf8");
+  return decodeText(await readFile(path), name);
 }
 
 /** Whether the folder has this file. */

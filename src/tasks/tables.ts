@@ -1,6 +1,6 @@
 /** Text files as rows of named or numbered fields: TSV, CSV, JSONL; and plain texts, one a line. */
 
-import { readFile } from "node:fs/promises";
+import { readTextFile } from "../files/text.ts";
 
 /** A mistake in a file that one line explains: the file, the line, what to do; never the line's content. */
 export class DataError extends Error {
@@ -21,7 +21,7 @@ export async function readTable(
   format: TableFormat,
   columns: readonly (readonly string[])[],
 ): Promise<Row[]> {
-  const content = (await readUtf8(path)).replace(/^\uFEFF/, "");
+  const content = await readTextFile(path);
   if (format === "jsonl") return jsonRows(content, path, columns);
   return format === "csv" ? csvRows(content, path) : tsvRows(content);
 }
@@ -32,38 +32,12 @@ export function formatOf(path: string): TableFormat {
   return path.endsWith(".csv") ? "csv" : "tsv";
 }
 
-/** The file's lines that are not empty. @throws DataError when it cannot be read or has none. */
+/** The file's lines that are not empty. @throws FileError when it cannot be read, DataError when it has none. */
 export async function readTexts(path: string): Promise<string[]> {
-  const lines = (await readUtf8(path)).split(/\r?\n/).map((l) => l.trim());
+  const lines = (await readTextFile(path)).split(/\r?\n/).map((l) => l.trim());
   const texts = lines.filter((l) => l !== "");
   if (texts.length === 0) throw new DataError(`${path} has no texts: give one a line`);
   return texts;
-}
-
-async function readUtf8(path: string): Promise<string> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch {
-    throw new DataError(`cannot read ${path}: give the path of a text file`);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    let line = 1;
-    const decoder = new TextDecoder("utf-8", { fatal: true });
-    for (let start = 0; start < bytes.length; line++) {
-      const end = bytes.indexOf(10, start);
-      const stop = end < 0 ? bytes.length : end;
-      try {
-        decoder.decode(bytes.subarray(start, stop));
-      } catch {
-        break;
-      }
-      start = stop + 1;
-    }
-    throw new DataError(`${path}, line ${line}: not UTF-8; convert the file`);
-  }
 }
 
 function tsvRows(content: string): Row[] {

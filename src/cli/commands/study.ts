@@ -12,6 +12,7 @@ import type { Command } from "commander";
 import * as v from "valibot";
 import { parse } from "yaml";
 import type { Row } from "../../console/study.ts";
+import { readTextFile } from "../../files/text.ts";
 import { type OutputOptions, output } from "../options.ts";
 import { runJson } from "../processes.ts";
 import { studyMarkdown, studySvg } from "../report.ts";
@@ -107,9 +108,10 @@ async function study(path: string, options: StudyOptions): Promise<void> {
 }
 
 async function readStudy(path: string): Promise<v.InferOutput<typeof studySchema>> {
+  const text = await readTextFile(path, "give a study's file");
   let content: unknown;
   try {
-    content = parse(await readFile(path, "utf8"));
+    content = parse(text);
   } catch {
     throw new UsageError(`${path} cannot be read as YAML: give a study's file`);
   }
