@@ -7,7 +7,7 @@ import { type Cost, costOf, type OnlineCost } from "../protocols/cost.ts";
 import type { Matmul } from "../reference/float.ts";
 import { nativeLevel } from "../ring/native.ts";
 import type { MeasuredGeneration } from "./continuation.ts";
-import { costTable, sizeOf, standInsOf } from "./costs.ts";
+import { BENCH_BOUNDS, costTable, sizeOf, standInsOf } from "./costs.ts";
 import { median } from "./numbers.ts";
 import type { Source } from "./source.ts";
 import { formatBytes, print } from "./terminal.ts";
@@ -61,7 +61,7 @@ export interface GenerateBenchInputs {
 export function generateResult(inputs: GenerateBenchInputs): { result: GenerateBenchResult; cost: Cost } {
   const { name, source, shape, network, threads, all } = inputs;
   const { spec } = source;
-  const cost = costOf(compile(spec, source.plan, shape));
+  const cost = costOf(compile(spec, source.plan, shape, BENCH_BOUNDS));
   const [first, ...rest] = all;
   const [prompt, token = prompt] = cost.turns;
   const offline = median(rest.map((r) => r.seconds.offline));

@@ -2,7 +2,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { lengthsOf } from "../parties/shapes.ts";
 import type { TokenizedText } from "../program/spec.ts";
+import { BENCH_BOUNDS } from "./costs.ts";
 import { type Parties, runJson, startParties } from "./processes.ts";
 import { planJson, type Source } from "./source.ts";
 import { UsageError } from "./terminal.ts";
@@ -34,11 +36,17 @@ export async function run<R>(
     const [planFile, idsFile] = [join(folder, "plan.json"), join(folder, "ids.json")];
     await writeFile(planFile, planJson(spec, plan));
     await writeFile(idsFile, JSON.stringify(texts));
-    const length = String(texts[0].ids.length);
-    const flags = ["--plan", planFile, "--warm", length, "--gelu", spec.gelu, "--softmax", spec.softmax];
+    const length = texts[0].ids.length;
+    const flags = ["--plan", planFile, "--warm", String(length), "--gelu", spec.gelu, "--softmax", spec.softmax];
     const parties = await startParties(
       [name, ...flags, "--embedding", spec.embedding, "--answer", spec.answer, ...link],
       threads,
+      [
+        "--lengths",
+        [...new Set([length, lengthsOf(spec).find((padded) => padded >= length) ?? length])].join(),
+        "--max-steps",
+        String(BENCH_BOUNDS.steps),
+      ],
     );
     try {
       const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", String(threads)];

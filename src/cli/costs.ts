@@ -1,5 +1,6 @@
 /** What `plan` and `bench` share: the shape of a run, and its cost as people read it. */
 import type { Command } from "commander";
+import type { Bounds } from "../compiler/budget.ts";
 import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import type { Cost, StepCost } from "../protocols/cost.ts";
@@ -28,6 +29,9 @@ export function lengthOf({ length }: { readonly length: number }, spec: ModelSpe
   if (length < 3 || length > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   return length;
 }
+
+/** Steps of a program that its own user asks the cost of. */
+export const BENCH_BOUNDS: Bounds = { steps: 4_000_000 };
 
 /** New tokens of a decoder's run, unless told. */
 export const NEW_TOKENS = 16;

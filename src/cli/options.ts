@@ -4,11 +4,12 @@ import { type ApproximationKind, gelu, list, silu, softmax } from "../approximat
 import { FREEZES } from "../distill/objective.ts";
 import { PROVIDERS } from "../distill/session.ts";
 import type { SpecOverrides } from "../models/config.ts";
+import { BUCKETS } from "../program/lengths.ts";
 import { TASKS } from "../tasks/tasks.ts";
 import type { KeyOptions } from "./keys.ts";
 import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
 import { UsageError } from "./terminal.ts";
-import { decimal, whole } from "./values.ts";
+import { decimal, whole, wholes } from "./values.ts";
 
 /** What a command's argument `<model>` may be: with weights, or a shape alone as well. */
 export const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
@@ -190,6 +191,30 @@ export function service(command: Command): Command {
     .addOption(
       whole("--per-key <n>", "connections that one key may have at once (default: 64; of a dealer 256, of a helper 8)"),
     );
+}
+
+/** Of the commands that compile what their peers ask for. */
+export interface ShapeOptions {
+  readonly lengths?: readonly number[];
+  readonly maxTurns?: number;
+  readonly maxSteps?: number;
+  /** Megabytes. */
+  readonly maxPrograms?: number;
+}
+
+/** What peers may ask for, of a service that compiles it. */
+export function shapes(command: Command): Command {
+  return command
+    .optionsGroup("Programs:")
+    .addOption(wholes("--lengths <list>", `padded lengths that are taken (default: ${BUCKETS.join(",")})`, 3, 4096))
+    .addOption(whole("--max-turns <n>", "new tokens of one run (default: as many as the model has positions for)"))
+    .addOption(
+      whole(
+        "--max-steps <n>",
+        "steps of one program: a decoder has some hundreds for each layer and 10 new tokens (default: 128000)",
+      ),
+    )
+    .addOption(whole("--max-programs <MB>", "compiled programs kept in memory; half of it for one key (default: 192)"));
 }
 
 /** Of those that have a store. */

@@ -63,9 +63,13 @@ export interface Parties {
   stop(): void;
 }
 
-/** A dealer, and a server that deals with it, with so many threads each. */
-export async function startParties(serveArgs: readonly string[], threads = 1): Promise<Parties> {
-  const own = ["--listen", "127.0.0.1:0", "--threads", String(threads)];
+/** A dealer, and a server that deals with it, with so many threads each; `both`: what both are told beside. */
+export async function startParties(
+  serveArgs: readonly string[],
+  threads = 1,
+  both: readonly string[] = [],
+): Promise<Parties> {
+  const own = ["--listen", "127.0.0.1:0", "--threads", String(threads), ...both];
   const dealer = await start(["deal", ...own]);
   try {
     const server = await start(["serve", ...serveArgs, ...own, "--dealer", dealer.address]);

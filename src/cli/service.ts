@@ -1,13 +1,15 @@
 /** What `serve`, `deal` and `helper` share: they listen until they are told to stop. */
 import type { Channel } from "../channels/channel.ts";
 import type { Limits } from "../parties/admission.ts";
+import { compilerInThread } from "../parties/compile-thread.ts";
 import type { PinnedParties } from "../parties/connect.ts";
 import type { Measured } from "../parties/meter.ts";
+import type { ProgramLimits } from "../parties/programs.ts";
 import type { ServerService } from "../parties/server.ts";
 import { type BrowserListener, listenForBrowsers, webUrl } from "./browsers.ts";
 import { listen } from "./network.ts";
 import { type Console, listenForOperator } from "./operator.ts";
-import type { OutputOptions, ServiceOptions } from "./options.ts";
+import type { OutputOptions, ServiceOptions, ShapeOptions } from "./options.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { print, printJson } from "./terminal.ts";
 
@@ -19,6 +21,15 @@ export function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceO
     ...(perMinute === undefined ? {} : { perMinute }),
     ...(perKey === undefined ? {} : { connectionsEach: perKey }),
   };
+}
+
+/** How a service compiles what its peers ask for: in a thread, within the options' bounds. */
+export function compilingOf({ lengths, maxTurns, maxSteps, maxPrograms }: ShapeOptions) {
+  const limits: Partial<ProgramLimits> = {
+    ...(maxSteps === undefined ? {} : { bounds: { steps: maxSteps }, stepsPerMinute: 2 * maxSteps }),
+    ...(maxPrograms === undefined ? {} : { bytes: 1e6 * maxPrograms }),
+  };
+  return { programs: { compile: compilerInThread(), limits }, shapes: { lengths, turns: maxTurns } };
 }
 
 /** Listens until it is told to stop; then nothing begins, and what runs may end. */

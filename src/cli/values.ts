@@ -13,6 +13,16 @@ export function decimal(flags: string, description: string, least: number, most:
   return checked(flags, description, `${what} from ${least} to ${most}`, least, most, Number.isFinite);
 }
 
+/** An option that takes whole numbers, separated by commas. Its parser throws a UsageError that names it and its bounds. */
+export function wholes(flags: string, description: string, least: number, most: number): Option {
+  const option = new Option(flags, description);
+  return option.argParser((text: string) => {
+    const numbers = text.split(",").map(Number);
+    if (numbers.every((n) => Number.isInteger(n) && n >= least && n <= most)) return numbers;
+    throw new UsageError(`${option.long} takes whole numbers from ${least} to ${most}, separated by commas`);
+  });
+}
+
 function checked(
   flags: string,
   description: string,

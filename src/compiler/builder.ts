@@ -15,6 +15,7 @@ import type {
 import { PlanError, ROTATION_SCALE_BITS } from "../program/steps.ts";
 import { ruleOf } from "../protocols/all.ts";
 import { checkProgram } from "../protocols/check.ts";
+import { Budget } from "./budget.ts";
 import { assignRings } from "./rings.ts";
 import { schedule, turnsOf } from "./schedule.ts";
 
@@ -25,10 +26,17 @@ export class Builder {
   private readonly values: Value[] = [];
   private readonly steps: Step[] = [];
   private readonly slots = new Map<string, WeightSlot>();
+  readonly budget: Budget;
   label = "";
   group = "";
 
+  constructor(budget = new Budget()) {
+    this.budget = budget;
+    budget.begin();
+  }
+
   value(name: string, rows: number, columns: number, scale: number, magnitude: number, form: Form): Value {
+    this.budget.value(name, rows, columns);
     const bound = Math.ceil(magnitude * scale) + 2;
     const id = this.values.length;
     const value: Value = { id, name, rows, columns, scale, bound, form, ring: 0, needsMaskShares: false };
@@ -46,6 +54,7 @@ export class Builder {
   }
 
   add(step: Unnumbered<Step>, out: Value): Value {
+    this.budget.step();
     const base = { id: this.steps.length, label: this.label, group: this.group, out: out.id };
     this.steps.push({ ...step, ...base } as Step);
     return out;

@@ -4,6 +4,7 @@ import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName }
 import { magnitude, type Range } from "../program/plan.ts";
 import type { InputSource, Program, Value } from "../program/steps.ts";
 import { PlanError } from "../program/steps.ts";
+import { SERIES_WORK } from "./budget.ts";
 import { constant } from "./builder.ts";
 import { argmax, notNegative, rowMax } from "./comparison.ts";
 import { Emitter, once, ROOT_BITS } from "./emitter.ts";
@@ -229,6 +230,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
       : this.target(reach, FOURIER_BITS + this.finer, 14 + this.finer);
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
     const root = rootOf(name, reach);
+    this.b.budget.fit(`${name}:${reach}:${opened.scale}:${root}`, SERIES_WORK);
     const fit = seriesOf(name, reach, opened.scale, root);
     const scale = 2 ** (FOURIER_OUT_BITS + this.finer);
     const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");

@@ -6,6 +6,7 @@ import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } fro
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
 import type { OpenMode, Rotation, Shape, Value, WeightRef } from "../program/steps.ts";
 import { PlanError, ROTATION_BITS } from "../program/steps.ts";
+import type { Budget } from "./budget.ts";
 import { Builder, constant } from "./builder.ts";
 import {
   biasOf,
@@ -42,6 +43,8 @@ export interface Fitting {
    * and their readers' rings ask nothing of what comes before.
    */
   readonly relief: ReadonlySet<string>;
+  /** Of all attempts together. */
+  readonly budget: Budget;
 }
 
 /** The name of a value, without the number of its layer. */
@@ -51,7 +54,7 @@ export function everyLayers(name: string): string {
 
 /** What a compiler of any model does between its operations. `turn` counts the turns so far. */
 export class Emitter {
-  protected readonly b = new Builder();
+  protected readonly b: Builder;
   protected readonly ranges: PlannedRanges;
   protected turn = -1;
   private maskValue: Value | null = null;
@@ -65,7 +68,8 @@ export class Emitter {
   protected readonly finer: number;
   private readonly relief: ReadonlySet<string>;
 
-  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief }: Fitting) {
+  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief, budget }: Fitting) {
+    this.b = new Builder(budget);
     this.spec = spec;
     this.plan = plan;
     this.shape = shape;

@@ -21,23 +21,27 @@ function solve(a: number[][], b: number[]): number[] {
 }
 
 /** Least squares of `targets` by rows of basis values, with a weight for each row. */
-function leastSquares(rows: readonly Float64Array[], targets: Float64Array, weights?: Float64Array): number[] {
+function leastSquares(rows: readonly Float64Array[], targets: Float64Array, weights: Float64Array): number[] {
   const size = rows[0].length;
   const a = Array.from({ length: size }, () => new Array<number>(size).fill(0));
   const b = new Array<number>(size).fill(0);
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i];
-    const w = weights?.[i] ?? 1;
+    const w = weights[i];
     for (let j = 0; j < size; j++) {
       b[j] += w * row[j] * targets[i];
       for (let k = 0; k <= j; k++) a[j][k] += w * row[j] * row[k];
     }
   }
   for (let j = 0; j < size; j++) {
-    a[j][j] = a[j][j] * (1 + 1e-11) + 1e-11;
+    a[j][j] = ridged(a[j][j]);
     for (let k = 0; k < j; k++) a[k][j] = a[j][k];
   }
   return solve(a, b);
+}
+
+function ridged(diagonal: number): number {
+  return diagonal * (1 + 1e-11) + 1e-11;
 }
 
 function dot(row: Float64Array, c: readonly number[]): number {
@@ -81,10 +85,11 @@ export function fitFourier(
   });
   const targets = points.map(f);
   const strides: readonly (1 | 2)[] = parity === "none" ? [1] : [2, 1];
-  let best = fitWith(points, targets, period, parity, COUNTS[0], strides[0]);
+  const fits = strides.map((stride) => new FourierFits(points, targets, period, parity, stride));
+  let best = fits[0].with(COUNTS[0]);
   for (const count of COUNTS) {
-    for (const stride of strides) {
-      const fit = fitWith(points, targets, period, parity, count, stride);
+    for (const one of fits) {
+      const fit = one.with(count);
       if (fit.error < best.error) best = fit;
     }
     if (best.error <= tolerance) return best;
@@ -95,27 +100,93 @@ export function fitFourier(
   return best;
 }
 
-function fitWith(
-  points: Float64Array,
-  targets: Float64Array,
-  period: number,
-  parity: Parity,
-  count: number,
-  stride: 1 | 2,
-): FourierFit {
-  const angles = Array.from({ length: count }, (_, k) => ((1 + stride * k) * 2 * Math.PI) / period);
-  const rows = Array.from(points, (x) => {
-    const row = parity === "odd" ? [] : [1];
-    if (parity !== "odd") for (const w of angles) row.push(cos(w * x));
-    if (parity !== "even") for (const w of angles) row.push(sin(w * x));
-    return Float64Array.from(row);
-  });
-  const c = leastSquares(rows, targets);
-  const error = rows.reduce((worst, row, i) => Math.max(worst, Math.abs(dot(row, c) - targets[i])), 0);
-  const zeros = new Array<number>(count).fill(0);
-  if (parity === "odd") return { stride, cosines: zeros, sines: c, constant: 0, error };
-  const cosines = c.slice(1, 1 + count);
-  return { stride, cosines, sines: parity === "even" ? zeros : c.slice(1 + count), constant: c[0], error };
+/** One function of a basis at all points, and its products with the functions before it and with the targets. */
+interface BasisFunction {
+  readonly values: Float64Array;
+  readonly products: Map<BasisFunction, number>;
+  readonly target: number;
+}
+
+/** The fits of one function with more and more harmonics: what one has computed, the next one uses. */
+class FourierFits {
+  private readonly points: Float64Array;
+  private readonly targets: Float64Array;
+  private readonly period: number;
+  private readonly parity: Parity;
+  private readonly stride: 1 | 2;
+  private readonly one: BasisFunction;
+  private readonly cosines: BasisFunction[] = [];
+  private readonly sines: BasisFunction[] = [];
+
+  constructor(points: Float64Array, targets: Float64Array, period: number, parity: Parity, stride: 1 | 2) {
+    this.points = points;
+    this.targets = targets;
+    this.period = period;
+    this.parity = parity;
+    this.stride = stride;
+    this.one = this.made(() => 1);
+  }
+
+  with(count: number): FourierFit {
+    const { parity, stride, targets } = this;
+    this.extend(count);
+    const basis = [
+      ...(parity === "odd" ? [] : [this.one, ...this.cosines.slice(0, count)]),
+      ...(parity === "even" ? [] : this.sines.slice(0, count)),
+    ];
+    const c = solve(...normalEquations(basis));
+    let error = 0;
+    for (let i = 0; i < targets.length; i++) {
+      let sum = 0;
+      for (let j = 0; j < c.length; j++) sum += basis[j].values[i] * c[j];
+      error = Math.max(error, Math.abs(sum - targets[i]));
+    }
+    const zeros = new Array<number>(count).fill(0);
+    if (parity === "odd") return { stride, cosines: zeros, sines: c, constant: 0, error };
+    const cosines = c.slice(1, 1 + count);
+    return { stride, cosines, sines: parity === "even" ? zeros : c.slice(1 + count), constant: c[0], error };
+  }
+
+  private extend(count: number): void {
+    const { parity } = this;
+    const known = () => Math.max(this.cosines.length, this.sines.length);
+    for (let k = known(); k < count; k++) {
+      const w = ((1 + this.stride * k) * 2 * Math.PI) / this.period;
+      if (parity !== "odd") this.cosines.push(this.made((x) => cos(w * x)));
+      if (parity !== "even") this.sines.push(this.made((x) => sin(w * x)));
+    }
+  }
+
+  private made(of: (x: number) => number): BasisFunction {
+    const values = this.points.map(of);
+    return { values, products: new Map(), target: inner(values, this.targets) };
+  }
+}
+
+/** The matrix and the right side that `solve` takes, a small ridge added. */
+function normalEquations(basis: readonly BasisFunction[]): [number[][], number[]] {
+  const a = basis.map(() => new Array<number>(basis.length).fill(0));
+  for (let j = 0; j < basis.length; j++) {
+    for (let k = 0; k <= j; k++) a[j][k] = productOf(basis[j], basis[k]);
+    a[j][j] = ridged(a[j][j]);
+    for (let k = 0; k < j; k++) a[k][j] = a[j][k];
+  }
+  return [a, basis.map(({ target }) => target)];
+}
+
+function productOf(x: BasisFunction, y: BasisFunction): number {
+  let product = x.products.get(y);
+  if (product === undefined) {
+    product = inner(x.values, y.values);
+    x.products.set(y, product);
+  }
+  return product;
+}
+
+function inner(x: Float64Array, y: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
+  return sum;
 }
 
 /**

@@ -1,8 +1,8 @@
 import { log2, realPower } from "../program/maths.ts";
+import { Memo } from "../program/memo.ts";
 import type { Range } from "../program/plan.ts";
 import { PlanError } from "../program/steps.ts";
 import { fitRelative } from "./fit.ts";
-import { Memo } from "./memo.ts";
 
 export type RootKind = "reciprocal" | "inverseSqrt";
 
@@ -56,9 +56,10 @@ const planned = new Memo<RootPlan>();
 
 function searchPlan(kind: RootKind, ratio: number): RootPlan {
   if (!(ratio >= 1) || !Number.isFinite(ratio)) throw new PlanError(`${kind}: the range of its input includes zero`);
+  const start = startOf(kind, ratio);
   let best: RootPlan | null = null;
   for (const yBits of Y_BITS[kind]) {
-    for (const plan of plansFor(kind, ratio, yBits)) if (best === null || better(plan, best)) best = plan;
+    for (const plan of plansFor(start, kind, ratio, yBits)) if (best === null || better(plan, best)) best = plan;
     if (best !== null && best.error < GOOD) break;
   }
   if (best === null || best.error > MOST_ERROR)
@@ -66,7 +67,24 @@ function searchPlan(kind: RootKind, ratio: number): RootPlan {
   return best;
 }
 
-function* plansFor(kind: RootKind, ratio: number, yBits: number): Generator<RootPlan> {
+/** What all plans for one range begin with. */
+interface Start {
+  readonly samples: readonly number[];
+  /** The fitted polynomial of a degree. */
+  readonly fit: (degree: number) => readonly number[];
+}
+
+function startOf(kind: RootKind, ratio: number): Start {
+  const fits = new Map<number, readonly number[]>();
+  const fit = (degree: number) => {
+    const known = fits.get(degree) ?? fitRelative(exact[kind], 1 / ratio, 1, degree).coefficients;
+    fits.set(degree, known);
+    return known;
+  };
+  return { samples: samples(ratio), fit };
+}
+
+function* plansFor(start: Start, kind: RootKind, ratio: number, yBits: number): Generator<RootPlan> {
   const f = exact[kind];
   const top = log2(f(1 / ratio));
   const stepBits = kind === "inverseSqrt" ? 1 + 3 * yBits : 2 * yBits;
@@ -74,10 +92,10 @@ function* plansFor(kind: RootKind, ratio: number, yBits: number): Generator<Root
   const xBits = Math.min(most, Math.floor(63 - HEADROOM - top - stepBits));
   if (xBits < LEAST_X_BITS) return;
   const rounding = (kind === "inverseSqrt" ? 0.5 : 1) * ratio * 2 ** -xBits;
-  const units = samples(ratio).map((x) => 2 ** -yBits / f(x)); // y's rounding is a part of the root, the larger the smaller it is
+  const units = start.samples.map((x) => 2 ** -yBits / f(x)); // y's rounding is a part of the root, the larger the smaller it is
   for (let degree = 4; degree >= 2; degree--) {
     const guessBits = Math.min(xBits, Math.floor((63 - HEADROOM - top - 8) / degree));
-    let { coefficients, ratios } = firstGuess(kind, ratio, degree, guessBits);
+    let { coefficients, ratios } = firstGuess(start, kind, degree, guessBits);
     for (let steps = 1; steps <= MOST_STEPS; steps++) {
       ratios = ratios.map(([lo, hi], i) => {
         const [from, to] = [lo - units[i], hi + units[i]];
@@ -104,18 +122,18 @@ function better(plan: RootPlan, than: RootPlan): boolean {
 }
 
 /** A polynomial in x, rounded to guessBits, and its ratio to the root at each sample, at least and at most; scaled down if it overshot. */
-function firstGuess(kind: RootKind, ratio: number, degree: number, guessBits: number) {
+function firstGuess(start: Start, kind: RootKind, degree: number, guessBits: number) {
   const f = exact[kind];
-  const fit = fitRelative(f, 1 / ratio, 1, degree);
-  const ratios = samples(ratio).map((x): Range => {
+  const fitted = start.fit(degree);
+  const ratios = start.samples.map((x): Range => {
     // x may be off by a unit either way.
     const at = [x - 2 ** -guessBits, x, x + 2 ** -guessBits];
-    const ts = at.map((x1) => fit.coefficients.reduceRight((sum, c) => sum * x1 + c, 0) / f(x));
+    const ts = at.map((x1) => fitted.reduceRight((sum, c) => sum * x1 + c, 0) / f(x));
     return [Math.min(...ts), Math.max(...ts)];
   });
   const scale = Math.min(1, OVERSHOOT / Math.max(...ratios.map(([, hi]) => hi)));
   return {
-    coefficients: fit.coefficients.map((c) => c * scale),
+    coefficients: fitted.map((c) => c * scale),
     ratios: ratios.map(([lo, hi]): Range => [lo * scale, hi * scale]),
   };
 }

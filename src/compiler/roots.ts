@@ -1,6 +1,7 @@
 import { log2, wholePower } from "../program/maths.ts";
 import type { Range } from "../program/plan.ts";
 import type { Monomial, Value, Variable } from "../program/steps.ts";
+import { ROOT_WORK } from "./budget.ts";
 import type { Builder } from "./builder.ts";
 import { constant } from "./builder.ts";
 import { OVERSHOOT, planRoot, type RootKind } from "./newton.ts";
@@ -15,6 +16,7 @@ import { OVERSHOOT, planRoot, type RootKind } from "./newton.ts";
  */
 export function root(b: Builder, kind: RootKind, x: Value, range: Range, mask: Value | null, bits: number): Value {
   const [lo, hi] = range;
+  b.budget.fit(`${kind}:${hi / lo}`, ROOT_WORK);
   const plan = planRoot(kind, hi / lo);
   const atTop = kind === "reciprocal" ? 1 / hi : 1 / Math.sqrt(hi);
   const largest = (kind === "reciprocal" ? hi / lo : Math.sqrt(hi / lo)) * OVERSHOOT;

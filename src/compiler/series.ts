@@ -1,11 +1,11 @@
 /** Fourier series of the smooth functions, fitted once for each range. */
 
 import { log2 } from "../program/maths.ts";
+import { Memo } from "../program/memo.ts";
 import type { SmoothName } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
 import { smoothFunctions } from "../program/smooth.ts";
 import { type FourierFit, fitFourier } from "./fit.ts";
-import { Memo } from "./memo.ts";
 
 /** The slope that a share adds exactly, the parity of the rest, the period beyond the range, and the range itself. */
 const FORMS = {

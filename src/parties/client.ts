@@ -1,6 +1,5 @@
 /** The client: owns the text, gets the answer. It needs no model files: the server tells all that is public. */
 import type { Channel } from "../channels/channel.ts";
-import { compile } from "../compiler/compile.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
@@ -11,6 +10,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 import { type Answer, reading } from "./answer.ts";
+import type { Compile, CompiledProgram } from "./compiling.ts";
 import { type Progress, packAll, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
 import { encoded, fetchTables, greet } from "./greeting.ts";
@@ -18,6 +18,7 @@ import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
 import { Meter } from "./meter.ts";
+import { Programs } from "./programs.ts";
 import { type BatchInference, costsOf, type Inference, peaksOf, type Run, type Totals, totals } from "./run.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import type { MaterialStore } from "./store.ts";
@@ -30,6 +31,8 @@ export interface ClientOptions {
   readonly store?: MaterialStore;
   readonly progress?: (phase: "offline" | "online", ...of: Parameters<Progress>) => void;
   readonly witness?: Witness;
+  /** Where programs are compiled; here unless given. */
+  readonly compile?: Compile;
   /** What the dealer is told of a session, beside a seed, which is shown to nobody. */
   readonly toldDealer?: (session: SessionParts) => void;
 }
@@ -67,8 +70,8 @@ export interface Carried {
   readonly answer: (packed: Uint8Array) => Promise<void>;
 }
 
-/** Compiled shapes kept. */
-const KEPT_PROGRAMS = 16;
+/** A client asks for what it compiles itself: it may be more than a service makes for others. */
+const BOUNDS = { steps: 2_000_000 };
 
 export class Client {
   readonly model: PublicModel;
@@ -76,7 +79,7 @@ export class Client {
   private readonly ring: Ring;
   private readonly channel: Channel;
   private readonly options: ClientOptions;
-  private readonly programs = new Map<string, { program: Program; fingerprint: string }>();
+  private readonly programs: Programs<CompiledProgram>;
   private tables: Weights | null = null;
   /** Material that both sides hold for this connection's next run. */
   private ready: Prepared | null = null;
@@ -90,6 +93,13 @@ export class Client {
   ) {
     this.ring = ring;
     this.channel = channel;
+    const { compile } = options;
+    this.programs = new Programs({
+      compile,
+      limits: { bounds: BOUNDS },
+      mismatch: "the peer compiles another program: install the same release on both sides",
+      finish: async (compiled) => compiled,
+    });
     this.options = options;
     this.model = model;
     this.tokenizer = tokenizer;
@@ -313,16 +323,9 @@ export class Client {
     return `${this.model.id}${fingerprint}`;
   }
 
-  private async program(shape: Shape): Promise<{ program: Program; fingerprint: string }> {
-    const key = JSON.stringify(shape);
-    let known = this.programs.get(key);
-    if (known === undefined) {
-      const program = compile(this.spec, this.model.plan, shape);
-      known = { program, fingerprint: await messages.fingerprint(program) };
-      if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
-      this.programs.set(key, known);
-    }
-    return known;
+  private program(shape: Shape): Promise<CompiledProgram> {
+    const task = { spec: this.spec, plan: this.model.plan, shape };
+    return this.programs.of({ account: "", key: JSON.stringify(shape), task });
   }
 
   /** A request that broke off leaves both ends at different places: the connection ends with it. */

@@ -2,21 +2,23 @@
 
 import type * as v from "valibot";
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import { compile } from "../compiler/compile.ts";
 import type { Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/sides.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
+import type { CompiledProgram } from "./compiling.ts";
 import { dealProgram } from "./engine.ts";
 import { type Log, lineForPeer } from "./events.ts";
 import { ArrivingWeights, KeptWeights } from "./kept-weights.ts";
 import type { Meeting } from "./meeting.ts";
-import { type accepted, fingerprint, fromHex, PartyError, parse, toDealer } from "./messages.ts";
+import { type accepted, fromHex, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
+import { Programs, type ProgramsOptions } from "./programs.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, sessionId } from "./session.ts";
-import { StoredWeights } from "./weights.ts";
+import { checkShape, type ShapeBounds } from "./shapes.ts";
+import { digestOf, StoredWeights } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
 type FromServer = Extract<Message, { role: "server" }>;
@@ -54,6 +56,10 @@ export interface DealerOptions {
   readonly meeting?: Meeting;
   readonly log?: Log;
   readonly limits?: Partial<Limits>;
+  /** How programs are compiled, and how many are kept. */
+  readonly programs?: Pick<ProgramsOptions<never>, "compile" | "limits">;
+  /** The shapes that are dealt for. */
+  readonly shapes?: ShapeBounds;
   /** Milliseconds that one side of a session waits for the other; a minute unless given. */
   readonly meetingMs?: number;
   /** Bytes of masked weights kept from one session to the next; 3 GiB unless given, of the 4 that WebAssembly has. */
@@ -68,6 +74,7 @@ export class DealerService {
   private readonly servers = new Map<string, Waiting<FromServer>>();
   private readonly clients = new Map<string, Waiting<FromClient>>();
   private readonly weights: KeptWeights;
+  private readonly programs: Programs<CompiledProgram>;
   private readonly seen = new Set<string>();
   /** Sessions that are dealt now, those that wait, and who is refused. */
   readonly admission: Admission;
@@ -76,6 +83,11 @@ export class DealerService {
     this.ring = ring;
     this.options = options;
     this.weights = new KeptWeights(ring, options.mostWeightBytes ?? MOST_WEIGHT_BYTES);
+    this.programs = new Programs({
+      ...options.programs,
+      mismatch: "the dealer compiles another program: install the same release everywhere",
+      finish: async (compiled) => compiled,
+    });
     this.admission = new Admission({ connectionsEach: CONNECTIONS_EACH, ...options.limits });
   }
 
@@ -180,13 +192,19 @@ export class DealerService {
     this.seen.add(name);
   }
 
+  /** @throws PartyError when the parties have compiled another program than this one. */
+  private async compiled({ model, shape, session }: FromServer, channel: Channel): Promise<CompiledProgram> {
+    const { spec, plan } = model;
+    checkShape(spec, shape, this.options.shapes);
+    const key = await digestOf([spec, plan, shape]);
+    const account = channel.identities.peer;
+    return this.programs.of({ account, key, task: { spec, plan, shape }, fingerprint: session.program });
+  }
+
   private async session(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
     const { message, channel } = server;
     if (message.model.id !== message.session.model) throw new PartyError("the server names two models");
-    const program = compile(message.model.spec, message.model.plan, message.shape);
-    if ((await fingerprint(program)) !== message.session.program) {
-      throw new PartyError("the dealer compiles another program: install the same release everywhere");
-    }
+    const { program } = await this.compiled(message, channel);
     const measured = stopwatch("offline");
     await client.accept();
     // By the server's key too: nobody plants weights under another's model.

@@ -8,12 +8,14 @@ import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Admission, type Limits } from "./admission.ts";
 import { Client } from "./client.ts";
+import type { Compile } from "./compiling.ts";
 import { partsOf, unpackAll } from "./engine.ts";
 import type { Log } from "./events.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo } from "./session.ts";
+import { checkShape } from "./shapes.ts";
 
 /** What one thin client may take of a helper, whose own quotas at the server all of them share. */
 const LIMITS: Partial<Limits> = { connectionsEach: 8, each: 4 };
@@ -25,6 +27,8 @@ export interface HelperOptions {
   readonly connectDealer: () => Promise<Channel>;
   readonly log?: Log;
   readonly limits?: Partial<Limits>;
+  /** Where programs are compiled; here unless given. */
+  readonly compile?: Compile;
 }
 
 export class HelperService {
@@ -75,20 +79,22 @@ export class HelperService {
 
   /** @throws PartyError that names no address of ours: thin clients need not know them. */
   private async connected(): Promise<Client> {
-    const { connectServer, connectDealer } = this.options;
+    const { connectServer, connectDealer, compile } = this.options;
     // Who serves the thin client tells of it.
     const reached = (peer: string) => () => {
       throw new PartyError(`the helper cannot reach the ${peer}: try again later`);
     };
     const server = await connectServer().catch(reached("server"));
-    return Client.connect(this.ring, server, { connectDealer: () => connectDealer().catch(reached("dealer")) });
+    return Client.connect(this.ring, server, {
+      compile,
+      connectDealer: () => connectDealer().catch(reached("dealer")),
+    });
   }
 
   private async carry(channel: Channel, client: Client, { length, program }: messages.Carry): Promise<void> {
-    if (length > client.limit)
-      throw new PartyError(`the padded length ${length} is beyond the model's ${client.limit} positions`);
-    const given: Words[] = [];
     const shape = { ...oneTurn(length), carried: true };
+    checkShape(client.spec, shape);
+    const given: Words[] = [];
     try {
       const run = await client.carry(shape, program, async (ready) => {
         await channel.sendJson(0, { session: ready.session, model: client.model.id });

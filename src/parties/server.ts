@@ -2,20 +2,20 @@
 
 import type * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
-import { compile } from "../compiler/compile.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
 import { offlineOrder } from "../program/order.ts";
-import { isDecoder, longestText, type Weights } from "../program/spec.ts";
+import type { Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { oneTurn } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
-import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
+import { blockBytes, bytesOf, materialBytes } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/sides.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 import { Admission, type Limits } from "./admission.ts";
+import type { CompiledProgram } from "./compiling.ts";
 import { runProgram, type Witness } from "./engine.ts";
 import type { Log } from "./events.ts";
 import { LentCovers } from "./lent-covers.ts";
@@ -23,9 +23,11 @@ import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
+import { Programs, type ProgramsOptions } from "./programs.ts";
 import { Quota } from "./quota.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
+import { checkShape, type ShapeBounds } from "./shapes.ts";
 import type { MaterialStore } from "./store.ts";
 import { keyOfVersion, versionOf } from "./version.ts";
 import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
@@ -46,6 +48,10 @@ export interface ServerOptions {
   readonly witness?: Witness;
   readonly log?: Log;
   readonly limits?: Partial<Limits>;
+  /** How programs are compiled, and how many are kept. */
+  readonly programs?: Pick<ProgramsOptions<never>, "compile" | "limits">;
+  /** The shapes that clients may ask for. */
+  readonly shapes?: ShapeBounds;
   /** Milliseconds that one request may take in all, however lively its client; half an hour unless given. */
   readonly wholeMs?: number;
   /** What each phase took here. */
@@ -67,9 +73,7 @@ interface Waiting extends Made {
   readonly free: () => void;
 }
 
-interface Compiled {
-  readonly program: Program;
-  readonly fingerprint: string;
+interface Compiled extends CompiledProgram {
   readonly weights: ServerWeights;
   /** Of the material of one text. */
   readonly materialBytes: number;
@@ -77,8 +81,6 @@ interface Compiled {
 
 /** What may wait in all, unless told. */
 const MOST_WAITING_BYTES = 16e9;
-/** Compiled lengths kept: all buckets and a few more. */
-const KEPT_PROGRAMS = 24;
 
 type Request = v.InferOutput<typeof messages.request>;
 
@@ -87,7 +89,7 @@ export class ServerService {
   private readonly served: ServedModel;
   private readonly options: ServerOptions;
   private readonly integers: IntegerWeights;
-  private readonly programs = new Map<string, Promise<Compiled>>();
+  private readonly programs: Programs<Compiled>;
   private tables: readonly Float32Array[] = [];
   /** Who is served now, who waits, who is refused. */
   readonly admission: Admission;
@@ -109,6 +111,11 @@ export class ServerService {
     this.options = options;
     this.integers = new IntegerWeights(ring);
     this.admission = new Admission(options.limits);
+    this.programs = new Programs({
+      ...options.programs,
+      mismatch: "client and server compile different programs: install the same release on both sides",
+      finish: (compiled) => this.finished(compiled),
+    });
     this.mostMaterialBytes = options.mostWaitingBytes ?? MOST_WAITING_BYTES;
     this.inMemory = new Quota({
       most: this.mostMaterialBytes,
@@ -125,16 +132,15 @@ export class ServerService {
 
   /** Compiles one length and makes its integer weights, before the first client asks. */
   async warm(length: number): Promise<void> {
-    await this.compiled(oneTurn(length));
+    const shape = oneTurn(length);
+    checkShape(this.served.model.spec, shape, { ...this.options.shapes, lengths: [length] });
+    await this.compiled(shape, "");
   }
 
   /** The programs compiled by now, and what counts the material that waits for each: null without a store. */
   async compiledNow(): Promise<readonly { program: Program; stock: () => Promise<number | null> }[]> {
-    // A promise that is settled wins over one that is settled after it: what is still being compiled is left out.
-    const settled = [...this.programs.values()].map((one) => Promise.race([one, null]).catch(() => null));
-    const compiled = (await Promise.all(settled)).filter((one) => one !== null);
     const { store } = this.options;
-    return compiled.map((one) => ({
+    return (await this.programs.ready()).map((one) => ({
       program: one.program,
       stock: async () => (store === undefined ? null : store.count(this.storeKey(one))),
     }));
@@ -207,12 +213,11 @@ export class ServerService {
     }
     if (waiting.length >= messages.MOST_TEXTS)
       throw new PartyError(`at most ${messages.MOST_TEXTS} texts run together: ask in smaller groups`);
-    const compiled = await this.compiled(request.shape);
-    if (compiled.fingerprint !== request.program) {
-      throw new PartyError("client and server compile different programs: install the same release on both sides");
-    }
+    const { peer } = channel.identities;
+    checkShape(this.served.model.spec, request.shape, this.options.shapes);
+    const compiled = await this.compiled(request.shape, peer, request.program);
     // Before any is made: peers must not fill this machine's memory.
-    const free = this.inMemory.take(channel.identities.peer, compiled.materialBytes);
+    const free = this.inMemory.take(peer, compiled.materialBytes);
     let made: Made | null = null;
     try {
       made = await this.made(request, channel, compiled);
@@ -411,38 +416,16 @@ export class ServerService {
     return weights;
   }
 
-  /** @throws PartyError for a shape that this model has not, or that would tell more than its answer. */
-  private check({ length, turns, scoring, temperature, carried }: Shape): void {
-    const { spec } = this.served.model;
-    const limit = longestText(spec);
-    if (length > limit) throw new PartyError(`the padded length ${length} is beyond the model's ${limit} positions`);
-    if (carried && isDecoder(spec)) throw new PartyError("helpers carry texts to be judged, not to be continued");
-    if (isDecoder(spec) ? scoring && spec.answer === "label" : turns > 1 || scoring || temperature > 0)
-      throw new PartyError("this model does not answer in that way");
-    if (temperature > 0 && spec.answer === "scores")
-      throw new PartyError("whoever learns the scores chooses from them: ask without a temperature");
+  /** @throws PartyError when the client has compiled another program than this one. */
+  private compiled(shape: Shape, account: string, fingerprint?: string): Promise<Compiled> {
+    const { spec, plan } = this.served.model;
+    return this.programs.of({ account, key: JSON.stringify(shape), task: { spec, plan, shape }, fingerprint });
   }
 
-  private compiled(shape: Shape): Promise<Compiled> {
-    const key = JSON.stringify(shape);
-    const known = this.programs.get(key);
-    if (known !== undefined) return known;
-    const { model } = this.served;
-    this.check(shape);
-    if (this.programs.size >= KEPT_PROGRAMS) this.programs.delete(this.programs.keys().next().value!);
-    const promise = (async () => {
-      const program = compile(model.spec, model.plan, shape);
-      const { dealer_to_server, client_to_server } = costOf(program).offline.bytes;
-      return {
-        program,
-        materialBytes: dealer_to_server + client_to_server,
-        fingerprint: await messages.fingerprint(program),
-        weights: await this.integers.for(program, () => this.floats()),
-      };
-    })();
-    promise.catch(() => this.programs.delete(key));
-    this.programs.set(key, promise);
-    return promise;
+  private async finished(compiled: CompiledProgram): Promise<Compiled> {
+    const { program } = compiled;
+    const weights = await this.integers.for(program, () => this.floats());
+    return { ...compiled, weights, materialBytes: materialBytes(program) };
   }
 }
 

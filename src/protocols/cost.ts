@@ -62,7 +62,6 @@ export function costOf(program: Program): Cost {
   const turns = program.turns.map((first, turn) =>
     onlineCost(program.flights.slice(first, program.turns[turn + 1]), program),
   );
-  const framed = (bytes: number) => (bytes > 0 ? bytes + FRAME_HEADER : 0);
   const sum = (f: (c: StepCost) => number) => steps.reduce((total, c) => total + f(c), 0);
   return {
     shape: program.shape,
@@ -82,6 +81,20 @@ export function costOf(program: Program): Cost {
     products: together(program.steps.flatMap((step) => productsOf(step, program)).filter(({ k }) => k > 1)),
     steps,
   };
+}
+
+/** What the server gets offline for one run, frame headers included: the material that it keeps until then. */
+export function materialBytes(program: Program): number {
+  let bytes = 0;
+  for (const step of program.steps) {
+    const { dealt, ahead } = trafficOf(step, program);
+    bytes += framed(bytesOf(dealt ?? [])) + framed(ahead ? blockBytes(ahead) : 0);
+  }
+  return bytes;
+}
+
+function framed(bytes: number): number {
+  return bytes > 0 ? bytes + FRAME_HEADER : 0;
 }
 
 function onlineCost(crossing: readonly Flight[], program: Program): OnlineCost {

@@ -12,6 +12,7 @@
  */
 
 import { liftBits } from "../program/lift.ts";
+import { Memo } from "../program/memo.ts";
 import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import { type Block, elements, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
@@ -41,6 +42,8 @@ function isLifted(step: Polynomial, variable: Variable, program: Program): boole
 }
 
 const bases = new WeakMap<Polynomial, readonly Term[]>();
+/** The steps of a decoder's turns are alike: what they have in common is made once. */
+const alike = new Memo<readonly Term[]>();
 
 /**
  * The secret monomials of a step, in a fixed order that all parties share. A lifted variable's β comes with a public factor of
@@ -49,10 +52,20 @@ const bases = new WeakMap<Polynomial, readonly Term[]>();
 export function basis(step: Polynomial, program: Program): readonly Term[] {
   let terms = bases.get(step);
   if (terms === undefined) {
-    terms = makeBasis(step, program);
+    terms = alike.of(keyOf(step, program), () => makeBasis(step, program));
     bases.set(step, terms);
   }
   return terms;
+}
+
+/** All that a step's basis depends on. */
+function keyOf(step: Polynomial, program: Program): string {
+  const variables = step.variables.map((v) => {
+    const { ring } = program.values[v.x];
+    return `${v.kind},${isLifted(step, v, program)},${ring},${v.repeat}`;
+  });
+  const degrees = step.monomials.map((m) => m.degrees.join());
+  return `${width(step, program)};${program.values[step.out].ring};${variables.join("|")};${degrees.join("|")}`;
 }
 
 function makeBasis(step: Polynomial, program: Program): Term[] {

@@ -2,14 +2,14 @@
 import type { Command } from "commander";
 import { DealerService } from "../../parties/dealer.ts";
 import { ringOf } from "../network.ts";
-import { output, type ServiceOptions, service } from "../options.ts";
+import { output, type ServiceOptions, type ShapeOptions, service, shapes } from "../options.ts";
 import { dealerStatus } from "../overview.ts";
-import { limitsOf, measuredBy, run } from "../service.ts";
+import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
 import { openMeeting } from "../store.ts";
 import { Telemetry } from "../telemetry.ts";
 import { whole } from "../values.ts";
 
-interface DealOptions extends ServiceOptions {
+interface DealOptions extends ServiceOptions, ShapeOptions {
   readonly meet?: string;
   /** Megabytes. */
   readonly maxWeights?: number;
@@ -25,7 +25,7 @@ export function addDeal(program: Command): void {
     .addOption(
       whole("--max-weights <MB>", "masked weights kept in memory; beyond it the longest unused go (default: 3221)"),
     );
-  output(service(command)).action(deal);
+  output(shapes(service(command))).action(deal);
 }
 
 /** Deals until it is stopped. */
@@ -34,6 +34,7 @@ async function deal(options: DealOptions): Promise<void> {
   const party = new DealerService(await ringOf(options), {
     meeting: await openMeeting(options),
     log: telemetry.tell,
+    ...compilingOf(options),
     limits: limitsOf(options),
     measured: measuredBy(options, telemetry),
     mostWeightBytes: options.maxWeights === undefined ? undefined : 1e6 * options.maxWeights,

@@ -1,5 +1,6 @@
 /** `helper`: computes for clients who only share their texts. */
 import type { Command } from "commander";
+import { compilerInThread } from "../../parties/compile-thread.ts";
 import { HelperService } from "../../parties/helper.ts";
 import { connect, ringOf } from "../network.ts";
 import { output, peers, type ServiceOptions, service } from "../options.ts";
@@ -29,6 +30,7 @@ async function helper(options: HelperOptions): Promise<void> {
   const helping = new HelperService(await ringOf(options), {
     connectServer: () => connect("server", options.server, options),
     connectDealer: () => connect("dealer", options.dealer, options),
+    compile: compilerInThread(),
     log: telemetry.tell,
     limits: limitsOf(options),
   });

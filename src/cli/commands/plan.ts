@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { compile } from "../../compiler/compile.ts";
 import { costOf, type OnlineCost } from "../../protocols/cost.ts";
-import { costTable, NEW_TOKENS, type PlanOptions, shapeOf, size, sizeOf, standInsOf } from "../costs.ts";
+import { BENCH_BOUNDS, costTable, NEW_TOKENS, type PlanOptions, shapeOf, size, sizeOf, standInsOf } from "../costs.ts";
 import { floatMatmul } from "../float.ts";
 import { approximate, output, overridesOf, SHAPE } from "../options.ts";
 import { openSource } from "../source.ts";
@@ -29,7 +29,7 @@ async function plan(name: string, options: PlanOptions): Promise<void> {
   });
   progress.stop();
   const { spec } = source;
-  const cost = costOf(compile(spec, source.plan, shapeOf(options, spec)));
+  const cost = costOf(compile(spec, source.plan, shapeOf(options, spec), BENCH_BOUNDS));
   if (options.json) return printJson(cost);
   print(`${name}, ${sizeOf(cost.shape)}, ${standInsOf(spec)}, embedding ${spec.embedding}`);
   print();

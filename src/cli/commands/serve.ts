@@ -17,11 +17,13 @@ import {
   overridesOf,
   type ServiceOptions,
   SHAPE,
+  type ShapeOptions,
   type StoreOptions,
   service,
+  shapes,
 } from "../options.ts";
 import { serverStatus } from "../overview.ts";
-import { limitsOf, measuredBy, run } from "../service.ts";
+import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
 import { identity, openSource, readWeights } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
@@ -29,7 +31,7 @@ import { Telemetry } from "../telemetry.ts";
 import { Progress, UsageError } from "../terminal.ts";
 import { whole } from "../values.ts";
 
-interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions {
+interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, ShapeOptions {
   readonly dealer: string;
   readonly warm?: number;
   readonly plan?: string;
@@ -70,7 +72,7 @@ export function addServe(program: Command): void {
     .option("--studies <file>", "results.json of mpcformer study, for the console to show (needs --health)")
     .addOption(new Option("--plan <file>").hideHelp())
     .addOption(link());
-  output(service(approximate(command))).action(serve);
+  output(shapes(service(approximate(command)))).action(serve);
 }
 
 /** Serves a model until it is stopped. */
@@ -104,6 +106,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
       connectDealer: () => connect("dealer", options.dealer, options),
       store,
       log: telemetry.tell,
+      ...compilingOf(options),
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),
       mostWaitingBytes: options.maxMaterial === undefined ? undefined : 1e6 * options.maxMaterial,

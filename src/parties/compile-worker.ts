@@ -1,0 +1,31 @@
+/** The thread of compile-thread.ts: takes one task after the other, and answers in pieces, each when it is asked for. */
+import { parentPort } from "node:worker_threads";
+import { TooLarge } from "../compiler/budget.ts";
+import { PlanError } from "../program/steps.ts";
+import type { FromThread, ToThread } from "./compile-thread.ts";
+import { type CompileTask, compileHere } from "./compiling.ts";
+
+/** Items of a list in one piece: some milliseconds of the receiver. */
+const PIECE = 2000;
+const LISTS = ["values", "steps", "reads", "flights"] as const;
+
+/** The pieces of a program, the last one with its fingerprint; or why there is none. */
+async function* answer(task: CompileTask): AsyncGenerator<FromThread> {
+  try {
+    const { program, fingerprint } = await compileHere(task);
+    for (const list of LISTS)
+      for (let at = 0; at < program[list].length; at += PIECE)
+        yield { piece: { [list]: program[list].slice(at, at + PIECE) } };
+    const { shape, weights, answers, turns } = program;
+    yield { last: { shape, weights, answers, turns }, fingerprint };
+  } catch (error) {
+    const kind = error instanceof TooLarge ? "large" : error instanceof PlanError ? "plan" : "fault";
+    yield { error: error instanceof Error ? error.message : "the compiler failed", kind };
+  }
+}
+
+let pieces: AsyncGenerator<FromThread>;
+parentPort!.on("message", async (message: ToThread) => {
+  if (message !== "next") pieces = answer(message);
+  parentPort!.postMessage((await pieces.next()).value);
+});
