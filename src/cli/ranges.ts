@@ -1,7 +1,6 @@
 /** What a private run cannot see: texts that take a value out of its planned range. */
 import { setImmediate } from "node:timers/promises";
 import { compile } from "../compiler/compile.ts";
-import { PartyError } from "../parties/messages.ts";
 import { TextInput } from "../parties/text.ts";
 import { IntegerWeights } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
@@ -30,15 +29,11 @@ export async function outsideRange(
     const length = bucketFor(text.ids.length, longestText(spec));
     const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), scoring: isDecoder(spec) });
     programs.set(length, program);
-    try {
-      const served = await integers.for(program, async () => weights);
-      const input = new TextInput(ring, program, spec, text, weights);
-      const { violations } = runClear(ring, program, served, input);
-      if (violations.length > 0) found.push({ ...violations[0], index });
-    } catch (error) {
-      if (!(error instanceof PartyError)) throw error;
-      found.push({ label: "embeddings", name: "embeddings", excess: 1, index });
-    }
+    const served = await integers.for(program, async () => weights);
+    const input = new TextInput(ring, program, spec, text, weights);
+    const { violations } = runClear(ring, program, served, input);
+    if (input.findings.any) found.push({ label: "embeddings", name: "embeddings", excess: 1, index });
+    else if (violations.length > 0) found.push({ ...violations[0], index });
     progress(index + 1, texts.length);
     await setImmediate(); // the bar's timer
   }

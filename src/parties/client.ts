@@ -12,6 +12,7 @@ import { Secret } from "../ring/secret.ts";
 import { type Answer, reading } from "./answer.ts";
 import type { Compile, CompiledProgram } from "./compiling.ts";
 import { type Progress, packAll, prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { Findings } from "./findings.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
 import { encoded, fetchTables, greet } from "./greeting.ts";
 import { StoredMaterial } from "./material.ts";
@@ -174,11 +175,15 @@ export class Client {
   async inferAll(texts: readonly TokenizedText[], length = this.lengthOf(texts)): Promise<BatchInference> {
     if (texts.length === 0 || texts.length > messages.MOST_TEXTS)
       throw new PartyError(`a run takes 1 to ${messages.MOST_TEXTS} texts, not ${texts.length}`);
-    return this.whole(async () => {
+    const findings = new Findings();
+    const result = await this.whole(async () => {
       const run = await this.begin(oneTurn(length), texts.length);
-      const logits = await this.online(run, this.inputs(run, texts), (all) => all.map((party) => answerOf(party)));
+      const inputs = this.inputs(run, texts, findings);
+      const logits = await this.online(run, inputs, (all) => all.map((party) => answerOf(party, findings)));
       return { logits, ...(await this.end(run)) };
     });
+    findings.raise();
+    return result;
   }
 
   /** Of a decoder: the logits after each of the text's tokens, one row of the vocabulary behind the other. */
@@ -187,14 +192,17 @@ export class Client {
     if (this.spec.answer !== "scores")
       throw new PartyError("this server tells the next token alone, so that texts cannot be scored");
     const length = bucketFor(text.ids.length, this.limit);
-    return this.whole(async () => {
+    const findings = new Findings();
+    const result = await this.whole(async () => {
       const run = await this.begin({ ...oneTurn(length), scoring: true }, 1);
-      const [all] = await this.online(run, this.inputs(run, [text]), (parties) =>
-        parties.map((party) => answerOf(party)),
+      const [all] = await this.online(run, this.inputs(run, [text], findings), (parties) =>
+        parties.map((party) => answerOf(party, findings)),
       );
       const logits = all.slice(-text.ids.length * this.spec.labels);
       return { logits, tokens: text.ids.length, ...(await this.end(run)) };
     });
+    findings.raise();
+    return result;
   }
 
   /**
@@ -209,9 +217,10 @@ export class Client {
     const shape = this.generationShape(text.ids.length, options);
     const run = await this.whole(() => this.begin(shape, 1));
     const tokens = new TokenStream(sampler(this.spec, options), options);
-    const [input] = this.inputs(run, [text]);
+    const findings = new Findings();
+    const [input] = this.inputs(run, [text], findings);
     const later: LaterTurns = async (index, [party]) => {
-      const token = tokens.choose(answerOf(party, index - 1));
+      const token = tokens.choose(answerOf(party, findings, index - 1));
       // Decided once: while the word travels, the listener may leave.
       const goesOn = !tokens.ended;
       await this.channel.sendJson(0, { next: goesOn });
@@ -219,7 +228,7 @@ export class Client {
       return goesOn;
     };
     const last = ([party]: readonly Party[]) => {
-      if (!tokens.ended) tokens.choose(answerOf(party));
+      if (!tokens.ended) tokens.choose(answerOf(party, findings));
     };
     const online = this.whole(() => this.online(run, [input], last, later));
     online.then(
@@ -238,6 +247,7 @@ export class Client {
       );
     }
     if (report === null) throw new PartyError("the run broke off");
+    findings.raise();
     const secondsToToken = tokens.chosenAt.map((at) => (at - run.started) / 1000);
     return { tokens: tokens.count, secondsToToken, ...report };
   }
@@ -446,8 +456,12 @@ export class Client {
   }
 
   /** What each text puts into a run. */
-  private inputs({ prepared: [{ program }] }: RunInProgress, texts: readonly TokenizedText[]): TextInput[] {
-    return texts.map((text) => new TextInput(this.ring, program, this.spec, text, this.tables));
+  private inputs(
+    { prepared: [{ program }] }: RunInProgress,
+    texts: readonly TokenizedText[],
+    findings: Findings,
+  ): TextInput[] {
+    return texts.map((text) => new TextInput(this.ring, program, this.spec, text, this.tables, findings));
   }
 
   /** Runs the online phase and reads its answers, then forgets every share. */

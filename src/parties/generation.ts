@@ -41,7 +41,8 @@ export function sampler(spec: ModelSpec, options: GenerateOptions): Sampler {
   if (spec.answer === "label") {
     if (options.topK !== undefined || options.topP !== undefined || seed !== undefined)
       throw new PartyError("this server tells the next token alone: top-k, top-p and a seed need its logits");
-    return ([token]) => token;
+    // A void answer may be no index at all; the run goes on all the same (findings.ts).
+    return ([token]) => Math.min(Math.max(Math.round(token), 0), spec.vocabulary - 1);
   }
   const uniform = seed === undefined ? systemUniform : uniforms(generator("sampling", seed));
   return (logits) => (temperature === 0 ? largest(logits) : sample(logits, { temperature, topK, topP }, uniform()));

@@ -33,7 +33,10 @@ export async function fetchTables(channel: Channel, spec: ModelSpec): Promise<We
   let step = 0;
   for (const [name, shape] of publicTables(spec)) {
     const bytes = await channel.receive("setup", step++, 4 * elementCount(shape));
-    tables.set(name, { shape, data: new Float32Array(bytes.slice().buffer) });
+    const data = new Float32Array(bytes.slice().buffer);
+    // Before any text is looked up: what is wrong with a text must not show on the wire, what is wrong with a table may.
+    if (!data.every(Number.isFinite)) throw new PartyError(`the server's table ${name} has values that are no numbers`);
+    tables.set(name, { shape, data });
   }
   return weightsOf(tables);
 }

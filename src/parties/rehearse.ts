@@ -47,9 +47,12 @@ export async function simulateText(
   const maskedWeights = new StoredWeights(maskedOperands(ring, program, integers, weightMasks), program.weights);
   const input = () => new TextInput(ring, program, spec, text, spec.embedding === "public" ? weights : null);
   const { logits: clear, violations } = runClear(ring, program, served, input());
-  const run = await simulate(ring, program, { input: input(), weights: served, maskedWeights, weightMasks });
+  const own = input();
+  const run = await simulate(ring, program, { input: own, weights: served, maskedWeights, weightMasks });
   try {
-    return { logits: answerOf(run.client), clear, violations, program, flights: run.channel.onlineFlights };
+    const logits = answerOf(run.client, own.findings);
+    own.findings.raise();
+    return { logits, clear, violations, program, flights: run.channel.onlineFlights };
   } finally {
     run.close();
   }

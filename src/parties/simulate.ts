@@ -16,6 +16,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { Findings } from "./findings.ts";
 import { StoredMaterial } from "./material.ts";
 import { goesOn } from "./messages.ts";
 import { answerOf } from "./text.ts";
@@ -79,8 +80,9 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     weights: inputs.weights,
   });
   const { witness, choose, input } = inputs;
+  const findings = new Findings();
   const turn = async (index: number) => {
-    const token = choose?.(answerOf(client, index - 1)) ?? null;
+    const token = choose?.(answerOf(client, findings, index - 1)) ?? null;
     if (token !== null) input.take(token);
     await toServer.sendJson(0, { next: token !== null });
     return token !== null;
@@ -89,6 +91,7 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     runProgram([client], toServer, { witness, turn }),
     runProgram([server], toClient, { turn: () => goesOn(toClient) }),
   ]);
+  findings.raise();
   const close = () => {
     client.close();
     server.close();

@@ -9,22 +9,19 @@ import type { ClientInput, InputStep, Party } from "../protocols/sides.ts";
 import { centredRows, FloatOps } from "../reference/float.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
+import { clampInto, Findings } from "./findings.ts";
 import { PartyError } from "./messages.ts";
 
-/** One turn's logits. @throws PartyError when one lies beyond the plan: then a value inside left its range and the answer is void. */
-export function answerOf(party: Party, turn = party.program.answers.length - 1): number[] {
+/** One turn's logits. One beyond the plan is clamped and noted: a value inside left its range, and the answer is void. */
+export function answerOf(party: Party, findings: Findings, turn = party.program.answers.length - 1): number[] {
   const value = party.value(party.program.answers[turn]);
-  return decodedAnswer(party.ring, value, party.get("public", value.id));
+  return decodedAnswer(party.ring, value, party.get("public", value.id), findings);
 }
 
-/** @throws PartyError as `answerOf`. */
-export function decodedAnswer(ring: Ring, value: Value, words: Words): number[] {
+/** As `answerOf`, of words that somebody else computed. */
+export function decodedAnswer(ring: Ring, value: Value, words: Words, findings: Findings): number[] {
   const logits = [...ring.decode(words, value.ring, value.scale)];
-  if (logits.some((x) => Math.abs(x) * value.scale > value.bound)) {
-    throw new PartyError(
-      "the answer lies outside the plan's range, so it is void: ask the provider to calibrate on texts like yours, or with a larger margin",
-    );
-  }
+  if (clampInto(logits, value.bound / value.scale)) findings.answerVoid();
   return logits;
 }
 
@@ -35,15 +32,25 @@ export class TextInput implements ClientInput {
   private readonly spec: ModelSpec;
   private readonly text: TokenizedText;
   private readonly tables: Weights | null;
+  /** What is wrong with the text, and with what comes of it. */
+  readonly findings: Findings;
   /** Tokens of later turns. */
   private readonly taken: number[] = [];
 
   /** `tables`: the public embedding's, where it is public. */
-  constructor(ring: Ring, program: Program, spec: ModelSpec, text: TokenizedText, tables: Weights | null) {
+  constructor(
+    ring: Ring,
+    program: Program,
+    spec: ModelSpec,
+    text: TokenizedText,
+    tables: Weights | null,
+    findings = new Findings(),
+  ) {
+    this.findings = findings;
     this.ring = ring;
     this.program = program;
     this.spec = spec;
-    this.text = text;
+    this.text = this.known(text);
     this.tables = tables;
   }
 
@@ -56,16 +63,26 @@ export class TextInput implements ClientInput {
   }
 
   take(token: number): void {
-    this.taken.push(token);
+    this.taken.push(this.known({ ids: [token], types: [0] }).ids[0]);
   }
 
   fill(out: Words, step: InputStep): void {
     const value = this.program.values[step.out];
     const values = this.values(step, value);
-    if (values.some((x) => Math.abs(x) * value.scale > value.bound)) {
-      throw new PartyError("the text lies outside the plan's range: ask the provider to calibrate on texts like yours");
-    }
+    if (clampInto(values, value.bound / value.scale)) this.findings.textOutside();
     this.ring.encode(out, values, value.scale);
+  }
+
+  /** The text with tokens that the model has: a tokenizer of the server's must not stop a run. */
+  private known(text: TokenizedText): TokenizedText {
+    const within = (ids: readonly number[], most: number) =>
+      ids.map((id) => {
+        const known = Number.isInteger(id) && id >= 0 && id < most;
+        if (!known) this.findings.tokenUnknown();
+        return known ? id : 0;
+      });
+    const { vocabulary, types } = this.spec;
+    return { ...text, ids: within(text.ids, vocabulary), types: within(text.types, Math.max(types, 1)) };
   }
 
   /** The row of the text's first token. */

@@ -16,6 +16,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Reading, reading } from "./answer.ts";
 import { packAll } from "./engine.ts";
+import { Findings } from "./findings.ts";
 import { encoded, fetchTables, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
@@ -102,8 +103,15 @@ export class ThinClient {
   async infer(text: TokenizedText): Promise<ThinRun> {
     if (isDecoder(this.spec))
       throw new PartyError("a helper carries texts to be judged, not to be continued: ask without one");
+    const findings = new Findings();
+    const run = await this.whole(() => this.asked(text, findings));
+    findings.raise();
+    return run;
+  }
+
+  private async whole<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.asked(text);
+      return await work();
     } catch (error) {
       // A request that broke off leaves the ends at different places.
       for (const channel of [this.server, this.helper]) channel.close(error instanceof Error ? error : undefined);
@@ -118,7 +126,7 @@ export class ThinClient {
     }
   }
 
-  private async asked(text: TokenizedText): Promise<ThinRun> {
+  private async asked(text: TokenizedText, findings: Findings): Promise<ThinRun> {
     const before = this.traffic();
     if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.server, this.spec);
     const length = bucketFor(text.ids.length, this.limit);
@@ -131,13 +139,14 @@ export class ThinClient {
     await this.server.sendJson(0, { request: "lend", session, seed: hex(seed) });
     parse(messages.accepted, await this.server.receiveJson(0), "server");
     const cover = new Prg(seed);
+    const input = new TextInput(this.ring, program, this.spec, text, this.tables, findings);
     const answer = await boundTo(this.helper, session, async () => {
-      const covered = this.covered(program, cover, text);
+      const covered = this.covered(program, cover, input);
       this.witness?.(covered);
       await this.helper.send("online", 0, [covered]);
       return this.helper.receive("online", 1, bytesOf([answerBlock(program)]));
     });
-    const logits = this.uncovered(program, cover, answer);
+    const logits = this.uncovered(program, cover, answer, findings);
     const { seconds, flights } = parse(messages.helped, await this.helper.receiveJson(0), "helper");
     const { sent, received } = this.traffic();
     const bytes = { sent: sent - before.sent, received: received - before.received };
@@ -145,8 +154,7 @@ export class ThinClient {
   }
 
   /** The text as the helper gets it. */
-  private covered(program: Program, cover: Prg, text: TokenizedText): Uint8Array {
-    const input = new TextInput(this.ring, program, this.spec, text, this.tables);
+  private covered(program: Program, cover: Prg, input: TextInput): Uint8Array {
     const steps = coveredSteps(program);
     const words: Words[] = [];
     try {
@@ -161,13 +169,13 @@ export class ThinClient {
     }
   }
 
-  private uncovered(program: Program, cover: Prg, packed: Uint8Array): number[] {
+  private uncovered(program: Program, cover: Prg, packed: Uint8Array, findings: Findings): number[] {
     const { length, bits } = answerBlock(program);
     const words = this.ring.alloc(length);
     try {
       this.ring.unpackBits(words, packed, bits);
       uncoverAnswer(this.ring, program, cover, words);
-      return decodedAnswer(this.ring, program.values[program.answers[0]], words);
+      return decodedAnswer(this.ring, program.values[program.answers[0]], words, findings);
     } finally {
       this.ring.free(words);
     }

@@ -46,7 +46,6 @@ export function coverInput(ring: Ring, program: Program, cover: Prg, input: Clie
   try {
     coveredOf(step).fill(input, x, step);
   } catch (error) {
-    // A text beyond the plan.
     for (const words of [x, v]) ring.free(words);
     throw error;
   }

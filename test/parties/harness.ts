@@ -95,8 +95,9 @@ export async function harness(
     clear: (text, choose) => runClear(ring, program, server, inputOf(text), choose),
     async secure(text, witness, offlineWitness, choose) {
       const maskedWeights = new StoredWeights(masked, program.weights);
+      const input = inputOf(text);
       const run = await simulate(ring, program, {
-        input: inputOf(text),
+        input,
         weights: server,
         maskedWeights,
         weightMasks,
@@ -106,7 +107,9 @@ export async function harness(
       });
       const { answers } = program;
       const ended = !run.client.has("public", answers[answers.length - 1]);
-      return { logits: ended ? [] : answerOf(run.client), run };
+      const logits = ended ? [] : answerOf(run.client, input.findings);
+      input.findings.raise();
+      return { logits, run };
     },
   };
 }

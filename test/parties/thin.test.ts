@@ -76,7 +76,7 @@ describe("a thin client", () => {
     expect(told).not.toMatch(/127\.0\.0\.1|:9/);
   });
 
-  it("gives all memory back when its text is beyond the plan", async () => {
+  it("gives all memory back when its text cannot be put in", async () => {
     const w = await here.services({ spec: { embedding: "public" } });
     const h = await here.helper(w);
     const thin = await h.connect();

@@ -15,6 +15,7 @@ import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { ThinClient } from "../../src/parties/thin.ts";
 import { hex } from "../../src/parties/weights.ts";
+import type { Plan } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { randomKey } from "../../src/ring/prg.ts";
@@ -31,6 +32,8 @@ export interface WorldOptions {
   readonly serving?: Partial<ServerOptions>;
   readonly dealing?: DealerOptions;
   readonly deadlineMs?: number;
+  /** Changes the plan that calibration gave. */
+  readonly change?: (plan: Plan) => Plan;
   /** Puts something between: gets a port, gives another that leads to it. */
   readonly through?: (link: LinkName, port: number) => Promise<number>;
 }
@@ -69,11 +72,18 @@ export class World {
   }
 
   /** A dealer, a server with a random model, and a way to connect clients. */
-  async services({ spec: overrides, modelId = hex(randomKey()), serving, dealing, through }: WorldOptions = {}) {
+  async services({
+    spec: overrides,
+    modelId = hex(randomKey()),
+    serving,
+    dealing,
+    through,
+    change = (plan) => plan,
+  }: WorldOptions = {}) {
     const spec = { ...TINY, ...overrides };
     const weights = randomWeights(spec, 5);
     const texts = Array.from({ length: 10 }, (_, i) => randomText(spec, 4 + i, i));
-    const plan = calibrate(spec, weights, texts);
+    const plan = change(calibrate(spec, weights, texts));
     const dealer = new DealerService(await Ring.create(), dealing);
     const dealerPort = await this.listen((c) => dealer.serve(c), "peer");
     const ring = await Ring.create();
