@@ -11,10 +11,12 @@ import { Ring } from "../ring/ring.ts";
 import { linkFlags, run } from "./bench-run.ts";
 import type { MeasuredRun } from "./client.ts";
 import { costTable, lengthOf, type PlanOptions } from "./costs.ts";
+import { formatBytes, table } from "./format.ts";
 import { median, sum } from "./numbers.ts";
 import type { Parties } from "./processes.ts";
+import { Progress } from "./progress.ts";
 import type { Source } from "./source.ts";
-import { formatBytes, note, print, table } from "./terminal.ts";
+import { print } from "./terminal.ts";
 
 /** Of the random texts that are measured. */
 export const TEXT_SEED = 7;
@@ -75,8 +77,18 @@ export async function measure(
     const logits = classifier(new FloatOps(source.weights, text, length, { matmul }), spec).data;
     return spec.answer === "label" ? [logits.indexOf(Math.max(...logits))] : [...logits];
   });
-  if (!options.json) note("starting dealer and server, and running");
-  const { measured, all } = await run<MeasuredRun>(["infer"], name, source, texts, runs + 1, link, threads);
+  const progress = new Progress(options.json ?? false);
+  const { measured, all } = await run<MeasuredRun>(
+    ["infer"],
+    name,
+    source,
+    texts,
+    runs + 1,
+    link,
+    threads,
+    progress.of("running"),
+  );
+  progress.stop();
   // The first run also brings the weights and tables: it counts as setup.
   const [first, ...rest] = all;
   const online = measured.server.filter((m) => m.phase === "online").slice(1);

@@ -8,9 +8,10 @@ import type { Matmul } from "../reference/float.ts";
 import { nativeLevel } from "../ring/native.ts";
 import type { MeasuredGeneration } from "./continuation.ts";
 import { BENCH_BOUNDS, costTable, sizeOf, standInsOf } from "./costs.ts";
+import { formatBytes } from "./format.ts";
 import { median } from "./numbers.ts";
 import type { Source } from "./source.ts";
-import { formatBytes, print } from "./terminal.ts";
+import { print } from "./terminal.ts";
 
 /** Medians over the runs; seconds of one run. */
 export interface GenerateBenchResult {

@@ -1,7 +1,7 @@
 /** A bench's results as pictures: where one inference's time and bytes go, and pairs of stand-ins side by side. */
 import { scaleBand, scaleLinear } from "d3-scale";
 import type { BenchResult } from "./bench-classify.ts";
-import { formatBytes } from "./terminal.ts";
+import { formatBytes } from "./format.ts";
 
 const COLOURS: Readonly<Record<string, string>> = {
   linear: "#1f6feb",

@@ -6,6 +6,7 @@ import { lengthsOf } from "../parties/shapes.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import { BENCH_BOUNDS } from "./costs.ts";
 import { type Parties, runJson, startParties } from "./processes.ts";
+import type { Step } from "./progress.ts";
 import { planJson, type Source } from "./source.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -21,7 +22,7 @@ export function linkFlags(network: string): string[] {
   return ["--link", `${roundTrip / 2},${megabits}`];
 }
 
-/** Runs a command of the client's so many times against a server and a dealer of its own. */
+/** Runs a command of the client's so many times against a server and a dealer of its own; `step` hears of each run. */
 export async function run<R>(
   command: readonly string[],
   name: string,
@@ -30,6 +31,7 @@ export async function run<R>(
   runs: number,
   link: readonly string[],
   threads: number,
+  step: Step,
 ): Promise<{ all: readonly R[]; measured: Parties["measured"] }> {
   const folder = await mkdtemp(join(tmpdir(), "mpcformer-bench-"));
   try {
@@ -38,16 +40,17 @@ export async function run<R>(
     await writeFile(idsFile, JSON.stringify(texts));
     const length = texts[0].ids.length;
     const flags = ["--plan", planFile, "--warm", String(length), "--gelu", spec.gelu, "--softmax", spec.softmax];
-    const parties = await startParties(
-      [name, ...flags, "--embedding", spec.embedding, "--answer", spec.answer, ...link],
+    const serve = [name, ...flags, "--embedding", spec.embedding, "--answer", spec.answer, ...link];
+    const lengths = [...new Set([length, lengthsOf(spec).find((padded) => padded >= length) ?? length])].join();
+    let done = 0;
+    const parties = await startParties(serve, {
       threads,
-      [
-        "--lengths",
-        [...new Set([length, lengthsOf(spec).find((padded) => padded >= length) ?? length])].join(),
-        "--max-steps",
-        String(BENCH_BOUNDS.steps),
-      ],
-    );
+      both: ["--lengths", lengths, "--max-steps", String(BENCH_BOUNDS.steps)],
+      told: ({ phase }) => {
+        if (phase === "online") step(++done, runs);
+      },
+    });
+    step(0, runs);
     try {
       const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", String(threads)];
       const all = (await runJson([...command, "--ids", idsFile, "--runs", String(runs), ...peers])) as R[];

@@ -4,7 +4,9 @@ import { ContinuedText } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
 import type { Generated, GenerateOptions } from "../parties/generation.ts";
 import { isDecoder } from "../program/spec.ts";
-import { formatBytes, note, type Progress, print, UsageError } from "./terminal.ts";
+import { formatBytes } from "./format.ts";
+import type { Progress } from "./progress.ts";
+import { note, print, UsageError, write } from "./terminal.ts";
 import { decimal, whole } from "./values.ts";
 
 /** How a text is continued. */
@@ -57,7 +59,7 @@ export async function continued(
   let shown: string | null = null;
   const show = () => {
     const now = going.text;
-    if (!silent) process.stdout.write(shown === null ? prompt + now : now.slice(shown.length));
+    if (!silent) write(shown === null ? prompt + now : now.slice(shown.length));
     shown = now;
   };
   const choice = choiceOf(options, tokenizer.endIds, (tokens) => going.ends(tokens));

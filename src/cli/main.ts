@@ -23,6 +23,7 @@ import { addServe } from "./commands/serve.ts";
 import { addStudy } from "./commands/study.ts";
 import { addWeb } from "./commands/web.ts";
 import { VERSION } from "./release.ts";
+import { note, write } from "./terminal.ts";
 
 /** The commands, by what they are for. */
 const GROUPS: readonly (readonly [string, readonly ((program: Command) => void)[]])[] = [
@@ -38,7 +39,10 @@ const program = new Command("mpcformer")
   .description("Private Transformer inference: neither side learns the other's secret.")
   .version(VERSION)
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(`mpcformer: ${text.replace(/^error: /, "")}`) });
+  .configureOutput({
+    writeOut: write,
+    writeErr: (text) => note(`mpcformer: ${text.replace(/^error: /, "").trimEnd()}`),
+  });
 for (const [heading, commands] of GROUPS) {
   program.commandsGroup(heading);
   for (const add of commands) add(program);
@@ -48,7 +52,7 @@ for (const [heading, commands] of GROUPS) {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   const message = error instanceof Error ? error.message.split("\n")[0] : "failed";
-  process.stderr.write(`mpcformer: ${message}\n`);
+  note(`mpcformer: ${message}`);
   return 1;
 }
 

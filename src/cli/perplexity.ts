@@ -11,9 +11,10 @@ import { readTexts } from "../tasks/tables.ts";
 import { openClient } from "./client.ts";
 import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
 import { startParties } from "./processes.ts";
+import { Progress } from "./progress.ts";
 import { outsideRange } from "./ranges.ts";
 import type { Source } from "./source.ts";
-import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import { note, print, printJson, UsageError } from "./terminal.ts";
 
 export interface EvaluateOptions extends ModelOptions, OutputOptions {
   readonly data: string;

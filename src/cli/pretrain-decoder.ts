@@ -8,7 +8,8 @@ import type { ModelSpec } from "../program/spec.ts";
 import { floatMatmul } from "./float.ts";
 import { languageData, readDocuments } from "./language.ts";
 import { isQuiet, type OutputOptions, type TrainingOptions } from "./options.ts";
-import { note, Progress, print, printJson, UsageError } from "./terminal.ts";
+import { Progress } from "./progress.ts";
+import { note, print, printJson, UsageError } from "./terminal.ts";
 import { finish, sessionOf, stageSummaries, TRAINING, trainingProgress } from "./training.ts";
 
 /** What `pretrain` makes. */

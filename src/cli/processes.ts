@@ -4,12 +4,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Measured } from "../parties/meter.ts";
 import type { Address } from "./address.ts";
-import { UsageError } from "./terminal.ts";
+import { note, UsageError } from "./terminal.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 
-/** Of a command's stderr, what its last line may be found in. */
-const ERROR_TAIL = 4096;
+/** Of a command's stderr. */
+const LONGEST_LINE = 4096;
+
+type Told = (measured: Measured) => void;
 
 export interface Running {
   readonly address: string;
@@ -21,16 +23,21 @@ export interface Running {
 }
 
 /**
- * Starts `mpcformer …args --json` and waits until it says where it listens. The process ends with this one.
+ * Starts `mpcformer …args --json` and waits until it says where it listens. The process ends with this one; `told` hears of
+ * each phase once it is over.
  * @throws UsageError with the process's own last line when it ends before it listens.
  */
-export async function start(args: readonly string[]): Promise<Running> {
+export async function start(args: readonly string[], told: Told = () => {}): Promise<Running> {
   const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
   const stop = () => child.kill("SIGTERM");
   process.once("exit", stop);
   const measured: Measured[] = [];
+  const take = (one: Measured) => {
+    measured.push(one);
+    told(one);
+  };
   return {
-    ...(await listening(child, measured)),
+    ...(await listening(child, take)),
     measured,
     stop: () => {
       process.removeListener("exit", stop);
@@ -39,7 +46,7 @@ export async function start(args: readonly string[]): Promise<Running> {
   };
 }
 
-function listening(child: ChildProcess, measured: Measured[]): Promise<Pick<Running, "address" | "web">> {
+function listening(child: ChildProcess, take: Told): Promise<Pick<Running, "address" | "web">> {
   return new Promise((resolve, reject) => {
     let last = "";
     child.stderr!.on("data", (chunk: Buffer) => {
@@ -47,7 +54,7 @@ function listening(child: ChildProcess, measured: Measured[]): Promise<Pick<Runn
     });
     createInterface({ input: child.stdout! }).on("line", (line) => {
       const message = JSON.parse(line) as { listening?: Address; web?: Address; measured?: Measured };
-      if (message.measured) measured.push(message.measured);
+      if (message.measured) take(message.measured);
       const { listening: at, web } = message;
       if (at) resolve({ address: `${at.host}:${at.port}`, web: web === undefined ? "" : `${web.host}:${web.port}` });
     });
@@ -63,16 +70,24 @@ export interface Parties {
   stop(): void;
 }
 
-/** A dealer, and a server that deals with it, with so many threads each; `both`: what both are told beside. */
+interface PartiesOptions {
+  /** Of each party; 1 unless told. */
+  readonly threads?: number;
+  /** What both are told beside. */
+  readonly both?: readonly string[];
+  /** Hears of the server's phases. */
+  readonly told?: Told;
+}
+
+/** A dealer, and a server that deals with it. */
 export async function startParties(
   serveArgs: readonly string[],
-  threads = 1,
-  both: readonly string[] = [],
+  { threads = 1, both = [], told }: PartiesOptions = {},
 ): Promise<Parties> {
   const own = ["--listen", "127.0.0.1:0", "--threads", String(threads), ...both];
   const dealer = await start(["deal", ...own]);
   try {
-    const server = await start(["serve", ...serveArgs, ...own, "--dealer", dealer.address]);
+    const server = await start(["serve", ...serveArgs, ...own, "--dealer", dealer.address], told);
     return {
       server: server.address,
       dealer: dealer.address,
@@ -94,22 +109,16 @@ export async function startParties(
  */
 export async function runJson(args: readonly string[], shown = false): Promise<unknown> {
   const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
-  let [out, err] = ["", ""];
+  let [out, last] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();
   });
-  child.stderr.on("data", (chunk: Buffer) => {
-    err = (err + chunk.toString()).slice(-ERROR_TAIL);
-    if (shown) process.stderr.write(chunk);
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    // What was not the last line is no error.
+    if (shown && last !== "") note(last);
+    last = line.slice(0, LONGEST_LINE);
   });
   const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
-  if (code !== 0)
-    throw new UsageError(
-      err
-        .trim()
-        .split("\n")
-        .at(-1)
-        ?.replace(/^mpcformer: /, "") || "a party failed",
-    );
+  if (code !== 0) throw new UsageError(last.replace(/^mpcformer: /, "") || "a party failed");
   return JSON.parse(out);
 }

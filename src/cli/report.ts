@@ -2,7 +2,7 @@
 
 import { scaleBand, scaleLinear } from "d3-scale";
 import type { Row } from "../console/study.ts";
-import { formatBytes } from "./terminal.ts";
+import { formatBytes } from "./format.ts";
 
 const BARS = [
   ["teacher", "#57606a"],

@@ -11,7 +11,7 @@ import { listen } from "./network.ts";
 import { type Console, listenForOperator } from "./operator.ts";
 import type { OutputOptions, ServiceOptions, ShapeOptions } from "./options.ts";
 import type { Telemetry } from "./telemetry.ts";
-import { print, printJson } from "./terminal.ts";
+import { outliveReaders, print, printJson } from "./terminal.ts";
 
 /** The bounds that the options name; the others are the service's own. */
 export function limitsOf({ maxRunning, maxWaiting, perMinute, perKey }: ServiceOptions): Partial<Limits> {
@@ -40,23 +40,12 @@ export async function run(
   options: ServiceOptions,
   { what, page, shown }: { readonly what: string; readonly page: PinnedParties | null; readonly shown: Console },
 ): Promise<void> {
+  outliveReaders();
   telemetry.watch(service.admission);
   const health = await listenForOperator(options.health, telemetry, shown);
   const serveOne = (channel: Channel) => service.serve(channel);
   const listener = await listen(options.listen, peer, options, serveOne, telemetry.explain);
   const browsers = await browsersOf(options, peer, (c) => void serveOne(c).catch(telemetry.explain), page);
-  telemetry.setReady(true);
-  const { host, port } = listener.address;
-  if (options.json)
-    printJson({
-      listening: { host, port },
-      ...(health === null ? {} : { health }),
-      ...(browsers === null ? {} : { web: browsers.address }),
-    });
-  else {
-    print(`${what} on ${host}:${port}, until Ctrl+C`);
-    if (browsers !== null) print(`${page === null ? "for browsers" : "the page"} at ${webUrl(browsers)}`);
-  }
   let asked = false;
   const stop = () => {
     // Asked twice: at once.
@@ -80,6 +69,18 @@ export async function run(
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  telemetry.setReady(true);
+  const { host, port } = listener.address;
+  if (options.json)
+    printJson({
+      listening: { host, port },
+      ...(health === null ? {} : { health }),
+      ...(browsers === null ? {} : { web: browsers.address }),
+    });
+  else {
+    print(`${what} on ${host}:${port}, until Ctrl+C`);
+    if (browsers !== null) print(`${page === null ? "for browsers" : "the page"} at ${webUrl(browsers)}`);
+  }
 }
 
 async function browsersOf(

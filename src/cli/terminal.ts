@@ -1,80 +1,99 @@
-/** What people and machines read: results on stdout, everything else on stderr. */
-import { Presets, SingleBar } from "cli-progress";
+/**
+ * The only place that writes to stdout and stderr: results on stdout, everything else on stderr. It keeps the line of
+ * progress, which is wiped before anything else is written and drawn again behind it.
+ */
 
 /** A mistake of the caller's that one line explains; printed without a stack. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Shows progress of long work on stderr, with the time left; silent for machines. */
-export class Progress {
-  private bar: SingleBar | null = null;
-  private readonly quiet: boolean;
+type Stream = NodeJS.WriteStream;
 
-  constructor(quiet: boolean) {
-    this.quiet = quiet;
-  }
+const WIPE = "\r\x1b[K";
+/** Where a terminal does not say how wide it is. */
+const COLUMNS = 80;
+/** A shell's code for a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
+const BROKEN_PIPE = 141;
 
-  /**
-   * A step function for one piece of work; the bar appears with the first call and goes with the last. With a `unit` the
-   * rate is shown, and what the step function is told beside the count.
-   */
-  of(title: string, unit?: string): (done: number, total: number, beside?: string) => void {
-    let last = -1;
-    let start = [0, 0];
-    const rate = (done: number) => ((done - start[0]) / ((performance.now() - start[1]) / 1000)).toFixed(1);
-    return (done, total, beside = "") => {
-      if (this.quiet || done === last) return;
-      last = done;
-      if (this.bar === null) {
-        this.bar = new SingleBar(
-          {
-            format: `${title} {bar} {percentage}%${unit === undefined ? "" : ` | {rate} ${unit}/s`} | {eta_formatted} left {beside}`,
-            stream: process.stderr,
-            hideCursor: true,
-            clearOnComplete: true,
-            noTTYOutput: true,
-            notTTYSchedule: 5000,
-            etaBuffer: 50,
-          },
-          Presets.shades_classic,
-        );
-        start = [done, performance.now()];
-        this.bar.start(total, done, { rate: "-", beside });
-      }
-      this.bar.update(done, { rate: rate(done), beside });
-      if (done >= total) this.stop();
-    };
-  }
+const { stdout, stderr } = process;
+/** The line of progress, while there is one; and whether it stands on the screen. */
+let status: string | null = null;
+let drawn = false;
+/** The stream whose last line has not ended yet. */
+let open: Stream | null = null;
+let outlives = false;
 
-  stop(): void {
-    this.bar?.stop();
-    this.bar = null;
-  }
+/** Whether lines can be wiped there. */
+export function isScreen(stream: Stream = stderr): boolean {
+  return stream.isTTY === true && process.env.TERM !== "dumb";
 }
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+/** Writes text as it is; it may be the beginning of a line. */
+export function write(text: string): void {
+  put(stdout, text);
 }
 
 export function print(line = ""): void {
-  process.stdout.write(`${line}\n`);
+  put(stdout, `${line}\n`);
 }
 
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value));
+}
+
+/** A line for people that is no result. */
 export function note(line: string): void {
-  process.stderr.write(`${line}\n`);
+  put(stderr, `${line}\n`);
 }
 
-export function formatBytes(bytes: number): string {
-  if (bytes < 1e4) return `${bytes} B`;
-  if (bytes < 1e7) return `${(bytes / 1e3).toFixed(0)} kB`;
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+/** Shows a line of progress on a screen until it is replaced or, with null, taken away. */
+export function showStatus(line: string | null): void {
+  status = line;
+  if (line === null) wipe();
+  else draw();
 }
 
-/** Columns aligned, the first to the left and the others to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, c) => Math.max(...rows.map((r) => r[c].length)));
-  return rows
-    .map((r) => r.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c]))).join("  "))
-    .join("\n");
+function put(stream: Stream, text: string): void {
+  if (text === "") return;
+  wipe();
+  // On one screen the other stream's half line must not go on here.
+  if (open !== null && open !== stream && isScreen(open) && isScreen(stream)) {
+    stream.write("\n");
+    open = null;
+  }
+  stream.write(text);
+  if (!text.endsWith("\n")) open = stream;
+  else if (open === stream) open = null;
+  draw();
 }
+
+function wipe(): void {
+  if (drawn) stderr.write(WIPE);
+  drawn = false;
+}
+
+function draw(): void {
+  // Behind half a line of text it would be wiped together with it.
+  if (status === null || open !== null || !isScreen()) return;
+  stderr.write(WIPE + status.slice(0, (stderr.columns || COLUMNS) - 1));
+  drawn = true;
+}
+
+/**
+ * From now on the process goes on when nobody reads stdout any more, as a service must. Before, a command ends quietly
+ * then, with the code that a shell gives to programs which the signal ends.
+ */
+export function outliveReaders(): void {
+  outlives = true;
+}
+
+stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (outlives) return;
+  if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") process.exit(BROKEN_PIPE);
+  note(`mpcformer: cannot write to standard output: ${error.message}`);
+  process.exit(1);
+});
+// Nothing can be told about it any more.
+stderr.on("error", () => {});
+process.on("exit", wipe);

@@ -22,7 +22,7 @@ async function runtime(): Promise<Runtime> {
   try {
     return await import("onnxruntime-node");
   } catch {
-    throw new Error("training needs onnxruntime: npm install onnxruntime-node --onnxruntime-node-install=skip");
+    throw new Error("training needs onnxruntime: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node");
   }
 }
 

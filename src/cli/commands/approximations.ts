@@ -1,8 +1,9 @@
 /** `approximations`: the stand-ins of the registry. */
 import type { Command } from "commander";
 import { list } from "../../approximations/registry.ts";
+import { table } from "../format.ts";
 import { type OutputOptions, output } from "../options.ts";
-import { print, printJson, table } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 
 export function addApproximations(program: Command): void {
   output(program.command("approximations").description("the stand-ins for GeLU, SiLU and softmax")).action(

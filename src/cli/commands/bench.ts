@@ -14,8 +14,9 @@ import type { MeasuredGeneration } from "../continuation.ts";
 import { NEW_TOKENS, shapeOf, size } from "../costs.ts";
 import { floatMatmul } from "../float.ts";
 import { approximate, output, overridesOf, SHAPE } from "../options.ts";
+import { Progress } from "../progress.ts";
 import { openSource, type Source } from "../source.ts";
-import { note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson, UsageError } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 export function addBench(program: Command): void {
@@ -91,10 +92,20 @@ async function benchGenerate(name: string, options: BenchOptions, source: Source
   const { runs, threads, network } = options;
   const shape = shapeOf(options, source.spec);
   const text = randomText(source.spec, shape.length, TEXT_SEED);
-  if (!options.json) note("starting dealer and server, and running");
+  const progress = new Progress(options.json ?? false);
   const command = ["generate", "--max-tokens", String(shape.turns)];
   const link = linkFlags(network);
-  const { all } = await run<MeasuredGeneration>(command, name, source, [text], runs + 1, link, threads);
+  const { all } = await run<MeasuredGeneration>(
+    command,
+    name,
+    source,
+    [text],
+    runs + 1,
+    link,
+    threads,
+    progress.of("running"),
+  );
+  progress.stop();
   const { result, cost } = generateResult({ name, source, shape, text, network, threads, matmul, all });
   if (options.json) printJson(result);
   else printGenerate(result, cost, source);

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { floatMatmul } from "../float.ts";
 import { disclosure, type ModelOptions, type OutputOptions, output, overridesOf, standIns } from "../options.ts";
+import { Progress } from "../progress.ts";
 import { openSource, PLAN_FILE, planJson } from "../source.ts";
-import { Progress, print, printJson } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 import { decimal } from "../values.ts";
 
 interface CalibrateOptions extends ModelOptions, OutputOptions {

@@ -9,11 +9,13 @@ import { FloatOps } from "../../reference/float.ts";
 import { Ring } from "../../ring/ring.ts";
 import { openClient, printAnswer } from "../client.ts";
 import { continued } from "../continuation.ts";
+import { formatBytes } from "../format.ts";
 import { DEADLINE_SECONDS, type OutputOptions, output } from "../options.ts";
 import { startParties } from "../processes.ts";
+import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
 import { openSource, type Source } from "../source.ts";
-import { formatBytes, note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson, UsageError } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";

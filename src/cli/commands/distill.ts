@@ -19,7 +19,8 @@ import {
   type TrainingOptions,
   trainingOptions,
 } from "../options.ts";
-import { Progress, print, printJson } from "../terminal.ts";
+import { Progress } from "../progress.ts";
+import { print, printJson } from "../terminal.ts";
 import {
   devSetOf,
   examplesOf,

@@ -24,9 +24,10 @@ import {
 } from "../options.ts";
 import { type EvaluateOptions, evaluateDecoder } from "../perplexity.ts";
 import { startParties } from "../processes.ts";
+import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
 import { openSource, type Source } from "../source.ts";
-import { note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson, UsageError } from "../terminal.ts";
 import { defaultMetrics } from "../training.ts";
 import { whole } from "../values.ts";
 

@@ -10,7 +10,8 @@ import { isDecoder } from "../../program/spec.ts";
 import { floatMatmul } from "../float.ts";
 import { languageData } from "../language.ts";
 import { isQuiet, outputWithProgress, standIns, type TrainingOptions, trainingOptions } from "../options.ts";
-import { Progress, print, printJson } from "../terminal.ts";
+import { Progress } from "../progress.ts";
+import { print, printJson } from "../terminal.ts";
 import {
   devSetOf,
   examplesOf,

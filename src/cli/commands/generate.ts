@@ -6,7 +6,8 @@ import type { TokenizedText } from "../../program/spec.ts";
 import { openClient, textOf } from "../client.ts";
 import { type ChoiceOptions, choiceOf, choices, continued, type MeasuredGeneration } from "../continuation.ts";
 import { keepDays, link, network, output, type PeerOptions, peers } from "../options.ts";
-import { Progress, printJson } from "../terminal.ts";
+import { Progress } from "../progress.ts";
+import { printJson } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 interface GenerateCommandOptions extends PeerOptions, ChoiceOptions {

@@ -6,9 +6,11 @@ import { ThinClient } from "../../parties/thin.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import { oneTurn } from "../../program/steps.ts";
 import { type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
+import { formatBytes } from "../format.ts";
 import { connect, ringOf } from "../network.ts";
 import { keepDays, link, network, output, type PeerOptions, peers } from "../options.ts";
-import { formatBytes, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { Progress } from "../progress.ts";
+import { print, printJson, UsageError } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 interface InferOptions extends PeerOptions {

@@ -4,9 +4,11 @@ import { compile } from "../../compiler/compile.ts";
 import { costOf, type OnlineCost } from "../../protocols/cost.ts";
 import { BENCH_BOUNDS, costTable, NEW_TOKENS, type PlanOptions, shapeOf, size, sizeOf, standInsOf } from "../costs.ts";
 import { floatMatmul } from "../float.ts";
+import { formatBytes } from "../format.ts";
 import { approximate, output, overridesOf, SHAPE } from "../options.ts";
+import { Progress } from "../progress.ts";
 import { openSource } from "../source.ts";
-import { formatBytes, Progress, print, printJson } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 
 export function addPlan(program: Command): void {
   const command = program

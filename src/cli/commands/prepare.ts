@@ -7,7 +7,8 @@ import { isDecoder } from "../../program/spec.ts";
 import { oneTurn, type Shape } from "../../program/steps.ts";
 import { openClient } from "../client.ts";
 import { keepDays, network, output, type PeerOptions, peers } from "../options.ts";
-import { Progress, print, printJson } from "../terminal.ts";
+import { Progress } from "../progress.ts";
+import { print, printJson } from "../terminal.ts";
 import { decimal, whole } from "../values.ts";
 
 interface PrepareOptions extends PeerOptions {

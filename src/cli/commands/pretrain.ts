@@ -14,7 +14,8 @@ import type { ModelSpec } from "../../program/spec.ts";
 import { readTexts } from "../../tasks/tables.ts";
 import { isQuiet, outputWithProgress, trainerOptions } from "../options.ts";
 import { ARCHITECTURES, type PretrainOptions, pretrainDecoder } from "../pretrain-decoder.ts";
-import { note, Progress, print, printJson, UsageError } from "../terminal.ts";
+import { Progress } from "../progress.ts";
+import { note, print, printJson, UsageError } from "../terminal.ts";
 import { sessionOf, TRAINING, trainingProgress } from "../training.ts";
 import { decimal, whole } from "../values.ts";
 
@@ -55,7 +56,7 @@ async function pretrain(options: PretrainOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
   const texts = await readTexts(options.texts);
   const shape = shapeOf(options);
-  const { tokenizer, vocabulary, tokens } = await tokenizerOf(options, shape, texts, progress);
+  const { tokenizer, vocabulary, tokens } = await tokenizerOf(options, shape, texts);
   const spec = { ...shape, vocabulary };
   const seed = options.seed;
   const pieces = piecesOf(texts, tokenizer, tokens, spec.positions);
@@ -142,7 +143,7 @@ function shapeOf(o: PretrainOptions): ModelSpec {
 }
 
 /** Another model's tokenizer, or one learnt from the texts. It takes texts of any length. */
-async function tokenizerOf(o: PretrainOptions, shape: ModelSpec, texts: readonly string[], progress: Progress) {
+async function tokenizerOf(o: PretrainOptions, shape: ModelSpec, texts: readonly string[]) {
   const wide = { ...shape, positions: ANY_LENGTH };
   let tokenizer: TextTokenizer;
   if (o.tokenizer !== undefined) tokenizer = await loadTokenizer(o.tokenizer, { ...wide, vocabulary: ANY_LENGTH });
@@ -153,7 +154,6 @@ async function tokenizerOf(o: PretrainOptions, shape: ModelSpec, texts: readonly
     await writeFile(kept, learnWordPieces(texts.slice(0, VOCABULARY_TEXTS), shape.vocabulary));
     tokenizer = await loadTokenizer(o.out, wide);
   }
-  progress.stop();
   const [cls, sep, mask] = ["[CLS]", "[SEP]", "[MASK]"].map((token) => tokenizer.idOf(token));
   if (cls === undefined || sep === undefined || mask === undefined) {
     throw new UsageError(`the vocabulary lacks one of ${SPECIALS.join(", ")}: give a BERT's, or learn one`);

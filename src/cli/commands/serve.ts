@@ -23,12 +23,13 @@ import {
   shapes,
 } from "../options.ts";
 import { serverStatus } from "../overview.ts";
+import { Progress } from "../progress.ts";
 import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
 import { identity, openSource, readWeights } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
 import { Telemetry } from "../telemetry.ts";
-import { Progress, UsageError } from "../terminal.ts";
+import { UsageError } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, ShapeOptions {
