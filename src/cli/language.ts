@@ -18,7 +18,7 @@ const SHORTEST = 8;
 /** Options that say what a decoder learns from. */
 export type LanguageOptions = Pick<
   TrainingOptions,
-  "data" | "dev" | "limit" | "devLimit" | "length" | "task" | "patience" | "evaluations"
+  "data" | "dev" | "limit" | "devLimit" | "holdOut" | "length" | "task" | "patience" | "evaluations"
 >;
 
 /** Windows to learn from and, with `--dev`, to measure by. @throws an Error of one line for files without texts. */
@@ -27,6 +27,7 @@ export async function languageData(
   o: LanguageOptions,
 ): Promise<{ readonly examples: Example[]; readonly dev?: DevSet }> {
   if (o.task !== undefined) throw new UsageError("a model that continues texts learns no task: leave --task out");
+  if (o.holdOut !== undefined) throw new UsageError("a model that continues texts holds none out: give --dev");
   const windows = async (path: string, limit: number | undefined) => {
     const documents = await readDocuments(path);
     return windowsIn(documents.slice(0, limit), model, o.length);

@@ -264,10 +264,12 @@ export interface TrainingOptions extends OutputOptions {
   readonly data: string;
   readonly dev?: string;
   readonly devLimit?: number;
+  readonly holdOut?: number;
   readonly task?: string;
   readonly out: string;
   readonly limit?: number;
   readonly length?: number;
+  readonly curriculum?: readonly number[];
   readonly batch: number;
   readonly accumulate: number;
   readonly warmup: number;
@@ -300,7 +302,17 @@ export function trainingOptions(command: Command): Command {
     .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")
     .addOption(whole("--limit <n>", "only the first so many texts of --data"))
     .addOption(whole("--dev-limit <n>", "only the first so many texts of --dev"))
+    .addOption(
+      whole("--hold-out <n>", "measure by so many texts of --data instead, and do not learn them").conflicts(["dev"]),
+    )
     .addOption(whole("--length <n>", "cut texts at so many tokens (default: at the model's positions)"))
+    .addOption(
+      wholes(
+        "--curriculum <n,n..>",
+        "cut texts at these tokens, in equal shares of the steps (not of predictions')",
+        4,
+      ),
+    )
     .optionsGroup("Training:")
     .addOption(whole("--batch <n>", "texts of a batch").default(32))
     .addOption(whole("--accumulate <n>", "batches before the weights move").default(1))

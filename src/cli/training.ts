@@ -34,8 +34,9 @@ export const TRAINING = "training";
 const CALIBRATION_TEXTS = 256;
 
 export function settingsOf(o: TrainingOptions, temperature = 1): Settings {
-  const { batch, accumulate, warmup, dropout, decay, clip, freeze, seed } = o;
-  return { batch, accumulate, warmup, dropout, decay, clip, temperature, freeze, seed };
+  const { batch, accumulate, warmup, dropout, decay, clip, freeze, seed, curriculum } = o;
+  const lengths = curriculum === undefined ? {} : { curriculum };
+  return { batch, accumulate, warmup, dropout, decay, clip, temperature, freeze, seed, ...lengths };
 }
 
 export function sessionOf({ threads, provider }: Pick<TrainingOptions, "threads" | "provider">): SessionOptions {
@@ -48,6 +49,27 @@ export async function readData(path: string, taskName: string | undefined, limit
     path,
     task,
     rows: await readLabelled(path, task, limit),
+  };
+}
+
+/**
+ * What a model learns from, and what it is measured by: `--dev`, or texts held out of `--data`. Which those are follows from the
+ * two numbers of texts alone, so that models trained with other seeds are measured by the same.
+ * @throws UsageError when nothing is left to learn from.
+ */
+export async function readTrainingData(
+  o: Pick<TrainingOptions, "data" | "dev" | "task" | "limit" | "devLimit" | "holdOut">,
+): Promise<{ readonly data: Data; readonly dev?: Data }> {
+  const data = await readData(o.data, o.task, o.limit);
+  if (o.holdOut === undefined) {
+    return { data, ...(o.dev === undefined ? {} : { dev: await readData(o.dev, o.task, o.devLimit) }) };
+  }
+  const { rows } = data;
+  if (o.holdOut >= rows.length) throw new UsageError(`--hold-out takes fewer texts than the ${rows.length} of --data`);
+  const held = new Set(shuffled(rows.length, generator("texts held out", 1)).slice(0, o.holdOut));
+  return {
+    data: { ...data, rows: rows.filter((_, i) => !held.has(i)) },
+    dev: { ...data, rows: rows.filter((_, i) => held.has(i)) },
   };
 }
 

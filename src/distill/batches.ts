@@ -36,6 +36,22 @@ const WINDOW = 40;
 /** What a batch is made of: the examples' indices. */
 export type Selection = readonly number[];
 
+/** A text's first tokens, and its last one (a separator) as their end; the text itself where it is no longer than that. */
+export function cutTo(text: TokenizedText, tokens: number): TokenizedText {
+  const { ids, types } = text;
+  if (ids.length <= tokens) return text;
+  const cut = <T extends TokenizedText["ids"]>(values: T) => [
+    ...values.slice(0, tokens - 1),
+    values[values.length - 1],
+  ];
+  return { ...text, ids: cut(ids), types: cut(types) };
+}
+
+/** The longest texts at a part (from 0 to 1) of the way: the lengths follow each other in equal shares. Without any: all texts. */
+export function longestAt(part: number, curriculum: readonly number[] = []): number {
+  return curriculum[Math.min(curriculum.length - 1, Math.floor(part * curriculum.length))] ?? Number.POSITIVE_INFINITY;
+}
+
 /** The batches of one epoch, each with texts of similar length; the last of the epoch may be smaller. */
 export function epochOf(lengths: readonly number[], size: number, seed: number, epoch: number): Selection[] {
   const next = generator(`order of epoch ${epoch}`, seed);

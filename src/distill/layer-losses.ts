@@ -6,11 +6,12 @@ import { generator, uniforms } from "../models/random.ts";
 import { weightsOf } from "../models/weights.ts";
 import type { ModelSpec, NamedTensor, TokenizedText } from "../program/spec.ts";
 import { FloatOps, type FloatTensor, type Matmul } from "../reference/float.ts";
+import { scoresError } from "./attention.ts";
 import type { TrainingGraph } from "./graph.ts";
 import { batchSize, type Entries, excess, meanSquaredError, sumExcess } from "./losses.ts";
 import type { TrainedModel } from "./objective.ts";
 import type { Value } from "./tape.ts";
-import { type Site, TrainingOps } from "./training-ops.ts";
+import { type Activation, type Site, TrainingOps } from "./training-ops.ts";
 import { tiedParameters } from "./weights.ts";
 
 /** A model's layers beside another's. */
@@ -29,10 +30,22 @@ export function hiddenLoss(graph: TrainingGraph, pairs: LayerPairs, seed: number
 
 /** Mean squared error of attention scores, summed over layers. */
 export function scoresLoss(graph: TrainingGraph, pairs: LayerPairs): Value {
-  const values = pairs.scores.map(([mine, { activation }]) =>
-    meanSquaredError(graph.batch.operators, mine.activation.value, activation.value.name, entriesOf(graph, mine)),
+  return sumOf(
+    graph,
+    pairs.scores.map(([mine, theirs]) => scoresErrorOf(graph, mine, theirs.activation)),
   );
-  return sumOf(graph, values);
+}
+
+/** By the scores' factors, where heads have one width and every key counts in every row; else by the scores themselves. */
+function scoresErrorOf(graph: TrainingGraph, mine: Site, theirs: Activation): Value {
+  const { batch } = graph;
+  const entries = entriesOf(graph, mine);
+  const { factors, rows } = mine.activation;
+  if (factors === undefined || theirs.factors === undefined || factors.width !== theirs.factors.width) {
+    return meanSquaredError(batch.operators, mine.activation.value, theirs.value.name, entries);
+  }
+  const masks = { keys: batch.maskOf("queries"), ...(rows === "all" ? { rows: batch.maskOf("queries") } : {}) };
+  return scoresError(batch.operators, factors, theirs.factors, { ...masks, count: entries.count });
 }
 
 /**

@@ -76,16 +76,28 @@ export class Graph {
     return this.#constant("int64", values);
   }
 
-  /** The model in its file format. */
+  /** The model in its file format. Nodes that no output depends on are left out. */
   encode(): Uint8Array {
     const graph = new Message();
-    for (const one of this.#nodes) graph.message(1, encodeNode(one, this.#renamed));
+    for (const one of this.#needed()) graph.message(1, encodeNode(one, this.#renamed));
     graph.text(2, "program");
     for (const one of this.#initializers) graph.message(5, one);
     for (const one of this.#inputs) graph.message(11, one);
     for (const one of this.#outputs) graph.message(12, one);
     const opset = new Message().text(1, "").int(2, OPSET);
     return new Message().int(1, IR_VERSION).text(2, "mpcformer").message(7, graph).message(8, opset).bytes();
+  }
+
+  /** The nodes that outputs depend on, in their order. */
+  #needed(): readonly Node[] {
+    const wanted = new Set(this.#renamed.keys());
+    const needed: Node[] = [];
+    for (const one of [...this.#nodes].reverse()) {
+      if (!one.outputs.some((name) => wanted.has(name))) continue;
+      for (const name of one.inputs) wanted.add(name);
+      needed.push(one);
+    }
+    return needed.reverse();
   }
 
   #constant(type: "float32" | "int64", values: number | readonly number[]): string {

@@ -176,6 +176,13 @@ export class Operators {
     return this.tape.record(y, [[x, (g) => e.op("Div", e.op("Sub", g, e.sum(e.op("Mul", g, y), -1)), divisor)]]);
   }
 
+  /** Rows' softmax (last axis). */
+  softmax(x: Value): Value {
+    const { e } = this;
+    const y = e.with("Softmax", { axis: -1 }, x.name);
+    return this.tape.record(y, [[x, (g) => e.op("Mul", y, e.op("Sub", g, e.sum(e.op("Mul", g, y), -1)))]]);
+  }
+
   /** x·y over the last two of four axes. */
   times(x: Value, y: Value): Value {
     const { e } = this;

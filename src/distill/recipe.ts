@@ -32,6 +32,8 @@ export interface Settings {
   readonly temperature: number;
   readonly freeze: Freeze;
   readonly seed: number;
+  /** Of every stage but that of predictions; see `Schedule`. */
+  readonly curriculum?: readonly number[];
 }
 
 export interface Training {
@@ -123,6 +125,7 @@ export async function train(
         batch: settings.batch,
         learningRate: stage.learningRate,
         warmup: settings.warmup,
+        curriculum: stage.name === "prediction" ? undefined : settings.curriculum,
       },
       trainer: {
         ...session,

@@ -3,7 +3,7 @@
 import { appendFile, mkdir, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
-import { type Batch, batchOf, type Example, epochOf, type Selection } from "./batches.ts";
+import { type Batch, batchOf, cutTo, type Example, epochOf, longestAt, type Selection } from "./batches.ts";
 import { type RunState, readState, readTensors, restore, writeBest, writeState } from "./checkpoint.ts";
 import type { TrainingGraph } from "./graph.ts";
 import type { Term, TrainedModel } from "./objective.ts";
@@ -19,6 +19,8 @@ export interface Schedule {
   readonly batch: number;
   readonly learningRate: number;
   readonly warmup: number;
+  /** Texts are cut to these numbers of tokens in equal shares of the steps: short texts first cost little. */
+  readonly curriculum?: readonly number[];
 }
 
 /** What a dev set says of the weights so far. */
@@ -216,8 +218,11 @@ class Course {
     }
     const selection = this.#epoch.batches[index % this.#perEpoch];
     if (this.#o.batchOf !== undefined) return this.#o.batchOf(selection, index);
+    const { accumulate } = this.#o.trainer;
+    const longest = longestAt(index / (this.#steps * accumulate), this.#o.schedule.curriculum);
+    const examples = selection.map((i) => this.#o.examples[i]);
     return batchOf(
-      selection.map((i) => this.#o.examples[i]),
+      examples.map((one) => ({ ...one, text: cutTo(one.text, longest) })),
       this.#o.model.spec,
     );
   }

@@ -5,6 +5,7 @@
  */
 
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import { type Factors, shiftedScores, softmaxMeans, weightedMeans } from "./attention.ts";
 import type { Dropout } from "./dropout.ts";
 import type { BatchInputs } from "./inputs.ts";
 import type { Operators } from "./operators.ts";
@@ -18,6 +19,12 @@ export interface Activation {
   readonly width: number;
   /** Scores of which those to keys behind a row's own position do not count. */
   readonly causal?: boolean;
+  /** Of scores as they are first, every one of a row's: the products they are. */
+  readonly factors?: Factors;
+  /** The same values but for a constant of each row, before that was subtracted. */
+  readonly unshifted?: Value;
+  /** What this is exp(rate·x) of, but for a factor of each row. */
+  readonly exponent?: { readonly x: Value; readonly rate: number };
 }
 
 /** The parameters' values in the graph, by the program's names. */
@@ -72,7 +79,7 @@ export class TrainingOps implements Ops<Activation> {
     const op = this.#calls++;
     const weight = this.#parameters(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
     const bias = ref.bias ? this.#parameters(`${ref.name}.bias`, [ref.outputs]) : null;
-    const out = { ...x, value: this.#operators.linear(x.value, weight, bias), width: ref.outputs };
+    const out = { ...plain(x), value: this.#operators.linear(x.value, weight, bias), width: ref.outputs };
     this.sites.push({ name: ref.name, kind: "linear", activation: out, width: ref.outputs, op });
     return out;
   }
@@ -81,17 +88,17 @@ export class TrainingOps implements Ops<Activation> {
   add(x: Activation, y: Activation): Activation {
     this.#calls++;
     const branch = this.#dropout?.onRows(x.value, x.width) ?? x.value;
-    return { ...x, value: this.#operators.add(branch, y.value) };
+    return { ...plain(x), value: this.#operators.add(branch, y.value) };
   }
 
   multiply(x: Activation, y: Activation): Activation {
     this.#calls++;
-    return { ...x, value: this.#operators.multiply(x.value, y.value) };
+    return { ...plain(x), value: this.#operators.multiply(x.value, y.value) };
   }
 
   layerNorm(x: Activation, ref: NormRef): Activation {
     const op = this.#calls++;
-    const out = { ...x, value: this.#normed(x.value, ref) };
+    const out = { ...plain(x), value: this.#normed(x.value, ref) };
     const name = this.#isStream ? this.#layerBefore(ref.name) : /^(layer\.\d+)\.norm$/.exec(ref.name)?.[1];
     if (name !== undefined) {
       const activation = this.#isStream ? x : out;
@@ -103,14 +110,14 @@ export class TrainingOps implements Ops<Activation> {
   maskRows(x: Activation): Activation {
     this.#calls++;
     if (x.rows === "first") return x; // a text has a first position
-    return { ...x, value: this.#operators.scale(x.value, this.#batch.maskOf("rows")) };
+    return { ...plain(x), value: this.#operators.scale(x.value, this.#batch.maskOf("rows")) };
   }
 
   firstRow(x: Activation): Activation {
     this.#calls++;
     const o = this.#operators;
     const shape = o.e.shape(-1, this.#batch.positions, x.width);
-    return { ...x, value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
+    return { ...plain(x), value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
   }
 
   /** Training scores texts: it asks for all rows. */
@@ -125,7 +132,7 @@ export class TrainingOps implements Ops<Activation> {
     const width = x.width / heads;
     const { cos, sin } = this.#batch.angles(theta, width / 2);
     const parted = o.reshape(x.value, o.e.shape(-1, this.#batch.positions, heads, width));
-    return { ...x, value: o.reshape(o.rotate(parted, cos, sin), o.e.shape(-1, x.width)) };
+    return { ...plain(x), value: o.reshape(o.rotate(parted, cos, sin), o.e.shape(-1, x.width)) };
   }
 
   remember(before: Activation | null, x: Activation): Activation {
@@ -143,36 +150,47 @@ export class TrainingOps implements Ops<Activation> {
     const ks = this.#split(k, keys); // [B, a / group, n, w]
     const all = this.#perQuery(o.timesTransposed(this.#perKey(qs, queries, keys, width), ks), q, queries, keys, -1);
     const value = causal ? o.scale(all, this.#batch.past()) : all;
-    const out: Activation = { value, rows: q.rows, width: queries, causal };
+    const factors = causal || queries !== keys ? {} : { factors: { q: qs, k: ks, width } };
+    const out: Activation = { value, rows: q.rows, width: queries, causal, ...factors };
     this.sites.push({ name: `scores.${this.#scores++}`, kind: "scores", activation: out, width: queries, op });
     return out;
   }
 
   addOnKeys(s: Activation, kept: number, padded: number): Activation {
     this.#calls++;
-    const { e } = this.#operators;
-    const counts = e.op("Greater", this.#batch.countingKeys(s.causal ?? false), 0.5);
-    return { ...s, value: this.#operators.shift(s.value, e.op("Where", counts, kept, padded)) };
+    const o = this.#operators;
+    const counts = o.e.op("Greater", this.#batch.countingKeys(s.causal ?? false), 0.5);
+    const shift = o.e.op("Where", counts, kept, padded);
+    const isFolded = s.factors !== undefined && Number.isFinite(kept) && Number.isFinite(padded);
+    const value = isFolded ? shiftedScores(o, s.factors, shift) : o.shift(s.value, shift);
+    return { ...plain(s), value };
   }
 
   subtractRowMax(s: Activation): Activation {
     this.#calls++;
-    return { ...s, value: this.#operators.subtractRowMax(s.value) };
+    return { ...plain(s), value: this.#operators.subtractRowMax(s.value), unshifted: s.value };
   }
 
   polynomial(x: Activation, coefficients: readonly number[]): Activation {
     this.#calls++;
-    return { ...x, value: this.#operators.polynomial(x.value, coefficients) };
+    const value = this.#operators.polynomial(x.value, coefficients);
+    const degree = coefficients.length - 1;
+    if (x.exponent === undefined || coefficients.slice(0, -1).some((c) => c !== 0) || !(coefficients[degree] > 0)) {
+      return { ...plain(x), value };
+    }
+    return { ...plain(x), value, exponent: { ...x.exponent, rate: x.exponent.rate * degree } };
   }
 
   smooth(x: Activation, name: SmoothName): Activation {
     this.#calls++;
-    return { ...x, value: this.#operators.smooth(x.value, name) };
+    const value = this.#operators.smooth(x.value, name);
+    if (name !== "exp/4") return { ...plain(x), value };
+    return { ...plain(x), value, exponent: { x: x.unshifted ?? x.value, rate: 1 / 4 } };
   }
 
   relu(x: Activation): Activation {
     this.#calls++;
-    return { ...x, value: this.#operators.relu(x.value) };
+    return { ...plain(x), value: this.#operators.relu(x.value) };
   }
 
   weightedMean(e: Activation, v: Activation, { queries, keys }: Heads): Activation {
@@ -181,9 +199,8 @@ export class TrainingOps implements Ops<Activation> {
     const o = this.#operators;
     const width = v.width / keys;
     const vs = this.#split(v, keys); // [B, a / group, n, w]
-    const normal = o.normalise(e.value); // [B, a, r, n]
-    const weights = this.#dropout?.onWeights(normal, queries) ?? normal;
-    const mixed = o.times(this.#perKey(weights, queries, keys, this.#batch.positions), vs);
+    const perKey = (x: Value) => this.#perKey(x, queries, keys, this.#batch.positions); // [B, a / group, group·r, n]
+    const mixed = this.#mixed(e, vs, perKey);
     const means = this.#perQuery(mixed, e, queries, keys, width); // [B, a, r, w]
     const columns = width * queries;
     return {
@@ -191,6 +208,17 @@ export class TrainingOps implements Ops<Activation> {
       rows: e.rows,
       width: columns,
     };
+  }
+
+  /** The means by weights e, which are softmax's where they are exp(x) of some x: what each row was divided by cancels. */
+  #mixed(e: Activation, vs: Value, perKey: (x: Value) => Value): Value {
+    const o = this.#operators;
+    const scores = e.exponent?.rate === 1 ? e.exponent.x : null;
+    if (this.#dropout !== null) {
+      const normal = scores === null ? o.normalise(e.value) : o.softmax(scores);
+      return o.times(perKey(this.#dropout.onWeights(normal, e.width)), vs);
+    }
+    return scores === null ? weightedMeans(o, perKey(e.value), vs) : softmaxMeans(o, perKey(scores), vs);
   }
 
   /** Word, type and position rows, summed as far as a model has them: [B·n, d]. */
@@ -247,4 +275,9 @@ export class TrainingOps implements Ops<Activation> {
     const bias = this.#parameters(`${ref.name}.bias`, [ref.width]);
     return this.#operators.layerNorm(x, gain, bias, ref.epsilon);
   }
+}
+
+/** An activation without what was known of its value's making. */
+function plain({ value, rows, width, causal }: Activation): Activation {
+  return { value, rows, width, ...(causal === undefined ? {} : { causal }) };
 }

@@ -1,4 +1,5 @@
 import { describe, it } from "vitest";
+import { scoresError, shiftedScores, softmaxMeans, weightedMeans } from "../../src/distill/attention.ts";
 import { crossEntropy, excess, meanSquaredError, sumExcess, tokenEntropy } from "../../src/distill/losses.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { checkGradients, dense, type GradientCase, uniform } from "./gradients.ts";
@@ -256,6 +257,71 @@ losses["sums far from the usual"] = {
     });
     return [sum(beyond) / 10];
   },
+};
+
+const heads = { q2: dense([2, 2, 3, 4], next), k2: dense([2, 2, 5, 4], next) };
+const columnMask = { shape: [1, 1, 5, 1], data: [1, 1, 0, 1, 1] };
+const rowMask = { shape: [1, 1, 3, 1], data: [1, 0, 1] };
+const scoreAt = (q: readonly number[], k: readonly number[], at: number) => {
+  const [block, i, j] = [Math.floor(at / 15), Math.floor(at / 5) % 3, at % 5];
+  return sum(Array.from({ length: 4 }, (_, c) => q[(block * 3 + i) * 4 + c] * k[(block * 5 + j) * 4 + c]));
+};
+losses["error of scores, by their factors"] = {
+  inputs: { q, k },
+  constants: { q2: heads.q2, k2: heads.k2, columnMask, rowMask },
+  build: (o, v, n) => {
+    const theirs = { q: o.tape.constant(n("q2")), k: o.tape.constant(n("k2")), width: 4 };
+    const masks = { rows: n("rowMask"), keys: n("columnMask"), count: o.e.graph.floats(7) };
+    return scoresError(o, { q: v.q, k: v.k, width: 4 }, theirs, masks);
+  },
+  reference: ({ q, k }) => {
+    const squares = Array.from({ length: 60 }, (_, at) => {
+      const counts = rowMask.data[Math.floor(at / 5) % 3] * columnMask.data[at % 5];
+      return counts * (scoreAt(q, k, at) - scoreAt(heads.q2.data, heads.k2.data, at)) ** 2;
+    });
+    return [sum(squares) / 7];
+  },
+};
+
+const means = (weights: readonly number[], v: readonly number[]) =>
+  product(weights, 3, 5, 4, 4, (block, c, j) => v[(block * 5 + c) * 4 + j]);
+const positive = { shape: s.shape, data: s.data.map((z) => z * z + 0.5) };
+cases["means by weights"] = {
+  inputs: { e: positive, v: k },
+  build: (o, v) => weightedMeans(o, v.e, v.v),
+  reference: ({ e, v }) =>
+    means(
+      rows(e, 5).flatMap((row) => row.map((z) => z / sum(row))),
+      v,
+    ),
+};
+cases["means by weights whose sum is 0"] = {
+  inputs: { v: k },
+  constants: { e: { shape: s.shape, data: s.data.map(() => 0) } },
+  build: (o, v, n) => weightedMeans(o, o.tape.constant(n("e")), v.v),
+  reference: () => Array.from({ length: 48 }, () => 0),
+};
+const softmaxOf = (x: readonly number[]) =>
+  rows(x, 5).flatMap((row) => row.map((z) => Math.exp(z) / sum(row.map(Math.exp))));
+cases.softmax = {
+  inputs: { s },
+  build: (o, v) => o.softmax(v.s),
+  reference: ({ s }) => softmaxOf(s),
+};
+cases["means by softmax"] = {
+  inputs: { s, v: k },
+  build: (o, v) => softmaxMeans(o, v.s, v.v),
+  reference: ({ s, v }) => means(softmaxOf(s), v),
+};
+cases["scores with a shift of every key"] = {
+  inputs: { q, k },
+  constants: { shift: { shape: [2, 1, 1, 5], data: [5, 5, 0, 5, 0, 5, 5, 5, 5, 0] } },
+  build: (o, v, n) => shiftedScores(o, { q: v.q, k: v.k, width: 4 }, n("shift")),
+  reference: ({ q, k }) =>
+    Array.from({ length: 60 }, (_, at) => {
+      const shift = [5, 5, 0, 5, 0, 5, 5, 5, 5, 0][Math.floor(at / 30) * 5 + (at % 5)];
+      return scoreAt(q, k, at) + shift;
+    }),
 };
 
 describe("losses agree with float64, in value and gradient:", () => {

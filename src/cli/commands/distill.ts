@@ -25,7 +25,7 @@ import {
   devSetOf,
   examplesOf,
   finish,
-  readData,
+  readTrainingData,
   sessionOf,
   settingsOf,
   shortened,
@@ -151,8 +151,7 @@ async function dataOf(
     return { ...(await languageData(student, options)), ...(sameTokens ? {} : { teacherTexts: [] }) };
   }
   const tokenizer = shortened(student, options.length);
-  const data = await readData(options.data, options.task, options.limit);
-  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
+  const { data, dev } = await readTrainingData(options);
   return {
     examples: examplesOf(data, student.spec, tokenizer),
     teacherTexts: sameTokens ? undefined : textsOf(data, shortened(teacher, options.length)),

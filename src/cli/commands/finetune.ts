@@ -17,7 +17,7 @@ import {
   examplesOf,
   finish,
   headOf,
-  readData,
+  readTrainingData,
   sessionOf,
   settingsOf,
   shortened,
@@ -96,11 +96,10 @@ async function startOf(
     const model = taken(await loadModel(options.from, overrides));
     return { model, ...(await languageData(model, options)) };
   }
-  const data = await readData(options.data, options.task, options.limit);
+  const { data, dev } = await readTrainingData(options);
   const head = headOf(data, options.regression ?? false);
   const model = taken(await loadEncoder(options.from, head, (spec) => initialWeights(spec, seed), overrides));
   const tokenizer = shortened(model, options.length);
-  const dev = options.dev === undefined ? undefined : await readData(options.dev, options.task, options.devLimit);
   return {
     model,
     examples: examplesOf(data, model.spec, tokenizer),
