@@ -42,12 +42,12 @@ export function studyMarkdown(title: string, rows: readonly Row[]): string {
     return [
       row.task,
       `${row.gelu} + ${row.softmax}`,
-      row.metric,
+      row.measured_on === "test" ? `${row.metric}, test` : row.metric,
       share(row.teacher),
       share(row.without_pd),
       share(row.without_d),
       share(row.both),
-      hidden === null ? "" : `${share(hidden.value)} (${share(hidden.clear_value)}) of ${hidden.texts}`,
+      hidden === null ? "" : privately(row.metric, hidden),
       hidden?.agreement === null || hidden === null ? "" : `${(100 * hidden.agreement).toFixed(2)}%`,
       cost?.speed_up == null ? "" : `${cost.speed_up.toFixed(2)} (${(cost.online_speed_up ?? 0).toFixed(2)})`,
       cost === null ? "" : `${cost.flights} at ${cost.length}`,
@@ -56,9 +56,17 @@ export function studyMarkdown(title: string, rows: readonly Row[]): string {
   });
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const explained =
+    "Metrics of the dev set, which chose the best weights too; of the test set where it says so. " +
     "w/o p,d: random weights, labels alone. w/o d: the teacher's weights, labels alone. both: distilled from the teacher. " +
     "Speed-up: one private inference, offline and online (online alone), over the teacher with exact GeLU and softmax.";
   return `# ${title}\n\n${[line(head), line(head.map(() => "---")), ...body.map(line)].join("\n")}\n\n${explained}\n`;
+}
+
+/** A metric under MPC, of shares with the half of its 95% interval, beside that of the same texts in the clear. */
+function privately(metric: string, { value, clear_value, texts }: NonNullable<Row["private"]>): string {
+  const interval = metric === "accuracy" ? ` ± ${(196 * Math.sqrt((value * (1 - value)) / texts)).toFixed(1)}` : "";
+  const clear = clear_value === null ? "" : ` (${(100 * clear_value).toFixed(1)})`;
+  return `${(100 * value).toFixed(1)}${interval}${clear} of ${texts}`;
 }
 
 /** A group of bars for every row. */

@@ -1,12 +1,14 @@
 /** A study's results, as `mpcformer study` writes them and the console shows them. */
 import * as v from "valibot";
 
-/** One pair of stand-ins on one task. Metrics are those of the whole dev set, in the clear unless under `private`. */
+/** One pair of stand-ins on one task. Metrics are those of the whole set measured, in the clear unless under `private`. */
 export interface Row {
   readonly task: string;
   readonly gelu: string;
   readonly softmax: string;
   readonly metric: string;
+  /** The dev set chose the weights as well; of a test set they know nothing. */
+  readonly measured_on: "dev" | "test";
   readonly teacher: number;
   readonly without_pd: number | null;
   readonly without_d: number | null;
@@ -43,6 +45,7 @@ const rowSchema = v.object({
   gelu: words,
   softmax: words,
   metric: words,
+  measured_on: v.optional(v.picklist(["dev", "test"]), "dev"),
   teacher: value,
   without_pd: share,
   without_d: share,

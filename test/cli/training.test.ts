@@ -100,6 +100,21 @@ describe("from text files to a private service:", () => {
     expect(await readFile(at("killed/mpcformer.json"))).toEqual(await readFile(at("student/mpcformer.json")));
   });
 
+  it("hold texts out of the data, and begin with short ones", async () => {
+    const held = (out: string, ...more: string[]) => [
+      ...["finetune", "--from", at("small"), "--data", at("train.tsv"), "--task", "sst2", "--out", at(out)],
+      ...["--epochs", "2", "--lr", "3e-3", "--hold-out", "20", ...small, ...more],
+    ];
+    const lines = (out: string) => readFile(at(`${out}/training/labels/metrics.jsonl`), "utf8");
+    const { stages } = await json(...held("held"));
+    expect(stages[0].steps).toBe(2 * Math.ceil((102 - 20) / 16));
+    expect((stages[0].after.accuracy * 20) % 1).toBeCloseTo(0, 9);
+    await json(...held("short", "--curriculum", "6,128"));
+    expect(await lines("short")).not.toBe(await lines("held"));
+    await json(...held("long", "--curriculum", "128"));
+    expect(await lines("long")).toBe(await lines("held"));
+  });
+
   it("evaluate under MPC", async () => {
     const result = await json("evaluate", at("student"), "--data", at("dev.tsv"), "--task", "sst2", "--private");
     expect(result).toMatchObject({ metric: "accuracy", agreement: 1, texts: 26, outside_range: 0 });
@@ -147,7 +162,7 @@ describe("mistakes in training end in one line", () => {
   const files = () => ["--data", at("train.tsv"), "--out", at("wrong")];
   const distill = () => ["distill", "--teacher", join(FIXTURES, "bert-cased"), ...files()];
   it.each([
-    ["an unknown task", () => [...distill(), "--task", "sst3"], /unknown task: use one of cola, sst2/],
+    ["an unknown task", () => [...distill(), "--task", "sst3"], /'sst3' is invalid\. Allowed choices are cola, sst2/],
     [
       "other columns",
       () => [...distill(), "--task", "rte"],
@@ -158,6 +173,9 @@ describe("mistakes in training end in one line", () => {
       () => ["distill", "--teacher", join(FIXTURES, "bert-score"), "--data", at("names.tsv"), "--out", at("wrong")],
       /names\.tsv, line 2: the label is not a number/,
     ],
+    ["everything held out", () => [...distill(), "--hold-out", "102"], /--hold-out takes fewer texts than the 102/],
+    ["held out and a dev set", () => [...distill(), "--hold-out", "2", "--dev", at("dev.tsv")], /cannot be used with/],
+    ["lengths that are none", () => [...distill(), "--curriculum", "128,,512"], /--curriculum takes whole numbers/],
     ["no losses", () => [...distill(), "--layers-epochs", "0", "--prediction", "0"], /every loss has weight 0/],
     ["a number out of bounds", () => [...distill(), "--dropout", "2"], /--dropout takes a number from 0 to 0\.9/],
     [
@@ -168,7 +186,11 @@ describe("mistakes in training end in one line", () => {
     ["no classifier", () => ["distill", "--teacher", at("small"), ...files()], /no classifier/],
     ["a text file without texts", () => ["pretrain", "--texts", at("empty.txt"), "--out", at("wrong")], /has no texts/],
     ["no study", () => ["study", at("train.tsv"), "--out", at("wrong")], /cannot be read as YAML|top level/],
-    ["a study without its fields", () => ["study", at("bad.yaml"), "--out", at("wrong")], /bad\.yaml, tasks\.0\.dev/],
+    [
+      "a study without its fields",
+      () => ["study", at("bad.yaml"), "--out", at("wrong")],
+      /bad\.yaml, tasks\.0: a task has dev, or hold-out and test/,
+    ],
   ])("%s", async (_what, args, message) => {
     await writeFile(at("names.tsv"), "sentence\tlabel\nSECRET\tpositive\n");
     await writeFile(at("empty.txt"), "\n");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { epochOf, inOrder } from "../../src/distill/batches.ts";
+import { cutTo, epochOf, inOrder, longestAt } from "../../src/distill/batches.ts";
 import { ADAM } from "../../src/distill/optimiser.ts";
 import { maskedBatch, piecesOf, writeMaskedModelling } from "../../src/distill/pretrain.ts";
 import { learningRateAt } from "../../src/distill/run.ts";
@@ -114,6 +114,15 @@ describe("batches", () => {
       Math.max(...batch.map((i) => lengths[i])) - Math.min(...batch.map((i) => lengths[i]));
     expect(Math.max(...first.map(spread))).toBeLessThan(8);
     expect(inOrder(lengths, 50).map((batch) => lengths[batch[0]])[0]).toBe(Math.max(...lengths));
+  });
+
+  it("have texts cut as a curriculum says, their ends kept", () => {
+    const text = { ids: [101, 5, 6, 7, 102], types: [0, 0, 1, 1, 1] };
+    expect(cutTo(text, 4)).toEqual({ ids: [101, 5, 6, 102], types: [0, 0, 1, 1] });
+    expect(cutTo(text, 5)).toBe(text);
+    const parts = [0, 0.33, 0.34, 0.67, 0.99, 1];
+    expect(parts.map((part) => longestAt(part, [128, 256, 512]))).toEqual([128, 128, 256, 512, 512, 512]);
+    expect(longestAt(0.5)).toBe(Number.POSITIVE_INFINITY);
   });
 
   it("see a rate that rises and falls linearly", () => {

@@ -36,9 +36,13 @@ const taskSchema = v.strictObject({
   /** A task known by name; absent: columns as the file names them. */
   task: v.optional(v.string()),
   train: v.string(),
-  dev: v.string(),
+  /** By what the best weights are chosen, and what the table measures unless there is a test set. */
+  dev: v.optional(v.string()),
   /** Only the first so many texts of the dev set. */
   "dev-limit": v.optional(whole(1)),
+  /** So many texts of the training set choose the best weights, and are not learnt; a test set is measured then. */
+  "hold-out": v.optional(whole(1)),
+  test: v.optional(v.string()),
   /** A fine-tuned folder, or an encoder to fine-tune. */
   teacher: v.union([v.string(), v.strictObject({ from: v.string(), finetune: v.optional(flags, {}) })]),
   /** [GeLU, softmax]. */
@@ -54,8 +58,15 @@ const taskSchema = v.strictObject({
   /** Tokens of the text whose private inference is timed. */
   length: v.optional(whole(3)),
 });
-const studySchema = v.strictObject({ title: v.string(), tasks: v.pipe(v.array(taskSchema), v.minLength(1)) });
 type StudyTask = v.InferOutput<typeof taskSchema>;
+const measurable = v.check<StudyTask, string>(
+  (task) => (task.dev === undefined) !== (task["hold-out"] === undefined) && (task.dev ?? task.test) !== undefined,
+  "a task has dev, or hold-out and test",
+);
+const studySchema = v.strictObject({
+  title: v.string(),
+  tasks: v.pipe(v.array(v.pipe(taskSchema, measurable)), v.minLength(1)),
+});
 
 const trained = v.looseObject({
   stages: v.array(v.looseObject({ after: v.nullable(v.record(v.string(), v.number())) })),
@@ -182,7 +193,11 @@ class TaskRun {
     await this.#runner.run(this.#id("teacher-clear"), this.#evaluate(this.#teacher()));
     if (length !== undefined) await this.#runner.run(this.#id("teacher-bench"), this.#bench(this.#teacher(), length));
     for (const pair of pairs) {
-      for (const column of columns) await this.#runner.run(this.#id(pair, column), this.#train(pair, column));
+      for (const column of columns) {
+        await this.#runner.run(this.#id(pair, column), this.#train(pair, column));
+        if (this.#task.test === undefined) continue; // else the training's last words are the table's
+        await this.#runner.run(this.#id(pair, column, "clear"), this.#evaluate(this.#folder(pair, column)));
+      }
       if (!columns.includes("both")) continue;
       const folder = this.#folder(pair, "both");
       if (this.#task.private !== false)
@@ -200,6 +215,10 @@ class TaskRun {
       this.#task.pairs.map(async (pair) => {
         const [gelu, softmax] = pair;
         const value = async (column: Column) => {
+          if (this.#task.test !== undefined) {
+            const result = v.safeParse(evaluated, await this.#runner.known(this.#id(pair, column, "clear")));
+            return result.success ? result.output.value : null;
+          }
           const result = v.safeParse(trained, await this.#runner.known(this.#id(pair, column)));
           return result.success ? (result.output.stages.at(-1)?.after?.[teacher.output.metric] ?? null) : null;
         };
@@ -211,6 +230,7 @@ class TaskRun {
           gelu,
           softmax,
           metric: teacher.output.metric,
+          measured_on: this.#task.test === undefined ? ("dev" as const) : ("test" as const),
           teacher: teacher.output.value,
           without_pd: await value("without_pd"),
           without_d: await value("without_d"),
@@ -263,7 +283,7 @@ class TaskRun {
   }
 
   #evaluate(folder: string, underMpc?: boolean | number): string[] {
-    const { dev, task } = this.#task;
+    const { dev, test, task } = this.#task;
     const named = task === undefined ? [] : ["--task", task];
     const most = typeof underMpc === "number" ? underMpc : this.#task["dev-limit"];
     const limit = most === undefined ? [] : ["--limit", String(most)];
@@ -271,7 +291,7 @@ class TaskRun {
       "evaluate",
       folder,
       "--data",
-      this.#path(dev),
+      this.#path(test ?? dev ?? ""),
       ...named,
       ...(underMpc === undefined ? ["--no-range-check"] : ["--private"]),
       ...limit,
@@ -283,10 +303,11 @@ class TaskRun {
   }
 
   #data(): string[] {
-    const { train, dev, task, common, "dev-limit": most } = this.#task;
+    const { train, dev, task, common, "dev-limit": most, "hold-out": held } = this.#task;
     const named = task === undefined ? [] : ["--task", task];
     const limit = most === undefined ? [] : ["--dev-limit", String(most)];
-    return ["--data", this.#path(train), "--dev", this.#path(dev), ...limit, ...named, ...list(common)];
+    const selection = dev === undefined ? ["--hold-out", String(held)] : ["--dev", this.#path(dev), ...limit];
+    return ["--data", this.#path(train), ...selection, ...named, ...list(common)];
   }
 
   #teacher(): string {
