@@ -311,6 +311,7 @@ export function trainingOptions(command: Command): Command {
         "--curriculum <n,n..>",
         "cut texts at these tokens, in equal shares of the steps (not of predictions')",
         4,
+        1_000_000,
       ),
     )
     .optionsGroup("Training:")

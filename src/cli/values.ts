@@ -8,16 +8,6 @@ export function whole(flags: string, description: string, least = 1, most = Numb
   return checked(flags, description, `a whole number ${bounds}`, least, most, Number.isInteger);
 }
 
-/** An option that takes whole numbers with commas between. Its parser throws a UsageError that names it. */
-export function wholes(flags: string, description: string, least: number): Option {
-  const option = new Option(flags, description);
-  return option.argParser((text: string) => {
-    const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-    if (numbers.every((n) => Number.isSafeInteger(n) && n >= least)) return numbers;
-    throw new UsageError(`${option.long} takes whole numbers from ${least}, with commas between`);
-  });
-}
-
 /** An option that takes a number. Its parser throws a UsageError that names it and its bounds. */
 export function decimal(flags: string, description: string, least: number, most: number, what = "a number"): Option {
   return checked(flags, description, `${what} from ${least} to ${most}`, least, most, Number.isFinite);
