@@ -1,7 +1,7 @@
 /** A text as the client's secret input, and the answer as only the client can read it. */
 import { embeddingsOf } from "../models/model.ts";
 import { positionRows } from "../program/ops.ts";
-import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { InputSource, Program, StepOf, Value } from "../program/steps.ts";
 import { elements } from "../protocols/rule.ts";
 import { fillOwnKeys } from "../protocols/shares.ts";
@@ -97,25 +97,39 @@ export class TextInput implements ClientInput {
     return { text: { ids: this.taken.slice(-1), types: [0] }, row: 0, position };
   }
 
+  /**
+   * All rows are worked out, those of padding as well, and then kept or not: how long this takes tells the padded length alone. (Which rows
+   * of a table are read depends on the tokens. That is seen by who shares the machine, not by the peers.)
+   */
   private values(step: InputStep, value: Value): Float32Array {
     const { text, row, position } = this.tokensOf(step);
+    const { rows, columns } = value;
+    const own = text.ids.length;
     const out = new Float32Array(elements(value));
-    if (step.source === "embedding") out.set(this.embedded(text, position), row * value.columns);
-    else if (step.source === "mask") out.fill(1, row, row + text.ids.length);
-    else {
-      this.columns(step.source, text, value.rows, position).forEach((column, i) => {
-        out[(row + i) * value.columns + column] = 1;
-      });
+    if (step.source === "mask") return out.map((_, i) => Number(i >= row && i < row + own));
+    // As many rows as there are positions: a padded length may be beyond.
+    const known = Math.min(rows, longestText(this.spec) - position);
+    const padded = { ids: padTo(text.ids, known), types: padTo(text.types, known) };
+    if (step.source === "embedding") {
+      const data = this.embedded(padded, position);
+      for (let i = 0; i < data.length; i++) {
+        out[(row * columns + i) % out.length] = i < own * columns ? data[i] : 0;
+      }
+      return out;
     }
+    // An encoder's padding has positions as well.
+    const kept = step.source === "positions" && !isDecoder(this.spec) ? rows : own;
+    this.columns(step.source, padded, position).forEach((column, i) => {
+      out[((row + i) % rows) * columns + Math.min(column, columns - 1)] = Number(i < kept);
+    });
     return out;
   }
 
-  /** Of each row, the column that is one. An encoder's padding has positions as well. */
-  private columns(source: InputSource, { ids, types }: TokenizedText, rows: number, before: number): readonly number[] {
+  /** Of each row, the column that is one. */
+  private columns(source: InputSource, { ids, types }: TokenizedText, before: number): readonly number[] {
     if (source === "words") return ids;
     if (source === "types") return types;
-    const padding = isDecoder(this.spec) ? 0 : rows - ids.length;
-    return positionRows(embeddingsOf(this.spec), [...ids, ...Array.from({ length: padding }, () => 0)], before);
+    return positionRows(embeddingsOf(this.spec), ids, before);
   }
 
   /** The public embedding, computed here in floats; without each row's mean where the model takes no notice of it. */
@@ -125,4 +139,8 @@ export class TextInput implements ClientInput {
     const rows = new FloatOps(this.tables, text, text.ids.length, { before }).embed(ref);
     return ref.readers === "centred stream" ? centredRows(rows) : rows.data;
   }
+}
+
+function padTo(ids: readonly number[], length: number): number[] {
+  return Array.from({ length }, (_, i) => ids[i] ?? 0);
 }
