@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import { logLikelihood, perplexityOf } from "../distill/perplexity.ts";
 import { logitsOf } from "../models/model.ts";
+import type { Client } from "../parties/client.ts";
 import { BUCKETS } from "../program/lengths.ts";
 import { longestText, type TokenizedText } from "../program/spec.ts";
 import { FloatOps, type Matmul } from "../reference/float.ts";
@@ -101,17 +102,18 @@ async function underMpc(
   progress: Progress,
 ): Promise<Rows[]> {
   const parties = await startParties([name, ...modelFlags(options)]);
+  let client: Client | null = null;
   try {
-    const client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json: true }, new Progress(true));
+    client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json: true }, new Progress(true));
     const step = progress.of("under MPC");
     const rows: Rows[] = [];
     for (const text of texts) {
       rows.push(Float32Array.from((await client.score(text)).logits));
       step(rows.length, texts.length);
     }
-    await client.close();
     return rows;
   } finally {
+    await client?.close();
     parties.stop();
   }
 }

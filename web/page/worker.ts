@@ -124,11 +124,17 @@ class PageClient {
       for (const lines of groups(client, texts, tell)) {
         if (this.stopped) break;
         this.begin(false);
-        const { logits } = await client.inferAll(lines.map(({ tokens }) => tokens));
-        lines.forEach(({ line }, i) => {
-          tell({ what: "line", line, answer: { ...reading(client.spec, logits[i]), logits: logits[i] } });
-        });
-        answered += lines.length;
+        try {
+          const { logits } = await client.inferAll(lines.map(({ tokens }) => tokens));
+          lines.forEach(({ line }, i) => {
+            tell({ what: "line", line, answer: { ...reading(client.spec, logits[i]), logits: logits[i] } });
+          });
+          answered += lines.length;
+        } catch (error) {
+          // A void answer ends no connection. The other lines are asked about all the same: the server does not see which one was void.
+          if (client.closed || !(error instanceof PartyError)) throw error;
+          for (const { line } of lines) tell({ what: "line", line, error: togetherVoid(lines.length, error) });
+        }
       }
       return { answered };
     });
@@ -226,6 +232,13 @@ class PageClient {
     const security = { key: this.key, trusts: (fingerprint: string) => fingerprint === key };
     return connectWeb(at.href, { peer, deadlineMs: DEADLINE_MS, security });
   }
+}
+
+/** What is told of each of the lines that were asked together. */
+function togetherVoid(lines: number, { message }: PartyError): string {
+  return lines === 1
+    ? message
+    : `one of ${lines} lines that were asked together has no answer, so none has: ${message}`;
 }
 
 function stoppedEarly(): PartyError {

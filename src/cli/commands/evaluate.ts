@@ -140,17 +140,25 @@ async function underMpc(
     const logits: Logits[] = [];
     const runs = sideBySide(texts, clients[0].limit);
     let done = 0;
+    let found: unknown = null;
     const work = async (client: Client) => {
       for (let run = runs.shift(); run !== undefined; run = runs.shift()) {
-        const answers = (await client.inferAll(run.map((i) => texts[i]))).logits;
-        run.forEach((i, at) => {
-          logits[i] = asLogits(client.spec, answers[at]);
+        const answers = await client.inferAll(run.map((i) => texts[i])).catch((error: unknown) => {
+          // Void: told behind all runs, so that a server does not see which answer was.
+          if (client.closed) throw error;
+          found ??= error;
+          return null;
         });
+        if (answers !== null)
+          run.forEach((i, at) => {
+            logits[i] = asLogits(client.spec, answers.logits[at]);
+          });
         done += run.length;
         step(done, texts.length);
       }
     };
     await Promise.all(clients.map(work));
+    if (found !== null) throw found;
     return logits;
   } finally {
     for (const client of clients) await client.close();

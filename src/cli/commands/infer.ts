@@ -1,8 +1,10 @@
 /** `infer`: one private question. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
+import type { Client } from "../../parties/client.ts";
 import { stopwatch } from "../../parties/meter.ts";
 import { ThinClient } from "../../parties/thin.ts";
+import { bucketFor } from "../../program/lengths.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import { oneTurn } from "../../program/steps.ts";
 import { type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
@@ -56,15 +58,27 @@ async function infer(text: string | undefined, options: InferOptions): Promise<v
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
-    const result = await client.classify(given, options.pair);
-    progress.stop();
-    if (options.json) printJson(result);
-    else printAnswer(result, client.spec);
-    if (options.ahead !== undefined) await client.prepareUpTo(oneTurn(result.length), options.ahead);
+    const { length } = client.encode(given, options.pair).ids;
+    const asked = client.classify(given, options.pair);
+    // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.
+    const ahead = asked.catch(() => {}).then(() => prepareAhead(client, length, options.ahead));
+    try {
+      const result = await asked;
+      progress.stop();
+      if (options.json) printJson(result);
+      else printAnswer(result, client.spec);
+    } finally {
+      await ahead;
+    }
   } finally {
     progress.stop();
     await client.close();
   }
+}
+
+async function prepareAhead(client: Client, tokens: number, count: number | undefined): Promise<void> {
+  if (count === undefined || client.closed) return;
+  await client.prepareUpTo(oneTurn(bucketFor(tokens, client.limit)), count);
 }
 
 /** The same through a helper: the text is shared between it and the server, and nothing is computed here. */
