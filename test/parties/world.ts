@@ -45,6 +45,7 @@ export class World {
   /** Of the stores: "server" and "client" in it. */
   readonly dir: string;
   private readonly deadlineMs: number;
+  private watch: (channel: Channel) => void = () => {};
 
   private constructor(dir: string, deadlineMs: number) {
     this.dir = dir;
@@ -58,6 +59,14 @@ export class World {
   async close(): Promise<void> {
     for (const listener of this.listeners.splice(0)) await listener.close();
     await rm(this.dir, { recursive: true, force: true });
+  }
+
+  /** Shows every channel that a service gets from now on to `watch`, until the function that it returns is called. */
+  watching(watch: (channel: Channel) => void): () => void {
+    this.watch = watch;
+    return () => {
+      this.watch = () => {};
+    };
   }
 
   dial(port: number, peer: string): Promise<Channel> {
@@ -129,6 +138,7 @@ export class World {
 
   private async listen(serve: (channel: Channel) => Promise<void>, peer: string): Promise<number> {
     const serving = (channel: Channel) => {
+      this.watch(channel);
       serve(channel).catch((error: Error) => this.failures.push(error.message));
     };
     const listener = await listenTcp("127.0.0.1", 0, serving, { deadlineMs: this.deadlineMs, peer });
