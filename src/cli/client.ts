@@ -25,6 +25,7 @@ export async function openClient(options: PeerOptions, progress: Progress, witne
     store: await openStore(options, "client"),
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
+    model: options.model,
   });
 }
 

@@ -240,6 +240,8 @@ export function link(): Option {
 export interface PeerOptions extends NetworkOptions, OutputOptions, StoreOptions {
   readonly server: string;
   readonly dealer: string;
+  /** The id that the server's model must have. */
+  readonly model?: string;
 }
 
 /** Whom a command asks. */
@@ -249,7 +251,11 @@ export function peers(command: Command): Command {
     .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
     .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
     .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
-    .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it");
+    .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
+    .option(
+      "--model <id>",
+      "the model's id, as its operator tells it: another model is refused before any text is sent",
+    );
 }
 
 /** What the columns of a file are. */

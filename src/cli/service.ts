@@ -38,7 +38,18 @@ export async function run(
   peer: "client" | "peer",
   telemetry: Telemetry,
   options: ServiceOptions,
-  { what, page, shown }: { readonly what: string; readonly page: PinnedParties | null; readonly shown: Console },
+  {
+    what,
+    model,
+    page,
+    shown,
+  }: {
+    readonly what: string;
+    /** The id of the model that is served. */
+    readonly model?: string;
+    readonly page: PinnedParties | null;
+    readonly shown: Console;
+  },
 ): Promise<void> {
   outliveReaders();
   telemetry.watch(service.admission);
@@ -74,12 +85,14 @@ export async function run(
   if (options.json)
     printJson({
       listening: { host, port },
+      ...(model === undefined ? {} : { model }),
       ...(health === null ? {} : { health }),
       ...(browsers === null ? {} : { web: browsers.address }),
     });
   else {
     print(`${what} on ${host}:${port}, until Ctrl+C`);
     if (browsers !== null) print(`${page === null ? "for browsers" : "the page"} at ${webUrl(browsers)}`);
+    if (model !== undefined) print(`model ${model}`);
   }
 }
 

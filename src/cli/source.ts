@@ -12,7 +12,7 @@ import type { SpecOverrides } from "../models/config.ts";
 import { readText } from "../models/files.ts";
 import type { TextTokenizer, TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
-import { modelId } from "../parties/session.ts";
+import { commitmentOf } from "../parties/model-identity.ts";
 import type { Identity, MaterialStore } from "../parties/store.ts";
 import { versionOf } from "../parties/version.ts";
 import type { Plan } from "../program/plan.ts";
@@ -166,7 +166,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The model's public name and the key of R. They live as long as the process; with a store, as long as the model does not
+ * The commitment to the model's weights, which its id is made of, and the key of R. They live as long as the process; with a store, as long as the model does not
  * change, and every process with that store has the same: prepared material depends on R, and under one R the dealer would
  * see what two versions differ by.
  */
@@ -176,6 +176,6 @@ export async function identity(
 ): Promise<Identity> {
   // Asked for once: it reads every weight.
   const fingerprint = source.fingerprint();
-  const fresh = { id: await modelId(randomKey(), fingerprint), key: new Secret(randomKey()) };
+  const fresh = { id: await commitmentOf(randomKey(), fingerprint), key: new Secret(randomKey()) };
   return store === undefined ? fresh : store.identity(createHash("sha256").update(fingerprint).digest("hex"), fresh);
 }

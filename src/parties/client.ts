@@ -27,6 +27,8 @@ import { answerOf, TextInput } from "./text.ts";
 import { hex, WeightMasks } from "./weights.ts";
 
 export interface ClientOptions {
+  /** The id that the server's model must have, as its operator tells it (model-identity.ts). */
+  readonly model?: string;
   readonly connectDealer: () => Promise<Channel>;
   /** Material prepared ahead of time is taken from here first. Closed with the client. */
   readonly store?: MaterialStore;
@@ -109,7 +111,7 @@ export class Client {
   /** Greets the server and learns the public model. @throws PartyError when versions differ. */
   static async connect(ring: Ring, channel: Channel, options: ClientOptions): Promise<Client> {
     try {
-      const { model, tokenizer } = await greet(channel);
+      const { model, tokenizer } = await greet(channel, options.model);
       return new Client(ring, channel, options, model, tokenizer);
     } catch (error) {
       channel.close();
@@ -362,7 +364,7 @@ export class Client {
 
   /** Once, where the embedding is public. */
   private async learnTables(): Promise<void> {
-    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.channel, this.spec);
+    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.channel, this.model);
   }
 
   /** What is ready for exactly this, if anything is. */

@@ -9,6 +9,11 @@ export interface PartyAddress {
   readonly key?: string;
 }
 
+/** A server, and the id of the model that it must serve. */
+export interface ServerAddress extends PartyAddress {
+  readonly model?: string;
+}
+
 /** A party that whoever has another key is refused as. */
 export type PinnedAddress = Required<PartyAddress>;
 
@@ -20,8 +25,8 @@ export interface PinnedParties {
   readonly helper?: PinnedAddress;
 }
 
-export interface ConnectOptions extends Omit<ClientOptions, "connectDealer"> {
-  readonly server: PartyAddress;
+export interface ConnectOptions extends Omit<ClientOptions, "connectDealer" | "model"> {
+  readonly server: ServerAddress;
   readonly dealer: PartyAddress;
   /** Milliseconds after which a silent party is given up; a minute unless given. */
   readonly deadlineMs?: number;
@@ -33,5 +38,9 @@ export type Dial = (address: PartyAddress, peer: "server" | "dealer", deadlineMs
 /** A client of its own ring. @throws ChannelError, PartyError of one line. */
 export async function connectBy(dial: Dial, { server, dealer, deadlineMs = 60_000, ...options }: ConnectOptions) {
   const connectDealer = () => dial(dealer, "dealer", deadlineMs);
-  return Client.connect(await Ring.create(), await dial(server, "server", deadlineMs), { ...options, connectDealer });
+  return Client.connect(await Ring.create(), await dial(server, "server", deadlineMs), {
+    ...options,
+    model: server.model,
+    connectDealer,
+  });
 }

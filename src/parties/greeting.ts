@@ -2,9 +2,10 @@
 import type { Channel } from "../channels/channel.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
-import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
+import type { NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
+import { modelId, tablesDigest } from "./model-identity.ts";
 
 export interface Greeted {
   readonly model: PublicModel;
@@ -12,10 +13,19 @@ export interface Greeted {
   readonly tokenizer: TextTokenizer | null;
 }
 
-/** Greets a server. @throws PartyError when versions differ. */
-export async function greet(channel: Channel): Promise<Greeted> {
+/**
+ * Greets a server, and computes the id of its model from what it sends.
+ * @throws PartyError when versions differ, the id is another than the server says, or than the one that is pinned.
+ */
+export async function greet(channel: Channel, pinned?: string): Promise<Greeted> {
   await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
   const { model, tokenizer } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
+  if ((await modelId({ ...model, tokenizer })) !== model.id)
+    throw new PartyError("the server's model is not the one that its id names: do not send it a text");
+  if (pinned !== undefined && pinned !== model.id)
+    throw new PartyError(
+      `the server serves the model ${model.id}, not ${pinned}: ask its operator, and pin the new one if that is right`,
+    );
   const known = Object.keys(tokenizer).length > 0;
   return { model, tokenizer: known ? new TextTokenizer(tokenizer, model.spec) : null };
 }
@@ -26,8 +36,8 @@ export function encoded({ tokenizer }: Pick<Greeted, "tokenizer">, text: string,
   return tokenizer.encode(text, pair);
 }
 
-/** The embedding tables of a model whose they are public. */
-export async function fetchTables(channel: Channel, spec: ModelSpec): Promise<Weights> {
+/** The embedding tables of a model whose they are public. @throws PartyError when they are not those of the model's id. */
+export async function fetchTables(channel: Channel, { spec, tables: digest }: PublicModel): Promise<Weights> {
   await channel.sendJson(0, { request: "tables" });
   const tables = new Map<string, NamedTensor>();
   let step = 0;
@@ -38,6 +48,8 @@ export async function fetchTables(channel: Channel, spec: ModelSpec): Promise<We
     if (!data.every(Number.isFinite)) throw new PartyError(`the server's table ${name} has values that are no numbers`);
     tables.set(name, { shape, data: data.map(withoutDenormals) });
   }
+  if ((await tablesDigest([...tables.values()].map(({ data }) => data))) !== digest)
+    throw new PartyError("the server's tables are not those that its model's id names: do not send it a text");
   return weightsOf(tables);
 }
 

@@ -25,6 +25,8 @@ const INPUT_MS = 60_000;
 export interface HelperOptions {
   readonly connectServer: () => Promise<Channel>;
   readonly connectDealer: () => Promise<Channel>;
+  /** The id that the server's model must have. */
+  readonly model?: string;
   readonly log?: Log;
   readonly limits?: Partial<Limits>;
   /** Where programs are compiled; here unless given. */
@@ -79,7 +81,7 @@ export class HelperService {
 
   /** @throws PartyError that names no address of ours: thin clients need not know them. */
   private async connected(): Promise<Client> {
-    const { connectServer, connectDealer, compile } = this.options;
+    const { connectServer, connectDealer, compile, model } = this.options;
     // Who serves the thin client tells of it.
     const reached = (peer: string) => () => {
       throw new PartyError(`the helper cannot reach the ${peer}: try again later`);
@@ -87,6 +89,7 @@ export class HelperService {
     const server = await connectServer().catch(reached("server"));
     return Client.connect(this.ring, server, {
       compile,
+      model,
       connectDealer: () => connectDealer().catch(reached("dealer")),
     });
   }

@@ -12,7 +12,12 @@ export const PROTOCOL_VERSION = "mpcformer/0.7";
 
 /** What is public of a served model. */
 export interface PublicModel {
+  /** Of everything that decides its answers (model-identity.ts). */
   readonly id: string;
+  /** A salted hash of the weights. */
+  readonly commitment: string;
+  /** Digest of the public embedding tables; null where they are private. */
+  readonly tables: string | null;
   readonly spec: ModelSpec;
   readonly plan: Plan;
 }
@@ -51,7 +56,7 @@ const shape = v.object({
 });
 
 export const planSchema = plan;
-export const publicModel = v.object({ id, spec: specSchema, plan });
+export const publicModel = v.object({ id, commitment: id, tables: v.nullable(id), spec: specSchema, plan });
 
 /** Client to server, on connection. */
 export const hello = v.object({

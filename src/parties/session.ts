@@ -1,12 +1,12 @@
 /** What a session is: its name is a hash of everything that its parties must agree on. */
 import type { Channel } from "../channels/channel.ts";
 import { fromHex } from "./messages.ts";
-import { digestOf, hex } from "./weights.ts";
+import { digestOf } from "./weights.ts";
 
 /** All that names a session. Fingerprints of keys are empty without TLS. */
 export interface SessionParts {
   readonly version: string;
-  /** Of the weights, the shape and the plan: a new model has a new one (`modelId`). */
+  /** Of the weights, the shape and the plan: a new model has a new one (model-identity.ts). */
   readonly model: string;
   /** Of the program, which follows from shape, approximations, plan and padded length. */
   readonly program: string;
@@ -27,14 +27,6 @@ export function sessionId(parts: SessionParts): Promise<string> {
 /** The name of a run of the material of several sessions. */
 export function runId(sessions: readonly string[]): Promise<string> {
   return digestOf(["run", ...sessions]);
-}
-
-/**
- * A model's public name: a commitment to what `fingerprint` is a digest of, its weights, shape and plan. The salt is the
- * server's alone, so that nobody can try weights that he guesses.
- */
-export function modelId(salt: Uint8Array, fingerprint: string): Promise<string> {
-  return digestOf(["model", hex(salt), fingerprint]);
 }
 
 /** Runs `work` with a channel's frames bound to a session, and frees it afterwards: also after an error, to say so. */

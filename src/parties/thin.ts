@@ -59,11 +59,16 @@ export class ThinClient {
     this.tokenizer = tokenizer;
   }
 
-  /** Greets both; what is open is closed when one fails. @throws PartyError when versions differ. */
-  static async connect(ring: Ring, server: Channel, connectHelper: () => Promise<Channel>): Promise<ThinClient> {
+  /** Greets both; what is open is closed when one fails. @throws PartyError when versions differ, or the model is not the `pinned` one. */
+  static async connect(
+    ring: Ring,
+    server: Channel,
+    connectHelper: () => Promise<Channel>,
+    pinned?: string,
+  ): Promise<ThinClient> {
     let helper: Channel | null = null;
     try {
-      const { model, tokenizer } = await greet(server);
+      const { model, tokenizer } = await greet(server, pinned);
       helper = await connectHelper();
       await helper.sendJson(0, { version: messages.PROTOCOL_VERSION });
       parse(messages.helperWelcome, await helper.receiveJson(0), "helper");
@@ -128,7 +133,7 @@ export class ThinClient {
 
   private async asked(text: TokenizedText, findings: Findings): Promise<ThinRun> {
     const before = this.traffic();
-    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.server, this.spec);
+    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.server, this.model);
     const length = bucketFor(text.ids.length, this.limit);
     const program = compile(this.spec, this.model.plan, { ...oneTurn(length), carried: true });
     await this.helper.sendJson(0, { request: "carry", length, program: await messages.fingerprint(program) });

@@ -240,7 +240,8 @@ function narrow(w: number, name: string): number {
   return rounded;
 }
 
-async function sha256(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+/** SHA-256 of bytes. */
+export async function sha256(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data));
 }
 

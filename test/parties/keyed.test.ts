@@ -5,6 +5,7 @@ import { memoryPair } from "../../src/channels/memory.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
+import { publicModel } from "../../src/parties/model-identity.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { hex } from "../../src/parties/weights.ts";
 import { oneTurn } from "../../src/program/steps.ts";
@@ -45,7 +46,7 @@ async function serverAt(
   id = hex(randomKey()),
 ) {
   const { spec, plan, weights } = h;
-  const model = { id, spec, plan };
+  const model = await publicModel({ spec, plan, tokenizer: {}, commitment: id }, weights);
   const served = { model, modelKey: new Secret(randomKey()), weights: async () => weights, tokenizer: {} };
   const connectDealer = async () => dial(dealer, name, "dealer");
   const server = new ServerService(await Ring.create(), served, { connectDealer, ...options });

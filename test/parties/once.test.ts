@@ -13,6 +13,7 @@ import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
+import { publicModel } from "../../src/parties/model-identity.ts";
 import { ServerService } from "../../src/parties/server.ts";
 import type { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
@@ -223,7 +224,7 @@ async function world(clientStore: MaterialStore, serverStore: MaterialStore) {
     dealer.serve(dealers).catch(() => {});
     return mine;
   };
-  const model = { id: hex(randomKey()), spec: TINY, plan };
+  const model = await publicModel({ spec: TINY, plan, tokenizer: {}, commitment: hex(randomKey()) }, weights);
   const served = { model, modelKey: new Secret(randomKey()), weights: async () => weights, tokenizer: {} };
   const keys: string[] = [];
   const watched: MaterialStore = Object.assign(Object.create(serverStore), {

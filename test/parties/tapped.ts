@@ -4,6 +4,7 @@ import { memoryPair } from "../../src/channels/memory.ts";
 import { Client, type ClientOptions } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
+import { publicModel } from "../../src/parties/model-identity.ts";
 import { ServerService } from "../../src/parties/server.ts";
 import type { MaterialStore } from "../../src/parties/store.ts";
 import { hex } from "../../src/parties/weights.ts";
@@ -53,9 +54,10 @@ export async function tapped(h: Harness, { identity, stores }: TappedOptions = {
     return mine;
   };
   const { id, key } = identity ?? { id: hex(randomKey()), key: new Secret(randomKey()) };
+  const model = await publicModel({ spec: h.spec, plan: h.plan, tokenizer: {}, commitment: id }, h.weights);
   const server = new ServerService(
     await Ring.create(),
-    { model: { id, spec: h.spec, plan: h.plan }, modelKey: key, weights: async () => h.weights, tokenizer: {} },
+    { model, modelKey: key, weights: async () => h.weights, tokenizer: {} },
     { ...options, connectDealer: toDealer("server"), store: stores?.server },
   );
   const clientOptions: ClientOptions = { connectDealer: toDealer("client"), store: stores?.client };

@@ -12,6 +12,7 @@ import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
 import { HelperService } from "../../src/parties/helper.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
+import { publicModel } from "../../src/parties/model-identity.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { ThinClient } from "../../src/parties/thin.ts";
 import { hex } from "../../src/parties/weights.ts";
@@ -101,7 +102,7 @@ export class World {
     const server = new ServerService(
       ring,
       {
-        model: { id: modelId, spec, plan },
+        model: await publicModel({ spec, plan, tokenizer: {}, commitment: modelId }, weights),
         modelKey: new Secret(randomKey()),
         weights: async () => weights,
         tokenizer: {},
@@ -110,11 +111,12 @@ export class World {
     );
     const serverPort = await this.listen((c) => server.serve(c), "client");
     const clientRing = await Ring.create();
-    const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}) =>
+    const connect = async (withStore = false, onFlight: (flight: number) => void = () => {}, pinned?: string) =>
       Client.connect(clientRing, await this.dial(await via("client to server", serverPort), "server"), {
         connectDealer: async () => this.dial(await via("client to dealer", dealerPort), "dealer"),
         store: withStore ? new FileStore(join(this.dir, "client")) : undefined,
         progress: (phase, done) => phase === "online" && onFlight(done),
+        model: pinned,
       });
     const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
       ...classifier(new FloatOps(weights, text, length), spec).data,

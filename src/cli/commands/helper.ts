@@ -11,6 +11,7 @@ import { Telemetry } from "../telemetry.ts";
 interface HelperOptions extends ServiceOptions {
   readonly server: string;
   readonly dealer: string;
+  readonly model?: string;
 }
 
 export function addHelper(program: Command): void {
@@ -30,6 +31,7 @@ async function helper(options: HelperOptions): Promise<void> {
   const helping = new HelperService(await ringOf(options), {
     connectServer: () => connect("server", options.server, options),
     connectDealer: () => connect("dealer", options.dealer, options),
+    model: options.model,
     compile: compilerInThread(),
     log: telemetry.tell,
     limits: limitsOf(options),

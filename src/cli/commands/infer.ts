@@ -87,7 +87,7 @@ async function inferThin(text: string, options: InferOptions & { readonly helper
     throw new UsageError("the material is the helper's: leave --store and --ahead to it");
   const server = await connect("server", options.server, options);
   const connectHelper = () => connect("helper", options.helper, options);
-  const client = await ThinClient.connect(await ringOf(options), server, connectHelper);
+  const client = await ThinClient.connect(await ringOf(options), server, connectHelper, options.model);
   try {
     const result = await client.classify(text, options.pair);
     if (options.json) return printJson(result);

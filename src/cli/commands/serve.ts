@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
+import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
 import type { MaterialStore } from "../../parties/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
@@ -92,16 +93,18 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
     progress: progress.of("calibrating"),
   });
   const store = await openStore(options, "server");
-  const { id, key } = await identity(source, store);
+  const { spec, plan, tokenizerFiles: tokenizer } = source;
+  const { id: commitment, key } = await identity(source, store);
+  const model = await publicModel({ spec, plan, tokenizer, commitment }, source.weights);
   const telemetry = new Telemetry(options);
   keepClean(store, telemetry);
   const party = new ServerService(
     ring,
     {
-      model: { id, spec: source.spec, plan: source.plan },
+      model,
       modelKey: key,
       weights: onceThen(source.weights, () => readWeights(name, overrides)),
-      tokenizer: source.tokenizerFiles,
+      tokenizer,
     },
     {
       connectDealer: () => connect("dealer", options.dealer, options),
@@ -120,8 +123,8 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
   );
   if (options.warm !== undefined) await party.warm(options.warm);
   const has = { studies: studies !== null, store: store !== undefined };
-  const { spec, plan } = source;
   await run(party, "client", telemetry, options, {
+    model: model.id,
     what: `serving ${name} (embedding ${spec.embedding})`,
     page: await pageParties(options),
     shown: { status: serverStatus(party, telemetry, { name, spec, plan }, has), studies },
