@@ -8,7 +8,7 @@ import { configJson, type SpecOverrides, specOf } from "./config.ts";
 import { hasFile, readText, withFile } from "./files.ts";
 import { check, parseJson } from "./json.ts";
 import { isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
-import { readHeader, readTensor, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { readHeader, readTensor, type TensorEntry, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
 
@@ -61,7 +61,8 @@ export async function loadEncoder(
   keep = false,
 ): Promise<Model> {
   const { problem, labelNames } = head;
-  const spec = { ...(await loadSpec(folder, overrides)), problem, labelNames, labels: labelNames.length };
+  const read = await loadSpec(folder, overrides, "replaced");
+  const spec = { ...read, problem, labelNames, labels: labelNames.length };
   if (isDecoder(spec)) throw new Error("this model continues texts: give an encoder to train");
   const tokenizer = await loadTokenizer(folder, spec);
   const random = fresh(spec);
@@ -69,11 +70,18 @@ export async function loadEncoder(
   return { spec, weights: await loadWeights(folder, spec, standIn, keep), tokenizer };
 }
 
-/** Reads the public shape alone. */
-export async function loadSpec(folder: string, overrides: SpecOverrides = {}): Promise<ModelSpec> {
+/** Reads the public shape alone; of a model that gets another head, whatever its own is. */
+export async function loadSpec(
+  folder: string,
+  overrides: SpecOverrides = {},
+  head: "kept" | "replaced" = "kept",
+): Promise<ModelSpec> {
+  // transformers would put the adapter's weights on top of another model's.
+  if (await hasFile(folder, "adapter_config.json"))
+    throw new Error("the folder holds an adapter (adapter_config.json): merge it into its model and save that");
   const text = await readText(folder, "config.json", 2 ** 20);
   if (text === undefined) throw new Error("the folder has no config.json: give the folder of a model");
-  return specOf(text, overrides);
+  return specOf(text, overrides, head);
 }
 
 /** Reads the tokenizer alone: all that a client needs beside the public shape. */
@@ -126,7 +134,7 @@ async function saveTokenizer(folder: string, files: TokenizerFiles): Promise<voi
 /** The tensors that a model's files hold of those it needs; what shares another's is not stored. */
 function tensorsInFiles(spec: ModelSpec, wanted: (name: string) => boolean): readonly StoredTensor[] {
   const own = [...requiredWeights(spec)].filter(([name]) => wanted(name) && sharedWith(name, spec) === undefined);
-  return storedTensors(new Map(own), spec.architecture);
+  return storedTensors(new Map(own), spec);
 }
 
 /** `standIn` gives what the files lack, and the classifier even where they have one, unless it is kept. */
@@ -139,7 +147,7 @@ async function loadWeights(
   const shapes = requiredWeights(spec);
   const wanted = tensorsInFiles(spec, (name) => keepClassifier || !name.startsWith("classifier."));
   const found = new Map<string, NamedTensor>();
-  for (const file of await weightFiles(folder)) await readFileTensors(folder, file, wanted, shapes, found);
+  for (const file of await weightFiles(folder, spec)) await readFileTensors(folder, file, wanted, shapes, found);
   for (const name of shapes.keys()) {
     const tensor = found.get(name) ?? standIn(name) ?? found.get(sharedWith(name, spec) ?? "");
     if (tensor !== undefined) found.set(name, tensor);
@@ -160,30 +168,58 @@ async function readFileTensors(
   await withFile(folder, file, async (source) => {
     const entries = await readHeader(source, file);
     for (const stored of wanted) {
-      const entry = stored.names.flatMap((theirs) => entries.get(theirs) ?? [])[0];
-      if (entry === undefined) continue;
-      if (found.has(stored.parts[0])) throw new Error(`tensor ${entry.name} is in two files: remove one of them`);
-      if (entry.shape.length !== stored.shape.length || entry.shape.some((size, i) => size !== stored.shape[i])) {
-        throw new Error(
-          `tensor ${entry.name} has shape [${entry.shape}], config.json asks for [${stored.shape}]: correct one`,
-        );
+      const stands = [...stored.names, ...stored.twins].flatMap((theirs) => entries.get(theirs) ?? []);
+      for (const entry of distinct(stands)) {
+        checkShape(entry, stored);
+        const parts = split(stored, (await readTensor(source, entry)).data);
+        stored.parts.forEach((name, i) => {
+          const before = found.get(name)?.data;
+          if (before !== undefined && !isSame(before, parts[i])) throw repeated(entry.name, stored);
+          found.set(name, { shape: shapes.get(name) ?? [], data: parts[i] });
+        });
       }
-      const parts = split(stored, (await readTensor(source, entry)).data);
-      stored.parts.forEach((name, i) => void found.set(name, { shape: shapes.get(name) ?? [], data: parts[i] }));
     }
   });
 }
 
+/** Aliases of one place in the file are one entry. */
+function distinct(entries: readonly TensorEntry[]): readonly TensorEntry[] {
+  return [...new Map(entries.map((entry) => [`${entry.begin}`, entry])).values()];
+}
+
+function checkShape({ name, shape }: TensorEntry, stored: StoredTensor): void {
+  if (shape.length === stored.shape.length && shape.every((size, i) => size === stored.shape[i])) return;
+  throw new Error(`tensor ${name} has shape [${shape}], config.json asks for [${stored.shape}]: correct one`);
+}
+
+function isSame(a: Float32Array, b: Float32Array): boolean {
+  return a.every((value, i) => value === b[i]);
+}
+
+function repeated(name: string, { twins }: StoredTensor): Error {
+  if (twins.length > 0) return new Error("the words and the head differ, config.json ties them: correct one");
+  return new Error(`tensor ${name} is stored twice, and not the same: remove one of them`);
+}
+
 /** The names of a folder's files of weights: one, or its shards. @throws an Error of one line when it has none. */
-async function weightFiles(folder: string): Promise<readonly string[]> {
+async function weightFiles(folder: string, spec: ModelSpec): Promise<readonly string[]> {
   if (await hasFile(folder, SINGLE)) return [SINGLE];
   const index = await readText(folder, INDEX);
   if (index !== undefined)
     return [...new Set(Object.values(check(indexSchema, parseJson(index, INDEX), INDEX).weight_map))];
-  if ((await hasFile(folder, "pytorch_model.bin")) || (await hasFile(folder, "pytorch_model.bin.index.json"))) {
-    throw new Error("the folder has only pytorch_model.bin, which can run code: save it with safe_serialization=True");
+  throw await noWeights(folder, spec);
+}
+
+/** What a folder without weights has instead. */
+async function noWeights(folder: string, spec: ModelSpec): Promise<Error> {
+  const auto = isDecoder(spec) ? "AutoModelForCausalLM" : "AutoModelForSequenceClassification";
+  for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
+    if (await hasFile(folder, name)) {
+      const command = `python -c "from transformers import ${auto}; ${auto}.from_pretrained('.').save_pretrained('.')"`;
+      return new Error(`the folder has only pytorch_model.bin, which can run code: convert it in there: ${command}`);
+    }
   }
-  throw new Error(`the folder has no ${SINGLE}: give the folder of a complete model`);
+  return new Error(`the folder has no ${SINGLE}: give the folder of a complete model`);
 }
 
 function missingTensors(missing: readonly string[], spec: ModelSpec): Error {

@@ -22,6 +22,16 @@ function generation(vocabulary: number): Pick<ModelSpec, "types" | "labels" | "p
   return { types: 1, labels: vocabulary, problem: "generation", labelNames: [] };
 }
 
+/** What any decoder's file may have: causal it is, and it has no labels. */
+const decoderFields = {
+  is_decoder: v.nullish(v.boolean()),
+  is_encoder_decoder: only(false, "must be false: models of two stacks are not supported"),
+  layer_types: v.nullish(
+    v.array(v.literal("full_attention", "must be full_attention: other layers are not supported")),
+  ),
+  id2label: v.optional(v.unknown()),
+} as const;
+
 const gpt2Schema = v.looseObject({
   n_layer: sizes.layers,
   n_embd: sizes.hidden,
@@ -36,14 +46,23 @@ const gpt2Schema = v.looseObject({
   scale_attn_by_inverse_layer_idx: only(false, "must be false: scores scaled by layer are not supported"),
   reorder_and_upcast_attn: only(false, "must be false: reordered attention is not supported"),
   add_cross_attention: only(false, "must be false: cross-attention is not supported"),
+  ...decoderFields,
+  // transformers takes these names as well.
+  num_hidden_layers: v.nullish(v.number()),
+  hidden_size: v.nullish(v.number()),
+  num_attention_heads: v.nullish(v.number()),
+  max_position_embeddings: v.nullish(v.number()),
   mpcformer: ownBlock,
 });
 
 /** GPT-2 (Radford et al., 2019). */
 export const gpt2Config: ConfigFormat = {
+  fields: Object.keys(gpt2Schema.entries),
+
   read(json) {
     const config = check(gpt2Schema, json, "config.json");
     checkHeads(config.n_embd, config.n_head, ["n_embd", "n_head"]);
+    checkAliases(config);
     return {
       architecture: "gpt2",
       layers: config.n_layer,
@@ -79,6 +98,19 @@ export const gpt2Config: ConfigFormat = {
   }),
 };
 
+/** @throws an Error when one thing is told twice, and not the same. */
+function checkAliases(config: v.InferOutput<typeof gpt2Schema>): void {
+  const aliases = [
+    ["num_hidden_layers", "n_layer"],
+    ["hidden_size", "n_embd"],
+    ["num_attention_heads", "n_head"],
+    ["max_position_embeddings", "n_positions"],
+  ] as const;
+  for (const [alias, name] of aliases)
+    if ((config[alias] ?? config[name]) !== config[name])
+      throw new Error(`config.json: ${alias} and ${name} must agree: remove one`);
+}
+
 /** OPT's table of positions begins with two rows that texts don't use. */
 const OPT_OFFSET = 2;
 
@@ -96,11 +128,14 @@ const optSchema = v.looseObject({
   enable_bias: only(true, "must be true: layers without biases are not supported"),
   layer_norm_elementwise_affine: only(true, "must be true: norms without weights are not supported"),
   _remove_final_layer_norm: only(false, "must be false: save the model again with a current transformers"),
+  ...decoderFields,
   mpcformer: ownBlock,
 });
 
 /** OPT (Zhang et al., arXiv:2205.01068). */
 export const optConfig: ConfigFormat = {
+  fields: Object.keys(optSchema.entries),
+
   read(json) {
     const config = check(optSchema, json, "config.json");
     checkHeads(config.hidden_size, config.num_attention_heads, ["hidden_size", "num_attention_heads"]);
@@ -150,12 +185,14 @@ const theta = v.nullish(
   v.pipe(v.number(), v.minValue(1, "must be 1 or more"), v.maxValue(1e12, "must be 1e12 or less")),
 );
 const plainRope = v.nullish(v.literal("default", "is not supported: only rotary positions without scaling are"));
+const wholeHeads = v.nullish(v.literal(1, "must be 1: heads are rotated whole"));
 const ropeSchema = v.nullish(
-  v.looseObject({
+  v.strictObject({
     rope_type: plainRope,
     type: plainRope,
     rope_theta: theta,
-    partial_rotary_factor: v.nullish(v.literal(1, "must be 1: heads are rotated whole")),
+    factor: v.nullish(v.literal(1, "must be 1: only rotary positions without scaling are supported")),
+    partial_rotary_factor: wholeHeads,
   }),
 );
 
@@ -172,15 +209,19 @@ const llamaSchema = v.looseObject({
   rope_theta: theta,
   rope_scaling: ropeSchema,
   rope_parameters: ropeSchema,
-  hidden_act: v.nullish(v.literal("silu", "must be silu: other gates are not supported")),
+  partial_rotary_factor: wholeHeads,
+  hidden_act: v.nullish(v.picklist(["silu", "swish"], "must be silu: other gates are not supported")),
   attention_bias: only(false, "must be false: biases in attention are not supported"),
   mlp_bias: only(false, "must be false: biases in feed-forward layers are not supported"),
   tie_word_embeddings: v.nullish(v.boolean(), false),
+  ...decoderFields,
   mpcformer: ownBlock,
 });
 
 /** Llama (Touvron et al., arXiv:2302.13971 and arXiv:2307.09288). */
 export const llamaConfig: ConfigFormat = {
+  fields: Object.keys(llamaSchema.entries),
+
   read(json) {
     const config = check(llamaSchema, json, "config.json");
     checkLlamaHeads(config);
@@ -195,7 +236,7 @@ export const llamaConfig: ConfigFormat = {
       positions: config.max_position_embeddings,
       epsilon: config.rms_norm_eps,
       positionOffset: 0,
-      rotary: config.rope_parameters?.rope_theta ?? config.rope_theta ?? THETA,
+      rotary: thetaOf(config),
       normFirst: true,
       tied: config.tie_word_embeddings ?? false,
       ...generation(config.vocab_size),
@@ -222,6 +263,16 @@ export const llamaConfig: ConfigFormat = {
     mpcformer: writtenChoices(spec),
   }),
 };
+
+/** @throws an Error when the places that may say it say different things. */
+function thetaOf({ rope_parameters, rope_scaling, rope_theta }: v.InferOutput<typeof llamaSchema>): number {
+  const said = [rope_parameters?.rope_theta, rope_scaling?.rope_theta, rope_theta].filter(
+    (one) => typeof one === "number",
+  );
+  if (said.some((one) => one !== said[0]))
+    throw new Error("config.json: rope_theta is told twice and not the same: remove one");
+  return said[0] ?? THETA;
+}
 
 function checkLlamaHeads(config: v.InferOutput<typeof llamaSchema>): void {
   const { hidden_size: hidden, num_attention_heads: heads } = config;

@@ -9,7 +9,6 @@ import {
   checkHeads,
   choicesOf,
   epsilon,
-  LABEL,
   only,
   ownBlock,
   sizes,
@@ -17,6 +16,7 @@ import {
   writtenChoices,
 } from "./config-fields.ts";
 import { check } from "./json.ts";
+import { labelSchema } from "./labels.ts";
 
 const PROBLEMS = ["regression", "single_label_classification"] as const;
 
@@ -35,26 +35,39 @@ const schema = v.looseObject({
   softmax_act: v.nullish(v.string()),
   position_embedding_type: v.nullish(v.literal("absolute", "only absolute positions are supported")),
   is_decoder: only(false, "decoders of this type are not supported: use an encoder with a classifier"),
+  add_cross_attention: only(false, "must be false: cross-attention is not supported"),
+  is_encoder_decoder: only(false, "must be false: models of two stacks are not supported"),
+  tie_word_embeddings: v.nullish(v.boolean()),
   num_labels: v.nullish(whole(1, 10_000)),
   id2label: v.nullish(
-    v.record(v.string(), v.pipe(v.string(), v.regex(LABEL, "labels are 1 to 100 printable letters"))),
+    v.record(v.string(), v.pipe(v.union([v.string(), v.number()]), v.transform(String), labelSchema)),
   ),
-  problem_type: v.nullish(v.picklist(PROBLEMS, `must be ${PROBLEMS.join(" or ")}`)),
+  label2id: v.nullish(v.record(v.string(), v.unknown())),
+  problem_type: v.nullish(
+    v.picklist(PROBLEMS, `must be ${PROBLEMS.join(" or ")}: several labels of one text are not supported`),
+  ),
   mpcformer: ownBlock,
 });
+
+/** The fields of a head, unsaid. */
+const HEADLESS = { num_labels: null, id2label: null, label2id: null, problem_type: null };
 
 type Config = v.InferOutput<typeof schema>;
 
 /** BERT and RoBERTa. */
 export const encoderConfig: ConfigFormat = {
-  read(json) {
-    const config = check(schema, json, "config.json");
+  fields: Object.keys(schema.entries),
+
+  read(json, headless) {
+    const whole = headless ? { ...(json as object), ...HEADLESS } : json;
+    const config = check(schema, whole, "config.json");
     checkHeads(config.hidden_size, config.num_attention_heads, ["hidden_size", "num_attention_heads"]);
     const positionOffset = config.model_type === "roberta" ? (config.pad_token_id ?? 1) + 1 : 0;
     if (positionOffset >= config.max_position_embeddings) {
       throw new Error("config.json: max_position_embeddings must be larger than pad_token_id + 1");
     }
     const labelNames = labelsOf(config);
+    checkProblem(config, labelNames.length);
     return {
       architecture: config.model_type,
       layers: config.num_hidden_layers,
@@ -116,6 +129,14 @@ function softmaxName(softmaxAct: string | null | undefined): string {
   return softmaxAct === null || softmaxAct === undefined || softmaxAct === "softmax" ? "exact" : softmaxAct;
 }
 
+/** @throws an Error when the answers are no label and no single value. */
+function checkProblem({ problem_type }: Config, labels: number): void {
+  if (problem_type === "regression" && labels !== 1)
+    throw new Error("config.json: problem_type is regression with several outputs: only a single value is supported");
+  if (problem_type === "single_label_classification" && labels === 1)
+    throw new Error("config.json: problem_type is single_label_classification with one label: name two, or regression");
+}
+
 function labelsOf(config: Config): readonly string[] {
   const named = Object.keys(config.id2label ?? {}).length;
   const count = config.num_labels ?? (named > 0 ? named : 2);
@@ -123,6 +144,13 @@ function labelsOf(config: Config): readonly string[] {
   return Array.from({ length: count }, (_, i) => {
     const name = named > 0 ? config.id2label?.[String(i)] : `LABEL_${i}`;
     if (name === undefined) throw new Error(`config.json: id2label must name the labels 0 to ${count - 1}`);
+    checkOtherWay(config, name, i);
     return name;
   });
+}
+
+/** Old names may stay in label2id; one that both have must be the same label. */
+function checkOtherWay({ label2id }: Config, name: string, label: number): void {
+  if (label2id === null || label2id === undefined || !Object.hasOwn(label2id, name)) return;
+  if (Number(label2id[name]) !== label) throw new Error("config.json: id2label and label2id contradict: correct one");
 }

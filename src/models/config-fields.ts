@@ -9,14 +9,16 @@ export type Choices = Pick<ModelSpec, "gelu" | "softmax" | "embedding" | "answer
 
 /** How one family of architectures writes its config.json. */
 export interface ConfigFormat {
-  /** The spec of a parsed file, names of approximations not yet checked. @throws an Error of one line. */
-  read(json: unknown): ModelSpec;
+  /**
+   * The spec of a parsed file, names of approximations not yet checked; `headless`: whatever it says of labels.
+   * @throws an Error of one line.
+   */
+  read(json: unknown, headless: boolean): ModelSpec;
+  /** The names of the fields that `read` reads. */
+  readonly fields: readonly string[];
   /** The fields that `read` turns back into this spec; `base` leaves the head out of the architecture's name. */
   write(spec: ModelSpec, base: boolean): Record<string, unknown>;
 }
-
-/** A label's name goes to terminals and web pages: printable, and short. */
-export const LABEL = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,100}$/u;
 
 /** A whole number within bounds. */
 export function whole(least: number, most: number) {
@@ -71,21 +73,35 @@ export function writtenChoices({ gelu, softmax, embedding, answer }: ModelSpec):
   return { gelu, softmax, embedding, answer };
 }
 
-/** Hugging Face's names of GELU (the erf form) and of its tanh form. */
-const ERF_NAMES = ["gelu", "gelu_python"];
-const TANH_NAMES = ["gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh"];
+/** Names of transformers' activations: GELU (the erf form), its tanh form, and the rectifier; what else it has is refused. */
+const ACTIVATIONS: Readonly<Record<string, string>> = {
+  gelu: "exact",
+  gelu_python: "exact",
+  gelu_new: "tanh",
+  gelu_fast: "tanh",
+  gelu_accurate: "tanh",
+  gelu_pytorch_tanh: "tanh",
+  gelu_python_tanh: "tanh",
+  relu: "relu",
+};
+/** Names that transformers gives to other functions, whatever the registry here calls so. */
+const OTHERS =
+  "gelu_10 hardswish laplace leaky_relu linear mish quick_gelu relu2 relu6 sigmoid silu sqrtsoftplus swish tanh prelu xielu".split(
+    " ",
+  );
 
 /** The stand-in that is Hugging Face's activation. MPCFormer's own checkpoints name theirs here. */
 export function activationOf(name: string, field: string): string {
-  if (ERF_NAMES.includes(name)) return "exact";
-  if (TANH_NAMES.includes(name)) return "tanh";
+  if (Object.hasOwn(ACTIVATIONS, name)) return ACTIVATIONS[name];
   try {
-    return gelu(name).name;
+    if (!OTHERS.includes(name)) return gelu(name).name;
   } catch {
-    throw new Error(
-      `config.json: this ${field} is not supported: use gelu, gelu_new, relu or a registered name, or "mpcformer"`,
-    );
+    // Not one of the registry's names either.
   }
+  const shown = OTHERS.includes(name) ? `${field} "${name}"` : `this ${field}`;
+  throw new Error(
+    `config.json: ${shown} is not supported: use gelu, gelu_new, relu or a registered name, or "mpcformer"`,
+  );
 }
 
 /** Hugging Face's name of a stand-in's activation; of one that it doesn't know, the `usual` name. */

@@ -9,6 +9,8 @@ import type { Architecture, ModelSpec } from "../program/spec.ts";
 import { gpt2Config, llamaConfig, optConfig } from "./config-decoders.ts";
 import { encoderConfig } from "./config-encoders.ts";
 import type { Choices, ConfigFormat } from "./config-fields.ts";
+import { checkUnread } from "./config-unread.ts";
+import { checkHead } from "./heads.ts";
 import { check, parseJson } from "./json.ts";
 import { checkSize } from "./spec-schema.ts";
 
@@ -23,20 +25,28 @@ const FORMATS: Readonly<Record<Architecture, ConfigFormat>> = {
   llama: llamaConfig,
 };
 const typeSchema = v.looseObject({
-  model_type: v.picklist(
-    Object.keys(FORMATS) as Architecture[],
-    "this model type is not supported: use bert, roberta, gpt2, opt or llama",
-  ),
+  model_type: v.picklist(Object.keys(FORMATS) as Architecture[], ({ input }) => {
+    const named = typeof input === "string" && /^[a-z0-9_-]{1,40}$/.test(input) ? `"${input}"` : "this model type";
+    return `${named} is not supported: use bert, roberta, gpt2, opt or llama`;
+  }),
 });
 
 /**
- * The spec of a config.json's text.
+ * The spec of a config.json's text. With `head` "replaced" the model gets another head, so what the file says of its own does
+ * not matter.
  * @throws an Error of one line that names the field and what is supported.
  */
-export function specOf(configText: string, overrides: SpecOverrides = {}): ModelSpec {
+export function specOf(
+  configText: string,
+  overrides: SpecOverrides = {},
+  head: "kept" | "replaced" = "kept",
+): ModelSpec {
   const json = parseJson(configText, "config.json");
   const { model_type } = check(typeSchema, json, "config.json");
-  const spec = FORMATS[model_type].read(json);
+  const { read, fields } = FORMATS[model_type];
+  const spec = read(json, head === "replaced");
+  checkUnread(json as object, fields);
+  if (head === "kept") checkHead(json, model_type);
   checkSize(spec, "config.json");
   return withOverrides(spec, overrides);
 }

@@ -101,10 +101,15 @@ const TABLES: Readonly<Record<Architecture, Table>> = {
   },
 };
 
+/** What training wraps around a model and leaves before all names: DataParallel's, and torch.compile's. */
+const WRAPPERS = ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."];
+
 /** A tensor of a checkpoint's file and the program's tensors in it. */
 export interface StoredTensor {
   /** The names under which files may hold it, the usual one first. */
   readonly names: readonly string[];
+  /** Where tied weights may be stored as well, or instead. */
+  readonly twins: readonly string[];
   readonly shape: readonly number[];
   /** The program's tensors: equal parts of the outputs, in this order. */
   readonly parts: readonly string[];
@@ -122,17 +127,25 @@ export function sharedWith(name: string, spec: ModelSpec): string | undefined {
   return isDecoder(spec) && spec.tied && name === "head.weight" ? "embeddings.word" : undefined;
 }
 
+/** The tensor that is this one where they are tied: `sharedWith` backwards. */
+function twinOf(name: string, spec: ModelSpec): string | undefined {
+  return sharedWith("head.weight", spec) === name ? "head.weight" : undefined;
+}
+
 /** The tensors of a file that hold these tensors of the program, in the order of their use. */
 export function storedTensors(
   shapes: ReadonlyMap<string, readonly number[]>,
-  architecture: Architecture,
+  spec: ModelSpec,
 ): readonly StoredTensor[] {
+  const { architecture } = spec;
   const found = new Map<string, StoredTensor>();
   for (const name of shapes.keys()) {
     const { names, parts, transposed } = placeOf(name, architecture);
     const [first, ...rest] = parts.map((part) => partShape(part, shapes));
     const whole = [first[0] * (1 + rest.length), ...first.slice(1)];
-    found.set(names[0], { names, parts, transposed, shape: transposed ? whole.reverse() : whole });
+    const twin = twinOf(name, spec);
+    const twins = twin === undefined ? [] : placeOf(twin, architecture).names;
+    found.set(names[0], { names, twins, parts, transposed, shape: transposed ? whole.reverse() : whole });
   }
   return [...found.values()];
 }
@@ -147,7 +160,7 @@ function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>)
  * Where a checkpoint has a tensor of the program: names and parts as in `StoredTensor`. Old BERT files call a layer norm's
  * weight and bias gamma and beta.
  */
-export function placeOf(name: string, architecture: Architecture): Omit<StoredTensor, "shape"> {
+export function placeOf(name: string, architecture: Architecture): Omit<StoredTensor, "shape" | "twins"> {
   const { prefixes, layers, tables, transposed } = TABLES[architecture];
   const usual = usualName(name);
   const row = [...layers.flatMap(withSuffixes), ...tables].find(([, ...ours]) => ours.includes(usual.pattern));
@@ -155,8 +168,9 @@ export function placeOf(name: string, architecture: Architecture): Omit<StoredTe
   const [pattern, ...ours] = row;
   const theirs = pattern.replace("#", usual.layer);
   const prefixed = theirs.startsWith("~") ? prefixes.map((prefix) => prefix + theirs.slice(1)) : [theirs];
+  const names = prefixed.flatMap((one) => [one, ...oldName(one)]);
   return {
-    names: prefixed.flatMap((one) => [one, ...oldName(one)]),
+    names: ["", ...WRAPPERS].flatMap((wrapper) => names.map((one) => wrapper + one)),
     parts: ours.map((one) => one.replace("#", usual.layer)),
     transposed: transposed?.some((layer) => pattern === `${layer}.weight`) ?? false,
   };

@@ -19,29 +19,35 @@ export interface ByteSource {
   read(offset: number, into: Uint8Array): Promise<void>;
 }
 
-export type FloatDtype = "F32" | "F16" | "BF16";
-
 /** Where a tensor lies in the file. */
 export interface TensorEntry {
   readonly name: string;
-  readonly dtype: FloatDtype | "I64";
+  readonly dtype: Dtype;
   readonly shape: readonly number[];
   /** Byte offsets from the file's start. */
   readonly begin: number;
   readonly end: number;
 }
 
-const BYTES = { F32: 4, F16: 2, BF16: 2, I64: 8 } as const;
+/** Bits of a value of each of the format's types. */
+const BITS = {
+  ...{ BOOL: 8, U8: 8, I8: 8, U16: 16, I16: 16, U32: 32, I32: 32, U64: 64, I64: 64 },
+  ...{ F4: 4, F6_E2M3: 6, F6_E3M2: 6, F8_E4M3: 8, F8_E5M2: 8, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8 },
+  ...{ F16: 16, BF16: 16, F32: 32, F64: 64, C64: 64, C128: 128 },
+} as const;
+type Dtype = keyof typeof BITS;
+/** Types that are read; tensors of the others may lie beside what is. */
+const READ: readonly Dtype[] = ["F32", "F16", "BF16", "F64"];
 const HEADER_LIMIT = 16 * 2 ** 20;
 const TENSOR_LIMIT = 100_000;
 /** What a tensor may be called; the three names that mean something to every JavaScript object are not among them. */
-const NAME = /^(?!(?:__proto__|constructor|prototype)$)[\x21-\x7e]{1,256}$/;
+const NAME = /^(?!(?:__proto__|constructor|prototype)$)[^\p{Cc}]{1,256}$/u;
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const headerSchema = v.record(
   v.string(),
   v.strictObject({
-    dtype: v.picklist(["F32", "F16", "BF16", "I64"], "dtype must be F32, F16, BF16 or I64: convert the file"),
+    dtype: v.picklist(Object.keys(BITS) as Dtype[], "dtype must be one of the format's: convert the file"),
     shape: v.pipe(v.array(size), v.maxLength(8)),
     data_offsets: v.strictTuple([size, size]),
   }),
@@ -70,11 +76,11 @@ export async function readHeader(source: ByteSource, label: string): Promise<Rea
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw malformed(label, "its header is no object");
   const { __metadata__: metadata, ...tensors } = json as Record<string, unknown>;
-  check(metadataSchema, metadata, `${label} metadata`);
+  const aliases = check(metadataSchema, metadata, `${label} metadata`);
   const names = Object.keys(tensors);
   if (names.length > TENSOR_LIMIT) throw malformed(label, `it has more than ${TENSOR_LIMIT} tensors`);
   if (!names.every((name) => NAME.test(name)))
-    throw malformed(label, "a tensor's name is not 1 to 256 ASCII letters, or is reserved");
+    throw malformed(label, "a tensor's name is not 1 to 256 letters, or is reserved");
   const start = 8 + new TextEncoder().encode(text).length;
   const parsed = check(headerSchema, Object.fromEntries(Object.entries(tensors)), `${label} header`);
   const entries = Object.entries(parsed).map(
@@ -90,7 +96,20 @@ export async function readHeader(source: ByteSource, label: string): Promise<Rea
     },
   );
   checkLayout(entries, start, source.size, label);
-  return new Map(entries.map((entry) => [entry.name, entry]));
+  return withAliases(new Map(entries.map((entry) => [entry.name, entry])), aliases);
+}
+
+/** Of tensors that share their values safetensors.torch keeps one; the metadata says which, for each that it left out. */
+function withAliases(
+  entries: ReadonlyMap<string, TensorEntry>,
+  aliases: Readonly<Record<string, string>>,
+): ReadonlyMap<string, TensorEntry> {
+  const all = new Map(entries);
+  for (const [name, kept] of Object.entries(aliases)) {
+    const entry = entries.get(kept);
+    if (entry !== undefined && !entries.has(name)) all.set(name, entry);
+  }
+  return all;
 }
 
 /**
@@ -98,20 +117,21 @@ export async function readHeader(source: ByteSource, label: string): Promise<Rea
  * @throws an Error that names the tensor when it is not of floats or a value is not finite.
  */
 export async function readTensor(source: ByteSource, entry: TensorEntry): Promise<NamedTensor> {
-  if (entry.dtype === "I64")
-    throw new Error(`tensor ${entry.name} holds integers where weights are needed: convert it`);
-  const count = elementCount(entry.shape);
-  let data: Float32Array;
-  if (entry.dtype === "F32") {
-    data = new Float32Array(count);
-    await source.read(entry.begin, new Uint8Array(data.buffer));
-  } else {
-    const packed = new Uint16Array(count);
-    await source.read(entry.begin, new Uint8Array(packed.buffer));
-    data = entry.dtype === "F16" ? halfToFloat(packed) : bfloat16ToFloat(packed);
+  if (!READ.includes(entry.dtype)) {
+    throw new Error(`tensor ${entry.name} holds ${entry.dtype} where weights are needed: save it as F32, F16 or BF16`);
   }
+  const data = await readFloats(source, entry);
   if (!allFinite(data)) throw new Error(`tensor ${entry.name} has a value that is not finite: repair the checkpoint`);
   return { shape: entry.shape, data };
+}
+
+async function readFloats(source: ByteSource, { dtype, shape, begin }: TensorEntry): Promise<Float32Array> {
+  const count = elementCount(shape);
+  const packed =
+    dtype === "F64" ? new Float64Array(count) : dtype === "F32" ? new Float32Array(count) : new Uint16Array(count);
+  await source.read(begin, new Uint8Array(packed.buffer));
+  if (packed instanceof Uint16Array) return dtype === "F16" ? halfToFloat(packed) : bfloat16ToFloat(packed);
+  return packed instanceof Float32Array ? packed : Float32Array.from(packed);
 }
 
 /** A tensor to write: `data` is asked for when its turn comes, so a file larger than memory can be written. */
@@ -133,7 +153,7 @@ export async function writeSafetensors(
   const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
   let offset = 0;
   for (const { name, shape } of tensors) {
-    const end = offset + elementCount(shape) * BYTES[dtype];
+    const end = offset + (elementCount(shape) * BITS[dtype]) / 8;
     header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;
   }
@@ -179,8 +199,9 @@ async function headerText(source: ByteSource, label: string): Promise<string> {
 function checkLayout(entries: readonly TensorEntry[], start: number, fileSize: number, label: string): void {
   let next = start;
   const order = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end);
-  for (const { name, dtype, shape, begin, end } of order) {
-    const bytes = elementCount(shape) * BYTES[dtype];
+  for (const { name: theirs, dtype, shape, begin, end } of order) {
+    const name = theirs.replace(/[^\x21-\x7e]/g, "?");
+    const bytes = (elementCount(shape) * BITS[dtype]) / 8;
     if (end - begin !== bytes || !Number.isSafeInteger(bytes)) {
       throw malformed(label, `tensor ${name} has another length than its shape`);
     }

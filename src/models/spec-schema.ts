@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
-import { LABEL, sizes, whole } from "./config-fields.ts";
+import { sizes, whole } from "./config-fields.ts";
+import { labelSchema } from "./labels.ts";
 
 /** Values of one tensor, at most: 8 GiB as floats. A program for more would fail late, when memory is gone. */
 const MOST_VALUES = 2 ** 31;
@@ -21,7 +22,7 @@ const fields = v.object({
   normFirst: v.boolean(),
   tied: v.boolean(),
   problem: v.picklist(["classification", "regression", "generation"]),
-  labelNames: v.pipe(v.array(v.pipe(v.string(), v.regex(LABEL))), v.maxLength(10_000), v.readonly()),
+  labelNames: v.pipe(v.array(labelSchema), v.maxLength(10_000), v.readonly()),
   gelu: name,
   softmax: name,
   embedding: v.picklist(["public", "private"]),
@@ -55,5 +56,6 @@ function rotatesWholePairs({ architecture, rotary, hidden, heads }: ModelSpec): 
 function labelsFit(spec: ModelSpec): boolean {
   const { problem, labels, labelNames, vocabulary, answer } = spec;
   if (isDecoder(spec)) return problem === "generation" && labels === vocabulary && labelNames.length === 0;
-  return problem !== "generation" && labels === labelNames.length && !(problem === "regression" && answer === "label");
+  if (problem === "regression" && (labels !== 1 || answer === "label")) return false;
+  return problem !== "generation" && labels === labelNames.length;
 }

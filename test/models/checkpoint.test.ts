@@ -14,7 +14,7 @@ import {
 import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import { FloatOps } from "../../src/reference/float.ts";
-import { fixture, fixtureNames, golden } from "./fixtures.ts";
+import { decoderNames, fixture, fixtureNames, golden } from "./fixtures.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -114,6 +114,25 @@ describe("loadModel", () => {
     expect(logits(await loadModel(folder), "a")).toEqual(logits(await loadModel(fixture("bert-topics")), "a"));
   });
 
+  it.each(["module.", "_orig_mod.", "_orig_mod.module."])("reads names behind %s", async (wrapper) => {
+    await changed((tensors) => rename(tensors, (name) => wrapper + name));
+    expect(logits(await loadModel(folder), "a")).toEqual(logits(await loadModel(fixture("bert-topics")), "a"));
+  });
+
+  it("takes a tensor twice if it is the same, and refuses to choose between two", async () => {
+    const name = "bert.embeddings.word_embeddings.weight";
+    const twice = (data: (given: Float32Array) => Float32Array) =>
+      changed((tensors) => {
+        const { shape, data: given } = tensors.get(name)!;
+        const other = name.replace("bert.", "");
+        tensors.set(other, { name: other, shape, data: () => data(given()) });
+      });
+    await twice((given) => given);
+    expect(logits(await loadModel(folder), "a")).toEqual(logits(await loadModel(fixture("bert-topics")), "a"));
+    await twice((given) => given.map((x) => x + 1));
+    await expect(loadModel(folder)).rejects.toThrow(/word_embeddings.weight is stored twice, and not the same/);
+  });
+
   it("says when the classifier is missing", async () => {
     await changed((tensors) => {
       for (const name of ["classifier.weight", "classifier.bias"]) tensors.delete(name);
@@ -143,9 +162,49 @@ describe("loadModel", () => {
     rmSync(weightsFile());
     await expect(loadModel(folder)).rejects.toThrow(/no model.safetensors/);
     writeFileSync(join(folder, "pytorch_model.bin"), "");
-    await expect(loadModel(folder)).rejects.toThrow(/only pytorch_model.bin.*safe_serialization=True/);
+    await expect(loadModel(folder)).rejects.toThrow(
+      /only pytorch_model.bin.*AutoModelForSequenceClassification.from_pret/,
+    );
+    writeFileSync(join(folder, "adapter_config.json"), "{}");
+    await expect(loadModel(folder)).rejects.toThrow(/adapter_config.json.*merge it into its model/);
+    rmSync(join(folder, "adapter_config.json"));
     rmSync(join(folder, "tokenizer.json"));
     await expect(loadModel(folder)).rejects.toThrow(/no tokenizer: put tokenizer.json or vocab.txt beside config.json/);
+  });
+});
+
+describe("tied weights", () => {
+  const name = decoderNames.find((one) => /gpt2/.test(one))!;
+  const head = "lm_head.weight";
+  const words = "transformer.wte.weight";
+  async function stored(change: (tensors: Map<string, TensorToWrite>) => void): Promise<Float64Array | Float32Array> {
+    cpSync(fixture(name), folder, { recursive: true });
+    const tensors = await tensorsOf(weightsFile());
+    change(tensors);
+    await write(weightsFile(), tensors.values());
+    const { weights } = await loadModel(folder);
+    expect(weights.get("head.weight").data).toEqual(weights.get("embeddings.word").data);
+    return weights.get("embeddings.word").data;
+  }
+
+  it("are found under either name, and under both", async () => {
+    const expected = await stored(() => undefined);
+    const asHead = (tensors: Map<string, TensorToWrite>) => {
+      const kept = tensors.get(words)!;
+      tensors.set(head, { ...kept, name: head });
+    };
+    expect(await stored(asHead)).toEqual(expected);
+    const alone = (tensors: Map<string, TensorToWrite>) => {
+      asHead(tensors);
+      tensors.delete(words);
+    };
+    expect(await stored(alone)).toEqual(expected);
+    const other = (tensors: Map<string, TensorToWrite>) => {
+      asHead(tensors);
+      const { data } = tensors.get(head)!;
+      tensors.set(head, { ...tensors.get(head)!, data: () => data().map((x) => x + 1) });
+    };
+    await expect(stored(other)).rejects.toThrow(/the words and the head differ, config.json ties them/);
   });
 });
 

@@ -16,6 +16,29 @@ const base = {
 const spec = (fields: Record<string, unknown>, overrides = {}) =>
   specOf(JSON.stringify({ ...base, ...fields }), overrides);
 
+const gpt2 = { model_type: "gpt2", n_layer: 12, n_embd: 768, n_head: 12, n_positions: 1024, vocab_size: 50_257 };
+const opt = {
+  model_type: "opt",
+  num_hidden_layers: 12,
+  hidden_size: 768,
+  num_attention_heads: 12,
+  ffn_dim: 3072,
+  max_position_embeddings: 2048,
+  vocab_size: 50_272,
+};
+const llama = {
+  model_type: "llama",
+  num_hidden_layers: 22,
+  hidden_size: 2048,
+  num_attention_heads: 32,
+  num_key_value_heads: 4,
+  intermediate_size: 5632,
+  max_position_embeddings: 2048,
+  vocab_size: 32_000,
+  rms_norm_eps: 1e-5,
+};
+const of = (config: Record<string, unknown>, overrides = {}) => specOf(JSON.stringify(config), overrides);
+
 describe("specOf", () => {
   it("fills in Hugging Face's defaults", () => {
     expect(spec({})).toEqual(catalogSpec("bert-tiny", { embedding: "private", gelu: "exact", softmax: "exact" }));
@@ -28,7 +51,8 @@ describe("specOf", () => {
     expect(spec({ num_labels: 3 })).toMatchObject({ labels: 3, problem: "classification" });
     expect(spec({ num_labels: 1 }).problem).toBe("regression");
     expect(spec({ id2label: { 0: "LABEL_0" } })).toMatchObject({ labels: 1, problem: "regression" });
-    expect(spec({ num_labels: 2, problem_type: "regression" }).problem).toBe("regression");
+    expect(spec({ num_labels: 1, problem_type: "regression" }).problem).toBe("regression");
+    expect(spec({ id2label: { 0: "a", 1: "b" }, label2id: { LABEL_0: 1, b: "1" } }).labelNames).toEqual(["a", "b"]);
   });
 
   it("knows stand-ins: its own field, MPCFormer's, and the caller's choice over both", () => {
@@ -63,6 +87,11 @@ describe("specOf", () => {
     ["relative positions", { position_embedding_type: "relative_key" }, /only absolute positions/],
     ["a decoder", { is_decoder: true }, /decoders of this type are not supported/],
     ["another activation", { hidden_act: "SECRET" }, /this hidden_act is not supported: use gelu, gelu_new, relu/],
+    ["cross-attention", { add_cross_attention: true }, /add_cross_attention: must be false/],
+    ["two stacks", { is_encoder_decoder: true }, /is_encoder_decoder: must be false/],
+    ["several values", { num_labels: 3, problem_type: "regression" }, /regression with several outputs/],
+    ["one class", { num_labels: 1, problem_type: "single_label_classification" }, /with one label/],
+    ["labels that contradict", { id2label: { 0: "a", 1: "b" }, label2id: { a: 1, b: 0 } }, /id2label and label2id con/],
     ["an unknown stand-in", { mpcformer: { softmax: "3quad" } }, /unknown softmax "3quad": use one of exact, 2quad/],
     ["an unknown field of ours", { mpcformer: { SECRET: 1 } }, /mpcformer: remove the unknown field/],
     ["an unknown embedding", { mpcformer: { embedding: "SECRET" } }, /embedding: must be public or private/],
@@ -89,33 +118,163 @@ describe("specOf", () => {
   });
 });
 
+describe("an activation's name", () => {
+  const names = ["gelu", "gelu_python", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh"];
+  it.each([...names, "gelu_python_tanh", "relu"])("%s is computed", (hidden_act) => {
+    const expected = hidden_act === "relu" ? "relu" : /^gelu(_python)?$/.test(hidden_act) ? "exact" : "tanh";
+    expect(spec({ hidden_act }).gelu).toBe(expected);
+  });
+
+  const others = ["gelu_10", "hardswish", "laplace", "leaky_relu", "linear", "mish", "quick_gelu", "relu2", "relu6"];
+  it.each([...others, "sigmoid", "silu", "sqrtsoftplus", "swish", "tanh", "prelu", "xielu"])(
+    "%s is refused by name",
+    (name) => {
+      expect(() => spec({ hidden_act: name })).toThrow(`hidden_act "${name}" is not supported`);
+      expect(() => of({ ...gpt2, activation_function: name })).toThrow(
+        `activation_function "${name}" is not supported`,
+      );
+    },
+  );
+});
+
+describe("architectures", () => {
+  it.each([
+    ["bert", "BertForSequenceClassification"],
+    ["roberta", "RobertaForSequenceClassification"],
+  ])("%s answers as %s alone", (model_type, name) => {
+    expect(spec({ model_type, architectures: [name] }).architecture).toBe(model_type);
+    expect(spec({ model_type, architectures: null }).architecture).toBe(model_type);
+    const family = name.replace("ForSequenceClassification", "");
+    for (const task of ["TokenClassification", "QuestionAnswering", "MaskedLM", "MultipleChoice", "PreTraining"]) {
+      const config = { model_type, architectures: [`${family}For${task}`] };
+      expect(() => spec(config)).toThrow(`architectures says ${family}For${task}, which`);
+      // To be fine-tuned, with another head.
+      expect(specOf(JSON.stringify({ ...base, ...config }), {}, "replaced").architecture).toBe(model_type);
+    }
+    expect(() => spec({ model_type, architectures: ["Another"] })).toThrow(/Another, which is not known: give a /);
+    expect(() => spec({ model_type, architectures: [`${family}Model`] })).toThrow(/which has no head/);
+  });
+
+  it("of decoders are those that continue texts", () => {
+    for (const [config, family, head] of [
+      [gpt2, "GPT2", "LMHeadModel"],
+      [opt, "OPT", "ForCausalLM"],
+      [llama, "Llama", "ForCausalLM"],
+    ] as const) {
+      for (const name of [`${family}${head}`, `${family}Model`])
+        expect(of({ ...config, architectures: [name] })).toEqual(of(config));
+      for (const task of ["ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"])
+        expect(() => of({ ...config, architectures: [family + task] })).toThrow(`says ${family}${task}, which`);
+    }
+    expect(() => of({ ...gpt2, architectures: ["GPT2DoubleHeadsModel"] })).toThrow(/which has two heads/);
+  });
+});
+
+describe("fields that are not read", () => {
+  it.each<[string, unknown]>([
+    ["use_rel_pos", true],
+    ["rotary_pct", 0.25],
+    ["sliding_window", 4096],
+    ["layer_types", ["sliding_attention"]],
+    ["final_logit_softcapping", 30],
+    ["attn_logit_softcapping", 50],
+    ["embedding_multiplier", 12],
+    ["residual_multiplier", 0.2],
+    ["query_pre_attn_scalar", 256],
+    ["quantization_config", { bits: 4 }],
+    ["compression_config", { format: "pack-quantized" }],
+    ["adapters", { default: {} }],
+    ["auto_map", { AutoModel: "modeling.Mine" }],
+    ["pruned_heads", { 0: [1] }],
+    ["qk_norm", true],
+    ["use_alibi_of_ours", true],
+    ["num_experts", 8],
+    ["new_decoder_architecture", true],
+    ["hidden_size_per_layer_input", 256],
+    ["text_config", { model_type: "llama" }],
+    ["embedding_size", 64],
+    ["prune\u001b[2J_heads", 1],
+  ])("%s is refused by name, and ignored where it is off", (name, value) => {
+    for (const config of [{ ...base }, gpt2, opt, llama]) {
+      expect(() => of({ ...config, [name]: value })).toThrow(/^config\.json: [\x20-\x7e]*$/);
+      expect(() => of({ ...config, [name]: value })).toThrow(name.startsWith("prune\u001b") ? "prune?[2J" : name);
+      for (const off of [null, false]) if (name !== "layer_types") of({ ...config, [name]: off });
+    }
+  });
+
+  it.each<[string, unknown]>([
+    ["attention_probs_dropout_prob", 0.1],
+    ["attn_pdrop", 0.1],
+    ["hidden_dropout_prob", 0.1],
+    ["classifier_dropout", 0.2],
+    ["layerdrop", 0.1],
+    ["initializer_range", 0.02],
+    ["torch_dtype", "float16"],
+    ["dtype", "bfloat16"],
+    ["transformers_version", "4.9.2"],
+    ["_name_or_path", "some/model"],
+    ["gradient_checkpointing", true],
+    ["use_cache", true],
+    ["pooler_type", "first_token_transform"],
+    ["pooler_fc_size", 768],
+    ["directionality", "bidi"],
+    ["task_specific_params", { "text-generation": { max_length: 50 } }],
+    ["summary_type", "cls_index"],
+    ["summary_activation", "tanh"],
+    ["eos_token_id", [1, 2]],
+    ["decoder_start_token_id", 2],
+    ["pretraining_tp", 2],
+    ["finetuning_task", "sst2"],
+    ["_num_labels", 2],
+    ["unsloth_version", "2024.9"],
+    ["max_length", 20],
+    ["note", "trained by hand"],
+    ["tokenizer_class", "BertTokenizer"],
+    ["n_ctx", 1024],
+  ])("%s changes nothing", (name, value) => {
+    for (const config of [{ ...base }, gpt2, opt, llama]) expect(of({ ...config, [name]: value })).toEqual(of(config));
+  });
+});
+
+describe("a label's name", () => {
+  it.each([
+    ["a Persian word with a joiner", "می\u200cخواهم"],
+    ["an emoji of several", "👩\u200d👩\u200d👧\u200d👦"],
+    ["an emoji with a selector", "❤\ufe0f"],
+    ["a flag made of tags", "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}"],
+    ["Hebrew with a direction mark", "שלום\u200f!"],
+    ["Khmer with a break", "ខ្ញុំ\u200bទៅ"],
+    ["100 letters of 11 units", "👨\u200d👩\u200d👧\u200d👦".repeat(100)],
+    ["letters with accents", "e\u0301".repeat(100)],
+  ])("may be %s", (_, name) => {
+    expect(spec({ id2label: { 0: name, 1: "b" } }).labelNames[0]).toBe(name);
+  });
+
+  it.each([
+    ["empty", ""],
+    ["of nothing to see", "\u200b\u200d"],
+    ["spaces", "  "],
+    ["101 letters", "👨\u200d👩\u200d👧\u200d👦".repeat(101)],
+    ["one letter of 3000 marks", `a${"\u0301".repeat(3000)}`],
+    ["a tab", "a\tb"],
+    ["two lines", "a\nb"],
+    ["a C1 control", "a\u009b2J"],
+    ["a line separator", "a\u2028b"],
+    ["an override", "a\u202eb"],
+    ["an embedding", "a\u202ab\u202c"],
+    ["an isolate", "a\u2067b\u2069"],
+    ["half a character", "a\ud800"],
+    ["hidden tags", "a\u{e0067}\u{e0062}"],
+    ["a byte order mark", "\ufeffa"],
+  ])("is not %s", (_, name) => {
+    expect(() => spec({ id2label: { 0: name, 1: "b" } })).toThrow("labels are 1 to 100 printable letters");
+  });
+});
+
 it.each(catalogNames)("configJson gives %s back", (name) => {
   const original = catalogSpec(name, { gelu: "quad", softmax: "2quad:4.5", embedding: "private", answer: "label" });
   expect(specOf(configJson(original))).toEqual(original);
 });
-
-const gpt2 = { model_type: "gpt2", n_layer: 12, n_embd: 768, n_head: 12, n_positions: 1024, vocab_size: 50_257 };
-const opt = {
-  model_type: "opt",
-  num_hidden_layers: 12,
-  hidden_size: 768,
-  num_attention_heads: 12,
-  ffn_dim: 3072,
-  max_position_embeddings: 2048,
-  vocab_size: 50_272,
-};
-const llama = {
-  model_type: "llama",
-  num_hidden_layers: 22,
-  hidden_size: 2048,
-  num_attention_heads: 32,
-  num_key_value_heads: 4,
-  intermediate_size: 5632,
-  max_position_embeddings: 2048,
-  vocab_size: 32_000,
-  rms_norm_eps: 1e-5,
-};
-const of = (config: Record<string, unknown>, overrides = {}) => specOf(JSON.stringify(config), overrides);
 
 describe("specOf a decoder", () => {
   it("fills in Hugging Face's defaults", () => {
@@ -166,6 +325,18 @@ describe("specOf a decoder", () => {
     ["no final norm", { ...opt, _remove_final_layer_norm: true }, /_remove_final_layer_norm: must be false/],
     ["scaled rotation", { ...llama, rope_scaling: { type: "linear", factor: 2 } }, /rope_scaling.type: is not supp/],
     ["newer scaled rotation", { ...llama, rope_parameters: { rope_type: "llama3" } }, /rope_type: is not supported/],
+    [
+      "rotation by layers",
+      { ...llama, rope_parameters: { full_attention: { rope_type: "default" } } },
+      /rope_parameters/,
+    ],
+    [
+      "rotation told twice",
+      { ...llama, rope_theta: 1e4, rope_scaling: { rope_theta: 1e6 } },
+      /rope_theta is told twice/,
+    ],
+    ["names that disagree", { ...gpt2, hidden_size: 64 }, /hidden_size and n_embd must agree/],
+    ["other layers", { ...gpt2, layer_types: ["sliding_attention"] }, /layer_types.0: must be full_attention/],
     ["rotation of a part", { ...llama, rope_parameters: { partial_rotary_factor: 0.5 } }, /heads are rotated whole/],
     ["biases in attention", { ...llama, attention_bias: true }, /attention_bias: must be false/],
     ["biases in feed-forward layers", { ...llama, mlp_bias: true }, /mlp_bias: must be false/],

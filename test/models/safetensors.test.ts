@@ -99,6 +99,21 @@ describe("readHeader", () => {
     expect([...entries.keys()].sort()).toEqual(["a", "b", "none", "scalar"]);
   });
 
+  it("takes tensors of all the format's types and of any name, and those that metadata names after others", async () => {
+    const types = { BOOL: 1, U8: 1, I8: 1, U16: 2, I16: 2, U32: 4, I32: 4, U64: 8, I64: 8, F64: 8, C64: 8, F8_E4M3: 1 };
+    const tensors: Record<string, unknown> = {};
+    let end = 0;
+    for (const [dtype, bytes] of Object.entries({ ...types, F8_E5M2: 1, F8_E8M0: 1 })) {
+      tensors[`Maske ü ${dtype}`] = { dtype, shape: [1, 3], data_offsets: [end, end + 3 * bytes] };
+      end += 3 * bytes;
+    }
+    tensors.packed = { dtype: "F4", shape: [4], data_offsets: [end, end + 2] };
+    const __metadata__ = { format: "pt", "lm_head.weight": "packed", other: "nothing" };
+    const entries = await read(file(JSON.stringify({ __metadata__, ...tensors }), new Uint8Array(end + 2)));
+    expect([...entries.keys()]).toEqual([...Object.keys(tensors), "lm_head.weight"]);
+    expect(entries.get("lm_head.weight")?.name).toBe("packed");
+  });
+
   it("never fails but with one line, whatever byte is changed", async () => {
     const good = tensor({});
     const change = fc.tuple(fc.nat(good.length - 1), fc.nat(255));
@@ -140,10 +155,20 @@ describe("readTensor", () => {
     await expect(readTensor(source, entries.get("bad")!)).rejects.toThrow(/tensor bad has a value that is not finite/);
   });
 
-  it("refuses integers as weights", async () => {
-    const source = bytesSource(tensor({ dtype: "I64", shape: [1] }));
+  it("rounds F64 to F32, and refuses what is too large for it", async () => {
+    const f64 = async (value: number) => {
+      const source = bytesSource(tensor({ dtype: "F64", shape: [1] }, new Uint8Array(Float64Array.of(value).buffer)));
+      return readTensor(source, (await readHeader(source, "f")).get("w")!);
+    };
+    expect((await f64(0.1)).data).toEqual(Float32Array.of(0.1));
+    await expect(f64(1e300)).rejects.toThrow(/tensor w has a value that is not finite/);
+  });
+
+  it.each(["I64", "U64", "C64", "F8_E4M3", "U8", "BOOL"])("refuses %s as weights, by name", async (dtype) => {
+    const count = dtype.endsWith("64") ? 1 : 8;
+    const source = bytesSource(tensor({ dtype, shape: [count] }));
     await expect(readTensor(source, (await readHeader(source, "f")).get("w")!)).rejects.toThrow(
-      /tensor w holds integers/,
+      `tensor w holds ${dtype} where weights are needed: save it as F32, F16 or BF16`,
     );
   });
 });

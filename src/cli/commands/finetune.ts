@@ -92,7 +92,7 @@ async function startOf(
     const layers = options.layers ?? loaded.spec.layers;
     return { ...loaded, ...takeLayers(loaded, layers, "first") };
   };
-  if (isDecoder(await loadSpec(options.from))) {
+  if (isDecoder(await loadSpec(options.from, {}, "replaced"))) {
     const model = taken(await loadModel(options.from, overrides));
     return { model, ...(await languageData(model, options)) };
   }
