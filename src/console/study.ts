@@ -1,9 +1,21 @@
 /** A study's results, as `mpcformer study` writes them and the console shows them. */
 import * as v from "valibot";
 
+/** What MPCFormer's authors published of the same task and pair: metrics in percent; null where they told none. */
+export interface PaperRow {
+  readonly model: string;
+  readonly teacher: number;
+  readonly without_pd: number | null;
+  readonly without_d: number | null;
+  readonly both: number;
+  readonly speed_up: number | null;
+}
+
 /** One pair of stand-ins on one task. Metrics are those of the whole set measured, in the clear unless under `private`. */
 export interface Row {
   readonly task: string;
+  /** The name of the teacher, or of the encoder it was made from. */
+  readonly model: string;
   readonly gelu: string;
   readonly softmax: string;
   readonly metric: string;
@@ -21,6 +33,7 @@ export interface Row {
     readonly agreement: number | null;
     readonly outside_range: number | null;
   } | null;
+  readonly paper: PaperRow | null;
   /** One private inference; speed-ups over the teacher with its exact functions. */
   readonly cost: {
     readonly length: number;
@@ -42,6 +55,7 @@ const MOST_ROWS = 1000;
 /** What `mpcformer study` writes; what a later release adds is left out. */
 const rowSchema = v.object({
   task: words,
+  model: v.optional(words, ""),
   gelu: words,
   softmax: words,
   metric: words,
@@ -51,6 +65,12 @@ const rowSchema = v.object({
   without_d: share,
   both: share,
   private: v.nullable(v.object({ texts: value, value, clear_value: share, agreement: share, outside_range: share })),
+  paper: v.optional(
+    v.nullable(
+      v.object({ model: words, teacher: value, without_pd: share, without_d: share, both: value, speed_up: share }),
+    ),
+    null,
+  ),
   cost: v.nullable(
     v.object({
       length: value,

@@ -122,6 +122,33 @@ describe("from text files to a private service:", () => {
     expect(result.value).toBeGreaterThan(0.85);
   });
 
+  it("study, which measures a test set that chose nothing", async () => {
+    const task = {
+      name: "held",
+      train: "train.tsv",
+      "hold-out": 12,
+      test: "dev.tsv",
+      teacher: { from: "small", finetune: { epochs: 1, lr: 3e-3 } },
+      pairs: [["quad", "2quad"]],
+      columns: ["without_d"],
+      common: { threads: 1, batch: 16 },
+      labels: { "prediction-epochs": 1 },
+    };
+    await writeFile(at("held.yaml"), JSON.stringify({ title: "Held", tasks: [task] }));
+    const { rows } = await json("study", at("held.yaml"), "--out", at("held-study"));
+    const clear = async (id: string) => JSON.parse(await readFile(at(`held-study/held/results/${id}.json`), "utf8"));
+    const student = await clear("quad+2quad.without_d.clear");
+    expect(student.texts).toBe(26);
+    expect(rows[0]).toMatchObject({
+      measured_on: "test",
+      paper: null,
+      model: "small",
+      teacher: (await clear("teacher-clear")).value,
+      without_d: student.value,
+      both: null,
+    });
+  });
+
   it("study, which runs only what is missing", async () => {
     const task = {
       name: "reviews",
@@ -151,6 +178,11 @@ describe("from text files to a private service:", () => {
     });
     expect(rows[0].cost.flights).toBeGreaterThan(10);
     expect(rows[0].teacher).toBeGreaterThan(0.9);
+    // The task is SST-2 by name: the paper has numbers of it.
+    expect(rows[0]).toMatchObject({ model: "teacher", measured_on: "dev", paper: { teacher: 93.1, both: 92 } });
+    expect(first.out).toMatch(/\| paper: BERT-base \| 93\.1 \|/);
+    expect(first.out).toMatch(/\| here: teacher \| \d/);
+    expect(await readFile(at("study/cost.svg"), "utf8")).toContain("reviews: quad + 2quad");
     expect(await readFile(at("study/results.svg"), "utf8")).toContain("reviews (accuracy)");
     const again = await run();
     expect(again.out).toBe(first.out);

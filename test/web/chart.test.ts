@@ -49,7 +49,16 @@ describe("labels", () => {
 function row(softmax: string, online: number, scores: Partial<Row>): Row {
   const cost = { length: 64, flights: 1, online_bytes: 1, offline_bytes: 1, offline_seconds: 1 };
   return {
-    ...{ task: "t", gelu: "quad", softmax, metric: "accuracy", teacher: 0.9, measured_on: "dev" as const },
+    ...{
+      task: "t",
+      gelu: "quad",
+      softmax,
+      metric: "accuracy",
+      teacher: 0.9,
+      model: "m",
+      paper: null,
+      measured_on: "dev" as const,
+    },
     ...{ without_pd: null, without_d: null, both: null, private: null },
     cost: { ...cost, online_seconds: online, speed_up: 2, online_speed_up: 0.6 / online },
     ...scores,

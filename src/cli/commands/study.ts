@@ -7,13 +7,15 @@
  */
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { isAbsolute, join, resolve } from "node:path";
+import { basename, isAbsolute, join, resolve } from "node:path";
 import type { Command } from "commander";
 import * as v from "valibot";
 import { parse } from "yaml";
 import type { Row } from "../../console/study.ts";
 import { readTextFile } from "../../files/text.ts";
+import { costSvg } from "../cost-chart.ts";
 import { type OutputOptions, output } from "../options.ts";
+import { published } from "../paper.ts";
 import { runJson } from "../processes.ts";
 import { studyMarkdown, studySvg } from "../report.ts";
 import { note, print, printJson, UsageError } from "../terminal.ts";
@@ -108,14 +110,29 @@ async function study(path: string, options: StudyOptions): Promise<void> {
   if (wanted.length === 0)
     throw new UsageError(`--only takes names of ${path}: ${tasks.map((t) => t.name).join(", ")}`);
   const runner = new Runner(options.out, options.json ?? false);
-  for (const task of wanted) await new TaskRun(task, root, runner).finish();
-  const rows: Row[] = [];
-  for (const task of tasks) rows.push(...(await new TaskRun(task, root, runner).rows()));
-  await writeFile(join(options.out, "results.md"), studyMarkdown(title, rows));
-  await writeFile(join(options.out, "results.json"), `${JSON.stringify({ title, rows }, null, 2)}\n`);
-  await writeFile(join(options.out, "results.svg"), studySvg(title, rows));
+  let rows: Row[] = [];
+  for (const task of wanted) {
+    await new TaskRun(task, root, runner).finish();
+    rows = await writeResults(options.out, title, tasks, (one) => new TaskRun(one, root, runner).rows());
+  }
   if (options.json) return printJson({ title, rows });
   print(studyMarkdown(title, rows));
+}
+
+/** Writes what is known by now of all tasks. */
+async function writeResults(
+  out: string,
+  title: string,
+  tasks: readonly StudyTask[],
+  rowsOf: (task: StudyTask) => Promise<Row[]>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const task of tasks) rows.push(...(await rowsOf(task)));
+  await writeFile(join(out, "results.md"), studyMarkdown(title, rows));
+  await writeFile(join(out, "results.json"), `${JSON.stringify({ title, rows }, null, 2)}\n`);
+  await writeFile(join(out, "results.svg"), studySvg(title, rows));
+  await writeFile(join(out, "cost.svg"), costSvg(title, rows));
+  return rows;
 }
 
 async function readStudy(path: string): Promise<v.InferOutput<typeof studySchema>> {
@@ -227,6 +244,8 @@ class TaskRun {
         const seconds = (b: v.InferOutput<typeof benched>) => b.seconds.online + b.seconds.offline;
         return {
           task: this.#task.name,
+          model: basename(this.#encoder()),
+          paper: published(this.#task.task ?? "", gelu, softmax),
           gelu,
           softmax,
           metric: teacher.output.metric,
@@ -308,6 +327,12 @@ class TaskRun {
     const limit = most === undefined ? [] : ["--dev-limit", String(most)];
     const selection = dev === undefined ? ["--hold-out", String(held)] : ["--dev", this.#path(dev), ...limit];
     return ["--data", this.#path(train), ...selection, ...named, ...list(common)];
+  }
+
+  /** What the teacher was made from, or the teacher itself. */
+  #encoder(): string {
+    const { teacher } = this.#task;
+    return typeof teacher === "string" ? teacher : teacher.from;
   }
 
   #teacher(): string {
