@@ -251,7 +251,10 @@ describe("--studies", () => {
     await writeFile(bad, JSON.stringify({ title, rows: [{ ...rows[0], teacher: "0.9" }] }));
     const health = ["--health", "127.0.0.1:0"];
     expect(await refused([...health, "--studies", bad])).toContain("(rows.0.teacher)");
-    expect(await refused([...health, "--studies", join(folder, "none.json")])).toContain("cannot be read as JSON");
+    expect(await refused([...health, "--studies", join(folder, "none.json")])).toContain("cannot read");
+    const text = join(folder, "text.json");
+    await writeFile(text, "no JSON");
+    expect(await refused([...health, "--studies", text])).toContain("cannot be read as JSON");
     expect(await refused(["--studies", STUDY])).toContain("--health");
   });
 });
