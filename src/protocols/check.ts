@@ -1,5 +1,5 @@
 /** Whether a program is one: checked once for each that is compiled, before any party runs it. */
-import type { Program, Step } from "../program/steps.ts";
+import { PlanError, type Program, type Step } from "../program/steps.ts";
 import { ruleOf } from "./all.ts";
 
 /** A compiled program that breaks a rule: a fault of the compiler, not of its input. */
@@ -11,7 +11,7 @@ export class InvalidProgram extends Error {
  * Checks that every value is written once and before it is read, that steps are in flights that can carry them, that rings
  * are as wide as their readers need, and what the rule of each kind says of shapes, forms and scales.
  *
- * @throws InvalidProgram that names the step.
+ * @throws InvalidProgram that names the step. @throws PlanError when a plan's ranges give a value no scale.
  */
 export function checkProgram(program: Program): void {
   checkValues(program);
@@ -37,8 +37,9 @@ function checkValues({ values }: Program): void {
     };
     if (id !== index) fail(`has id ${id}`);
     if (!(Number.isSafeInteger(rows * columns) && rows > 0 && columns > 0)) fail(`has shape [${rows}, ${columns}]`);
-    if (!(Number.isFinite(scale) && scale > 0)) fail(`has scale ${scale}`);
-    if (!(Number.isFinite(bound) && bound > 0)) fail(`has bound ${bound}`);
+    // These follow from the plan's ranges, which a peer may have sent.
+    if (!(Number.isFinite(scale) && scale > 0 && Number.isFinite(bound) && bound > 0))
+      throw new PlanError(`"${name}" has no scale or bound in numbers: the plan's ranges are too wide`);
     // A value that no step reads may have no ring: it is written and dropped.
     if (!(Number.isInteger(ring) && ring >= 0 && ring <= 64)) fail(`is ${form} in a ring of ${ring} bits`);
   });
