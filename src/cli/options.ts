@@ -211,7 +211,7 @@ export function shapes(command: Command): Command {
     .addOption(
       whole(
         "--max-steps <n>",
-        "steps of one program: a decoder has some hundreds for each layer and 10 new tokens (default: 128000)",
+        "steps of one program: a decoder has some hundreds for each layer and 10 new tokens (default: 256000)",
       ),
     )
     .addOption(whole("--max-programs <MB>", "compiled programs kept in memory; half of it for one key (default: 192)"));

@@ -13,7 +13,7 @@ export interface Bounds {
 /** What a step takes in memory while its program is kept (measured: 620 to 900 bytes). */
 export const STEP_BYTES = 1000;
 /** Unless told. */
-export const DEFAULT_BOUNDS: Bounds = { steps: 128_000 };
+export const DEFAULT_BOUNDS: Bounds = { steps: 256_000 };
 
 /** Elements of one value: what a value takes in a party's memory is eight bytes for each. */
 const MOST_ELEMENTS = 2 ** 27;
