@@ -18,12 +18,19 @@ export interface AddedToken {
   readonly special: boolean;
 }
 
+/** A token of which it may be open whether it is looked for in the normalised text: a special one is not, others are. */
+export type DeclaredToken = Omit<AddedToken, "normalized"> & { readonly normalized: boolean | null };
+
 /** A token by its number, or a piece of text still to be divided. */
 export type Section = number | Letters;
 
 /** A token as transformers makes it of a plain text. */
-export function plainToken(content: string, special: boolean): AddedToken {
-  return { content, single_word: false, lstrip: false, rstrip: false, normalized: !special, special };
+export function plainToken(content: string, special: boolean): DeclaredToken {
+  return { content, single_word: false, lstrip: false, rstrip: false, normalized: null, special };
+}
+
+export function settled(token: DeclaredToken): AddedToken {
+  return { ...token, normalized: token.normalized ?? !token.special };
 }
 
 export class AddedTokens {

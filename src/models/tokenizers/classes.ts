@@ -3,40 +3,11 @@
  * tokenizer.json says of it; a folder without a class of its own has tokenizer.json as it is.
  */
 
-import type { AddedToken } from "./added-tokens.ts";
+import { type DeclaredToken, plainToken } from "./added-tokens.ts";
+import { bertTemplate, type Context, doubledTemplate, type Json, type Parts, type TokenizerClass } from "./class.ts";
 import type { ModelOptions } from "./schema.ts";
-import { contentOf, type NamedToken, type Settings, TOKEN_NAMES, type TokenName } from "./settings.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** The parts of a tokenizer.json that a class brings. */
-interface Parts {
-  readonly model: Json;
-  readonly normalizer?: Json;
-  readonly pre_tokenizer: Json;
-  readonly decoder: Json;
-}
-
-/** What a class's parts depend on: the files' settings, and its special tokens. */
-interface Context {
-  readonly config: Settings["config"];
-  readonly token: (name: TokenName) => string;
-  /** A token and its number. */
-  readonly mark: (name: TokenName) => readonly [string, number];
-}
-
-export interface TokenizerClass {
-  readonly model: ModelOptions["type"];
-  /** The special tokens unless the files name others; null for none. */
-  readonly tokens: Readonly<Partial<Record<TokenName, NamedToken>>>;
-  readonly parts: (model: ModelOptions, context: Context) => Parts;
-  /** Of classes that place the special tokens themselves. */
-  readonly processor?: (context: Context) => Json;
-  /** Whether tokenizer.json's post-processor is left out. */
-  readonly ignoresProcessor?: boolean;
-  /** Whether the model is told which of two texts a token belongs to. */
-  readonly types: boolean;
-}
+import { albert, camembert, debertaV2, t5, xlmRoberta } from "./scored-classes.ts";
+import type { TokenName } from "./settings.ts";
 
 const BERT_TOKENS = {
   unk_token: "[UNK]",
@@ -191,6 +162,11 @@ const CLASSES: Readonly<Record<string, TokenizerClass>> = {
   Qwen2Tokenizer: qwen2,
   LlamaTokenizer: llama,
   GemmaTokenizer: gemma,
+  XLMRobertaTokenizer: xlmRoberta,
+  CamembertTokenizer: camembert,
+  AlbertTokenizer: albert,
+  DebertaV2Tokenizer: debertaV2,
+  T5Tokenizer: t5,
 };
 /** What means that tokenizer.json is taken as it is. */
 const AS_IT_IS = ["PreTrainedTokenizer", "TokenizersBackend", "BloomTokenizer"];
@@ -236,76 +212,7 @@ function byteLevelParts(model: ModelOptions, { config }: Context): Parts {
   };
 }
 
-type Mark = readonly [string, number];
-
-function bertTemplate(cls: Mark, sep: Mark): Json {
-  const [begin, end, a, b] = [special(cls), special(sep), text("A"), text("B")];
-  return template([begin(0), a(0), end(0)], [begin(0), a(0), end(0), b(1), end(1)], [cls, sep]);
-}
-
-function doubledTemplate(cls: Mark, sep: Mark): Json {
-  const [begin, end, a, b] = [special(cls), special(sep), text("A"), text("B")];
-  return template([begin(0), a(0), end(0)], [begin(0), a(0), end(0), end(0), b(0), end(0)], [cls, sep]);
-}
-
-/** What transformers makes of add_bos_token and add_eos_token. */
-export function edgesTemplate(bos: Mark | null, eos: Mark | null): Json {
-  const [a, b] = [text("A"), text("B")];
-  const around = (inner: Json, type: number) => [
-    ...(bos === null ? [] : [special(bos)(type)]),
-    inner,
-    ...(eos === null ? [] : [special(eos)(type)]),
-  ];
-  const marks = [bos, eos].filter((mark): mark is Mark => mark !== null);
-  return template(around(a(0), 0), [...around(a(0), 0), ...around(b(1), 1)], marks);
-}
-
-function template(single: readonly Json[], pair: readonly Json[], marks: readonly Mark[]): Json {
-  const entries = marks.map(([id, number]) => [id, { id, ids: [number], tokens: [id] }]);
-  return { type: "TemplateProcessing", single, pair, special_tokens: Object.fromEntries(entries) };
-}
-
-function special([id]: Mark): (type_id: number) => Json {
-  return (type_id) => ({ SpecialToken: { id, type_id } });
-}
-
-function text(id: "A" | "B"): (type_id: number) => Json {
-  return (type_id) => ({ Sequence: { id, type_id } });
-}
-
-/** A special token that a class adds as one that is looked for in the normalised text. */
-function token(name: TokenName, content: string, lstrip = false): Readonly<Partial<Record<TokenName, AddedToken>>> {
-  return { [name]: { content, lstrip, rstrip: false, single_word: false, normalized: true, special: false } };
-}
-
-/** The special tokens of a class or of a plain tokenizer.json, the files' before its own. */
-export function namedTokens(own: TokenizerClass | null, { named }: Settings): ReadonlyMap<string, NamedToken> {
-  const all = new Map<string, NamedToken | null>(Object.entries(own?.tokens ?? {}));
-  for (const [name, value] of named) all.set(name, value);
-  const order = new Set<string>([...TOKEN_NAMES, ...all.keys()]);
-  return new Map(
-    [...order].flatMap((name) => {
-      const value = all.get(name) ?? null;
-      return value === null ? [] : [[name, value] as const];
-    }),
-  );
-}
-
-/** What of a class depends on special tokens, by their names and numbers. */
-export function contextOf(
-  config: Settings["config"],
-  named: ReadonlyMap<string, NamedToken>,
-  idOf: (content: string) => number | undefined,
-): Context {
-  const own = (name: TokenName) => {
-    const found = named.get(name);
-    if (found === undefined) throw new Error(`tokenizer_config.json: ${name}: must name a token`);
-    return contentOf(found);
-  };
-  const mark = (name: TokenName): Mark => {
-    const id = idOf(own(name));
-    if (id === undefined) throw new Error(`tokenizer_config.json: ${name}: is no token of the vocabulary`);
-    return [own(name), id];
-  };
-  return { config, token: own, mark };
+/** A special token that a class brings with its properties. */
+function token(name: TokenName, content: string, lstrip = false): Readonly<Partial<Record<TokenName, DeclaredToken>>> {
+  return { [name]: { ...plainToken(content, false), lstrip } };
 }

@@ -1,7 +1,7 @@
 /** What a tokenizer.json may say: everything that is read, bounded, so that it neither fails late nor runs long. */
 
 import * as v from "valibot";
-import { type AddedToken, plainToken } from "./added-tokens.ts";
+import { type DeclaredToken, settled } from "./added-tokens.ts";
 import { Bpe, bpeSchema } from "./bpe.ts";
 import { decoder } from "./decoders.ts";
 import { normalizer } from "./normalizers.ts";
@@ -20,22 +20,24 @@ export const content = v.pipe(
   v.minLength(1, "must not be empty"),
   v.maxLength(MOST_TOKEN_LETTERS, `must be ${MOST_TOKEN_LETTERS} letters or fewer`),
 );
-const flag = v.optional(v.boolean());
+const flag = v.optional(v.boolean(), false);
 
-/** An added token with all that may be said of it; what is not said is as transformers has it. */
+/** An added token with all that may be said of it. */
 export const addedToken = v.pipe(
-  v.looseObject({ content, single_word: flag, lstrip: flag, rstrip: flag, normalized: flag, special: flag }),
-  v.transform((token): AddedToken => {
-    const usual = plainToken(token.content, token.special === true);
-    const { single_word, lstrip, rstrip, normalized } = token;
-    return {
-      ...usual,
-      single_word: single_word ?? usual.single_word,
-      lstrip: lstrip ?? usual.lstrip,
-      rstrip: rstrip ?? usual.rstrip,
-      normalized: normalized ?? usual.normalized,
-    };
+  v.looseObject({
+    content,
+    single_word: flag,
+    lstrip: flag,
+    rstrip: flag,
+    normalized: v.optional(v.boolean()),
+    special: flag,
   }),
+  v.transform(
+    ({ content, single_word, lstrip, rstrip, normalized, special }): DeclaredToken => ({
+      ...{ content, single_word, lstrip, rstrip, special },
+      normalized: normalized ?? null,
+    }),
+  ),
 );
 
 const model = v.variant(
@@ -68,7 +70,10 @@ export const tokenizerSchema = v.looseObject({
   post_processor: maybe(processor),
   decoder: maybe(decoder),
   added_tokens: v.optional(
-    v.pipe(v.array(addedToken), v.maxLength(MOST_TOKENS, `must be ${MOST_TOKENS} or fewer`)),
+    v.pipe(
+      v.array(v.pipe(addedToken, v.transform(settled))),
+      v.maxLength(MOST_TOKENS, `must be ${MOST_TOKENS} or fewer`),
+    ),
     [],
   ),
 });

@@ -1,13 +1,14 @@
 /** tokenizer_config.json, special_tokens_map.json and added_tokens.json: what they say beside the vocabulary, in transformers' order of precedence. */
 
 import * as v from "valibot";
+import { whole } from "../config-fields.ts";
 import { check, parseJson } from "../json.ts";
-import { type AddedToken, plainToken } from "./added-tokens.ts";
+import { type DeclaredToken, plainToken } from "./added-tokens.ts";
 import { addedToken, content } from "./schema.ts";
 import { vocabularySchema } from "./vocabulary.ts";
 
 /** A special token by its name: a plain text, or one with all its properties. */
-export type NamedToken = string | AddedToken;
+export type NamedToken = string | DeclaredToken;
 
 const CONFIG = "tokenizer_config.json";
 const MAP = "special_tokens_map.json";
@@ -43,6 +44,7 @@ const configSchema = v.looseObject({
   keep_accents: flag,
   split_by_punct: flag,
   add_prefix_space: flag,
+  extra_ids: v.nullish(whole(0, 10_000)),
   add_bos_token: flag,
   add_eos_token: flag,
   legacy: flag,
@@ -63,43 +65,49 @@ export interface Settings {
   readonly config: Config;
   /** Special tokens by their names; null for one that the files say is none. */
   readonly named: ReadonlyMap<string, NamedToken | null>;
-  /** Special tokens without a name. */
-  readonly extra: readonly NamedToken[];
+  /** Special tokens without a name; null where the files say nothing of any. */
+  readonly extra: readonly NamedToken[] | null;
   /** Added tokens by the numbers that the files give them. */
-  readonly added: ReadonlyMap<number, AddedToken>;
+  readonly added: ReadonlyMap<number, DeclaredToken>;
 }
 
 /** `own`: the added tokens of tokenizer.json. @throws an Error of one line that names the file and what is wrong in it. */
 export function readSettings(
   files: Readonly<Partial<Record<string, string>>>,
-  own: readonly { readonly id: number; readonly token: AddedToken }[],
+  own: readonly { readonly id: number; readonly token: DeclaredToken }[],
 ): Settings {
   const config = check(configSchema, parseJson(files[CONFIG] ?? "{}", CONFIG), CONFIG);
   const map = check(mapSchema, parseJson(files[MAP] ?? "{}", MAP), MAP);
   const known = config.added_tokens_decoder;
   const named = new Map<string, NamedToken | null>(namedIn(config));
   const additional = config.extra_special_tokens ?? config.additional_special_tokens;
-  let extras = listOf(additional);
+  let extras = additional === null || additional === undefined ? null : listOf(additional);
   for (const [name, token] of namedOf(additional)) named.set(name, token);
   if (known !== undefined && known !== null) {
     const added = new Map(Object.entries(known).map(([id, token]) => [Number(id), token]));
     return { config, ...matched(named, extras, added) };
   }
   for (const [name, token] of namedIn(map)) named.set(name, token === null ? null : special(token));
-  extras = [...extras, ...listOf(map.extra_special_tokens ?? map.additional_special_tokens)];
-  const added = new Map<number, AddedToken>();
-  const specials = new Set([...named.values(), ...extras].map((token) => (token === null ? "" : contentOf(token))));
+  const more = map.extra_special_tokens;
+  if (more !== null && more !== undefined) extras = [...(extras ?? []), ...listOf(more)];
+  for (const [name, token] of namedOf(more)) named.set(name, token);
+  const added = new Map<number, DeclaredToken>();
+  const specials = new Set(
+    [...named.values(), ...(extras ?? [])].map((token) => (token === null ? "" : contentOf(token))),
+  );
   for (const [text, id] of Object.entries(check(vocabularySchema, parseJson(files[ADDED] ?? "{}", ADDED), ADDED)))
     added.set(id, plainToken(text, specials.has(text)));
   for (const { id, token } of own) added.set(id, token);
+  // The older name counts where the newer one is nowhere; its tokens make none of added_tokens.json special.
+  if (extras === null && map.additional_special_tokens) extras = listOf(map.additional_special_tokens);
   return { config, ...matched(named, extras, added) };
 }
 
 /** A named token that the added ones have too is as they have it. */
 function matched(
   named: ReadonlyMap<string, NamedToken | null>,
-  extra: readonly NamedToken[],
-  added: ReadonlyMap<number, AddedToken>,
+  extra: readonly NamedToken[] | null,
+  added: ReadonlyMap<number, DeclaredToken>,
 ): Omit<Settings, "config"> {
   const known = new Map([...added.values()].map((token) => [token.content, token]));
   const best = (token: NamedToken | null) => (token === null ? null : (known.get(contentOf(token)) ?? token));

@@ -1,8 +1,9 @@
 /** A tokenizer of Hugging Face's: from a text to numbers of tokens and back, as transformers computes them from the same files. */
 
 import { check } from "../json.ts";
-import { type AddedToken, AddedTokens, plainToken } from "./added-tokens.ts";
-import { classOf, contextOf, edgesTemplate, namedTokens, type TokenizerClass } from "./classes.ts";
+import { type AddedToken, AddedTokens, plainToken, settled } from "./added-tokens.ts";
+import { contextOf, edgesTemplate, namedTokens, type TokenizerClass } from "./class.ts";
+import { classOf } from "./classes.ts";
 import { type Decoder, isByteToken, withoutSpaces } from "./decoders.ts";
 import { addedTokensOf, modelIn, parsedTokenizer, type TokenizerFiles } from "./files.ts";
 import { lettersOf } from "./letters.ts";
@@ -48,14 +49,14 @@ export class Tokenizer {
       files,
       json,
       own,
-      contextOf(config, this.#named, () => undefined),
+      contextOf(config, json, this.#named, () => undefined),
     );
     this.#model = modelOf(content.model);
     this.#cut = content.pre_tokenizer;
     this.#decoder = content.decoder;
     this.#added = new AddedTokens(this.#model, content.normalizer);
     this.#added.add(content.added_tokens);
-    this.#added.add(missing(this.#added, settings, this.#named));
+    this.#added.add(missing(this.#added, own, settings, this.#named));
     this.assemble = this.#processor(own, settings, content.post_processor, json !== undefined);
     this.typed = config.model_input_names?.includes("token_type_ids") ?? own?.types ?? false;
     this.#plainSpecials = config.split_special_tokens ?? false;
@@ -106,7 +107,7 @@ export class Tokenizer {
 
   #processor(own: TokenizerClass | null, settings: Settings, saved: Processor | null, hasJson: boolean): Processor {
     const { config } = settings;
-    const context = contextOf(config, this.#named, (content) => this.idOf(content));
+    const context = contextOf(config, undefined, this.#named, (content) => this.idOf(content));
     if (own?.processor !== undefined) return check(processorSchema, own.processor(context), "tokenizer_config.json");
     // transformers takes these two settings only where no tokenizer.json has a word in it.
     const [first, last] = hasJson ? [] : [config.add_bos_token, config.add_eos_token];
@@ -137,20 +138,21 @@ function contentOfFiles(
 /** The tokens that the settings have and the tokenizer lacks, in transformers' order. */
 function missing(
   known: AddedTokens,
-  { added, extra }: Settings,
+  own: TokenizerClass | null,
+  { added, config, extra }: Settings,
   named: ReadonlyMap<string, NamedToken>,
 ): readonly AddedToken[] {
   const tokens: NamedToken[] = [...added]
     .sort(([a], [b]) => a - b)
     .map(([, token]) => token)
-    .filter((token) => !known.has(token));
+    .filter((token) => !known.has(settled(token)));
   const contents = new Set([...[...known.all.values()].map(({ content }) => content), ...tokens.map(contentOf)]);
-  const others = new Map([...named.values(), ...extra].map((token) => [JSON.stringify(token), token]));
+  const usual = typeof own?.extra === "function" ? own.extra(config) : (own?.extra ?? []);
+  const others = new Map([...named.values(), ...(extra ?? usual)].map((token) => [JSON.stringify(token), token]));
   tokens.push(...[...others.values()].filter((token) => !contents.has(contentOf(token))));
   const names = new Set([...named.values()].map(contentOf));
-  return tokens.map((token) =>
-    typeof token === "string"
-      ? plainToken(token, true)
-      : { ...token, special: token.special || names.has(token.content) },
-  );
+  return tokens.map((token) => {
+    const full = typeof token === "string" ? plainToken(token, true) : token;
+    return settled({ ...full, special: full.special || names.has(full.content) });
+  });
 }
