@@ -8,7 +8,7 @@ import { longestText, type TokenizedText } from "../program/spec.ts";
 import { FloatOps, type Matmul } from "../reference/float.ts";
 import { Ring } from "../ring/ring.ts";
 import { winner } from "../tasks/metrics.ts";
-import { readTexts } from "../tasks/tables.ts";
+import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
 import { openClient } from "./client.ts";
 import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
 import { startParties } from "./processes.ts";
@@ -87,9 +87,9 @@ export async function evaluateDecoder(
 /** Texts of two tokens or more, cut where the model or the longest padded length ends. */
 async function textsOf({ tokenizer, spec }: Source, options: EvaluateOptions): Promise<TokenizedText[]> {
   const most = Math.min(longestText(spec), BUCKETS[BUCKETS.length - 1]);
-  const lines = (await readTexts(options.data)).slice(0, options.limit);
-  const texts = lines.map((line) => {
-    const { ids, types } = tokenizer!.encode(line, undefined, { truncate: true });
+  const lines = (await readNumberedTexts(options.data)).slice(0, options.limit);
+  const texts = eachRow(lines, options.data, ({ text }) => {
+    const { ids, types } = tokenizer!.encode(text, undefined, { truncate: true });
     return { ids: ids.slice(0, most), types: types.slice(0, most) };
   });
   return texts.filter((text) => text.ids.length > 1);

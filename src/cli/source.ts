@@ -16,11 +16,11 @@ import { commitmentOf } from "../parties/model-identity.ts";
 import type { Identity, MaterialStore } from "../parties/store.ts";
 import { versionOf } from "../parties/version.ts";
 import type { Plan } from "../program/plan.ts";
-import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec, type Weights } from "../program/spec.ts";
 import type { Matmul } from "../reference/float.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
-import { readTexts } from "../tasks/tables.ts";
+import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
 import { UsageError } from "./terminal.ts";
 
 /** The plan's file in a model folder. */
@@ -145,8 +145,9 @@ async function calibrated(
   tokenizer: TextTokenizer,
   options: SourceOptions,
 ): Promise<Plan> {
-  const lines = await readTexts(options.calibration ?? asset("calibration.txt"));
-  const texts: TokenizedText[] = lines.map((line) => tokenizer.encode(line, undefined, { truncate: true }));
+  const path = options.calibration ?? asset("calibration.txt");
+  const lines = await readNumberedTexts(path);
+  const texts = eachRow(lines, path, ({ text }) => tokenizer.encode(text, undefined, { truncate: true }));
   const { matmul, margin, progress } = options;
   return calibrate(spec, weights, texts, { matmul, margin, progress });
 }

@@ -16,6 +16,7 @@ import { longestText, type ModelSpec, type TokenizedText } from "../program/spec
 import type { Matmul } from "../reference/float.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
 import { type MetricName, measure } from "../tasks/metrics.ts";
+import { eachRow } from "../tasks/tables.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
 import type { TrainingOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
@@ -96,8 +97,9 @@ export function examplesOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer
   return textsOf(data, tokenizer).map((text, i) => ({ text, label: labels[i] }));
 }
 
-export function textsOf({ rows }: Data, tokenizer: TextTokenizer): TokenizedText[] {
-  return rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
+/** @throws DataError with file and line of a text that the tokenizer refuses. */
+export function textsOf({ rows, path }: Data, tokenizer: TextTokenizer): TokenizedText[] {
+  return eachRow(rows, path, ({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
 }
 
 export function devSetOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer, o: TrainingOptions): DevSet {

@@ -3,14 +3,18 @@
  * pieces that occur most often are joined (Sennrich et al., arXiv:1508.07909). No text is beyond it.
  */
 
+import * as v from "valibot";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
+import { BYTE_LETTERS, lettersOf } from "../models/tokenizers/letters.ts";
+import { piecesOf, preTokenizer } from "../models/tokenizers/pre-tokenizers.ts";
 
 /** The token between texts: it begins one and so ends the one before. */
 export const END_OF_TEXT = "<|endoftext|>";
 const BYTES = 256;
 
-/** GPT-2's words: a space belongs to the word behind it. */
-const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+/** GPT-2's words, a space belongs to the word behind it; in its letters for bytes. */
+const LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true } as const;
+const WORDS = v.parse(preTokenizer, LEVEL);
 
 interface Word {
   readonly count: number;
@@ -23,13 +27,11 @@ interface Word {
  */
 export function learnBytePairs(texts: Iterable<string>, size: number): TokenizerFiles {
   if (size <= BYTES) throw new Error(`a vocabulary of bytes has ${BYTES + 1} pieces or more: ask for more`);
-  const letters = byteLetters();
+  const letters = BYTE_LETTERS.map((code) => String.fromCodePoint(code));
   const counts = new Map<string, number>();
-  for (const text of texts) for (const word of text.match(WORDS) ?? []) counts.set(word, (counts.get(word) ?? 0) + 1);
-  const encoder = new TextEncoder();
-  const pairs = new Pairs(
-    [...counts].map(([word, count]) => ({ count, pieces: [...encoder.encode(word)].map((byte) => letters[byte]) })),
-  );
+  for (const text of texts)
+    for (const word of piecesOf(lettersOf(text), WORDS)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  const pairs = new Pairs([...counts].map(([word, count]) => ({ count, pieces: [...word] })));
   const merges: string[] = [];
   const vocabulary = new Set([END_OF_TEXT, ...letters]);
   while (vocabulary.size < size) {
@@ -41,30 +43,20 @@ export function learnBytePairs(texts: Iterable<string>, size: number): Tokenizer
   return filesOf([...vocabulary], merges);
 }
 
-/** GPT-2's letters for bytes: printable Latin-1 stands for itself, the others follow from U+0100 on. */
-function byteLetters(): string[] {
-  let others = 0;
-  return Array.from({ length: BYTES }, (_, byte) => {
-    const itself = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
-    return String.fromCharCode(itself ? byte : 0x100 + others++);
-  });
-}
-
 /** A tokenizer as Hugging Face has it: byte pairs, each text behind the token that ends the one before. */
 function filesOf(vocabulary: readonly string[], merges: readonly string[]): TokenizerFiles {
-  const level = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
   const tokenizer = {
     version: "1.0",
     added_tokens: [{ id: 0, content: END_OF_TEXT, special: true, normalized: false }],
     normalizer: null,
-    pre_tokenizer: level,
+    pre_tokenizer: LEVEL,
     post_processor: {
       type: "TemplateProcessing",
       single: [{ SpecialToken: { id: END_OF_TEXT, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
       pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 1 } }],
       special_tokens: { [END_OF_TEXT]: { id: END_OF_TEXT, ids: [0], tokens: [END_OF_TEXT] } },
     },
-    decoder: level,
+    decoder: LEVEL,
     model: { type: "BPE", vocab: Object.fromEntries(vocabulary.map((piece, id) => [piece, id])), merges },
   };
   const settings = {

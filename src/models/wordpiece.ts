@@ -3,6 +3,11 @@
  * it (Sennrich et al., arXiv:1508.07909), over the words that BERT's tokenizer sees.
  */
 
+import * as v from "valibot";
+import { lettersOf } from "./tokenizers/letters.ts";
+import { normalizer } from "./tokenizers/normalizers.ts";
+import { piecesOf, preTokenizer } from "./tokenizers/pre-tokenizers.ts";
+
 /** BERT's special tokens, in their usual places. */
 export const SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
 const MOST_LETTERS = 500;
@@ -35,14 +40,19 @@ export function learnWordPieces(texts: Iterable<string>, size: number): string {
   return `${[...vocabulary].join("\n")}\n`;
 }
 
-/** Lower-case words without accents, and single marks. */
-function wordsOf(text: string): string[] {
-  const plain = text
-    .toLowerCase()
-    .normalize("NFD")
-    .replace(/\p{Mn}/gu, "");
-  return plain.match(/[\p{L}\p{N}]+|[^\s\p{L}\p{N}]/gu) ?? [];
+/** The words that BERT's tokenizer sees: lower case, without accents, marks by themselves. */
+function wordsOf(text: string): readonly string[] {
+  return piecesOf(BERT_NORMALIZER(lettersOf(text)), BERT_PRE_TOKENIZER);
 }
+
+const BERT_NORMALIZER = v.parse(normalizer, {
+  type: "BertNormalizer",
+  clean_text: true,
+  handle_chinese_chars: true,
+  strip_accents: null,
+  lowercase: true,
+});
+const BERT_PRE_TOKENIZER = v.parse(preTokenizer, { type: "BertPreTokenizer" });
 
 function commonLetters(words: readonly Word[]): string[] {
   const counts = new Map<string, number>();

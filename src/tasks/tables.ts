@@ -32,12 +32,39 @@ export function formatOf(path: string): TableFormat {
   return path.endsWith(".csv") ? "csv" : "tsv";
 }
 
+/** A text of a file, and its line, from 1. */
+export interface PlainText {
+  readonly text: string;
+  readonly line: number;
+}
+
 /** The file's lines that are not empty. @throws FileError when it cannot be read, DataError when it has none. */
 export async function readTexts(path: string): Promise<string[]> {
-  const lines = (await readTextFile(path)).split(/\r?\n/).map((l) => l.trim());
-  const texts = lines.filter((l) => l !== "");
+  return (await readNumberedTexts(path)).map(({ text }) => text);
+}
+
+/** The same with the numbers of their lines. @throws as `readTexts` does. */
+export async function readNumberedTexts(path: string): Promise<PlainText[]> {
+  const lines = (await readTextFile(path)).split(/\r?\n/).map((text, i) => ({ text: text.trim(), line: i + 1 }));
+  const texts = lines.filter(({ text }) => text !== "");
   if (texts.length === 0) throw new DataError(`${path} has no texts: give one a line`);
   return texts;
+}
+
+/** What `read` makes of each row. @throws DataError with file and line where it throws. */
+export function eachRow<R extends { readonly line: number }, T>(
+  rows: readonly R[],
+  path: string,
+  read: (row: R) => T,
+): T[] {
+  return rows.map((row) => {
+    try {
+      return read(row);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new DataError(`${path}, line ${row.line}: ${why}`, { cause });
+    }
+  });
 }
 
 function tsvRows(content: string): Row[] {

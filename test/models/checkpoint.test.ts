@@ -228,6 +228,17 @@ describe("TextTokenizer", () => {
     },
   );
 
+  it.each([
+    // PyTorch's logits in 64-bit floats.
+    ["The <pad> film <pad><pad> is slow", undefined, [1.275825, -1.164378]],
+    ["<pad>", "was <pad> bad", [1.136812, -1.384249]],
+  ])("lets RoBERTa count no position for padding tokens in %j, %j", async (text, pair, expected) => {
+    const { spec, weights, tokenizer } = await loadModel(fixture("roberta-mood"));
+    const encoded = tokenizer.encode(text, pair);
+    const { data } = classifier(new FloatOps(weights, encoded, encoded.ids.length), spec);
+    for (const [i, x] of expected.entries()) expect(Math.abs(data[i] - x)).toBeLessThan(1e-4);
+  });
+
   it("says the limit and the number of tokens, and truncates only when told", async () => {
     const { spec, tokenizer } = await loadModel(fixture("roberta-mood"));
     expect(tokenizer.limit).toBe(128);

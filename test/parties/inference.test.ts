@@ -55,6 +55,21 @@ describe("a private inference", () => {
     run.close();
   });
 
+  it.each(["private", "public"] as const)(
+    "counts no position for RoBERTa's padding in a text, table %s",
+    async (embedding) => {
+      const h = await harness({ architecture: "roberta", positionOffset: 2, types: 1, positions: 40, embedding }, 13);
+      const { ids, types } = randomText(h.spec, 10, 4);
+      const text = { ids: ids.map((id, i) => (i % 3 === 1 ? 1 : id)), types };
+      const plain = { ids: ids.map((id) => (id === 1 ? 2 : id)), types };
+      const runs = [await h.secure(text), await h.secure(plain)];
+      for (const [i, x] of h.float(text).entries()) expect(Math.abs(runs[0].logits[i] - x)).toBeLessThan(0.05);
+      const [sent, without] = runs.map(({ run }) => run.channel.sent);
+      expect(sent).toEqual(without);
+      for (const { run } of runs) run.close();
+    },
+  );
+
   it.each([2, 3, 7])("reveals the label alone, of %i", async (labels) => {
     const h = await harness({ answer: "label", labels, labelNames: [..."abcdefg"].slice(0, labels) }, 8);
     const chosen = new Set<number>();

@@ -9,6 +9,7 @@ import { FloatOps, type Matmul } from "../../reference/float.ts";
 import { Ring } from "../../ring/ring.ts";
 import { labelValues, readLabelled } from "../../tasks/labelled.ts";
 import { agreement, measure, winner } from "../../tasks/metrics.ts";
+import { eachRow } from "../../tasks/tables.ts";
 import { taskOf } from "../../tasks/tasks.ts";
 import { openClient } from "../client.ts";
 import { floatMatmul } from "../float.ts";
@@ -64,7 +65,7 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   const known = options.task === undefined ? undefined : taskOf(options.task);
   const rows = await readLabelled(options.data, known, options.limit);
   const labels = labelValues(rows, spec, options.data);
-  const texts = rows.map(({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
+  const texts = eachRow(rows, options.data, ({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
   const metrics = known?.metrics ?? defaultMetrics(spec);
   const clear = await inTheClear(source, texts, matmul, progress);
   const checks = options.rangeCheck ?? true;

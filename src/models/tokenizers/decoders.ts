@@ -123,8 +123,8 @@ const bpe = v.pipe(
   step({ suffix: v.optional(shortText, "</w>") }),
   v.transform(
     ({ suffix }): Decoder =>
-      (tokens, unfinished) =>
-        tokens.map((token, i) => token.replaceAll(suffix, i === tokens.length - 1 && !unfinished ? "" : " ")),
+      (tokens) =>
+        tokens.map((token, i) => token.replaceAll(suffix, i === tokens.length - 1 ? "" : " ")),
   ),
 );
 
