@@ -174,7 +174,13 @@ async function enterModel(json: string): Promise<void> {
 export const model: Door<string> = {
   name: "model",
   bases: SHAPES.map((name) =>
-    JSON.stringify({ id: "0".repeat(32), spec: catalogSpec(name), plan: { ranges: {}, exponents: {}, margin: 2 } }),
+    JSON.stringify({
+      id: "0".repeat(32),
+      commitment: "0".repeat(32),
+      tables: null,
+      spec: catalogSpec(name),
+      plan: { ranges: {}, exponents: {}, margin: 2 },
+    }),
   ),
   edited: editsOfJson,
   enter: enterModel,
