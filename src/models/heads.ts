@@ -41,7 +41,7 @@ export function checkHead(json: unknown, architecture: Architecture): void {
   const decoder = isDecoder({ architecture });
   const wanted = decoder
     ? [`${family}${architecture === "gpt2" ? "LMHeadModel" : "ForCausalLM"}`, `${family}Model`]
-    : [`${family}ForSequenceClassification`];
+    : [`${family}ForSequenceClassification`, `${family}Model`];
   if (wanted.includes(saved)) return;
   const task = OTHER_TASKS.find(([ending]) => saved === family + ending)?.[1] ?? "is not known";
   const shown = saved.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);

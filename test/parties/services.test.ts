@@ -381,7 +381,7 @@ describe("failures", () => {
     const w = await here.services({ dealing: { meetingMs: 300 } });
     const parts = freshParts();
     const seed = "0".repeat(32);
-    const model = { id: "2".repeat(64), spec: w.spec, plan: w.plan };
+    const model = { id: "2".repeat(64), commitment: "3".repeat(64), tables: null, spec: w.spec, plan: w.plan };
     const say = async (message: object) => {
       const channel = await here.dial(w.dealerPort, "dealer");
       await channel.sendJson(0, message);
