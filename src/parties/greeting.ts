@@ -2,7 +2,7 @@
 import type { Channel } from "../channels/channel.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
-import type { NamedTensor, TokenizedText, Weights } from "../program/spec.ts";
+import { isDecoder, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { modelId, tablesDigest } from "./model-identity.ts";
@@ -31,7 +31,14 @@ export async function greet(channel: Channel, pinned?: string): Promise<Greeted>
 }
 
 /** A text's tokens, made here. @throws Error for an empty text, one longer than the model takes, or where there is no tokenizer. */
-export function encoded({ tokenizer }: Pick<Greeted, "tokenizer">, text: string, pair?: string): TokenizedText {
+export function encoded(
+  { tokenizer, spec }: Pick<Greeted, "tokenizer"> & Pick<PublicModel, "spec">,
+  text: string,
+  pair?: string,
+): TokenizedText {
+  // The model would answer about nothing; whoever asks has forgotten the text.
+  if (!isDecoder(spec) && text.trim() === "")
+    throw new PartyError("the text is empty: give one with at least one letter");
   if (tokenizer === null) throw new PartyError("this server has no tokenizer: it serves token ids only");
   return tokenizer.encode(text, pair);
 }
