@@ -194,6 +194,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
       /unknown gelu "cubic": use one of/,
     ],
     ["an unknown command", ["dance"], /unknown command 'dance'/],
+    ["an empty text", ["demo", ""], /empty/],
     ["a length that is no number", ["demo", "--generate", "--max-tokens", "x"], /--max-tokens/],
     ["no such file", ["evaluate", "demo", "--data", "/no/such/file"], /cannot read/],
     ["nobody listening", ["infer", "SECRET", "--server", "127.0.0.1:1"], /no server listens at 127.0.0.1:1/],

@@ -4,6 +4,7 @@ import { classifier } from "../../models/bert.ts";
 import { greedyTokens } from "../../models/greedy.ts";
 import type { Client } from "../../parties/client.ts";
 import type { Witness } from "../../parties/engine.ts";
+import { encoded } from "../../parties/greeting.ts";
 import type { TokenizedText } from "../../program/spec.ts";
 import { FloatOps } from "../../reference/float.ts";
 import { Ring } from "../../ring/ring.ts";
@@ -46,7 +47,7 @@ async function demo(given: string | undefined, options: DemoOptions): Promise<vo
 
 async function judge(text: string, options: DemoOptions): Promise<void> {
   const source = await openSource("demo", { overrides: {} });
-  const tokens = source.tokenizer!.encode(text);
+  const tokens = encoded(source, text);
   await refuseOutside(source, tokens, "a text like a film review's sentence");
   await among("demo", options, async (client, glimpse, progress) => {
     const result = await client.classify(text);
