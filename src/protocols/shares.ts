@@ -1,14 +1,35 @@
 /** Local steps on shares, and what one party alone puts into them. No message. */
-import type { StepOf } from "../program/steps.ts";
+import type { Program, StepOf, Value } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
-import { elements, expectSameShape, type LocalRule, NO_PARTS, noTraffic, outOf, sameScale } from "./rule.ts";
+import {
+  type Expect,
+  elements,
+  expectSameShape,
+  type LocalRule,
+  NO_PARTS,
+  noTraffic,
+  outOf,
+  sameScale,
+} from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { OwnRows, Party } from "./sides.ts";
 
 /** This party's share of a step's result. */
 function shareOf(p: Party, id: number): Words {
   return p.set("share", id, p.ring.alloc(elements(p.value(id))));
+}
+
+/** Expects a share of one shape with the share that it is made of. */
+function expectShareOfOne(
+  expect: Expect,
+  step: StepOf<"keys" | "noise">,
+  program: Program,
+): { readonly x: Value; readonly out: Value } {
+  const [x, out] = [program.values[step.x], outOf(step, program)];
+  expect(x.form === "share" && out.form === "share", "makes a share of one");
+  expectSameShape(expect, x, out);
+  return { x, out };
 }
 
 /** What only the text's owner knows: the helper's share is what it was given under a cover v, the server's is -v. */
@@ -105,9 +126,7 @@ export const keys: LocalRule<"keys"> = {
   needs: (step, values, need) => need(step.x, values[step.out].ring),
 
   check(step, program, expect) {
-    const [x, out] = [program.values[step.x], outOf(step, program)];
-    expect(x.form === "share" && out.form === "share", "makes a share of one");
-    expectSameShape(expect, x, out);
+    const { out } = expectShareOfOne(expect, step, program);
     const { causal } = step;
     expect(causal === null || out.rows % causal.queries === 0, "has whole heads of queries");
   },
@@ -181,9 +200,7 @@ export const noise: LocalRule<"noise"> = {
   needs: (step, values, need) => need(step.x, values[step.out].ring),
 
   check(step, program, expect) {
-    const [x, out] = [program.values[step.x], outOf(step, program)];
-    expect(x.form === "share" && out.form === "share", "makes a share of one");
-    expectSameShape(expect, x, out);
+    const { x, out } = expectShareOfOne(expect, step, program);
     expect(sameScale(x.scale, out.scale), "keeps the scale");
   },
 

@@ -42,6 +42,19 @@ export const TINY: ModelSpec = {
   answer: "scores",
 };
 
+/** What makes a small decoder of it. */
+export const TINY_GPT2: Partial<ModelSpec> = {
+  architecture: "gpt2",
+  normFirst: true,
+  tied: true,
+  types: 1,
+  labels: 60,
+  labelNames: [],
+  problem: "generation",
+  softmax: "exact",
+  gelu: "exact",
+};
+
 export interface Harness {
   readonly ring: Ring;
   readonly spec: ModelSpec;

@@ -4,24 +4,13 @@ import { randomText } from "../../src/models/catalog.ts";
 import type { Plan, Range } from "../../src/program/plan.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
-import { type Harness, harness } from "./harness.ts";
+import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
 import { type Frame, tapped } from "./tapped.ts";
 import { World } from "./world.ts";
 
 const TEXT = /^the text lies outside the plan's range/;
 const ANSWER = /^the answer lies outside the plan's range/;
 const TOKEN = /^the tokenizer gives tokens that the model does not have/;
-const DECODER: Partial<ModelSpec> = {
-  architecture: "gpt2",
-  normFirst: true,
-  tied: true,
-  types: 1,
-  labels: 60,
-  labelNames: [],
-  problem: "generation",
-  softmax: "exact",
-  gelu: "exact",
-};
 
 /** What everybody between the parties sees of frames. */
 function seen(frames: readonly Frame[]): string[] {
@@ -124,7 +113,7 @@ describe("frames are the same whether or not", () => {
 
   it("a decoder's prompt, tokens and answers lie within the plan", async () => {
     const turns = 3;
-    const { h, small, large } = await apart({ ...DECODER, embedding: "public" }, { ...oneTurn(16), turns });
+    const { h, small, large } = await apart({ ...TINY_GPT2, embedding: "public" }, { ...oneTurn(16), turns });
     const unknown = { ...small, ids: [...small.ids.slice(0, -1), 123_456] };
     const generated = async (text: TokenizedText) => {
       const world = await tapped(h);

@@ -6,26 +6,15 @@ import { TextInput } from "../../src/parties/text.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { centredRows, FloatOps } from "../../src/reference/float.ts";
-import { type Harness, harness } from "./harness.ts";
+import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
 
 const LENGTH = 12;
-const DECODER: Partial<ModelSpec> = {
-  architecture: "gpt2",
-  normFirst: true,
-  tied: true,
-  types: 1,
-  labels: 60,
-  labelNames: [],
-  problem: "generation",
-  softmax: "exact",
-  gelu: "exact",
-};
 const KINDS: [string, Partial<ModelSpec>][] = [
   ["an encoder's public embedding", { embedding: "public" }],
   ["an encoder's private embedding", { embedding: "private" }],
   ["RoBERTa's positions", { architecture: "roberta", embedding: "public", positionOffset: 2, types: 1 }],
-  ["a decoder's public embedding", { ...DECODER, embedding: "public" }],
-  ["a decoder's private embedding", { ...DECODER, embedding: "private" }],
+  ["a decoder's public embedding", { ...TINY_GPT2, embedding: "public" }],
+  ["a decoder's private embedding", { ...TINY_GPT2, embedding: "private" }],
 ];
 
 function inputSteps({ program }: Harness) {
