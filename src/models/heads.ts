@@ -41,9 +41,13 @@ export function checkHead(json: unknown, architecture: Architecture): void {
   const decoder = isDecoder({ architecture });
   const wanted = decoder
     ? [`${family}${architecture === "gpt2" ? "LMHeadModel" : "ForCausalLM"}`, `${family}Model`]
-    : [`${family}ForSequenceClassification`, `${family}Model`];
+    : [`${family}ForSequenceClassification`];
   if (wanted.includes(saved)) return;
   const task = OTHER_TASKS.find(([ending]) => saved === family + ending)?.[1] ?? "is not known";
   const shown = saved.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
-  throw new Error(`config.json: architectures says ${shown}, which ${task}: give a ${wanted[0]}`);
+  const advice =
+    saved === `${family}Model`
+      ? "there is no classifier yet, so fine-tune it for sequence classification first"
+      : `give a ${wanted[0]}`;
+  throw new Error(`config.json: architectures says ${shown}, which ${task}: ${advice}`);
 }
