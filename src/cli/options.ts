@@ -7,7 +7,7 @@ import type { SpecOverrides } from "../models/config.ts";
 import { BUCKETS } from "../program/lengths.ts";
 import { TASKS } from "../tasks/tasks.ts";
 import type { KeyOptions } from "./keys.ts";
-import { MODEL_NAMES, SHIPPED_NAMES } from "./source.ts";
+import { MODEL_NAMES, SHIPPED_NAMES } from "./named.ts";
 import { UsageError } from "./terminal.ts";
 import { decimal, whole, wholes } from "./values.ts";
 

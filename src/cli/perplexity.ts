@@ -14,7 +14,7 @@ import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } f
 import { startParties } from "./processes.ts";
 import { Progress } from "./progress.ts";
 import { outsideRange } from "./ranges.ts";
-import type { Source } from "./source.ts";
+import type { ModelSource } from "./source.ts";
 import { note, print, printJson, UsageError } from "./terminal.ts";
 
 export interface EvaluateOptions extends ModelOptions, OutputOptions {
@@ -33,7 +33,7 @@ type Rows = Float32Array;
 export async function evaluateDecoder(
   name: string,
   options: EvaluateOptions,
-  source: Source,
+  source: ModelSource,
   matmul: Matmul,
   progress: Progress,
 ): Promise<void> {
@@ -85,11 +85,11 @@ export async function evaluateDecoder(
 }
 
 /** Texts of two tokens or more, cut where the model or the longest padded length ends. */
-async function textsOf({ tokenizer, spec }: Source, options: EvaluateOptions): Promise<TokenizedText[]> {
+async function textsOf({ tokenizer, spec }: ModelSource, options: EvaluateOptions): Promise<TokenizedText[]> {
   const most = Math.min(longestText(spec), BUCKETS[BUCKETS.length - 1]);
   const lines = (await readNumberedTexts(options.data)).slice(0, options.limit);
   const texts = eachRow(lines, options.data, ({ text }) => {
-    const { ids, types } = tokenizer!.encode(text, undefined, { truncate: true });
+    const { ids, types } = tokenizer.encode(text, undefined, { truncate: true });
     return { ids: ids.slice(0, most), types: types.slice(0, most) };
   });
   return texts.filter((text) => text.ids.length > 1);

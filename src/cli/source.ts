@@ -1,15 +1,13 @@
 /** From what a user names (a folder, a model that ships, or a well-known shape) to a model that can be served. */
 
 import { createHash } from "node:crypto";
-import { access } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { calibrate } from "../compiler/calibrate.ts";
-import { catalogNames, randomModel, randomText } from "../models/catalog.ts";
-import { loadModel } from "../models/checkpoint.ts";
+import { randomModel, randomText } from "../models/catalog.ts";
+import { loadModel, type Model } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
-import { readText } from "../models/files.ts";
+import { hasFile, readText } from "../models/files.ts";
 import type { TextTokenizer, TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
 import { commitmentOf } from "../parties/model-identity.ts";
@@ -21,6 +19,7 @@ import type { Matmul } from "../reference/float.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
 import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
+import { asset, type Folder, named, namedFolder, type Shape } from "./named.ts";
 import { UsageError } from "./terminal.ts";
 
 /** The plan's file in a model folder. */
@@ -38,11 +37,23 @@ export interface Source {
   readonly tokenizerFiles: TokenizerFiles;
   /** Changes when weights, shape or plan change, whatever files they came from. */
   readonly fingerprint: () => string;
+  /** The weights alone, read again. @throws as `openSource` does. */
+  readonly readWeights: () => Promise<Weights>;
+}
+
+/** A source with trained weights: it has a tokenizer. */
+export interface ModelSource extends Source {
+  readonly tokenizer: TextTokenizer;
 }
 
 export interface SourceOptions {
   readonly overrides: SpecOverrides;
-  /** Texts to calibrate on, one a line; instead of the plan in the folder or the texts that ship. */
+  /**
+   * Hears that a folder has no plan and that texts which ship make one, of which its numbers say little. Absent: such a folder
+   * is refused.
+   */
+  readonly unplanned?: (warning: string) => void;
+  /** Texts to calibrate on, one a line; instead of the plan in the folder. */
   readonly calibration?: string;
   /** A plan's file to use instead of calibrating. */
   readonly planPath?: string;
@@ -55,42 +66,39 @@ export interface SourceOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
-/** Models that ship with the package, by the names of their folders. */
-const SHIPPED: readonly string[] = ["demo", "storyteller"];
-/** What the commands take as a model, beside a folder: those that ship, and all well-known shapes. */
-export const SHIPPED_NAMES = SHIPPED.join(", ");
-export const MODEL_NAMES = [...SHIPPED, ...catalogNames].join(", ");
-
 const planFile = v.object({ gelu: v.string(), softmax: v.string(), plan: planSchema });
 
-/** Folders that ship with the package. */
-export function asset(...parts: string[]): string {
-  return fileURLToPath(new URL(join("../../assets", ...parts), import.meta.url));
-}
-
-/** @throws an Error of one line for whatever does not exist or cannot be read. */
+/** A model or the shape of one, for looking at costs. @throws an Error of one line for what cannot be read. */
 export async function openSource(name: string, options: SourceOptions): Promise<Source> {
-  if ((catalogNames as readonly string[]).includes(name)) return await randomSource(name, options);
-  const folder = folderOf(name);
-  if (!(await exists(folder))) {
-    throw new UsageError(`no such model: give a Hugging Face folder, or one of ${MODEL_NAMES}`);
-  }
-  const { spec, weights, tokenizer } = await loadModel(folder, options.overrides);
-  const planPath = options.planPath ?? join(folder, PLAN_FILE);
-  const known = options.calibration === undefined ? await readPlan(planPath, spec) : null;
-  const plan = known ?? (await calibrated(spec, weights, tokenizer, options));
-  const fingerprint = () => digestOf(spec, plan, weights);
-  return { name, spec, plan, weights, tokenizer, tokenizerFiles: tokenizer.files, fingerprint };
+  const found = await named(name);
+  return found.kind === "shape" ? openShape(name, found, options) : openFolder(name, found, options);
 }
 
-/** The weights alone, read again. @throws as `openSource` does. */
-export async function readWeights(name: string, overrides: SpecOverrides): Promise<Weights> {
-  if ((catalogNames as readonly string[]).includes(name)) return randomModel(name, RANDOM_SEED, overrides).weights;
-  return (await loadModel(folderOf(name), overrides)).weights;
+/** A model with trained weights. @throws an Error of one line for shapes, and for what cannot be read. */
+export async function openModel(name: string, options: SourceOptions): Promise<ModelSource> {
+  return openFolder(name, await namedFolder(name), options);
 }
 
-function folderOf(name: string): string {
-  return SHIPPED.includes(name) ? asset(name) : name;
+async function openFolder(name: string, found: Folder, options: SourceOptions): Promise<ModelSource> {
+  const model = await loadModel(found.folder, options.overrides);
+  const { spec, weights, tokenizer } = model;
+  const plan = await planFor(name, found, model, options);
+  return {
+    name,
+    spec,
+    plan,
+    weights,
+    tokenizer,
+    tokenizerFiles: tokenizer.files,
+    fingerprint: () => digestOf(spec, plan, weights),
+    readWeights: readAgain(found, options.overrides),
+  };
+}
+
+/** Beside no model, so that it keeps none in memory. */
+function readAgain(found: Folder | Shape, overrides: SpecOverrides): () => Promise<Weights> {
+  if (found.kind === "shape") return async () => randomModel(found.shape, RANDOM_SEED, overrides).weights;
+  return async () => (await loadModel(found.folder, overrides)).weights;
 }
 
 /** Writes the plan beside the model. */
@@ -98,8 +106,8 @@ export function planJson(spec: ModelSpec, plan: Plan): string {
   return `${JSON.stringify({ gelu: spec.gelu, softmax: spec.softmax, plan })}\n`;
 }
 
-async function randomSource(name: string, options: SourceOptions): Promise<Source> {
-  const { spec, weights } = randomModel(name, RANDOM_SEED, options.overrides);
+async function openShape(name: string, found: Shape, options: SourceOptions): Promise<Source> {
+  const { spec, weights } = randomModel(found.shape, RANDOM_SEED, options.overrides);
   const limit = longestText(spec);
   if ((options.length ?? 0) > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   const positions = (options.length ?? 128) + (isDecoder(spec) ? (options.newTokens ?? 1) - 1 : 0);
@@ -116,7 +124,38 @@ async function randomSource(name: string, options: SourceOptions): Promise<Sourc
     tokenizer: null,
     tokenizerFiles: {},
     fingerprint: () => digestOf(spec, plan, weights),
+    readWeights: readAgain(found, options.overrides),
   };
+}
+
+/** The plan of a folder's model: that of the file, or made of --calibrate's texts. @throws UsageError without both. */
+async function planFor(name: string, { folder, ships }: Folder, model: Model, options: SourceOptions): Promise<Plan> {
+  const { spec } = model;
+  if (options.calibration !== undefined) return calibrated(model, options.calibration, options);
+  const known = await readPlan(options.planPath ?? join(folder, PLAN_FILE), spec);
+  if (known !== null) return known;
+  const texts = asset("calibration.txt");
+  // The texts that ship are like those that the demo's model was trained on.
+  if (ships && !isDecoder(spec)) return calibrated(model, texts, options);
+  const missing = await missingPlan(name, folder, ships, spec);
+  if (options.unplanned === undefined) throw new UsageError(missing);
+  options.unplanned(`${missing}; until then its ranges are guessed from film reviews`);
+  return calibrated(model, texts, options);
+}
+
+/** What is to be done about a model that has no ranges for the functions that it is to be computed with. */
+async function missingPlan(
+  name: string,
+  folder: string,
+  ships: boolean,
+  { gelu, softmax }: ModelSpec,
+): Promise<string> {
+  if (ships)
+    return `${name} ships without ranges for ${gelu} and ${softmax}: give texts like the users' to --calibrate`;
+  const planned = await hasFile(folder, PLAN_FILE);
+  const lacks = planned ? `ranges for ${gelu} and ${softmax}` : "ranges";
+  const flags = planned ? ` --gelu ${gelu} --softmax ${softmax}` : "";
+  return `${name} has no ${lacks}: run "mpcformer calibrate ${name}${flags} --data FILE" with texts like the users', one a line`;
 }
 
 /** A plan from its file, if it is there and was made for these approximations. */
@@ -140,15 +179,12 @@ export function planOf(text: string, spec: ModelSpec): Plan | null {
 }
 
 async function calibrated(
-  spec: ModelSpec,
-  weights: Weights,
-  tokenizer: TextTokenizer,
-  options: SourceOptions,
+  { spec, weights, tokenizer }: Model,
+  path: string,
+  { matmul, margin, progress }: SourceOptions,
 ): Promise<Plan> {
-  const path = options.calibration ?? asset("calibration.txt");
   const lines = await readNumberedTexts(path);
   const texts = eachRow(lines, path, ({ text }) => tokenizer.encode(text, undefined, { truncate: true }));
-  const { matmul, margin, progress } = options;
   return calibrate(spec, weights, texts, { matmul, margin, progress });
 }
 
@@ -157,13 +193,6 @@ function digestOf(spec: ModelSpec, plan: Plan, weights: Weights): string {
     .update(JSON.stringify([spec, plan]))
     .update(versionOf(spec, weights))
     .digest("hex");
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /**

@@ -2,11 +2,14 @@
  * The only place that writes to stdout and stderr: results on stdout, everything else on stderr. It keeps the line of
  * progress, which is wiped before anything else is written and drawn again behind it.
  */
+import colours from "picocolors";
 
 /** A mistake of the caller's that one line explains; printed without a stack. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
+
+const { bold } = colours.createColors(process.env.NO_COLOR === undefined || process.env.NO_COLOR === "");
 
 type Stream = NodeJS.WriteStream;
 
@@ -45,6 +48,11 @@ export function printJson(value: unknown): void {
 /** A line for people that is no result. */
 export function note(line: string): void {
   put(stderr, `${line}\n`);
+}
+
+/** A line for people that they must not miss. */
+export function warn(line: string): void {
+  note(isScreen() ? bold(`warning: ${line}`) : `warning: ${line}`);
 }
 
 /** Shows a line of progress on a screen until it is replaced or, with null, taken away. */

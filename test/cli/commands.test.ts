@@ -1,6 +1,6 @@
 /** The built program, as a user runs it: results, and one clear line for every mistake. */
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -148,17 +148,14 @@ describe("results", () => {
     const data = join(dir, "pairs.tsv");
     const rows = ["the film is slow\tits ending is surprising\t0", "prices rose\tthe music was bad\t1"];
     await writeFile(data, `sentence1\tsentence2\tlabel\n${rows.join("\n")}\n`);
-    const args = [
-      "evaluate",
-      join(FIXTURES, "bert-cased"),
-      "--data",
-      data,
-      "--gelu",
-      "quad",
-      "--softmax",
-      "2quad",
-      "--json",
-    ];
+    const folder = join(dir, "bert-cased");
+    await cp(join(FIXTURES, "bert-cased"), folder, { recursive: true });
+    const standIns = ["--gelu", "quad", "--softmax", "2quad"];
+    const texts = join(dir, "texts.txt");
+    await writeFile(texts, "the film is slow and its ending is surprising\nprices rose\nthe music was bad\n");
+    const args = ["evaluate", folder, "--data", data, ...standIns, "--json"];
+    expect((await mpcformer(...args, "--private")).err).toMatch(/has no ranges: run "mpcformer calibrate /);
+    expect((await mpcformer("calibrate", folder, "--data", texts, ...standIns)).code).toBe(0);
     const clear = JSON.parse((await mpcformer(...args)).out);
     const hidden = JSON.parse((await mpcformer(...args, "--private")).out);
     expect(clear).toMatchObject({ metric: "accuracy", texts: 2 });
@@ -185,6 +182,8 @@ describe("mistakes end in one line that says what to do, and a code that is not 
       ["plan", "/no/such/folder", "--length", "16"],
       /no such model: give a Hugging Face folder, or one of demo, storyteller, bert-tiny/,
     ],
+    ["a shape to serve", ["serve", "bert-base"], /bert-base is a shape with random weights, for plan and bench alone/],
+    ["a folder without ranges", ["serve", join(FIXTURES, "gpt2")], /has no ranges: run "mpcformer calibrate .*gpt2 --/],
     ["no length", ["plan", "bert-tiny"], /required option '--length <n>'/],
     ["a length that is none", ["plan", "bert-tiny", "--length", "x"], /--length takes a whole number from 1/],
     ["a length beyond the model", ["plan", "bert-tiny", "--length", "600"], /--length takes 3 to 512/],

@@ -1,11 +1,15 @@
 /** What a served model is known by: its public name and the key of R live exactly as long as its weights. */
-import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { asset, identity, openSource, planOf } from "../../src/cli/source.ts";
+import { asset, named } from "../../src/cli/named.ts";
+import { identity, openModel, openSource, planOf } from "../../src/cli/source.ts";
 import { FileStore } from "../../src/parties/file-store.ts";
+
+const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
 
 let dir: string;
 beforeEach(async () => {
@@ -20,7 +24,7 @@ it.each(["model.safetensors", "model-00001-of-00001.safetensors"])(
     await cp(asset("demo"), folder, { recursive: true });
     await rename(join(folder, "model.safetensors"), join(folder, file));
     await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map: { any: file } }));
-    const known = async () => identity(await openSource(folder, { overrides: {} }), new FileStore(store));
+    const known = async () => identity(await openModel(folder, { overrides: {} }), new FileStore(store));
     const first = await known();
     const again = await known();
     expect([again.id, again.key.expose()]).toEqual([first.id, first.key.expose()]);
@@ -33,6 +37,64 @@ it.each(["model.safetensors", "model-00001-of-00001.safetensors"])(
     expect(second.key.expose()).not.toEqual(first.key.expose());
   },
 );
+
+describe("a name", () => {
+  const origin = process.cwd();
+  const overrides = {};
+  beforeEach(() => process.chdir(dir));
+  afterEach(() => process.chdir(origin));
+
+  it.each(["gpt2-tiny", "bert-base", "demo", "storyteller"])(
+    "of a model's folder is that folder, though this package has a %s of its own",
+    async (name) => {
+      await cp(join(FIXTURES, "bert-cased"), name, { recursive: true });
+      const warnings: string[] = [];
+      const source = await openSource(name, { overrides, unplanned: (warning) => warnings.push(warning) });
+      expect(source.spec.vocabulary).toBe(JSON.parse(await readFile(join(name, "config.json"), "utf8")).vocab_size);
+      expect(warnings).toHaveLength(1);
+      await expect(openModel(name, { overrides })).rejects.toThrow(
+        `${name} has no ranges: run "mpcformer calibrate ${name} --data FILE"`,
+      );
+    },
+  );
+
+  it("of another folder is not", async () => {
+    for (const name of ["demo", "bert-tiny", "other"]) await mkdir(name);
+    expect(await named("demo")).toMatchObject({ kind: "folder", ships: true });
+    expect(await named("bert-tiny")).toEqual({ kind: "shape", shape: "bert-tiny" });
+    await expect(openModel("other", { overrides })).rejects.toThrow(/no config\.json/);
+  });
+
+  it("of a shape is no model with weights: they are random", async () => {
+    await expect(openModel("bert-base", { overrides })).rejects.toThrow(
+      /^bert-base is a shape with random weights, for plan and bench alone: give a Hugging Face folder, or one of demo/,
+    );
+    await expect(openModel("bert-bose", { overrides })).rejects.toThrow(/no such model: .* one of demo, storyteller$/);
+    await expect(openSource("bert-bose", { overrides })).rejects.toThrow(/no such model: .* one of demo, .*bert-base/);
+  });
+});
+
+describe("ranges", () => {
+  const overrides = { gelu: "exact", softmax: "exact" };
+
+  it("of other stand-ins are not taken, and not guessed", async () => {
+    const folder = join(dir, "model");
+    await cp(asset("demo"), folder, { recursive: true });
+    await expect(openModel(folder, { overrides })).rejects.toThrow(
+      `${folder} has no ranges for exact and exact: run "mpcformer calibrate ${folder} --gelu exact --softmax exact --data FILE"`,
+    );
+    const calibration = join(dir, "texts.txt");
+    await writeFile(calibration, "a dull film\n");
+    expect((await openModel(folder, { overrides, calibration })).plan.ranges).toHaveProperty(["0.out"]);
+  });
+
+  it("of a model that ships are made of texts of its own kind, or refused", async () => {
+    expect((await openModel("demo", { overrides })).spec.gelu).toBe("exact");
+    await expect(openModel("storyteller", { overrides: { gelu: "exact" } })).rejects.toThrow(
+      /^storyteller ships without ranges for exact and .*: give texts like the users' to --calibrate$/,
+    );
+  });
+});
 
 describe("planOf", () => {
   const spec = { gelu: "quad", softmax: "2quad:5" } as Parameters<typeof planOf>[1];

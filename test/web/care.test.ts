@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import type axe from "axe-core";
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
-import { openSource } from "../../src/cli/source.ts";
+import { openModel } from "../../src/cli/source.ts";
 import { asked, formsOf, inBrowser, ready, wordsOf } from "./watched.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";
@@ -16,7 +16,7 @@ inBrowser("the page's manners", (place) => {
     const word = "zyzzyvaquokkaflumox";
     const seen = await place().open();
     await asked(seen.page, `the ${word} is a gripping film`);
-    const { tokenizer } = await openSource("demo", { overrides: {} });
+    const { tokenizer } = await openModel("demo", { overrides: {} });
     const { ids } = tokenizer!.encode(word);
     const words = ids.slice(1, -1).slice(0, 4);
     expect(words.length).toBeGreaterThan(3);

@@ -16,7 +16,7 @@ import { floatMatmul } from "../float.ts";
 import { approximate, output, overridesOf, SHAPE } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { openSource, type Source } from "../source.ts";
-import { note, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson, UsageError, warn } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 export function addBench(program: Command): void {
@@ -76,6 +76,7 @@ async function opened(name: string, options: BenchOptions): Promise<{ source: So
   const matmul = await floatMatmul();
   const source = await openSource(name, {
     overrides: overridesOf(options),
+    unplanned: warn,
     calibration: options.calibrate,
     length: options.length,
     newTokens: options.tokens ?? NEW_TOKENS,

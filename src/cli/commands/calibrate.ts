@@ -3,10 +3,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { floatMatmul } from "../float.ts";
+import { namedFolder } from "../named.ts";
 import { disclosure, type ModelOptions, type OutputOptions, output, overridesOf, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
-import { openSource, PLAN_FILE, planJson } from "../source.ts";
-import { print, printJson } from "../terminal.ts";
+import { openModel, PLAN_FILE, planJson } from "../source.ts";
+import { print, printJson, UsageError } from "../terminal.ts";
 import { decimal } from "../values.ts";
 
 interface CalibrateOptions extends ModelOptions, OutputOptions {
@@ -28,14 +29,16 @@ export function addCalibrate(program: Command): void {
 /** Writes the plan of a model folder. */
 async function calibrateFolder(folder: string, options: CalibrateOptions): Promise<void> {
   const progress = new Progress(options.json ?? false);
-  const source = await openSource(folder, {
+  const found = await namedFolder(folder);
+  if (found.ships) throw new UsageError(`${folder} ships with its ranges: give a Hugging Face folder of your own`);
+  const path = join(found.folder, PLAN_FILE);
+  const source = await openModel(folder, {
     overrides: overridesOf(options),
     calibration: options.data,
     margin: options.margin,
     matmul: await floatMatmul(),
     progress: progress.of("calibrating"),
   });
-  const path = join(folder, PLAN_FILE);
   await writeFile(path, planJson(source.spec, source.plan));
   progress.stop();
   if (options.json) printJson({ plan: path, ranges: Object.keys(source.plan.ranges).length });

@@ -11,11 +11,12 @@ import { Ring } from "../../ring/ring.ts";
 import { openClient, printAnswer } from "../client.ts";
 import { continued } from "../continuation.ts";
 import { formatBytes } from "../format.ts";
+import { asset } from "../named.ts";
 import { DEADLINE_SECONDS, type OutputOptions, output } from "../options.ts";
 import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
-import { openSource, type Source } from "../source.ts";
+import { openModel, type Source } from "../source.ts";
 import { note, print, printJson, UsageError } from "../terminal.ts";
 import { whole } from "../values.ts";
 
@@ -46,7 +47,7 @@ async function demo(given: string | undefined, options: DemoOptions): Promise<vo
 }
 
 async function judge(text: string, options: DemoOptions): Promise<void> {
-  const source = await openSource("demo", { overrides: {} });
+  const source = await openModel(asset("demo"), { overrides: {} });
   const tokens = encoded(source, text);
   await refuseOutside(source, tokens, "a text like a film review's sentence");
   await among("demo", options, async (client, glimpse, progress) => {
@@ -65,8 +66,8 @@ async function judge(text: string, options: DemoOptions): Promise<void> {
 }
 
 async function tell(prompt: string, options: DemoOptions): Promise<void> {
-  const source = await openSource("storyteller", { overrides: {} });
-  const tokens = source.tokenizer!.encode(prompt);
+  const source = await openModel(asset("storyteller"), { overrides: {} });
+  const tokens = source.tokenizer.encode(prompt);
   await refuseOutside(source, tokens, "the beginning of a story for small children");
   await among("storyteller", options, async (client, glimpse, progress) => {
     const result = await continued(client, prompt, { maxTokens: options.maxTokens }, progress, options.json ?? false);
@@ -96,7 +97,7 @@ async function among(
 ): Promise<void> {
   const progress = new Progress(json ?? false);
   if (!json) note(`starting a dealer, a server with the model ${model}, and a client`);
-  const parties = await startParties([model]);
+  const parties = await startParties([asset(model)]);
   const glimpse = new Glimpse();
   let client: Client | null = null;
   try {

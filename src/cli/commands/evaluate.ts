@@ -27,8 +27,8 @@ import { type EvaluateOptions, evaluateDecoder } from "../perplexity.ts";
 import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
-import { openSource, type Source } from "../source.ts";
-import { note, print, printJson, UsageError } from "../terminal.ts";
+import { openModel, type Source } from "../source.ts";
+import { note, print, printJson, warn } from "../terminal.ts";
 import { defaultMetrics } from "../training.ts";
 import { whole } from "../values.ts";
 
@@ -52,15 +52,15 @@ const MOST_WARNINGS = 5;
 async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
   const matmul = await floatMatmul();
-  const source = await openSource(name, {
+  const source = await openModel(name, {
     overrides: overridesOf(options),
+    // In the clear ranges only tell which texts are beyond them.
+    unplanned: options.private ? undefined : options.rangeCheck === false ? () => {} : warn,
     calibration: options.calibrate,
     matmul,
     progress: progress.of("calibrating"),
   });
   const { spec, tokenizer } = source;
-  if (tokenizer === null)
-    throw new UsageError("a random model has no tokenizer: give a model's folder, or one that ships");
   if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
   const known = options.task === undefined ? undefined : taskOf(options.task);
   const rows = await readLabelled(options.data, known, options.limit);

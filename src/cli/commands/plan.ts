@@ -8,7 +8,7 @@ import { formatBytes } from "../format.ts";
 import { approximate, output, overridesOf, SHAPE } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { openSource } from "../source.ts";
-import { print, printJson } from "../terminal.ts";
+import { print, printJson, warn } from "../terminal.ts";
 
 export function addPlan(program: Command): void {
   const command = program
@@ -23,6 +23,7 @@ async function plan(name: string, options: PlanOptions): Promise<void> {
   const progress = new Progress(options.json ?? false);
   const source = await openSource(name, {
     overrides: overridesOf(options),
+    unplanned: warn,
     calibration: options.calibrate,
     length: options.length,
     newTokens: options.tokens ?? NEW_TOKENS,

@@ -13,11 +13,11 @@ import {
   approximate,
   keepDays,
   link,
+  MODEL,
   type ModelOptions,
   output,
   overridesOf,
   type ServiceOptions,
-  SHAPE,
   type ShapeOptions,
   type StoreOptions,
   service,
@@ -26,7 +26,7 @@ import {
 import { serverStatus } from "../overview.ts";
 import { Progress } from "../progress.ts";
 import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
-import { identity, openSource, readWeights } from "../source.ts";
+import { identity, openModel, openSource } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
 import { Telemetry } from "../telemetry.ts";
@@ -51,7 +51,7 @@ export function addServe(program: Command): void {
   const command = program
     .command("serve")
     .description("serve a model to clients")
-    .argument("<model>", SHAPE)
+    .argument("<model>", MODEL)
     .option("--listen <address>", "host:port to listen at", "127.0.0.1:7700")
     .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
     .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
@@ -83,9 +83,10 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
   const studies = await readStudies(options);
   const progress = new Progress(options.json ?? false);
   const matmul = await floatMatmul();
-  const overrides = overridesOf(options);
-  const source = await openSource(name, {
-    overrides,
+  // The hidden option is bench's, which measures shapes too.
+  const open = options.plan === undefined ? openModel : openSource;
+  const source = await open(name, {
+    overrides: overridesOf(options),
     calibration: options.calibrate,
     planPath: options.plan,
     length: options.warm,
@@ -93,7 +94,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
     progress: progress.of("calibrating"),
   });
   const store = await openStore(options, "server");
-  const { spec, plan, tokenizerFiles: tokenizer } = source;
+  const { spec, plan, tokenizerFiles: tokenizer, readWeights } = source;
   const { id: commitment, key } = await identity(source, store);
   const model = await publicModel({ spec, plan, tokenizer, commitment }, source.weights);
   const telemetry = new Telemetry(options);
@@ -103,7 +104,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
     {
       model,
       modelKey: key,
-      weights: onceThen(source.weights, () => readWeights(name, overrides)),
+      weights: onceThen(source.weights, readWeights),
       tokenizer,
     },
     {
