@@ -8,6 +8,8 @@ export default defineConfig({
   root: web,
   // Pages may lie under any path.
   base: "./",
+  // As package.json's `imports`, of the sources.
+  resolve: { alias: { "#platform": resolve(web, "../src/platform/web.ts") } },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   worker: { format: "es" },
   build: {

@@ -1,5 +1,5 @@
 // Throughput of the kernels on one core: `npm run build && node bench/kernels.mjs`. GMAC/s and GB/s, best of three runs.
-import { nativeLevel } from "../dist/ring/native.js";
+import { platform } from "../dist/platform/node.js";
 import { Prg, randomKey } from "../dist/ring/prg.js";
 import { Ring } from "../dist/ring/ring.js";
 
@@ -77,5 +77,5 @@ bytes("GeLU: 9 harmonics, dealer", 8 * n, () => ring.fourierSecrets(trig, x, 20,
 const bits = ring.alloc(2 * n);
 bytes("comparison: dealer's monomials", 8 * n, () => ring.lessThanSecrets(bits, x, 25, 6));
 bytes("comparison: leaves", 8 * n, () => ring.lessThanLeaves(out, x, bits, 25, 6, true));
-console.log(`kernels: ${nativeLevel ?? "wasm"}`);
+console.log(`kernels: ${platform.native?.level ?? "wasm"}`);
 console.table(rows);

@@ -31,8 +31,11 @@ export class ChannelError extends Error {
   /** The message holds the peer's own words: not for logs. */
   readonly peersWords: boolean;
 
-  constructor(message: string, { peersWords = false }: { readonly peersWords?: boolean } = {}) {
-    super(message);
+  constructor(
+    message: string,
+    { peersWords = false, ...options }: ErrorOptions & { readonly peersWords?: boolean } = {},
+  ) {
+    super(message, options);
     this.peersWords = peersWords;
   }
 }

@@ -12,10 +12,13 @@
  * Records are AES-256-GCM with a counter as nonce: one that is altered, lost, repeated or out of order does not open. Fresh eC and eS
  * make every connection's keys its own, also from those who later steal a party's key.
  */
+
 import { x25519 } from "@noble/curves/ed25519.js";
 import { expand, extract } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+import { platform } from "#platform";
+import type { Aead } from "../platform/platform.ts";
 import { ChannelError, type Identities } from "./channel.ts";
 import { fingerprintOfKey, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifies } from "./signing.ts";
 
@@ -50,8 +53,6 @@ const PROOF_BYTES = PUBLIC_KEY_BYTES + SIGNATURE_BYTES + TAG_BYTES;
 /** Beyond as many records a key must not go (NIST SP 800-38D allows 2^32 with a counter). */
 const MOST_RECORDS = 2 ** 32;
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
 /** One direction's records. */
 export class Records {
   private readonly cipher: Aead;
@@ -63,7 +64,11 @@ export class Records {
 
   /** @throws ChannelError where the browser offers no cryptography: on pages that came over http from another machine. */
   static async create(key: Uint8Array, use: "encrypt" | "decrypt"): Promise<Records> {
-    return new Records(await newAead(key, use));
+    try {
+      return new Records(await platform.newAead(key, use));
+    } catch (cause) {
+      throw new ChannelError((cause as Error).message, { cause });
+    }
   }
 
   async seal(content: Uint8Array): Promise<Uint8Array> {
@@ -86,46 +91,6 @@ export class Records {
     new DataView(iv.buffer).setUint32(8, this.count++);
     return iv;
   }
-}
-
-/** AES-256-GCM under one key; a record is the ciphertext and its tag. */
-interface Aead {
-  seal(iv: Uint8Array<ArrayBuffer>, content: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /** @throws or rejects when it does not open. */
-  open(iv: Uint8Array<ArrayBuffer>, record: Uint8Array): Uint8Array | Promise<Uint8Array>;
-}
-
-/** Node's own, which answers at once, or the browser's, which answers later. Exported as each other's oracle. */
-export const newAead: (key: Uint8Array, use: "encrypt" | "decrypt") => Promise<Aead> = await pickAead();
-
-async function pickAead(): Promise<typeof newAead> {
-  if (typeof process === "undefined" || process.versions?.node === undefined) return webAead;
-  const { createCipheriv, createDecipheriv } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:crypto");
-  return async (key) => ({
-    seal(iv, content) {
-      const cipher = createCipheriv("aes-256-gcm", key, iv);
-      return concatBytes(cipher.update(content), cipher.final(), cipher.getAuthTag());
-    },
-    open(iv, record) {
-      const decipher = createDecipheriv("aes-256-gcm", key, iv, { authTagLength: TAG_BYTES });
-      decipher.setAuthTag(record.subarray(-TAG_BYTES));
-      const content = decipher.update(record.subarray(0, -TAG_BYTES));
-      decipher.final();
-      return content;
-    },
-  });
-}
-
-/** For browsers. */
-export async function webAead(raw: Uint8Array, use: "encrypt" | "decrypt"): Promise<Aead> {
-  if (globalThis.crypto?.subtle === undefined)
-    throw new ChannelError("this page came unprotected, so that the browser has no cryptography: open it with https");
-  const key = await crypto.subtle.importKey("raw", raw as Bytes, "AES-GCM", false, [use]);
-  const run = async (of: Promise<ArrayBuffer>) => new Uint8Array(await of);
-  return {
-    seal: (iv, content) => run(crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, content as Bytes)),
-    open: (iv, record) => run(crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, record as Bytes)),
-  };
 }
 
 /** The side that connected. @throws ChannelError when the other is not whom `trusts` takes, or does not speak so. */

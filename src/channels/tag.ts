@@ -3,10 +3,9 @@
  * tag thus covers everything its direction has sent so far: the last one before an answer is the whole transcript.
  *
  * Over TLS the key is exported from the connection (RFC 8446, section 7.5), so that frames belong to it. Without TLS it is a
- * constant, and tags find accidents only. About 7 GB/s with node:crypto, 0.1 GB/s in browsers (measured).
+ * constant, and tags find accidents only. About 7 GB/s in Node.js, 0.1 GB/s in browsers (measured).
  */
-import { gcm } from "@noble/ciphers/aes.js";
-import { concatBytes } from "@noble/ciphers/utils.js";
+import { platform } from "#platform";
 
 export const TAG_BYTES = 16;
 const IV_BYTES = 12;
@@ -14,39 +13,15 @@ const IV_BYTES = 12;
 /** Which end of a connection sends: the one that opened it, or the one that listened. */
 export type Side = "opener" | "listener";
 
-/** The tag of AES-128-GCM over these parts, one behind the other, and no plaintext. */
-export type Gmac = (key: Uint8Array, iv: Uint8Array, parts: readonly Uint8Array[]) => Uint8Array;
-
-const NOTHING = new Uint8Array(0);
-
-/** @noble/ciphers, which takes the parts joined: for browsers, and the oracle of the other in tests. */
-export const portableGmac: Gmac = (key, iv, parts) => gcm(key, iv, concatBytes(...parts)).encrypt(NOTHING);
-
-/** node:crypto where it is there. */
-const defaultGmac: Gmac = await pickGmac();
-
-async function pickGmac(): Promise<Gmac> {
-  if (typeof process === "undefined" || process.versions?.node === undefined) return portableGmac;
-  const { createCipheriv } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:crypto");
-  return (key, iv, parts) => {
-    const cipher = createCipheriv("aes-128-gcm", key, iv);
-    for (const part of parts) if (part.length > 0) cipher.setAAD(part);
-    cipher.final();
-    return cipher.getAuthTag();
-  };
-}
-
 /** One direction's tags, in the order of its frames. */
 export class FrameTags {
-  private readonly gmac: Gmac;
   private readonly key: Uint8Array;
   private readonly iv = new Uint8Array(IV_BYTES);
   private last: Uint8Array = new Uint8Array(TAG_BYTES);
   private sequence = 0;
 
   /** `from`: who sends these frames. */
-  constructor(key: Uint8Array, from: Side, gmac: Gmac = defaultGmac) {
-    this.gmac = gmac;
+  constructor(key: Uint8Array, from: Side) {
     this.key = key;
     this.iv[0] = from === "opener" ? 1 : 2;
   }
@@ -54,7 +29,7 @@ export class FrameTags {
   /** The next frame's tag. */
   next(parts: readonly Uint8Array[]): Uint8Array {
     new DataView(this.iv.buffer).setUint32(IV_BYTES - 4, this.sequence++, true);
-    this.last = this.gmac(this.key, this.iv, [this.last, ...parts]);
+    this.last = platform.gmac(this.key, this.iv, [this.last, ...parts]);
     return this.last;
   }
 }

@@ -2,8 +2,9 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
+import type { Socket } from "../platform/platform.ts";
 import type { Channel } from "./channel.ts";
-import { acceptWeb, MOST_RECORD_BYTES, type Socket, type WebOptions } from "./websocket.ts";
+import { acceptWeb, MOST_RECORD_BYTES, type WebOptions } from "./websocket.ts";
 
 /** Where parties take channels, beside what else their HTTP server has. */
 export const CHANNEL_PATH = "/mpc";

@@ -2,7 +2,10 @@
  * Channels over WebSocket: what a browser can speak. Every message is one sealed record (secure.ts), so that whoever relays it, a
  * proxy that ends TLS included, sees lengths and times alone.
  */
+
 import { concatBytes } from "@noble/hashes/utils.js";
+import { platform } from "#platform";
+import type { Socket } from "../platform/platform.ts";
 import { Channel, ChannelError, type ChannelOptions, type Wire } from "./channel.ts";
 import { portions } from "./portions.ts";
 import {
@@ -14,22 +17,6 @@ import {
   secureAsOpener,
 } from "./secure.ts";
 import type { Side } from "./tag.ts";
-
-/** What browsers' WebSocket and ws's have in common. */
-export interface Socket {
-  binaryType: string;
-  readonly readyState: number;
-  readonly bufferedAmount: number;
-  send(data: Uint8Array<ArrayBuffer>): void;
-  close(): void;
-  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
-  addEventListener(type: "open" | "close" | "error", listener: () => void): void;
-  /** ws alone: stops and restarts the flow of messages. */
-  pause?(): void;
-  resume?(): void;
-  /** ws alone: ends at once. */
-  terminate?(): void;
-}
 
 export interface WebOptions extends Pick<ChannelOptions, "peer" | "deadlineMs"> {
   readonly security: PinnedKeys;
@@ -56,7 +43,7 @@ const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, 
  */
 export async function connectWeb(url: string, options: WebOptions): Promise<Channel> {
   const { peer, deadlineMs, security, handshakeMs = HANDSHAKE_MS } = options;
-  const messages = new Messages(await socketTo(url, peer), peer);
+  const messages = new Messages(socketTo(url, peer), peer);
   try {
     await messages.opened(deadlineMs, `no ${peer} answers at ${url}: is it running, and is the address right?`);
     const secured = await messages.within(handshakeMs, () => secureAsOpener(messages, security, peer));
@@ -67,11 +54,9 @@ export async function connectWeb(url: string, options: WebOptions): Promise<Chan
   }
 }
 
-/** A browser's, or ws's where there is none (Node 20). */
-async function socketTo(url: string, peer: string): Promise<Socket> {
-  const Socket = globalThis.WebSocket ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ "ws")).WebSocket;
+function socketTo(url: string, peer: string): Socket {
   try {
-    return new Socket(url) as unknown as Socket;
+    return platform.openSocket(url);
   } catch {
     throw new ChannelError(`"${url}" is no address of a ${peer}: write ws://host:port/mpc or wss://host/mpc`);
   }

@@ -1,4 +1,5 @@
 /** `bench` of a model that classifies: texts measured over three processes, and what stand-ins buy. */
+import { platform } from "#platform";
 import { compile } from "../compiler/compile.ts";
 import { classifier } from "../models/bert.ts";
 import { randomText } from "../models/catalog.ts";
@@ -6,7 +7,6 @@ import type { Measured, SpentByGroup } from "../parties/meter.ts";
 import { oneTurn } from "../program/steps.ts";
 import { type Cost, costOf } from "../protocols/cost.ts";
 import { FloatOps, type Matmul } from "../reference/float.ts";
-import { nativeLevel } from "../ring/native.ts";
 import { Ring } from "../ring/ring.ts";
 import { linkFlags, run } from "./bench-run.ts";
 import type { MeasuredRun } from "./client.ts";
@@ -99,7 +99,7 @@ export async function measure(
     runs,
     network: options.network,
     threads,
-    kernels: nativeLevel ?? "wasm",
+    kernels: platform.native?.level ?? "wasm",
     gelu: spec.gelu,
     softmax: spec.softmax,
     embedding: spec.embedding,

@@ -1,11 +1,11 @@
 /** `bench` of a decoder: a text, and token by token what comes behind it, measured over three processes. */
+import { platform } from "#platform";
 import { compile } from "../compiler/compile.ts";
 import { greedyTokens } from "../models/greedy.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost } from "../protocols/cost.ts";
 import type { Matmul } from "../reference/float.ts";
-import { nativeLevel } from "../ring/native.ts";
 import type { MeasuredGeneration } from "./continuation.ts";
 import { BENCH_BOUNDS, costTable, sizeOf, standInsOf } from "./costs.ts";
 import { formatBytes } from "./format.ts";
@@ -75,7 +75,7 @@ export function generateResult(inputs: GenerateBenchInputs): { result: GenerateB
     runs: rest.length,
     network,
     threads,
-    kernels: nativeLevel ?? "wasm",
+    kernels: platform.native?.level ?? "wasm",
     gelu: spec.gelu,
     softmax: spec.softmax,
     embedding: spec.embedding,

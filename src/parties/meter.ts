@@ -1,4 +1,5 @@
 /** Where a party's time goes: what the bench shows. Times depend on shapes alone, never on a text or a weight. */
+import { platform } from "#platform";
 
 /** Milliseconds of one kind of work. */
 export interface Spent {
@@ -63,13 +64,10 @@ export function stopwatch(phase: Measured["phase"]): (meter?: Meter) => Measured
 }
 
 function cpuSeconds(): number {
-  if (typeof process === "undefined" || process.cpuUsage === undefined) return 0;
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
+  return platform.processorTime() / 1e6;
 }
 
 /** Peak resident memory of this process; 0 where that is not known. */
 export function peakRssMb(): number {
-  if (typeof process === "undefined" || process.resourceUsage === undefined) return 0;
-  return Math.round(process.resourceUsage().maxRSS / 1024);
+  return Math.round(platform.peakMemory() / 2 ** 20);
 }

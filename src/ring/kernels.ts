@@ -1,5 +1,5 @@
+import { platform } from "#platform";
 import type { Memory } from "./memory.ts";
-import { withNative } from "./native.ts";
 
 /** Pointers, counts, strides and bit widths: 32-bit numbers. */
 type N = number;
@@ -53,10 +53,6 @@ export interface Kernels {
   keystream(out: N, bytes: N, key: N, stream: N, purpose: N, scratch: N): void;
 }
 
-/** Bundlers find the first by how it is written; threads are Node's alone. */
-const OWN = new URL("./kernels.wasm", import.meta.url);
-const SHARED = new URL("./kernels-shared.wasm", OWN);
-
 /** By whether the memory is shared between threads. */
 const modules = new Map<boolean, Promise<WebAssembly.Module>>();
 
@@ -77,23 +73,33 @@ export function wasmModule(memory: Memory): Promise<WebAssembly.Module> {
   const { shared } = memory;
   let module = modules.get(shared);
   if (module === undefined) {
-    module = compileModule(shared ? SHARED : OWN);
-    // A failed download may be tried again.
+    module = platform.readKernels(shared).then(WebAssembly.compile);
+    // What could not be read may be tried again.
     module.catch(() => modules.delete(shared));
     modules.set(shared, module);
   }
   return module;
 }
 
-async function compileModule(url: URL): Promise<WebAssembly.Module> {
-  if (url.protocol === "file:") {
-    const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:fs/promises");
-    return WebAssembly.compile(await readFile(url));
+/** The memory that the native kernels' pointers lie in. */
+let attached: ArrayBufferLike | null = null;
+
+/** `kernels`, with the native ones in place of those that exist natively. */
+function withNative(kernels: Kernels, memory: Memory): Kernels {
+  if (platform.native === null) return kernels;
+  const { attach, ...own } = platform.native.module;
+  const both: Record<string, unknown> = { ...kernels };
+  for (const [name, kernel] of Object.entries(own)) {
+    both[name] = (...numbers: number[]) => {
+      const { buffer } = memory.wasm;
+      if (attached !== buffer) {
+        attach(new Uint8Array(buffer)); // Another memory, or it has grown and moved.
+        attached = buffer;
+      }
+      return kernel(...numbers);
+    };
   }
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`the kernels could not be fetched: status ${response.status} for ${url.pathname}`);
-  // Not compileStreaming: it refuses servers that do not know the media type of .wasm.
-  return WebAssembly.compile(await response.arrayBuffer());
+  return both as unknown as Kernels;
 }
 
 function aborted(): never {

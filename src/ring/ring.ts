@@ -1,7 +1,6 @@
 /** Z_{2^64}: tensors of words and the operations on them. One Ring a party; everything bulky happens in WebAssembly. */
 import { type Kernels, loadKernels, wasmModule } from "./kernels.ts";
 import { Floats, Memory, Words } from "./memory.ts";
-import { nativeFile } from "./native.ts";
 import {
   type PolynomialMonomial,
   type PolynomialSecret,
@@ -44,7 +43,7 @@ export class Ring {
     const memory = new Memory(true);
     const kernels = await loadKernels(memory);
     // Before any kernel runs: a thread's instance writes the module's initial data once more.
-    const pool = await Threads.start(threads, memory, await wasmModule(memory), await nativeFile());
+    const pool = await Threads.start(threads, memory, await wasmModule(memory));
     return new Ring(memory, kernels, pool);
   }
 

@@ -2,6 +2,7 @@
  * Threads that run kernels on one shared memory beside the caller. A batch is a few calls of one kernel on parts of the
  * same tensors; the caller runs one part itself and returns when all are done.
  */
+import { platform } from "#platform";
 import type { Kernels } from "./kernels.ts";
 import type { Memory } from "./memory.ts";
 
@@ -17,9 +18,6 @@ const [WORK, FAILED] = [1, 3];
 const MOST_NUMBERS = 16;
 /** How often a finished caller looks before it sleeps: waking costs tens of microseconds. */
 const SPINS = 2000;
-
-/** Not `import.meta.url` in its place: bundlers would take the file along, which Node alone can run. */
-const HERE = import.meta.url;
 
 interface Thread {
   readonly state: Int32Array;
@@ -40,24 +38,12 @@ export class Threads {
    * `count` - 1 threads beside the caller; they end with the process. Resolves when all wait for work.
    * @throws Error when a thread cannot begin.
    */
-  static async start(
-    count: number,
-    memory: Memory,
-    module: WebAssembly.Module,
-    native: string | null,
-  ): Promise<Threads> {
-    const { Worker } = await import(/* @vite-ignore */ /* webpackIgnore: true */ "node:worker_threads");
-    const started = Array.from({ length: count - 1 }, () => {
+  static async start(count: number, memory: Memory, module: WebAssembly.Module): Promise<Threads> {
+    const native = platform.native?.file ?? null;
+    const started = Array.from({ length: count - 1 }, async () => {
       const control = new SharedArrayBuffer(8 + 8 * (2 + MOST_NUMBERS));
-      const workerData = { module, memory: memory.wasm, control, names: NAMES, native };
-      const worker = new Worker(new URL("./worker.mjs", HERE), { workerData });
-      return new Promise<Thread>((resolve, reject) => {
-        worker.once("error", reject);
-        worker.once("message", () => {
-          worker.unref();
-          resolve({ state: new Int32Array(control, 0, 2), numbers: new Float64Array(control, 8) });
-        });
-      });
+      await platform.startThread({ module, memory: memory.wasm, control, names: NAMES, native });
+      return { state: new Int32Array(control, 0, 2), numbers: new Float64Array(control, 8) };
     });
     return new Threads(await Promise.all(started));
   }

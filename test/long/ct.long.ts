@@ -8,9 +8,9 @@
 import { existsSync } from "node:fs";
 import asc from "assemblyscript/asc";
 import { beforeAll, describe, expect, it } from "vitest";
+import { loadLevel, NATIVE_LEVELS, nativeUrl } from "../../src/platform/native.ts";
 import { type Kernels, loadWasm } from "../../src/ring/kernels.ts";
 import { Memory } from "../../src/ring/memory.ts";
-import { loadLevel, NATIVE_LEVELS, nativeUrl } from "../../src/ring/native.ts";
 import { polynomialTables } from "../../src/ring/polynomial.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { type Comparison, compare, measure, THRESHOLD } from "../ring/timing.ts";

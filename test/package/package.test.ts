@@ -1,37 +1,36 @@
 /** The package as others get it: what is in it, its doors for Node and browsers, and the five lines. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { build } from "vite";
+import { build as buildByEsbuild } from "esbuild";
+import { build as buildByVite } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Installed, install } from "./installed.ts";
 
 const run = promisify(execFile);
 
-interface Packed {
-  readonly size: number;
-  readonly files: readonly { readonly path: string; readonly size: number }[];
-}
+let installed: Installed;
+let folder = "";
+beforeAll(async () => {
+  installed = await install();
+  folder = installed.folder;
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function packed(): Promise<Packed> {
-  const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"]);
-  return (JSON.parse(stdout) as [Packed])[0];
-}
-
-describe("npm pack", () => {
+describe("the package", () => {
   it("is small and has what it promises", async () => {
-    const { size, files } = await packed();
-    const paths = files.map(({ path }) => path);
-    expect(size).toBeLessThan(6e6);
+    const { packedBytes, files } = installed;
+    expect(packedBytes).toBeLessThan(6e6);
     const { exports, bin } = JSON.parse(await readFile("package.json", "utf8")) as {
       exports: Record<string, unknown>;
       bin: Record<string, string>;
     };
     const named = JSON.stringify([exports, bin]).match(/dist\/[^"]+/g)!;
     for (const path of [...named, "dist/web/index.html", "dist/web/console.html", "dist/ring/kernels.wasm"])
-      expect(paths).toContain(path);
-    expect(paths.filter((path) => /(^|\/)(test|src|shared|node_modules|bench)\//.test(path))).toEqual([]);
+      expect(files).toContain(path);
+    expect(files.filter((path) => /(^|\/)(test|src|shared|node_modules|bench)\//.test(path))).toEqual([]);
   });
 
   it("needs no script at its installation", async () => {
@@ -41,14 +40,6 @@ describe("npm pack", () => {
 });
 
 describe("the package's doors", () => {
-  let folder = "";
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "mpcformer-package-"));
-    await mkdir(join(folder, "node_modules"));
-    await symlink(resolve("."), join(folder, "node_modules", "mpcformer"));
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
   it("have types and code for every name", async () => {
     await writeFile(
       join(folder, "doors.mjs"),
@@ -60,24 +51,41 @@ describe("the package's doors", () => {
     await run(process.execPath, [join(folder, "doors.mjs")]);
   });
 
-  it("bundle for browsers without Node's modules", async () => {
-    await writeFile(join(folder, "page.js"), 'import { connect } from "mpcformer"; globalThis.connect = connect;');
-    const bundled = await build({
-      root: folder,
-      configFile: false,
-      logLevel: "silent",
-      build: { write: false, rolldownOptions: { input: join(folder, "page.js") } },
+  describe.each(["vite", "esbuild"] as const)("bundled for browsers by %s, without an option", (bundler) => {
+    let code = "";
+    beforeAll(async () => {
+      const page = join(folder, `${bundler}.js`);
+      await writeFile(page, 'export { connect, Ring } from "mpcformer";');
+      code = bundler === "vite" ? await bundledByVite(page, folder) : await bundledByEsbuild(page);
     });
-    const { output } = bundled as { output: { type: string; fileName: string; code?: string }[] };
-    const code = output.map((file) => file.code ?? "").join("\n");
-    // Behind guards, where only Node comes.
-    const left = [...code.matchAll(/(from|import)\s*["'(][^"')]*["'`](node:[a-z_/]+|ws)["'`]/g)].map(
-      ([match]) => match,
+
+    it("has no module of Node's, none that is fetched apart, and little code", () => {
+      expect(code.match(/["'`](node:[a-z_/]+|ws|[^"'`\s]+\.wasm)["'`]/g)).toBeNull();
+      expect(code).not.toContain("import.meta");
+      expect(code).not.toContain("commander");
+      expect(Buffer.byteLength(code)).toBeLessThan(400_000);
+    });
+
+    it("computes", async () => {
+      const file = join(folder, `${bundler}-bundle.mjs`);
+      await writeFile(file, code);
+      const { Ring } = (await import(pathToFileURL(file).href)) as typeof import("../../src/browser.ts");
+      const ring = await Ring.create();
+      const [a, b] = [ring.alloc(2), ring.alloc(2)];
+      a.i32().set([1, 2, 3, 4]);
+      ring.add(b, a, a);
+      expect([...b.i32()]).toEqual([2, 4, 6, 8]);
+      await expect(Ring.create({ threads: 2 })).rejects.toThrow("threads need Node.js");
+    });
+  });
+
+  it("opens by require() as by import", async () => {
+    await writeFile(
+      join(folder, "required.cjs"),
+      `for (const door of ["mpcformer", "mpcformer/browser", "mpcformer/training"])
+        if (Object.keys(require(door)).length === 0) throw new Error(door);`,
     );
-    expect(left.filter((match) => !match.startsWith("import"))).toEqual([]);
-    expect(output.some(({ fileName }) => fileName.endsWith(".wasm"))).toBe(true);
-    expect(code).not.toContain("commander");
-    expect(Buffer.byteLength(code)).toBeLessThan(400_000);
+    await run(process.execPath, [join(folder, "required.cjs")]);
   });
 
   it("compile in five typed lines", async () => {
@@ -99,3 +107,28 @@ await client.close();
     expect(stdout).toBe("");
   });
 });
+
+async function bundledByVite(page: string, root: string): Promise<string> {
+  const bundled = await buildByVite({
+    root,
+    configFile: false,
+    logLevel: "silent",
+    build: { write: false, lib: { entry: page, formats: ["es"] }, minify: true },
+  });
+  const [{ output }] = bundled as { output: { fileName: string; code?: string }[] }[];
+  expect(output.map(({ fileName }) => fileName)).toHaveLength(1);
+  return output[0].code!;
+}
+
+async function bundledByEsbuild(page: string): Promise<string> {
+  const { outputFiles, warnings } = await buildByEsbuild({
+    entryPoints: [page],
+    bundle: true,
+    platform: "browser",
+    format: "esm",
+    minify: true,
+    write: false,
+  });
+  expect(warnings).toEqual([]);
+  return outputFiles[0].text;
+}

@@ -136,7 +136,7 @@ describe("the order", () => {
 
 describe("randomness", () => {
   it("is the operating system's alone: no seed of masks can be given to this program", async () => {
-    const rooms = ["ring", "protocols", "parties", "channels"];
+    const rooms = ["ring", "platform", "protocols", "parties", "channels"];
     const sources = new Map<string, string>();
     for (const room of rooms) {
       const folder = fileURLToPath(new URL(`../../src/${room}`, import.meta.url));
@@ -172,7 +172,7 @@ describe("randomness", () => {
     expect(found(/Math\.random|Date\.now\(\) *[*^%]/g)).toEqual([]);
     // The one seed there is: of a client's choice among the logits it knows anyway.
     expect(found(/from "\.\.\/models\/random\.ts"/g)).toEqual(['parties/generation.ts: from "../models/random.ts"']);
-    expect(found(/process\.env\??\.\w+/g)).toEqual(["ring/native.ts: process.env?.MPCFORMER_KERNELS"]);
+    expect(found(/process\.env\??\.\w+/g)).toEqual(["platform/native.ts: process.env.MPCFORMER_KERNELS"]);
   });
 
   it("takes no argument, and fails when the system has none", () => {

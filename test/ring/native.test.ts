@@ -1,10 +1,11 @@
 /** Every native kernel against its WebAssembly twin, bit for bit, for each instruction set that is built and runs here. */
 import { existsSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
+import { loadLevel, NATIVE_LEVELS, nativeUrl } from "../../src/platform/native.ts";
+import type { NativeModule } from "../../src/platform/platform.ts";
 import type { Kernels } from "../../src/ring/kernels.ts";
 import { loadWasm } from "../../src/ring/kernels.ts";
 import { Memory } from "../../src/ring/memory.ts";
-import { loadLevel, NATIVE_LEVELS, type NativeModule, nativeUrl } from "../../src/ring/native.ts";
 import { polynomialTables } from "../../src/ring/polynomial.ts";
 import { Ring } from "../../src/ring/ring.ts";
 
@@ -51,7 +52,7 @@ const weights = (k: number, n: number, limit: number) => {
 describe.each(built)("%s", (level) => {
   let native: NativeModule;
   beforeAll(async () => {
-    native = await loadLevel(level);
+    native = loadLevel(level);
   });
 
   /** Runs both on equal outputs and compares `bytes` of them. */

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { NATIVE_LEVELS, nativeUrl } from "../../ring/native.ts";
+import { NATIVE_LEVELS, nativeUrl } from "../../platform/native.ts";
 import { type OutputOptions, output } from "../options.ts";
 import { note, printJson, UsageError } from "../terminal.ts";
 

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import type { Command } from "commander";
-import { NATIVE_LEVELS, nativeLevel, nativeUrl } from "../../ring/native.ts";
+import { platform } from "#platform";
+import { NATIVE_LEVELS, nativeUrl } from "../../platform/native.ts";
 import { Prg, randomKey } from "../../ring/prg.ts";
 import { Ring } from "../../ring/ring.ts";
 import { type OutputOptions, output } from "../options.ts";
@@ -33,7 +34,7 @@ async function doctor(options: OutputOptions): Promise<void> {
     node: process.version,
     cores: availableParallelism(),
     memory_gb: Math.round(totalmem() / 2 ** 30),
-    kernels: nativeLevel ?? "wasm",
+    kernels: platform.native?.level ?? "wasm",
     built: NATIVE_LEVELS.filter((level) => existsSync(nativeUrl(level))),
     gmacs: await speed(),
     training: canTrain(),
