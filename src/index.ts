@@ -28,17 +28,14 @@ export { type Answer, ContinuedText, type Reading, reading } from "./parties/ans
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress } from "./parties/connect.ts";
 export { type DealerOptions, DealerService } from "./parties/dealer.ts";
-export { FileStore } from "./parties/file-store.ts";
 export type { Generated, GenerateOptions } from "./parties/generation.ts";
 export { type HelperOptions, HelperService } from "./parties/helper.ts";
 export { Meeting } from "./parties/meeting.ts";
 export { PartyError } from "./parties/messages.ts";
-export { RedisStore } from "./parties/redis-store.ts";
 export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
 export type { BatchInference, Inference, Run } from "./parties/run.ts";
 export { type ServedModel, type ServerOptions, ServerService } from "./parties/server.ts";
 export { type Simulation, type SimulationInputs, simulate } from "./parties/simulate.ts";
-export type { Item, MaterialStore } from "./parties/store.ts";
 export { type ThinAnswer, ThinClient, type ThinRun } from "./parties/thin.ts";
 export type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./program/ops.ts";
 export type { Plan } from "./program/plan.ts";
@@ -47,6 +44,9 @@ export { type Cost, costOf } from "./protocols/cost.ts";
 export { FloatOps, type FloatOptions, type FloatTensor } from "./reference/float.ts";
 export { Ring } from "./ring/ring.ts";
 export { Secret } from "./ring/secret.ts";
+export { FileStore } from "./stores/file-store.ts";
+export { RedisStore } from "./stores/redis-store.ts";
+export type { Item, MaterialStore } from "./stores/store.ts";
 
 export interface NodeConnectOptions extends ConnectOptions {
   /** By which parties know this client; a fresh one unless given. */

@@ -1,9 +1,9 @@
 /** What a service has done since it started, in numbers: what its events and measurements add up to. */
 
+import type { RefusalReason } from "../admission/quota.ts";
 import type { Common, Phase } from "../console/status.ts";
 import type { FailureKind, ServiceEvent } from "../parties/events.ts";
 import type { Measured } from "../parties/meter.ts";
-import type { RefusalReason } from "../parties/quota.ts";
 
 /** Phases kept, the latest of all. */
 const KEPT_PHASES = 120;

@@ -1,6 +1,7 @@
 /** What `serve`, `deal` and `helper` share: they listen until they are told to stop. */
+
+import type { Limits } from "../admission/admission.ts";
 import type { Channel } from "../channels/channel.ts";
-import type { Limits } from "../parties/admission.ts";
 import { compilerInThread } from "../parties/compile-thread.ts";
 import type { PinnedParties } from "../parties/connect.ts";
 import type { Measured } from "../parties/meter.ts";

@@ -1,8 +1,9 @@
 /** Where `--store` keeps prepared material: a folder, or redis://host:port/db; and where `--meet` brings dealers together. */
-import { FileStore } from "../parties/file-store.ts";
+
 import { Meeting } from "../parties/meeting.ts";
-import { RedisStore } from "../parties/redis-store.ts";
-import type { MaterialStore } from "../parties/store.ts";
+import { FileStore } from "../stores/file-store.ts";
+import { RedisStore } from "../stores/redis-store.ts";
+import type { MaterialStore } from "../stores/store.ts";
 import { checkPlaintext, deadlineMs } from "./network.ts";
 import type { NetworkOptions, StoreOptions } from "./options.ts";
 import { UsageError } from "./terminal.ts";

@@ -1,7 +1,7 @@
 /** What an operator sees of a service: log lines, numbers for the console, and Prometheus metrics. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Admission } from "../admission/admission.ts";
 import { ChannelError } from "../channels/channel.ts";
-import type { Admission } from "../parties/admission.ts";
 import { lineOf, type ServiceEvent } from "../parties/events.ts";
 import { PartyError } from "../parties/messages.ts";
 import { Activity } from "./activity.ts";

@@ -4,8 +4,8 @@
  * in it; of clients it has their number alone.
  */
 import * as v from "valibot";
+import type { RefusalReason } from "../admission/quota.ts";
 import type { FailureKind } from "../parties/events.ts";
-import type { RefusalReason } from "../parties/quota.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0));

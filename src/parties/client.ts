@@ -1,30 +1,33 @@
 /** The client: owns the text, gets the answer. It needs no model files: the server tells all that is public. */
+
 import type { Channel } from "../channels/channel.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../program/steps.ts";
 import { answerBlock } from "../protocols/cover.ts";
+import { packAll } from "../protocols/packing.ts";
 import { ClientOffline, Party, type SharedInput } from "../protocols/sides.ts";
+import { fromHex, hex } from "../ring/hex.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
+import { StoredMaterial } from "../stores/material.ts";
+import type { MaterialStore } from "../stores/store.ts";
 import { type Answer, reading } from "./answer.ts";
 import type { Compile, CompiledProgram } from "./compiling.ts";
-import { type Progress, packAll, prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { type Progress, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { type Generated, type GenerateOptions, sampler, TokenStream } from "./generation.ts";
 import { encoded, fetchTables, greet } from "./greeting.ts";
-import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
-import { fromHex, type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
+import { type OfflineReport, PartyError, type PublicModel, parse } from "./messages.ts";
 import { Meter } from "./meter.ts";
 import { Programs } from "./programs.ts";
 import { type BatchInference, costsOf, type Inference, peaksOf, type Run, type Totals, totals } from "./run.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
-import type { MaterialStore } from "./store.ts";
 import { answerOf, TextInput } from "./text.ts";
-import { hex, WeightMasks } from "./weights.ts";
+import { WeightMasks } from "./weights.ts";
 
 export interface ClientOptions {
   /** The id that the server's model must have, as its operator tells it (model-identity.ts). */

@@ -1,18 +1,19 @@
 /** The dealer: takes both seeds of a session and the server's masked weights, and deals. It never sees a text. */
 
 import type * as v from "valibot";
+import { Admission, type Limits } from "../admission/admission.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
 import type { Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/sides.ts";
+import { fromHex } from "../ring/hex.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { Admission, type Limits } from "./admission.ts";
 import type { CompiledProgram } from "./compiling.ts";
 import { dealProgram } from "./engine.ts";
 import { type Log, lineForPeer } from "./events.ts";
 import { ArrivingWeights, KeptWeights } from "./kept-weights.ts";
 import type { Meeting } from "./meeting.ts";
-import { type accepted, fromHex, PartyError, parse, toDealer } from "./messages.ts";
+import { type accepted, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
 import { Programs, type ProgramsOptions } from "./programs.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";

@@ -4,10 +4,10 @@ import { offlineOrder } from "../program/order.ts";
 import type { Step } from "../program/steps.ts";
 import { localRuleOf, openingRuleOf, ruleOf, trafficOf } from "../protocols/all.ts";
 import { blockBytes, flightTraffic } from "../protocols/cost.ts";
+import { packAll, partsOf, unpackOne } from "../protocols/packing.ts";
 import { type Block, lengthOf } from "../protocols/rule.ts";
 import type { ClientOffline, Dealer, Party } from "../protocols/sides.ts";
 import type { Words } from "../ring/memory.ts";
-import type { Ring } from "../ring/ring.ts";
 import { Meter } from "./meter.ts";
 
 /** Called after each step or flight with how much is done, for progress and time left, and which step of the model is at work. */
@@ -26,44 +26,6 @@ function messageTurn(): () => Promise<void> {
       waiting.push(resolve);
       port2.postMessage(null);
     });
-}
-
-/** Packs words of the given blocks one after the other into one buffer. */
-export function packAll(ring: Ring, words: readonly Words[], blocks: readonly Block[]): Uint8Array {
-  const sizes = blocks.map(blockBytes);
-  const packed = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
-  let at = 0;
-  words.forEach((w, i) => {
-    ring.packBits(packed.subarray(at, at + sizes[i]), w, blocks[i].bits);
-    at += sizes[i];
-  });
-  return packed;
-}
-
-/** Unpacks blocks into one tensor, one behind the other. */
-export function unpackAll(ring: Ring, out: Words, packed: Uint8Array, blocks: readonly Block[]): void {
-  let at = 0;
-  partsOf(out, blocks).forEach((part, i) => {
-    const size = blockBytes(blocks[i]);
-    ring.unpackBits(part, packed.subarray(at, at + size), blocks[i].bits);
-    at += size;
-  });
-}
-
-/** The blocks of a tensor that has them one behind the other. */
-export function partsOf(words: Words, blocks: readonly Block[]): Words[] {
-  let at = 0;
-  return blocks.map(({ length }) => {
-    at += length;
-    return words.part(at - length, length);
-  });
-}
-
-/** Unpacks the index-th of several blocks. */
-export function unpackOne(ring: Ring, out: Words, packed: Uint8Array, blocks: readonly Block[], index: number): void {
-  let at = 0;
-  for (let i = 0; i < index; i++) at += blockBytes(blocks[i]);
-  ring.unpackBits(out, packed.subarray(at, at + blockBytes(blocks[index])), blocks[index].bits);
 }
 
 /**

@@ -2,10 +2,11 @@
  * What a service tells about itself. The types are the allow-list: numbers and fixed words, so that no text, share, seed or
  * message of a peer can get into a log or a metric.
  */
+
+import { type RefusalReason, Refused } from "../admission/quota.ts";
 import { ChannelError } from "../channels/channel.ts";
 import { PlanError, type Shape } from "../program/steps.ts";
 import { described, PartyError } from "./messages.ts";
-import { type RefusalReason, Refused } from "./quota.ts";
 
 /** How a failed session failed: a peer lost or out of turn, a refusal, or a fault of this program. */
 export type FailureKind = "channel" | "party" | "fault";
@@ -29,7 +30,11 @@ export function failureOf(error: unknown): ServiceEvent {
 
 /** What a peer is told of an error: our own words; of anything else, which may name this machine's files, that it happened. */
 export function lineForPeer(error: unknown): string {
-  const own = error instanceof ChannelError || error instanceof PartyError || error instanceof PlanError;
+  const own =
+    error instanceof ChannelError ||
+    error instanceof PartyError ||
+    error instanceof Refused ||
+    error instanceof PlanError;
   return own ? error.message : "a fault on this side: its operator's log says more";
 }
 

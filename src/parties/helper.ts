@@ -1,15 +1,16 @@
 /** The helper: computes for thin clients, and learns of their texts no more than their padded length. See thin.ts. */
+
+import { Admission, type Limits } from "../admission/admission.ts";
 import type { Channel } from "../channels/channel.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { CarriedInput, coveredBlock, coveredSteps } from "../protocols/cover.ts";
+import { partsOf, unpackAll } from "../protocols/packing.ts";
 import { lengthOf } from "../protocols/rule.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
-import { Admission, type Limits } from "./admission.ts";
 import { Client } from "./client.ts";
 import type { Compile } from "./compiling.ts";
-import { partsOf, unpackAll } from "./engine.ts";
 import type { Log } from "./events.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";

@@ -9,8 +9,9 @@
  * A seed must never reach a disk: a Redis that writes anything down is refused. The servers' store is refused by this as well,
  * which is as it should be: dealer and servers share nothing.
  */
+
+import { connectRedis, type Redis, type RedisOptions, settingOf } from "../stores/redis.ts";
 import { PartyError } from "./messages.ts";
-import { connectRedis, type Redis, type RedisOptions, settingOf } from "./redis.ts";
 
 /** Nobody waits longer for the other side than a channel for a byte, unless told. */
 const PATIENCE_MS = 120_000;

@@ -194,7 +194,3 @@ export function described({ length, turns, scoring }: Shape): string {
   const text = `${scoring ? "every position of " : ""}a text of up to ${length} tokens`;
   return turns === 1 ? text : `${text} and up to ${turns} new ones`;
 }
-
-export function fromHex(text: string): Uint8Array {
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
-}

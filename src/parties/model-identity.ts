@@ -7,8 +7,9 @@
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
 import type { Weights } from "../program/spec.ts";
+import { hex } from "../ring/hex.ts";
 import type { PublicModel } from "./messages.ts";
-import { digestOf, hex, sha256 } from "./weights.ts";
+import { digestOf, sha256 } from "./weights.ts";
 
 /** What the id is a digest of. */
 export interface ModelParts extends Omit<PublicModel, "id"> {

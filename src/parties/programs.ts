@@ -2,9 +2,12 @@
  * The programs that a party has compiled for its peers. Who asks for a new one pays: it waits its turn among the accounts, and counts
  * against what the account may have compiled in a minute. A fingerprint that is known to be another is refused before any work.
  */
+
+import { Allowance } from "../admission/allowance.ts";
+import { FairQueue } from "../admission/fair-queue.ts";
+import { Refused } from "../admission/quota.ts";
 import { STEP_BYTES } from "../compiler/budget.ts";
 import { PlanError } from "../program/steps.ts";
-import { Allowance } from "./allowance.ts";
 import {
   type Bounds,
   type Compile,
@@ -13,9 +16,7 @@ import {
   compileHere,
   DEFAULT_BOUNDS,
 } from "./compiling.ts";
-import { FairQueue } from "./fair-queue.ts";
 import { PartyError } from "./messages.ts";
-import { Refused } from "./quota.ts";
 
 export interface ProgramLimits {
   /** Of one program. */

@@ -1,6 +1,8 @@
 /** The server: owns the weights, answers clients one session each, and never sees a text. */
 
 import type * as v from "valibot";
+import { Admission, type Limits } from "../admission/admission.ts";
+import { Quota } from "../admission/quota.ts";
 import type { Channel } from "../channels/channel.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
@@ -11,26 +13,25 @@ import { oneTurn } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
 import { blockBytes, bytesOf, materialBytes } from "../protocols/cost.ts";
 import { Party, type ServerWeights } from "../protocols/sides.ts";
+import { fromHex, hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
-import { Admission, type Limits } from "./admission.ts";
+import { StoredMaterial } from "../stores/material.ts";
+import type { MaterialStore } from "../stores/store.ts";
 import type { CompiledProgram } from "./compiling.ts";
 import { runProgram, type Witness } from "./engine.ts";
 import type { Log } from "./events.ts";
 import { LentCovers } from "./lent-covers.ts";
-import { StoredMaterial } from "./material.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import { Programs, type ProgramsOptions } from "./programs.ts";
-import { Quota } from "./quota.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import { checkShape, type ShapeBounds } from "./shapes.ts";
-import type { MaterialStore } from "./store.ts";
 import { keyOfVersion, versionOf } from "./version.ts";
-import { hex, IntegerWeights, WeightMasks } from "./weights.ts";
+import { IntegerWeights, WeightMasks } from "./weights.ts";
 
 export interface ServedModel {
   readonly model: PublicModel;
@@ -228,7 +229,7 @@ export class ServerService {
   }
 
   private async lend({ session, seed }: Extract<Request, { request: "lend" }>, channel: Channel): Promise<void> {
-    this.covers.lend(channel, session, new Secret(messages.fromHex(seed)));
+    this.covers.lend(channel, session, new Secret(fromHex(seed)));
     await channel.sendJson(0, { accepted: true });
   }
 

@@ -1,6 +1,7 @@
 /** What serving one connection means for server and dealer alike: a place, a deadline, and a word to the peer when it ends. */
+
+import type { Admission } from "../admission/admission.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import type { Admission } from "./admission.ts";
 import { failureOf, type Log, lineForPeer } from "./events.ts";
 
 /** What one request may take in all, unless told. */

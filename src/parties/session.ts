@@ -1,6 +1,7 @@
 /** What a session is: its name is a hash of everything that its parties must agree on. */
+
 import type { Channel } from "../channels/channel.ts";
-import { fromHex } from "./messages.ts";
+import { fromHex } from "../ring/hex.ts";
 import { digestOf } from "./weights.ts";
 
 /** All that names a session. Fingerprints of keys are empty without TLS. */

@@ -15,9 +15,9 @@ import {
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
+import { StoredMaterial } from "../stores/material.ts";
 import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
-import { StoredMaterial } from "./material.ts";
 import { goesOn } from "./messages.ts";
 import { answerOf } from "./text.ts";
 

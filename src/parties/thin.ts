@@ -3,6 +3,7 @@
  * the protocol on covered inputs, and the server, which gets the covers' seed (protocols/cover.ts). No two of helper, server and dealer
  * may pool what they know. Costs the text once as masked integers to the helper, 16 bytes to the server, and the answer.
  */
+
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../compiler/compile.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
@@ -11,18 +12,18 @@ import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weight
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { answerBlock, coveredBlock, coveredSteps, coverInput, uncoverAnswer } from "../protocols/cover.ts";
+import { packAll } from "../protocols/packing.ts";
+import { hex } from "../ring/hex.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Reading, reading } from "./answer.ts";
-import { packAll } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { encoded, fetchTables, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { boundTo } from "./session.ts";
 import { decodedAnswer, TextInput } from "./text.ts";
-import { hex } from "./weights.ts";
 
 /** What an answer took, as the helper measured it; and bytes at this end. */
 export interface ThinRun {

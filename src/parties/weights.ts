@@ -10,6 +10,7 @@ import {
   type WeightSlot,
 } from "../program/steps.ts";
 import type { MaskedWeights, ServerWeights } from "../protocols/sides.ts";
+import { hex } from "../ring/hex.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { PackedWeights, Ring } from "../ring/ring.ts";
@@ -248,8 +249,4 @@ export async function sha256(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array>
 /** SHA-256 of a value's JSON; 64 hexadecimal digits. */
 export async function digestOf(value: unknown): Promise<string> {
   return hex(await sha256(new TextEncoder().encode(JSON.stringify(value))));
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 }

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { asset, named } from "../../src/cli/named.ts";
 import { identity, openModel, openSource, planOf } from "../../src/cli/source.ts";
-import { FileStore } from "../../src/parties/file-store.ts";
+import { FileStore } from "../../src/stores/file-store.ts";
 
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
 

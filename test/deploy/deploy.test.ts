@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { DEMANDED } from "../../src/parties/redis-store.ts";
+import { DEMANDED } from "../../src/stores/redis-store.ts";
 
 const file = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), "utf8");
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));

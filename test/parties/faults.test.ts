@@ -5,8 +5,8 @@
  * A part of it here; all of it with `MPCFORMER_LONG=1 npx vitest run test/parties/faults.test.ts`.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import type { Admission } from "../../src/admission/admission.ts";
 import { randomText } from "../../src/models/catalog.ts";
-import type { Admission } from "../../src/parties/admission.ts";
 import { type PhaseNumber, type Spoil, Tamper, WIRE_FAULTS, type WireFault } from "./tamper.ts";
 import { type LinkName, World } from "./world.ts";
 

@@ -1,4 +1,5 @@
 /** Servers and clients with keys at one dealer and one server: what one key takes, it does not take from another. */
+
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Channel } from "../../src/channels/channel.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
@@ -7,9 +8,9 @@ import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
 import { publicModel } from "../../src/parties/model-identity.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
-import { hex } from "../../src/parties/weights.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
+import { hex } from "../../src/ring/hex.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";

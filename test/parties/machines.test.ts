@@ -9,9 +9,9 @@ import { createClient } from "@redis/client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectTcp } from "../../src/channels/tcp.ts";
 import { Client } from "../../src/parties/client.ts";
-import { FileStore } from "../../src/parties/file-store.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { FileStore } from "../../src/stores/file-store.ts";
 import { NO_REDIS, type RunningRedis, startRedis } from "./redis.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));

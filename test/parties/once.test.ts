@@ -1,4 +1,5 @@
 /** Once only: reserve, commit to disk, and only then send. What `npm run long -- once` does at length is done here in short. */
+
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,15 +13,15 @@ import { calibrate } from "../../src/compiler/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
-import { FileStore } from "../../src/parties/file-store.ts";
 import { publicModel } from "../../src/parties/model-identity.ts";
 import { ServerService } from "../../src/parties/server.ts";
-import type { MaterialStore } from "../../src/parties/store.ts";
-import { hex } from "../../src/parties/weights.ts";
 import { oneTurn } from "../../src/program/steps.ts";
+import { hex } from "../../src/ring/hex.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";
+import { FileStore } from "../../src/stores/file-store.ts";
+import type { MaterialStore } from "../../src/stores/store.ts";
 import { TINY } from "./harness.ts";
 import { NO_REDIS, startRedis } from "./redis.ts";
 
@@ -152,19 +153,19 @@ describe("randomness", () => {
       "parties/dealer.ts: new Prg(fromHex(client.message.seed))",
       "parties/dealer.ts: new Prg(fromHex(message.seed))",
       "parties/lent-covers.ts: new Prg(lent.seed.expose())",
-      "parties/material.ts: new Prg(seed.expose())",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(serverSeed)",
       "parties/thin.ts: new Prg(seed)",
       "parties/weights.ts: new Prg(digest.subarray(0, 16))",
+      "stores/material.ts: new Prg(seed.expose())",
     ]);
     expect(found(/new StoredMaterial\([^;]*\)/g)).toEqual([
       'parties/client.ts: new StoredMaterial("client", program, new Secret(randomKey()))',
-      "parties/material.ts: new StoredMaterial(role, program, new Secret(bytes.subarray(0, 16)))",
       'parties/server.ts: new StoredMaterial("server", program, new Secret(randomKey()))',
       'parties/simulate.ts: new StoredMaterial("client", program, new Secret(clientSeed))',
       'parties/simulate.ts: new StoredMaterial("server", program, new Secret(serverSeed))',
+      "stores/material.ts: new StoredMaterial(role, program, new Secret(bytes.subarray(0, 16)))",
     ]);
     expect(found(/\[clientSeed, serverSeed\] = .*;/g)).toEqual([
       "parties/simulate.ts: [clientSeed, serverSeed] = [randomKey(), randomKey()];",

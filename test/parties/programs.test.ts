@@ -1,9 +1,9 @@
 /** What peers may have compiled: bounds before work, whose turn it is, who pays, and what is kept. */
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { FairQueue } from "../../src/admission/fair-queue.ts";
 import { calibrate } from "../../src/compiler/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { type Compile, compileHere } from "../../src/parties/compiling.ts";
-import { FairQueue } from "../../src/parties/fair-queue.ts";
 import { type ProgramLimits, Programs } from "../../src/parties/programs.ts";
 import { checkShape, lengthsOf } from "../../src/parties/shapes.ts";
 import type { Plan } from "../../src/program/plan.ts";

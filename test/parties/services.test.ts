@@ -1,4 +1,5 @@
 /** The three services over TCP on loopback: whole sessions, prepared material, lost and mismatched peers. */
+
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -8,11 +9,11 @@ import { randomText } from "../../src/models/catalog.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { TextInput } from "../../src/parties/text.ts";
-import { hex } from "../../src/parties/weights.ts";
 import type { Range } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { costOf, FRAME_HEADER } from "../../src/protocols/cost.ts";
+import { hex } from "../../src/ring/hex.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { harness } from "./harness.ts";
 import { World } from "./world.ts";

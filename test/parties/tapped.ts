@@ -1,4 +1,5 @@
 /** The three services in one process, joined by channels on which every frame is written down as it arrives. */
+
 import { type Channel, HEADER_BYTES, type Phase } from "../../src/channels/channel.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
 import { Client, type ClientOptions } from "../../src/parties/client.ts";
@@ -6,11 +7,11 @@ import { DealerService } from "../../src/parties/dealer.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import { publicModel } from "../../src/parties/model-identity.ts";
 import { ServerService } from "../../src/parties/server.ts";
-import type { MaterialStore } from "../../src/parties/store.ts";
-import { hex } from "../../src/parties/weights.ts";
+import { hex } from "../../src/ring/hex.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";
+import type { MaterialStore } from "../../src/stores/store.ts";
 import type { Harness } from "./harness.ts";
 
 export type Name = "client" | "server" | "dealer";

@@ -1,12 +1,13 @@
 /** Thin clients: the right answer without computing, and what helper and server see of the text. */
+
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { LentCovers } from "../../src/parties/lent-covers.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { ThinClient } from "../../src/parties/thin.ts";
-import { hex } from "../../src/parties/weights.ts";
 import { CarriedInput, coveredSteps } from "../../src/protocols/cover.ts";
 import { Party } from "../../src/protocols/sides.ts";
+import { hex } from "../../src/ring/hex.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Secret } from "../../src/ring/secret.ts";

@@ -1,4 +1,5 @@
 /** All three services over TCP in this process, around one random model: what the tests of services share. */
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,19 +10,19 @@ import { classifier } from "../../src/models/bert.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
-import { FileStore } from "../../src/parties/file-store.ts";
 import { HelperService } from "../../src/parties/helper.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { publicModel } from "../../src/parties/model-identity.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
 import { ThinClient } from "../../src/parties/thin.ts";
-import { hex } from "../../src/parties/weights.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { FloatOps } from "../../src/reference/float.ts";
+import { hex } from "../../src/ring/hex.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";
+import { FileStore } from "../../src/stores/file-store.ts";
 import { TINY } from "./harness.ts";
 
 /** The three connections of a session. */

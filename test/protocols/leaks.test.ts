@@ -2,6 +2,7 @@
  * Planted leaks: one fault each, put around the product from here, and the check that must find it. The same checks run on the
  * healthy system first and find nothing.
  */
+
 import { copyFile, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -9,15 +10,16 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { Channel } from "../../src/channels/channel.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
-import { FileStore } from "../../src/parties/file-store.ts";
-import { Ledger } from "../../src/parties/ledger.ts";
 import { TextInput } from "../../src/parties/text.ts";
-import { hex, WeightMasks } from "../../src/parties/weights.ts";
+import { WeightMasks } from "../../src/parties/weights.ts";
 import type { Step } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
 import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/rule.ts";
+import { hex } from "../../src/ring/hex.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { Secret } from "../../src/ring/secret.ts";
+import { FileStore } from "../../src/stores/file-store.ts";
+import { Ledger } from "../../src/stores/ledger.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { collect } from "./collect.ts";
 import { CHECKS, type Evidence, gather } from "./evidence.ts";

@@ -4,7 +4,7 @@ import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
 import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
-import type { MaterialStore } from "../../parties/store.ts";
+import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
 import { floatMatmul } from "../float.ts";
 import { pinnedForBrowsers } from "../keys.ts";

@@ -1,10 +1,10 @@
 /** Bounds on what peers may take of a service at once; whoever goes beyond is refused before anything is done for him. */
-import { PartyError } from "./messages.ts";
 
 export type RefusalReason = "full" | "quota" | "rate" | "draining";
 
-/** Refused before anything was done. */
-export class Refused extends PartyError {
+/** Refused before anything was done. Its words are this program's own. */
+export class Refused extends Error {
+  override readonly name = "Refused";
   readonly reason: RefusalReason;
   constructor(reason: RefusalReason, message: string) {
     super(message);

@@ -10,12 +10,13 @@
  * lies outside the folder so that copying the folder back, after whatever happened, does not bring used material back: its
  * ids are in the ledger, or it names another ledger.
  */
+
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { fromHex, hex } from "../ring/hex.ts";
 import { Secret } from "../ring/secret.ts";
 import { createOnce, createText, makeFolder, syncFolder, unless } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
-import { fromHex } from "./messages.ts";
 import {
   type Claimed,
   checkName,
@@ -28,7 +29,6 @@ import {
   spent,
   unsealed,
 } from "./store.ts";
-import { hex } from "./weights.ts";
 
 /** Nobody takes longer from one write to the next: what is older belongs to no living process. */
 const QUIET_MS = 60_000;

@@ -1,12 +1,13 @@
 /** What a party brings from the offline phase into one online run. Secret; never printed; used once. */
+
 import type { Program, Step } from "../program/steps.ts";
+import { unpackAll } from "../protocols/packing.ts";
 import { type Block, SHARE } from "../protocols/rule.ts";
 import type { Material } from "../protocols/sides.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
-import { unpackAll } from "./engine.ts";
 
 type Table = "dealt" | "ahead" | "share";
 const TABLES: readonly Table[] = ["dealt", "ahead", "share"];

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { createClient } from "@redis/client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openStore } from "../../src/cli/store.ts";
-import { FileStore } from "../../src/parties/file-store.ts";
-import { RedisStore } from "../../src/parties/redis-store.ts";
-import type { MaterialStore } from "../../src/parties/store.ts";
 import { Secret } from "../../src/ring/secret.ts";
-import { DURABLE, NO_REDIS, type RunningRedis, startRedis } from "./redis.ts";
+import { FileStore } from "../../src/stores/file-store.ts";
+import { RedisStore } from "../../src/stores/redis-store.ts";
+import type { MaterialStore } from "../../src/stores/store.ts";
+import { DURABLE, NO_REDIS, type RunningRedis, startRedis } from "../parties/redis.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";
 let dir: string;

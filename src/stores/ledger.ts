@@ -8,12 +8,13 @@
  * An append is one write, which the kernel does not interleave with another's on a local file system (not on NFS). A line
  * that a crash cut short is ended by the next one's leading newline.
  */
+
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
 import { createText, isCode, makeFolder } from "./disk.ts";
-import { hex } from "./weights.ts";
 
 const HEAD = /^mpcformer-ledger-1 ([0-9a-f]{32})\n/;
 const LINE = /^([0-9a-f]{16,128}) ([0-9a-f]{32})$/;

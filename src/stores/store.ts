@@ -1,7 +1,7 @@
 /**
  * Prepared material, used once: the contract of the places where it waits. An item belongs to a key (model and program); any
  * item of a key serves any text of that length. `FileStore` keeps items in a folder, `RedisStore` where several machines
- * reach them; test/parties/store.test.ts runs one suite over both.
+ * reach them; test/stores/store.test.ts runs one suite over both.
  *
  * What every store promises: of all claims of one id, whoever makes them and whenever, one at most gets the item. A claim
  * is on disk before its promise resolves. Between two evils a store burns: what a crash, a lost answer or a restored

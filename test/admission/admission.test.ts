@@ -1,7 +1,7 @@
 /** Who may begin work: places, queues, quotas, rates, and going down. */
 import { describe, expect, it } from "vitest";
-import { Admission } from "../../src/parties/admission.ts";
-import { Quota, Refused } from "../../src/parties/quota.ts";
+import { Admission } from "../../src/admission/admission.ts";
+import { Quota, Refused } from "../../src/admission/quota.ts";
 
 const refusal = async (work: Promise<unknown>) => {
   const error = await work.then(

@@ -11,10 +11,11 @@
  * A claim is one script, which Redis runs alone, and with `appendfsync always` its answer leaves after the disk has it. A Redis
  * that promises less is refused. Commands are never sent twice: a lost answer burns the item.
  */
+
 import { portions } from "../channels/portions.ts";
+import { fromHex, hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
-import { fromHex } from "./messages.ts";
 import { connectRedis, type RedisOptions, type Send, settingOf } from "./redis.ts";
 import {
   type Claimed,
@@ -27,7 +28,6 @@ import {
   spent,
   unsealed,
 } from "./store.ts";
-import { hex } from "./weights.ts";
 
 /** Redis holds up to 512 MB in one value, and answers nobody else while it moves one. */
 const PIECE = 1 << 23;

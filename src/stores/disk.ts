@@ -1,9 +1,10 @@
 /** Small files that are on disk, not in a cache, when the promise resolves. */
+
 import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
-import { hex } from "./weights.ts";
 
 /** A new name in a folder, or one that is gone, survives a crash after this alone. */
 export async function syncFolder(folder: string): Promise<void> {
