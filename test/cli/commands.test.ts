@@ -25,7 +25,7 @@ interface Result {
 
 function mpcformer(...args: string[]): Promise<Result> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, out, err) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 300_000 }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err });
     });
   });

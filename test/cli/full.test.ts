@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { MAIN, type Started, start } from "./started.ts";
 
 let dir: string;
@@ -32,7 +32,7 @@ it.skipIf(spawnSync("bash", ["-c", "ulimit -f 32"]).status !== 0)(
       "mpcformer: the server refused: a fault on this side: its operator's log says more",
     );
     // This process was busy waiting for the other: it reads the log now.
-    await vi.waitFor(() => expect(server.log()).toMatch(/a session ended: EFBIG/));
+    await expect.poll(() => server.log()).toMatch(/a session ended: EFBIG/);
     expect(JSON.parse(run("infer", "a dull film", "--json").stdout).label).toBe("negative");
   },
 );

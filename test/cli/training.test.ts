@@ -40,7 +40,7 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 function mpcformer(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 110_000 }, (error, out, err) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 300_000 }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err });
     });
   });

@@ -29,7 +29,7 @@ service() {
   "$@" >"$log" 2>&1 &
   pid=$!
   services[$listen]=$pid
-  for _ in $(seq 1200); do
+  for _ in $(seq 6000); do
     if grep -q "$ready" "$log"; then cat "$log"; return 0; fi
     if ! kill -0 "$pid" 2>/dev/null; then break; fi
     sleep 0.05

@@ -225,7 +225,7 @@ it("material made ready takes its room until it is used, exchanged or lost with 
 
 it("one key's connections leave others theirs, at a server as at a dealer", async () => {
   const limits = { connectionsEach: 2 };
-  const dealer = new DealerService(await Ring.create(), { limits, meetingMs: 300 });
+  const dealer = new DealerService(await Ring.create(), { limits, meetingMs: 5000 });
   const { server, connect } = await serverAt(dealer, "server", { limits });
   const open = [await connect("a"), await connect("a")];
   await expect(connect("a")).rejects.toThrow(/the server refused: 2 connections of yours are open already/);

@@ -10,7 +10,7 @@ import { World } from "./world.ts";
 
 let here: World;
 beforeEach(async () => {
-  here = await World.create(60_000);
+  here = await World.create();
 });
 afterEach(async () => {
   vi.restoreAllMocks();

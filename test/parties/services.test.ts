@@ -18,14 +18,13 @@ import { randomKey } from "../../src/ring/prg.ts";
 import { harness } from "./harness.ts";
 import { World } from "./world.ts";
 
-const DEADLINE_MS = 3000;
 let here: World;
 let dir: string;
 let listeners: TcpListener[];
 let failures: string[];
 
 beforeEach(async () => {
-  here = await World.create(DEADLINE_MS);
+  here = await World.create();
   ({ dir, listeners, failures } = here);
 });
 afterEach(() => here.close());
@@ -252,7 +251,7 @@ describe("a service under load", () => {
     const w = await here.services({ serving: { wholeMs: 1 } });
     const client = await w.connect();
     await expect(client.infer(randomText(w.spec, 12, 1))).rejects.toThrow(/closed|longer than/);
-    await vi.waitFor(() => expect(failures.join()).toMatch(/longer than 0.001 s in all/));
+    await expect.poll(() => failures.join()).toMatch(/longer than 0.001 s in all/);
   });
 
   it("tells its operator numbers and fixed words alone", async () => {
@@ -372,14 +371,14 @@ describe("failures", () => {
     const session = freshParts();
     const channel = await here.dial(w.dealerPort, "dealer");
     await channel.sendJson(0, { role: "client", session, seed: hex(randomKey()) });
-    await expect.poll(() => w.dealer.admission.connections, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => w.dealer.admission.connections).toBe(1);
     channel.close();
     // The other side may take a minute to come.
-    await expect.poll(() => w.dealer.admission.connections, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => w.dealer.admission.connections).toBe(0);
   });
 
   it("a dealer refuses a session whose parts differ, that names other keys, or that it has seen", async () => {
-    const w = await here.services({ dealing: { meetingMs: 300 } });
+    const w = await here.services({ dealing: { meetingMs: 5000 } });
     const parts = freshParts();
     const seed = "0".repeat(32);
     const model = { id: "2".repeat(64), commitment: "3".repeat(64), tables: null, spec: w.spec, plan: w.plan };
@@ -417,9 +416,8 @@ describe("failures", () => {
     const w = await here.services();
     const client = await w.connect();
     for (const listener of listeners) if (listener.address.port === w.dealerPort) await listener.close();
-    const started = performance.now();
+    // The deadline of every connection is that of a test: whoever waited for it would not be done in time.
     await expect(client.infer(randomText(w.spec, 5, 1))).rejects.toThrow(/no dealer listens/);
-    expect(performance.now() - started).toBeLessThan(DEADLINE_MS);
   });
 
   it("a text whose embedding leaves the plan's range is refused before anything is sent", async () => {
@@ -439,7 +437,7 @@ describe("failures", () => {
     });
     await expect(client.infer(randomText(w.spec, 6, 1))).rejects.toThrow(/outside the plan's range/);
     beyond.mockRestore();
-    await vi.waitFor(() => expect(w.server.admission.running).toBe(0));
+    await expect.poll(() => w.server.admission.running).toBe(0);
     await expect(client.infer(randomText(w.spec, 6, 1))).rejects.toThrow(/outside the plan's range/);
     expect((await (await w.connect()).infer(randomText(w.spec, 6, 1))).logits).toHaveLength(w.spec.labels);
   });

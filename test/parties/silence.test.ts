@@ -140,7 +140,7 @@ describe("frames are the same whether or not", () => {
 describe("over sockets", () => {
   let here: World;
   beforeEach(async () => {
-    here = await World.create(60_000);
+    here = await World.create();
   });
   afterEach(() => here.close());
 

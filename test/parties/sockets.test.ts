@@ -7,7 +7,7 @@ import { World } from "./world.ts";
 
 let here: World;
 beforeEach(async () => {
-  here = await World.create(60_000);
+  here = await World.create();
 });
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -62,7 +62,7 @@ describe("what the services get", () => {
       // The connection serves the next request, and ends with a word.
       expect((await client.infer(text)).logits).toHaveLength(w.spec.labels);
       await client.close();
-      await vi.waitFor(() => expect(w.server.admission.connections).toBe(0));
+      await expect.poll(() => w.server.admission.connections).toBe(0);
       seen();
       expect(wires.filter((frames) => frames.at(-1)?.includes('"bye":true'))).not.toEqual([]);
       // Each wire's frames in their order; two parties may come to the dealer either way round.

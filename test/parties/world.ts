@@ -54,7 +54,7 @@ export class World {
     this.deadlineMs = deadlineMs;
   }
 
-  static async create(deadlineMs = 3000): Promise<World> {
+  static async create(deadlineMs = 300_000): Promise<World> {
     return new World(await mkdtemp(join(tmpdir(), "services-")), deadlineMs);
   }
 

@@ -135,7 +135,7 @@ describe.each(["files", "redis"] as const)("%s", (kind) => {
   });
 
   it.skipIf(skip)("burns what nobody claimed in time, and neither what is younger nor what was claimed", async () => {
-    const keepMs = 1000;
+    const keepMs = 3000;
     const store = await open(keepMs);
     for (const i of [1, 2, 3]) await store.put(id(i), item(i));
     const claimed = await store.claim(KEY, id(3));
@@ -410,10 +410,10 @@ describe.skipIf(NO_REDIS !== undefined)("Redis alone", () => {
 
   it("leaves a claimant the time to read, however old the item was", async () => {
     await raw((send) => send("FLUSHALL"));
-    const store = await RedisStore.open(redis.url, { keepMs: 1000 });
+    const store = await RedisStore.open(redis.url, { keepMs: 4000 });
     await store.put(id(1), item(1));
     const claimed = await store.claim(KEY);
-    await wait(1200);
+    await wait(4200);
     expect([...(await claimed!.bytes())]).toEqual([1]);
     await store.close();
   });

@@ -15,6 +15,7 @@ import { type CostShare, type DealerStatus, type ServerStatus, statusSchema } fr
 import { multiplications } from "../../web/console/words.ts";
 import { MAIN, type Started, start } from "../cli/started.ts";
 import { chromiumPath } from "./chromium.ts";
+import { ACTION_MS } from "./watched.ts";
 
 const CANARY = "xylophone quetzal zeppelin";
 const STUDY = "docs/study/results.json";
@@ -269,6 +270,7 @@ describe.skipIf(path === null)("the console's page (needs a Chromium: CHROMIUM=p
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: path!, args: ["--no-sandbox"] });
     page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    page.setDefaultTimeout(ACTION_MS);
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(error.message));
     await page.goto(`http://${server.health}/console`);
@@ -341,6 +343,7 @@ describe.skipIf(path === null)("the console's page (needs a Chromium: CHROMIUM=p
 
   test("shows a dealer", async () => {
     const other = await browser.newPage();
+    other.setDefaultTimeout(ACTION_MS);
     await other.goto(`http://${dealer.health}/console`);
     await other.getByRole("heading", { name: "Dealer" }).waitFor();
     expect(await other.locator(".tile", { hasText: "Sessions dealt" }).locator("dd").textContent()).toBe("3");

@@ -54,6 +54,9 @@ export function inBrowser(name: string, tests: (place: () => Place) => void): vo
   });
 }
 
+/** What an action of a page may wait for, on a machine that is busy with other work. */
+export const ACTION_MS = 120_000;
+
 /** Written into traces by every page that is watched. */
 const MARK = "watched";
 
@@ -79,6 +82,7 @@ async function longestTask(browser: Browser, work: () => Promise<void>): Promise
 
 async function watched(browser: Browser, url: string, options: BrowserContextOptions): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(ACTION_MS);
   const page = await context.newPage();
   const errors: string[] = [];
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && errors.push(message.text()));
