@@ -1,8 +1,7 @@
 /** A continued text: how it is chosen, shown as it comes, and summed up. */
 import type { Command } from "commander";
-import { ContinuedText } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
-import type { Generated, GenerateOptions } from "../parties/generation.ts";
+import type { Generated, GeneratedPiece, GenerateOptions } from "../parties/generation.ts";
 import { isDecoder } from "../program/spec.ts";
 import { formatBytes } from "./format.ts";
 import type { Progress } from "./progress.ts";
@@ -34,12 +33,6 @@ export function choices(command: Command): Command {
     .option("--stop <text...>", "end before this text");
 }
 
-/** A continued text and what it took. */
-export interface Continuation extends Generated {
-  readonly text: string;
-  readonly ids: readonly number[];
-}
-
 /**
  * Continues a text; unless `silent`, it goes to stdout as it comes, and a summary to stderr.
  * @throws what broke the run, after the text so far was printed.
@@ -50,64 +43,40 @@ export async function continued(
   options: ChoiceOptions,
   progress: Progress,
   silent: boolean,
-): Promise<Continuation> {
+): Promise<Generated> {
   const { tokenizer, spec } = client;
   if (!isDecoder(spec)) throw new UsageError("this server classifies texts: use mpcformer infer");
   if (tokenizer === null) throw new UsageError("this server has no tokenizer: it takes token ids only");
-  const encoded = client.encode(prompt);
-  const going = new ContinuedText(tokenizer, encoded.ids, options.stop);
-  let shown: string | null = null;
-  const show = () => {
-    const now = going.text;
-    if (!silent) write(shown === null ? prompt + now : now.slice(shown.length));
-    shown = now;
+  const stream = client.generate(prompt, choiceOf(options));
+  let started = false;
+  const show = ({ text }: GeneratedPiece) => {
+    if (!started) progress.stop();
+    if (!silent) write(started ? text : prompt + text);
+    started = true;
   };
-  const choice = choiceOf(options, tokenizer.endIds, (tokens) => going.ends(tokens));
-  const stream = client.generate(encoded, choice);
-  let step = await nextOf(stream, () => endLine(silent, shown));
-  while (step.done !== true) {
-    if (going.ids.length === 0) progress.stop();
-    going.take(step.value);
-    show();
-    step = await nextOf(stream, () => endLine(silent, shown));
-  }
-  going.finish();
-  if (shown !== null) show();
-  endLine(silent, shown);
-  const result: Continuation = { text: going.text, ids: going.ids, ...step.value };
-  if (!silent) summary(result);
-  return result;
-}
-
-/** One run of a bench: the new tokens, what they took, and this process's own time. */
-export interface MeasuredGeneration extends Generated {
-  readonly ids: readonly number[];
-  readonly cpuSeconds: { readonly client: number };
-}
-
-/** The next token; a broken run ends the line before its error is told. */
-async function nextOf<T, R>(stream: AsyncGenerator<T, R, void>, broken: () => void): Promise<IteratorResult<T, R>> {
   try {
-    return await stream.next();
+    let step = await stream.next();
+    for (; step.done !== true; step = await stream.next()) show(step.value);
+    if (!silent && started) print();
+    if (!silent) summary(step.value);
+    return step.value;
   } catch (error) {
-    broken();
+    // A broken run ends the line before its error is told.
+    if (!silent && started) print();
     throw error;
   }
 }
 
-function endLine(silent: boolean, shown: string | null): void {
-  if (!silent && shown !== null) print();
+/** One run of a bench: what it gave and took, and this process's own time. */
+export interface MeasuredGeneration extends Generated {
+  readonly cpuSeconds: { readonly client: number };
 }
 
-export function choiceOf(
-  { maxTokens, temperature, topK, topP, seed }: ChoiceOptions,
-  stopAt: readonly number[],
-  stop: GenerateOptions["stop"] | undefined,
-): GenerateOptions {
-  return { maxTokens, temperature, topK, topP, seed, stopAt, stop };
+export function choiceOf({ maxTokens, temperature, topK, topP, seed, stop }: ChoiceOptions): GenerateOptions {
+  return { maxTokens, temperature, topK, topP, seed, stop };
 }
 
-function summary(result: Continuation): void {
+function summary(result: Generated): void {
   const { online, offline } = result.bytes;
   const [first, ...later] = result.secondsToToken;
   const each =

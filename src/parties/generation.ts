@@ -2,10 +2,11 @@
 import { largest } from "../models/greedy.ts";
 import { generator, uniforms } from "../models/random.ts";
 import type { ModelSpec } from "../program/spec.ts";
+import type { CallOptions } from "./connection.ts";
 import { PartyError } from "./messages.ts";
 import type { Run } from "./run.ts";
 
-export interface GenerateOptions {
+export interface GenerateOptions extends CallOptions {
   /** New tokens, at most: material is made for all of them. */
   readonly maxTokens: number;
   /** 0: always the likeliest token. */
@@ -16,15 +17,28 @@ export interface GenerateOptions {
   readonly topP?: number;
   /** Draws the same random numbers again (logits differ in their last bits); the operating system's generator without. */
   readonly seed?: number;
-  /** Tokens that end the text; the one that did is handed out too. */
+  /** Tokens that end the text, the model's own unless given; the one that did is handed out too. */
   readonly stopAt?: readonly number[];
-  /** Called with all new tokens so far; true ends the text. */
-  readonly stop?: (tokens: readonly number[]) => boolean;
+  /** The text ends before the first of these; or a function, called with all new tokens so far, that ends it when it is true. */
+  readonly stop?: string | readonly string[] | ((tokens: readonly number[]) => boolean);
+}
+
+/** One new token, and the text that is certain with it: what a later token may change, or may turn into a stop, comes with that one. */
+export interface GeneratedPiece {
+  readonly token: number;
+  /** Empty where nothing new is certain, and always where the server has no tokenizer. All pieces' texts together are the new text. */
+  readonly text: string;
 }
 
 /** What a run of generation took, and how many tokens it gave. */
 export interface Generated extends Run {
+  /** The new text, up to what ended it; empty where the server has no tokenizer. */
+  readonly text: string;
+  readonly ids: readonly number[];
+  /** How many new ones. */
   readonly tokens: number;
+  /** What ended it: a token or a text that stops it (or the listener left), or that there are `maxTokens`. */
+  readonly ended: "stop" | "length";
   /** From the beginning of the online phase to each token. */
   readonly secondsToToken: readonly number[];
 }
@@ -68,67 +82,4 @@ function sample(
 
 function systemUniform(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32;
-}
-
-/** Tokens between the run that chooses them and whoever listens. */
-export class TokenStream {
-  ended = false;
-  private readonly sampler: Sampler;
-  private readonly options: GenerateOptions;
-  private readonly chosen: number[] = [];
-  private readonly times: number[] = [];
-  private finished = false;
-  private failure: Error | null = null;
-  private wake: () => void = () => {};
-
-  constructor(choose: Sampler, options: GenerateOptions) {
-    this.sampler = choose;
-    this.options = options;
-  }
-
-  /** Tokens so far. */
-  get count(): number {
-    return this.chosen.length;
-  }
-
-  /** When each was chosen, on this process's clock. */
-  get chosenAt(): readonly number[] {
-    return this.times;
-  }
-
-  /** The next token, handed to the listener; sets `ended` if the text ends with it. */
-  choose(logits: readonly number[]): number {
-    const token = this.sampler(logits);
-    this.chosen.push(token);
-    this.times.push(performance.now());
-    const { stopAt, stop } = this.options;
-    if (stopAt?.includes(token) || stop?.(this.chosen)) this.ended = true;
-    this.wake();
-    return token;
-  }
-
-  /** Nobody listens any more: the run ends at its next turn. */
-  cancel(): void {
-    this.ended = true;
-  }
-
-  /** The run is over. */
-  finish(error?: Error): void {
-    this.finished = true;
-    this.failure = error ?? null;
-    this.wake();
-  }
-
-  /** Every token once; then the failure, if the run broke. */
-  async *all(): AsyncGenerator<number, void, void> {
-    for (let at = 0; ; ) {
-      while (at < this.chosen.length) yield this.chosen[at++];
-      if (this.failure !== null) throw this.failure;
-      if (this.finished) return;
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-        if (this.finished || at < this.chosen.length) resolve();
-      });
-    }
-  }
 }

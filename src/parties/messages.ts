@@ -153,13 +153,17 @@ export const accepted = v.object({ accepted: v.literal(true) });
 /** A party's refusal, passed on as the other's error. */
 const refusal = v.object({ error: v.pipe(v.string(), v.maxLength(500)) });
 
+interface PartyErrorOptions extends ErrorOptions {
+  readonly peersWords?: boolean;
+}
+
 export class PartyError extends Error {
   override readonly name: string = "PartyError";
   /** The message holds the peer's own words: not for logs. */
   readonly peersWords: boolean;
 
-  constructor(message: string, { peersWords = false }: { readonly peersWords?: boolean } = {}) {
-    super(message);
+  constructor(message: string, { peersWords = false, cause }: PartyErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.peersWords = peersWords;
   }
 }

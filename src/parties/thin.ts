@@ -6,9 +6,8 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../compiler/compile.ts";
-import type { TextTokenizer } from "../models/tokenizer.ts";
 import { bucketFor } from "../program/lengths.ts";
-import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { answerBlock, coveredBlock, coveredSteps, coverInput, uncoverAnswer } from "../protocols/cover.ts";
@@ -17,13 +16,15 @@ import { hex } from "../ring/hex.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { type Reading, reading } from "./answer.ts";
+import type { Reading } from "./answer.ts";
+import { type CallOptions, Connection } from "./connection.ts";
 import { Findings } from "./findings.ts";
-import { encoded, fetchTables, greet } from "./greeting.ts";
+import { fetchTables, type Greeted, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
-import { PartyError, type PublicModel, parse } from "./messages.ts";
+import { PartyError, parse } from "./messages.ts";
 import { boundTo } from "./session.ts";
 import { decodedAnswer, TextInput } from "./text.ts";
+import { TextClient } from "./text-client.ts";
 
 /** What an answer took, as the helper measured it; and bytes at this end. */
 export interface ThinRun {
@@ -37,27 +38,21 @@ export interface ThinRun {
 
 export interface ThinAnswer extends ThinRun, Reading {}
 
-export class ThinClient {
-  readonly model: PublicModel;
-  readonly tokenizer: TextTokenizer | null;
+export class ThinClient extends TextClient<ThinRun> {
   private readonly ring: Ring;
   private readonly server: Channel;
   private readonly helper: Channel;
+  private readonly connection: Connection;
   /** Sees what the helper gets, for those who want to look. */
   witness: ((covered: Uint8Array) => void) | null = null;
   private tables: Weights | null = null;
 
-  private constructor(
-    ring: Ring,
-    channels: { server: Channel; helper: Channel },
-    model: PublicModel,
-    tokenizer: TextTokenizer | null,
-  ) {
+  private constructor(ring: Ring, { server, helper }: { server: Channel; helper: Channel }, greeted: Greeted) {
+    super(greeted);
     this.ring = ring;
-    this.server = channels.server;
-    this.helper = channels.helper;
-    this.model = model;
-    this.tokenizer = tokenizer;
+    this.server = server;
+    this.helper = helper;
+    this.connection = new Connection(helper, server);
   }
 
   /** Greets both; what is open is closed when one fails. @throws PartyError when versions differ, or the model is not the `pinned` one. */
@@ -69,11 +64,11 @@ export class ThinClient {
   ): Promise<ThinClient> {
     let helper: Channel | null = null;
     try {
-      const { model, tokenizer } = await greet(server, pinned);
+      const greeted = await greet(server, pinned);
       helper = await connectHelper();
       await helper.sendJson(0, { version: messages.PROTOCOL_VERSION });
       parse(messages.helperWelcome, await helper.receiveJson(0), "helper");
-      return new ThinClient(ring, { server, helper }, model, tokenizer);
+      return new ThinClient(ring, { server, helper }, greeted);
     } catch (error) {
       server.close();
       helper?.close();
@@ -81,55 +76,26 @@ export class ThinClient {
     }
   }
 
-  get spec(): ModelSpec {
-    return this.model.spec;
-  }
-
-  /** Most tokens a text may have. */
-  get limit(): number {
-    return longestText(this.spec);
-  }
-
-  /** Whether a connection has ended: a new client is needed. */
   get closed(): boolean {
-    return this.server.closed || this.helper.closed;
+    return this.connection.closed;
   }
 
-  /** Tokenizes here. @throws Error for an empty text, or one longer than the model takes. */
-  encode(text: string, pair?: string): TokenizedText {
-    return encoded(this, text, pair);
-  }
-
-  async classify(text: string, pair?: string): Promise<ThinAnswer> {
-    const run = await this.infer(this.encode(text, pair));
-    return { ...reading(this.spec, run.logits), ...run };
-  }
-
-  /** The private answer for one text. @throws PartyError for a model that continues texts. */
-  async infer(text: TokenizedText): Promise<ThinRun> {
+  /** @throws PartyError for a model that continues texts; ChannelError, AbortError */
+  async infer(text: TokenizedText, options?: CallOptions): Promise<ThinRun> {
     if (isDecoder(this.spec))
       throw new PartyError("a helper carries texts to be judged, not to be continued: ask without one");
     const findings = new Findings();
-    const run = await this.whole(() => this.asked(text, findings));
+    const run = await this.connection.call(() => this.asked(text, findings), options);
     findings.raise();
     return run;
   }
 
-  private async whole<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      // A request that broke off leaves the ends at different places.
-      for (const channel of [this.server, this.helper]) channel.close(error instanceof Error ? error : undefined);
-      throw error;
-    }
+  abort(reason: Error): void {
+    this.connection.end(reason);
   }
 
-  async close(): Promise<void> {
-    for (const channel of [this.helper, this.server]) {
-      await channel.sendJson(0, { bye: true }).catch(() => {});
-      channel.close();
-    }
+  close(): Promise<void> {
+    return this.connection.close();
   }
 
   private async asked(text: TokenizedText, findings: Findings): Promise<ThinRun> {

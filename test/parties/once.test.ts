@@ -137,7 +137,7 @@ describe("the order", () => {
 
 describe("randomness", () => {
   it("is the operating system's alone: no seed of masks can be given to this program", async () => {
-    const rooms = ["ring", "platform", "protocols", "parties", "channels"];
+    const rooms = ["ring", "platform", "protocols", "stores", "parties", "channels"];
     const sources = new Map<string, string>();
     for (const room of rooms) {
       const folder = fileURLToPath(new URL(`../../src/${room}`, import.meta.url));
@@ -149,10 +149,10 @@ describe("randomness", () => {
       [...sources].flatMap(([file, text]) => [...text.matchAll(pattern)].map(([match]) => `${file}: ${match}`)).sort();
     // Where generators get their keys: fresh ones, a peer's message, what was stored, or the model key. No constant, no option.
     expect(found(/new Prg\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g)).toEqual([
-      "parties/client.ts: new Prg(material.seed.expose())",
       "parties/dealer.ts: new Prg(fromHex(client.message.seed))",
       "parties/dealer.ts: new Prg(fromHex(message.seed))",
       "parties/lent-covers.ts: new Prg(lent.seed.expose())",
+      "parties/offline-session.ts: new Prg(material.seed.expose())",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(serverSeed)",
@@ -161,7 +161,7 @@ describe("randomness", () => {
       "stores/material.ts: new Prg(seed.expose())",
     ]);
     expect(found(/new StoredMaterial\([^;]*\)/g)).toEqual([
-      'parties/client.ts: new StoredMaterial("client", program, new Secret(randomKey()))',
+      'parties/offline-session.ts: new StoredMaterial("client", program, new Secret(randomKey()))',
       'parties/server.ts: new StoredMaterial("server", program, new Secret(randomKey()))',
       'parties/simulate.ts: new StoredMaterial("client", program, new Secret(clientSeed))',
       'parties/simulate.ts: new StoredMaterial("server", program, new Secret(serverSeed))',

@@ -7,6 +7,7 @@ import type { TcpListener } from "../../src/channels/tcp.ts";
 import { compile } from "../../src/compiler/compile.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
+import type { GeneratedPiece } from "../../src/parties/generation.ts";
 import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import type { Range } from "../../src/program/plan.ts";
@@ -145,9 +146,9 @@ describe("generation", () => {
     embedding: "public",
   } satisfies Partial<ModelSpec>;
 
-  async function tokensOf(stream: AsyncGenerator<number, unknown, void>, most = 100) {
+  async function tokensOf(stream: AsyncGenerator<GeneratedPiece, unknown, void>, most = 100) {
     const tokens: number[] = [];
-    for await (const token of stream) if (tokens.push(token) === most) break;
+    for await (const { token } of stream) if (tokens.push(token) === most) break;
     return tokens;
   }
 
@@ -179,7 +180,7 @@ describe("generation", () => {
     await client.prepare(shape);
     const tokens: number[] = [];
     const run = async () => {
-      for await (const token of client.generate(text, { maxTokens: 5 })) {
+      for await (const { token } of client.generate(text, { maxTokens: 5 })) {
         tokens.push(token);
         if (tokens.length === 2) for (const listener of listeners.splice(0)) await listener.close();
       }

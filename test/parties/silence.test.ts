@@ -121,7 +121,7 @@ describe("frames are the same whether or not", () => {
       const tokens: number[] = [];
       let error = "";
       try {
-        for await (const token of client.generate(text, { maxTokens: turns })) tokens.push(token);
+        for await (const { token } of client.generate(text, { maxTokens: turns })) tokens.push(token);
       } catch (e) {
         error = (e as Error).message;
       }

@@ -2,6 +2,7 @@
 
 import { type Channel, HEADER_BYTES, type Phase } from "../../src/channels/channel.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
+import type { TokenizerFiles } from "../../src/models/tokenizer.ts";
 import { Client, type ClientOptions } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
@@ -28,6 +29,8 @@ export interface Frame {
 const PHASES: readonly Phase[] = ["control", "setup", "offline", "online"];
 
 export interface TappedOptions {
+  /** The files of the server's tokenizer; without any it takes ids alone. */
+  readonly tokenizer?: TokenizerFiles;
   readonly identity?: { readonly id: string; readonly key: Secret };
   readonly stores?: { readonly client: MaterialStore; readonly server: MaterialStore };
 }
@@ -37,11 +40,11 @@ export interface Tapped {
   readonly frames: Frame[];
   /** What the services told people, and how their sessions failed. */
   readonly logs: string[];
-  connect(): Promise<Client>;
+  connect(options?: Partial<ClientOptions>): Promise<Client>;
 }
 
 /** A dealer, a server with the harness's model, and clients as many as are asked for. */
-export async function tapped(h: Harness, { identity, stores }: TappedOptions = {}): Promise<Tapped> {
+export async function tapped(h: Harness, { identity, stores, tokenizer = {} }: TappedOptions = {}): Promise<Tapped> {
   const frames: Frame[] = [];
   const logs: string[] = [];
   const log = (line: string) => void logs.push(line);
@@ -55,17 +58,17 @@ export async function tapped(h: Harness, { identity, stores }: TappedOptions = {
     return mine;
   };
   const { id, key } = identity ?? { id: hex(randomKey()), key: new Secret(randomKey()) };
-  const model = await publicModel({ spec: h.spec, plan: h.plan, tokenizer: {}, commitment: id }, h.weights);
+  const model = await publicModel({ spec: h.spec, plan: h.plan, tokenizer, commitment: id }, h.weights);
   const server = new ServerService(
     await Ring.create(),
-    { model, modelKey: key, weights: async () => h.weights, tokenizer: {} },
+    { model, modelKey: key, weights: async () => h.weights, tokenizer },
     { ...options, connectDealer: toDealer("server"), store: stores?.server },
   );
   const clientOptions: ClientOptions = { connectDealer: toDealer("client"), store: stores?.client };
-  const connect = () => {
+  const connect = (others: Partial<ClientOptions> = {}) => {
     const [mine, theirs] = pair("client", "server", frames);
     serving(server.serve(theirs));
-    return Client.connect(h.ring, mine, clientOptions);
+    return Client.connect(h.ring, mine, { ...clientOptions, ...others });
   };
   return { frames, logs, connect };
 }

@@ -3,7 +3,7 @@
 import { ChannelError } from "../../src/channels/channel.ts";
 import type { SigningKey } from "../../src/channels/signing.ts";
 import { connectWeb } from "../../src/channels/websocket.ts";
-import { type Answer, ContinuedText, reading } from "../../src/parties/answer.ts";
+import { type Answer, reading } from "../../src/parties/answer.ts";
 import { Client } from "../../src/parties/client.ts";
 import type { PinnedAddress, PinnedParties } from "../../src/parties/connect.ts";
 import { PartyError } from "../../src/parties/messages.ts";
@@ -144,24 +144,16 @@ class PageClient {
     return this.using(tell, async (client) => {
       this.begin(false);
       const tokens = client.encode(prompt);
-      const going = new ContinuedText(client.tokenizer!, tokens.ids);
-      const { endIds } = client.tokenizer!;
-      const stream = client.generate(tokens, {
-        maxTokens,
-        temperature,
-        stopAt: endIds,
-        stop: () => this.stopped,
-      });
+      const stream = client.generate(tokens, { maxTokens, temperature, stop: () => this.stopped });
       if (this.stopped) throw stoppedEarly();
       this.isPreparing = true;
-      for (;;) {
+      for (let text = ""; ; ) {
         const step = await stream.next().finally(() => {
           this.isPreparing = false;
         });
-        if (step.done === true) going.finish();
-        if (step.done === true) return { text: going.text, run: step.value, seen: this.seen(client, tokens) };
-        going.take(step.value);
-        tell({ what: "text", text: going.text });
+        if (step.done === true) return { text: step.value.text, run: step.value, seen: this.seen(client, tokens) };
+        text += step.value.text;
+        tell({ what: "text", text });
       }
     });
   }

@@ -54,11 +54,11 @@ async function generateIds(path: string, options: GenerateCommandOptions): Promi
     const runs: MeasuredGeneration[] = [];
     for (let i = 0; i < (options.runs ?? 1); i++) {
       const measured = stopwatch("online");
-      const stream = client.generate(text, choiceOf(options, [], undefined));
-      const ids: number[] = [];
+      // All tokens, also behind one that ends a text.
+      const stream = client.generate(text, { ...choiceOf(options), stopAt: [] });
       let step = await stream.next();
-      for (; step.done !== true; step = await stream.next()) ids.push(step.value);
-      runs.push({ ...step.value, ids, cpuSeconds: { client: measured().cpuSeconds } });
+      while (step.done !== true) step = await stream.next();
+      runs.push({ ...step.value, cpuSeconds: { client: measured().cpuSeconds } });
     }
     printJson(runs);
   } finally {
