@@ -1,4 +1,4 @@
-/** What a user's word for a model stands for: a folder, a model that ships, or the shape of a well-known one. */
+/** What a user's word for a model stands for: a folder or file, a model that ships, or the shape of a well-known one. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ const SHIPPED: readonly string[] = ["demo", "storyteller"];
 export const SHIPPED_NAMES = SHIPPED.join(", ");
 export const MODEL_NAMES = [...SHIPPED, ...catalogNames].join(", ");
 
-/** A model's folder: trained weights. */
+/** A model's folder, or its GGUF file: trained weights. */
 export interface Folder {
   readonly kind: "folder";
   readonly folder: string;
@@ -48,7 +48,7 @@ export async function namedFolder(name: string): Promise<Folder> {
 }
 
 function refuse(names: string): never {
-  throw new UsageError(`no such model: give a Hugging Face folder, or one of ${names}`);
+  throw new UsageError(`no such model: give a Hugging Face folder, a .gguf file, or one of ${names}`);
 }
 
 async function find(name: string): Promise<Folder | Shape | null> {

@@ -12,8 +12,8 @@ import { UsageError } from "./terminal.ts";
 import { decimal, whole, wholes } from "./values.ts";
 
 /** What a command's argument `<model>` may be: with weights, or a shape alone as well. */
-export const MODEL = `a Hugging Face folder, ${SHIPPED_NAMES}`;
-export const SHAPE = `a Hugging Face folder, or one of ${MODEL_NAMES}`;
+export const MODEL = `a Hugging Face folder, a .gguf file, ${SHIPPED_NAMES}`;
+export const SHAPE = `a Hugging Face folder, a .gguf file, or one of ${MODEL_NAMES}`;
 
 export interface OutputOptions {
   readonly json?: boolean;

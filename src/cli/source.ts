@@ -8,6 +8,7 @@ import { randomModel, randomText } from "../models/catalog.ts";
 import { loadModel, type Model } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { hasFile, readText } from "../models/files.ts";
+import { isGguf } from "../models/model-files.ts";
 import type { TextTokenizer, TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
 import { commitmentOf } from "../parties/model-identity.ts";
@@ -22,7 +23,7 @@ import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
 import { asset, type Folder, named, namedFolder, type Shape } from "./named.ts";
 import { UsageError } from "./terminal.ts";
 
-/** The plan's file in a model folder. */
+/** The plan's file in a model folder; beside a GGUF file, with that file's name in front. */
 export const PLAN_FILE = "mpcformer.json";
 const PLAN_LIMIT = 2 ** 24;
 const RANDOM_SEED = 1;
@@ -101,6 +102,11 @@ function readAgain(found: Folder | Shape, overrides: SpecOverrides): () => Promi
   return async () => (await loadModel(found.folder, overrides)).weights;
 }
 
+/** Where the plan of a model is kept: in its folder, or beside its GGUF file. */
+export function planPathOf(model: string): string {
+  return isGguf(model) ? model.replace(/\.gguf$/i, `.${PLAN_FILE}`) : join(model, PLAN_FILE);
+}
+
 /** Writes the plan beside the model. */
 export function planJson(spec: ModelSpec, plan: Plan): string {
   return `${JSON.stringify({ gelu: spec.gelu, softmax: spec.softmax, plan })}\n`;
@@ -132,7 +138,7 @@ async function openShape(name: string, found: Shape, options: SourceOptions): Pr
 async function planFor(name: string, { folder, ships }: Folder, model: Model, options: SourceOptions): Promise<Plan> {
   const { spec } = model;
   if (options.calibration !== undefined) return calibrated(model, options.calibration, options);
-  const known = await readPlan(options.planPath ?? join(folder, PLAN_FILE), spec);
+  const known = await readPlan(options.planPath ?? planPathOf(folder), spec);
   if (known !== null) return known;
   const texts = asset("calibration.txt");
   // The texts that ship are like those that the demo's model was trained on.
@@ -152,7 +158,8 @@ async function missingPlan(
 ): Promise<string> {
   if (ships)
     return `${name} ships without ranges for ${gelu} and ${softmax}: give texts like the users' to --calibrate`;
-  const planned = await hasFile(folder, PLAN_FILE);
+  const path = planPathOf(folder);
+  const planned = await hasFile(dirname(path), basename(path));
   const lacks = planned ? `ranges for ${gelu} and ${softmax}` : "ranges";
   const flags = planned ? ` --gelu ${gelu} --softmax ${softmax}` : "";
   return `${name} has no ${lacks}: run "mpcformer calibrate ${name}${flags} --data FILE" with texts like the users', one a line`;

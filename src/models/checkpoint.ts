@@ -1,14 +1,12 @@
-/** Model folders as Hugging Face lays them out: config.json, model.safetensors (or its shards), the tokenizer's files. */
+/** Models as Hugging Face lays them out: config.json, model.safetensors (or its shards), the tokenizer's files; or a GGUF file. */
 
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { join as pathOf } from "node:path";
-import * as v from "valibot";
 import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
-import { hasFile, readText, withFile } from "./files.ts";
-import { check, parseJson } from "./json.ts";
+import { type ModelFiles, openModelFiles, SINGLE, type StoredWeight } from "./model-files.ts";
 import { isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
-import { readHeader, readTensor, type TensorEntry, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
 
@@ -26,23 +24,15 @@ export interface SaveOptions {
   readonly encoderOnly?: boolean;
 }
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
-const indexSchema = v.looseObject({
-  weight_map: v.record(
-    v.string(),
-    v.pipe(v.string(), v.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.safetensors$/, "must be a file beside the index")),
-  ),
-});
-
 /**
- * Reads a folder: the spec (with the caller's overrides), the weights as floats, the tokenizer.
+ * Reads a folder or a GGUF file: the spec (with the caller's overrides), the weights as floats, the tokenizer.
  * @throws an Error of one line that names the file or tensor and says what to do.
  */
-export async function loadModel(folder: string, overrides: SpecOverrides = {}): Promise<Model> {
-  const spec = await loadSpec(folder, overrides);
-  const tokenizer = await loadTokenizer(folder, spec);
-  return { spec, weights: await loadWeights(folder, spec, () => undefined, true), tokenizer };
+export async function loadModel(path: string, overrides: SpecOverrides = {}): Promise<Model> {
+  const files = await openModelFiles(path);
+  const spec = await specIn(files, overrides);
+  const tokenizer = await tokenizerIn(files, spec);
+  return { spec, weights: await loadWeights(files, spec, () => undefined, true), tokenizer };
 }
 
 /** The labels that a model shall learn. */
@@ -54,44 +44,57 @@ export type NewHead = Pick<ModelSpec, "problem" | "labelNames">;
  * @throws an Error of one line, as `loadModel` does.
  */
 export async function loadEncoder(
-  folder: string,
+  path: string,
   head: NewHead,
   fresh: (spec: ModelSpec) => Weights,
   overrides: SpecOverrides = {},
   keep = false,
 ): Promise<Model> {
   const { problem, labelNames } = head;
-  const read = await loadSpec(folder, overrides, "replaced");
+  const files = await openModelFiles(path);
+  const read = await specIn(files, overrides, "replaced");
   const spec = { ...read, problem, labelNames, labels: labelNames.length };
   if (isDecoder(spec)) throw new Error("this model continues texts: give an encoder to train");
-  const tokenizer = await loadTokenizer(folder, spec);
+  const tokenizer = await tokenizerIn(files, spec);
   const random = fresh(spec);
   const standIn = (name: string) => (isHead(name) ? random.get(name) : undefined);
-  return { spec, weights: await loadWeights(folder, spec, standIn, keep), tokenizer };
+  return { spec, weights: await loadWeights(files, spec, standIn, keep), tokenizer };
 }
 
 /** Reads the public shape alone; of a model that gets another head, whatever its own is. */
 export async function loadSpec(
-  folder: string,
+  path: string,
   overrides: SpecOverrides = {},
   head: "kept" | "replaced" = "kept",
 ): Promise<ModelSpec> {
+  return specIn(await openModelFiles(path), overrides, head);
+}
+
+async function specIn(
+  files: ModelFiles,
+  overrides: SpecOverrides,
+  head: "kept" | "replaced" = "kept",
+): Promise<ModelSpec> {
   // transformers would put the adapter's weights on top of another model's.
-  if (await hasFile(folder, "adapter_config.json"))
+  if (await files.has("adapter_config.json"))
     throw new Error("the folder holds an adapter (adapter_config.json): merge it into its model and save that");
-  const text = await readText(folder, "config.json", 2 ** 20);
+  const text = await files.text("config.json", 2 ** 20);
   if (text === undefined) throw new Error("the folder has no config.json: give the folder of a model");
   return specOf(text, overrides, head);
 }
 
 /** Reads the tokenizer alone: all that a client needs beside the public shape. */
-export async function loadTokenizer(folder: string, spec: ModelSpec): Promise<TextTokenizer> {
-  const files: Partial<Record<(typeof TOKENIZER_FILES)[number], string>> = {};
+export async function loadTokenizer(path: string, spec: ModelSpec): Promise<TextTokenizer> {
+  return tokenizerIn(await openModelFiles(path), spec);
+}
+
+async function tokenizerIn(files: ModelFiles, spec: ModelSpec): Promise<TextTokenizer> {
+  const own: Partial<Record<(typeof TOKENIZER_FILES)[number], string>> = {};
   for (const name of TOKENIZER_FILES) {
-    const text = await readText(folder, name);
-    if (text !== undefined) files[name] = text;
+    const text = await files.text(name);
+    if (text !== undefined) own[name] = text;
   }
-  return new TextTokenizer(completed(files, (await readText(folder, "config.json")) ?? "{}"), spec);
+  return new TextTokenizer(completed(own, (await files.text("config.json")) ?? "{}"), spec);
 }
 
 /**
@@ -139,7 +142,7 @@ function tensorsInFiles(spec: ModelSpec, wanted: (name: string) => boolean): rea
 
 /** `standIn` gives what the files lack, and the classifier even where they have one, unless it is kept. */
 async function loadWeights(
-  folder: string,
+  files: ModelFiles,
   spec: ModelSpec,
   standIn: (name: string) => NamedTensor | undefined,
   keepClassifier: boolean,
@@ -147,7 +150,8 @@ async function loadWeights(
   const shapes = requiredWeights(spec);
   const wanted = tensorsInFiles(spec, (name) => keepClassifier || !name.startsWith("classifier."));
   const found = new Map<string, NamedTensor>();
-  for (const file of await weightFiles(folder, spec)) await readFileTensors(folder, file, wanted, shapes, found);
+  const any = await files.eachOfWeights((entries) => readTensors(entries, wanted, shapes, found));
+  if (!any) throw await noWeights(files, spec);
   for (const name of shapes.keys()) {
     const tensor = found.get(name) ?? standIn(name) ?? found.get(sharedWith(name, spec) ?? "");
     if (tensor !== undefined) found.set(name, tensor);
@@ -157,37 +161,33 @@ async function loadWeights(
   return weightsOf(found);
 }
 
-/** Reads the wanted tensors that this file holds, under whichever of their names. */
-async function readFileTensors(
-  folder: string,
-  file: string,
+/** Reads the wanted tensors of a file's, under whichever of their names. */
+async function readTensors(
+  entries: ReadonlyMap<string, StoredWeight>,
   wanted: readonly StoredTensor[],
   shapes: ReadonlyMap<string, readonly number[]>,
   found: Map<string, NamedTensor>,
 ): Promise<void> {
-  await withFile(folder, file, async (source) => {
-    const entries = await readHeader(source, file);
-    for (const stored of wanted) {
-      const stands = [...stored.names, ...stored.twins].flatMap((theirs) => entries.get(theirs) ?? []);
-      for (const entry of distinct(stands)) {
-        checkShape(entry, stored);
-        const parts = split(stored, (await readTensor(source, entry)).data);
-        stored.parts.forEach((name, i) => {
-          const before = found.get(name)?.data;
-          if (before !== undefined && !isSame(before, parts[i])) throw repeated(entry.name, stored);
-          found.set(name, { shape: shapes.get(name) ?? [], data: parts[i] });
-        });
-      }
+  for (const stored of wanted) {
+    const stands = [...stored.names, ...stored.twins].flatMap((theirs) => entries.get(theirs) ?? []);
+    for (const entry of distinct(stands)) {
+      checkShape(entry, stored);
+      const parts = split(stored, (await entry.read()).data);
+      stored.parts.forEach((name, i) => {
+        const before = found.get(name)?.data;
+        if (before !== undefined && !isSame(before, parts[i])) throw repeated(entry.name, stored);
+        found.set(name, { shape: shapes.get(name) ?? [], data: parts[i] });
+      });
     }
-  });
+  }
 }
 
 /** Aliases of one place in the file are one entry. */
-function distinct(entries: readonly TensorEntry[]): readonly TensorEntry[] {
-  return [...new Map(entries.map((entry) => [`${entry.begin}`, entry])).values()];
+function distinct(entries: readonly StoredWeight[]): readonly StoredWeight[] {
+  return [...new Map(entries.map((entry) => [entry.place, entry])).values()];
 }
 
-function checkShape({ name, shape }: TensorEntry, stored: StoredTensor): void {
+function checkShape({ name, shape }: StoredWeight, stored: StoredTensor): void {
   if (shape.length === stored.shape.length && shape.every((size, i) => size === stored.shape[i])) return;
   throw new Error(`tensor ${name} has shape [${shape}], config.json asks for [${stored.shape}]: correct one`);
 }
@@ -201,20 +201,11 @@ function repeated(name: string, { twins }: StoredTensor): Error {
   return new Error(`tensor ${name} is stored twice, and not the same: remove one of them`);
 }
 
-/** The names of a folder's files of weights: one, or its shards. @throws an Error of one line when it has none. */
-async function weightFiles(folder: string, spec: ModelSpec): Promise<readonly string[]> {
-  if (await hasFile(folder, SINGLE)) return [SINGLE];
-  const index = await readText(folder, INDEX);
-  if (index !== undefined)
-    return [...new Set(Object.values(check(indexSchema, parseJson(index, INDEX), INDEX).weight_map))];
-  throw await noWeights(folder, spec);
-}
-
 /** What a folder without weights has instead. */
-async function noWeights(folder: string, spec: ModelSpec): Promise<Error> {
+async function noWeights(files: ModelFiles, spec: ModelSpec): Promise<Error> {
   const auto = isDecoder(spec) ? "AutoModelForCausalLM" : "AutoModelForSequenceClassification";
   for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
-    if (await hasFile(folder, name)) {
+    if (await files.has(name)) {
       const command = `python -c "from transformers import ${auto}; ${auto}.from_pretrained('.').save_pretrained('.')"`;
       return new Error(`the folder has only pytorch_model.bin, which can run code: convert it in there: ${command}`);
     }

@@ -2,10 +2,15 @@
 
 let decoded: Float32Array | undefined;
 
-/** F16 bit patterns as floats, by a table of all 65,536. */
-export function halfToFloat(packed: Uint16Array): Float32Array {
+/** All 65,536 F16 bit patterns as floats. */
+export function halves(): Float32Array {
   decoded ??= Float32Array.from({ length: 65_536 }, (_, bits) => decodeHalf(bits));
-  const table = decoded;
+  return decoded;
+}
+
+/** F16 bit patterns as floats. */
+export function halfToFloat(packed: Uint16Array): Float32Array {
+  const table = halves();
   const out = new Float32Array(packed.length);
   for (let i = 0; i < packed.length; i++) out[i] = table[packed[i]];
   return out;

@@ -10,11 +10,13 @@
 import { readFile, stat } from "node:fs/promises";
 import * as v from "valibot";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
-import { type Model, saveModel } from "./checkpoint.ts";
+import type { Model } from "./checkpoint.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
 import { sizes } from "./config-fields.ts";
 import { check } from "./json.ts";
+import { unpaired } from "./rows.ts";
 import { TextTokenizer, type TokenizerFiles } from "./tokenizer.ts";
+import { type ScoredPiece, scoredMerges } from "./tokenizers/scored-merges.ts";
 import { elementCount, weightsOf } from "./weights.ts";
 
 const FILE_LIMIT = 2 ** 31 - 1;
@@ -46,13 +48,6 @@ export async function loadLlama2c(
   const { spec, weights } = llama2cModel(await bytesOf(modelPath, MODEL), overrides);
   const files = llama2cTokenizer(await bytesOf(tokenizerPath, TOKENIZER), spec.vocabulary);
   return { spec, weights, tokenizer: new TextTokenizer(files, spec) };
-}
-
-/** Reads llama2.c's two files and writes them as a folder of Hugging Face's kind, which `loadModel` reads. @throws likewise. */
-export async function convertLlama2c(modelPath: string, tokenizerPath: string, folder: string): Promise<Model> {
-  const model = await loadLlama2c(modelPath, tokenizerPath);
-  await saveModel(folder, model);
-  return model;
 }
 
 /** The model of a file's bytes. @throws an Error of one line when they are not exactly what the header says. */
@@ -147,23 +142,6 @@ function tensorsOf(floats: Float32Array, layout: readonly Block[], spec: ModelSp
   return found;
 }
 
-/** Of each head, row 2j to row j and row 2j + 1 to row j + width / 2. */
-function unpaired(data: Float32Array, rows: number, columns: number, heads: number): Float32Array {
-  const out = new Float32Array(data.length);
-  const width = rows / heads;
-  for (let row = 0; row < rows; row++) {
-    const inHead = row % width;
-    const to = row - inHead + (inHead >> 1) + (inHead % 2) * (width / 2);
-    out.set(data.subarray(row * columns, (row + 1) * columns), to * columns);
-  }
-  return out;
-}
-
-interface Piece {
-  readonly text: string;
-  readonly score: number;
-}
-
 /** Tokens with a place of their own: the unknown, the first, the last, and one for each byte. */
 const SPECIALS = ["<unk>", "<s>", "</s>"];
 const FIRST_PIECE = SPECIALS.length + 256;
@@ -172,7 +150,7 @@ const LONGEST = 256;
 
 /**
  * The tokenizer of a file's bytes, as Hugging Face's files. llama2.c joins the two neighbours whose union has the highest
- * score, the leftmost of equals; merges in the order of their unions' scores do the same.
+ * score, as SentencePiece does.
  * @throws an Error of one line when the bytes are not exactly so many tokens, in their usual places.
  */
 export function llama2cTokenizer(bytes: Uint8Array, vocabulary: number): TokenizerFiles {
@@ -186,7 +164,14 @@ export function llama2cTokenizer(bytes: Uint8Array, vocabulary: number): Tokeniz
     padding: null,
     added_tokens: SPECIALS.map((content, id) => ({ id, content, ...special })),
     ...SENTENCE_PIECE,
-    model: { type: "BPE", unk_token: "<unk>", fuse_unk: true, byte_fallback: true, vocab, merges: mergesOf(pieces) },
+    model: {
+      type: "BPE",
+      unk_token: "<unk>",
+      fuse_unk: true,
+      byte_fallback: true,
+      vocab,
+      merges: scoredMerges(pieces.slice(FIRST_PIECE)),
+    },
   };
   const settings = { bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>", add_bos_token: true };
   return { "tokenizer.json": JSON.stringify(json), "tokenizer_config.json": `${JSON.stringify(settings, null, 2)}\n` };
@@ -219,11 +204,11 @@ const SENTENCE_PIECE = {
   },
 };
 
-function piecesOf(bytes: Uint8Array, vocabulary: number): readonly Piece[] {
+function piecesOf(bytes: Uint8Array, vocabulary: number): readonly ScoredPiece[] {
   if (vocabulary < FIRST_PIECE) throw new Error(`${TOKENIZER} needs ${FIRST_PIECE} tokens or more: use another model`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const pieces: Piece[] = [];
+  const pieces: ScoredPiece[] = [];
   let at = 4;
   while (pieces.length < vocabulary) {
     const length = at + 8 <= bytes.length ? view.getInt32(at + 4, true) : -1;
@@ -256,26 +241,6 @@ function pieceText(bytes: Uint8Array, id: number, decoder: TextDecoder): string 
   const usual = id < SPECIALS.length ? SPECIALS[id] : `<0x${byte}>`;
   if (text.trim() !== usual) throw new Error(`${TOKENIZER} has an unusual token ${id}: use Llama's order of tokens`);
   return usual;
-}
-
-/** All pairs of tokens whose union is a token, by its score, highest first. */
-function mergesOf(pieces: readonly Piece[]): readonly (readonly [string, string])[] {
-  const own = pieces.slice(FIRST_PIECE);
-  const known = new Set(own.map(({ text }) => text));
-  return [...own]
-    .sort((a, b) => b.score - a.score)
-    .flatMap(({ text }) => cuts(text).filter(([left, right]) => known.has(left) && known.has(right)));
-}
-
-/** A text in two, between any two letters. */
-function cuts(text: string): [string, string][] {
-  const pairs: [string, string][] = [];
-  let at = 0;
-  for (const letter of text) {
-    if (at > 0) pairs.push([text.slice(0, at), text.slice(at)]);
-    at += letter.length;
-  }
-  return pairs;
 }
 
 async function bytesOf(path: string, label: string): Promise<Uint8Array> {

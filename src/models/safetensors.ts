@@ -121,7 +121,7 @@ export async function readTensor(source: ByteSource, entry: TensorEntry): Promis
     throw new Error(`tensor ${entry.name} holds ${entry.dtype} where weights are needed: save it as F32, F16 or BF16`);
   }
   const data = await readFloats(source, entry);
-  if (!allFinite(data)) throw new Error(`tensor ${entry.name} has a value that is not finite: repair the checkpoint`);
+  checkFinite(entry.name, data);
   return { shape: entry.shape, data };
 }
 
@@ -231,6 +231,11 @@ function repeatsKey(json: string): boolean {
     keys.add(key);
   }
   return false;
+}
+
+/** @throws an Error that names the tensor when one of its values is not finite. */
+export function checkFinite(name: string, data: Float32Array): void {
+  if (!allFinite(data)) throw new Error(`tensor ${name} has a value that is not finite: repair the checkpoint`);
 }
 
 function allFinite(data: Float32Array): boolean {

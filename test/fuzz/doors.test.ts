@@ -48,9 +48,10 @@ suite(doors.model);
 suite(doors.tokenizer);
 suite(doors.plan);
 suite(doors.llama2c);
+suite(doors.gguf);
 
 describe("arbitrary bytes", () => {
-  it.each([doors.frames, doors.safetensors])("$name", async (door) => {
+  it.each([doors.frames, doors.safetensors, doors.gguf])("$name", async (door) => {
     const any = fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => void (await judge(door, bytes)));
     await fc.assert(any, { numRuns: RUNS });
   });

@@ -6,6 +6,7 @@ import { calibrate } from "../../src/compiler/calibrate.ts";
 import { compile } from "../../src/compiler/compile.ts";
 import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { configJson, specOf } from "../../src/models/config.ts";
+import { readGguf } from "../../src/models/gguf/model.ts";
 import { parseJson } from "../../src/models/json.ts";
 import { llama2cModel, llama2cTokenizer } from "../../src/models/llama2c.ts";
 import { bytesSource, readHeader, readTensor, writeSafetensors } from "../../src/models/safetensors.ts";
@@ -14,6 +15,7 @@ import { requiredWeights } from "../../src/models/weights.ts";
 import { parse, publicModel } from "../../src/parties/messages.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
+import { ggufBytes, tinyLlama } from "../models/gguf-bytes.ts";
 import { type Edit, editBytes, editJson, editLines } from "./edits.ts";
 import { type Door, Finding } from "./judge.ts";
 
@@ -335,6 +337,27 @@ export const plan: Door<string> = {
   edited: editsOfJson,
   enter: enterPlan,
   parse: decode,
+};
+
+/** All of a file: what it says of the model and the tokenizer, then every weight. */
+async function enterGguf(bytes: Uint8Array): Promise<void> {
+  const source = bytesSource(bytes);
+  const file = await readGguf(source, "the file");
+  const spec = specOf(file.config);
+  new TextTokenizer(file.tokenizer, spec).encode("ab", undefined, { truncate: true });
+  for (const { shape, read } of file.weights(source).values()) {
+    const { data } = await read();
+    if (data.length !== shape.reduce((a, b) => a * b, 1) || !data.every(Number.isFinite))
+      throw new Finding("a weight has another shape, or is not finite");
+  }
+}
+
+export const gguf: Door<Uint8Array> = {
+  name: "gguf",
+  bases: [ggufBytes(tinyLlama())],
+  edited: editsOfBytes,
+  enter: enterGguf,
+  parse: allBytes,
 };
 
 /** Both of llama2.c's files in one: the model, then the tokenizer. */

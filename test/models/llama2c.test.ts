@@ -7,7 +7,7 @@ import { compile } from "../../src/compiler/compile.ts";
 import { randomModel } from "../../src/models/catalog.ts";
 import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
 import { greedyTokens, largest } from "../../src/models/greedy.ts";
-import { convertLlama2c, llama2cModel, llama2cTokenizer, loadLlama2c } from "../../src/models/llama2c.ts";
+import { llama2cModel, llama2cTokenizer, loadLlama2c } from "../../src/models/llama2c.ts";
 import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import { TextInput } from "../../src/parties/text.ts";
@@ -187,7 +187,8 @@ describe("llama2cTokenizer", () => {
 
 describe.skipIf(!existsSync(MODEL))("stories260K (needs ../shared/data)", () => {
   it("tells its story, also from a saved folder", async () => {
-    const converted = await convertLlama2c(MODEL, TOKENIZER, folder);
+    const converted = await loadLlama2c(MODEL, TOKENIZER);
+    await saveModel(folder, converted);
     const { spec, weights, tokenizer } = await loadModel(folder);
     expect(spec).toEqual(converted.spec);
     expect(spec).toMatchObject({ layers: 5, hidden: 64, heads: 8, keyHeads: 4, intermediate: 172, tied: true });

@@ -1,12 +1,11 @@
 /** `calibrate`: a model's ranges, from texts. */
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Command } from "commander";
 import { floatMatmul } from "../float.ts";
 import { namedFolder } from "../named.ts";
 import { disclosure, type ModelOptions, type OutputOptions, output, overridesOf, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
-import { openModel, PLAN_FILE, planJson } from "../source.ts";
+import { openModel, planJson, planPathOf } from "../source.ts";
 import { print, printJson, UsageError } from "../terminal.ts";
 import { decimal } from "../values.ts";
 
@@ -18,21 +17,23 @@ interface CalibrateOptions extends ModelOptions, OutputOptions {
 export function addCalibrate(program: Command): void {
   const command = program
     .command("calibrate")
-    .description("set a model's ranges from texts and keep them in its folder as mpcformer.json")
-    .argument("<model>", "a Hugging Face folder")
+    .description(
+      "set a model's ranges from texts and keep them in its folder as mpcformer.json, or beside its .gguf file",
+    )
+    .argument("<model>", "a Hugging Face folder, or a .gguf file")
     .requiredOption("--data <file>", "texts, one a line: the more like the users', the better")
     .addOption(decimal("--margin <factor>", "room beyond what the texts show", 1, 1000, "a factor").default(2));
   disclosure(standIns(command.optionsGroup("Model:")));
-  output(command).action(calibrateFolder);
+  output(command).action(calibrateModel);
 }
 
-/** Writes the plan of a model folder. */
-async function calibrateFolder(folder: string, options: CalibrateOptions): Promise<void> {
+/** Writes a model's plan. */
+async function calibrateModel(model: string, options: CalibrateOptions): Promise<void> {
   const progress = new Progress(options.json ?? false);
-  const found = await namedFolder(folder);
-  if (found.ships) throw new UsageError(`${folder} ships with its ranges: give a Hugging Face folder of your own`);
-  const path = join(found.folder, PLAN_FILE);
-  const source = await openModel(folder, {
+  const found = await namedFolder(model);
+  if (found.ships) throw new UsageError(`${model} ships with its ranges: give a model of your own`);
+  const path = planPathOf(found.folder);
+  const source = await openModel(model, {
     overrides: overridesOf(options),
     calibration: options.data,
     margin: options.margin,
