@@ -180,7 +180,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     [
       "no such model",
       ["plan", "/no/such/folder", "--length", "16"],
-      /no such model: give a Hugging Face folder, or one of demo, storyteller, bert-tiny/,
+      /no such model: give a Hugging Face folder, a .gguf file, or one of demo, storyteller, bert-tiny/,
     ],
     ["a shape to serve", ["serve", "bert-base"], /bert-base is a shape with random weights, for plan and bench alone/],
     ["a folder without ranges", ["serve", join(FIXTURES, "gpt2")], /has no ranges: run "mpcformer calibrate .*gpt2 --/],

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { asset, named } from "../../src/cli/named.ts";
-import { identity, openModel, openSource, planOf } from "../../src/cli/source.ts";
+import { identity, openModel, openSource, planJson, planOf, planPathOf } from "../../src/cli/source.ts";
 import { FileStore } from "../../src/stores/file-store.ts";
 
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
@@ -108,4 +108,18 @@ describe("planOf", () => {
   it.each(["[1,0]", "[0,1e999]", "[-1e19,0]", "[0]", "[0,null]", "{}"])("refuses a range of %s", (ends) => {
     expect(() => planOf(range(ends), spec)).toThrow(/is not a plan: run "mpcformer calibrate" again/);
   });
+});
+
+it("a GGUF file is a model whose plan lies beside it", async () => {
+  const file = join(dir, "pairs.gguf");
+  await cp(join(FIXTURES, "gguf", "pairs.gguf"), file);
+  await expect(openModel(file, { overrides: {} })).rejects.toThrow(`run "mpcformer calibrate ${file} --data FILE"`);
+  const texts = join(dir, "texts.txt");
+  await writeFile(texts, "It was a wonderful evening\n");
+  const { spec, plan } = await openModel(file, { overrides: {}, calibration: texts });
+  expect(planPathOf(file)).toBe(join(dir, "pairs.mpcformer.json"));
+  await writeFile(planPathOf(file), planJson(spec, plan));
+  const again = await openModel(file, { overrides: {} });
+  expect(again.plan).toEqual(plan);
+  expect((await again.readWeights()).get("norm.weight")).toEqual(again.weights.get("norm.weight"));
 });
