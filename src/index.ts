@@ -27,7 +27,7 @@ export type { TextTokenizer, TokenizerFiles } from "./models/tokenizer.ts";
 export { AbortError } from "./parties/abort.ts";
 export { type Answer, ContinuedText, type Reading, reading } from "./parties/answer.ts";
 export { Client, type ClientOptions } from "./parties/client.ts";
-export type { ConnectOptions, PartyAddress } from "./parties/connect.ts";
+export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";
 export { type DealerOptions, DealerService } from "./parties/dealer.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";

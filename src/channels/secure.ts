@@ -54,7 +54,7 @@ const PROOF_BYTES = PUBLIC_KEY_BYTES + SIGNATURE_BYTES + TAG_BYTES;
 const MOST_RECORDS = 2 ** 32;
 
 /** One direction's records. */
-export class Records {
+class Records {
   private readonly cipher: Aead;
   private count = 0;
 

@@ -46,7 +46,7 @@ export async function readDocuments(path: string): Promise<string[]> {
 }
 
 /** A tokenizer that takes texts of any length. */
-export function unlimited({ spec, tokenizer }: Pick<Model, "spec" | "tokenizer">): TextTokenizer {
+function unlimited({ spec, tokenizer }: Pick<Model, "spec" | "tokenizer">): TextTokenizer {
   return new TextTokenizer(tokenizer.files, { ...spec, positions: ANY_LENGTH });
 }
 

@@ -154,7 +154,7 @@ function layerOf(label: string): string {
 }
 
 /** Costs of steps by a name, in the order of their first step. */
-export function sharesBy(steps: readonly StepCost[], nameOf: (step: StepCost) => string): CostShare[] {
+function sharesBy(steps: readonly StepCost[], nameOf: (step: StepCost) => string): CostShare[] {
   const shares = new Map<string, CostShare>();
   for (const step of steps) {
     const name = nameOf(step);

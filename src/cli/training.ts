@@ -44,7 +44,7 @@ export function sessionOf({ threads, provider }: Pick<TrainingOptions, "threads"
   return { ...(threads === undefined ? {} : { threads }), provider };
 }
 
-export async function readData(path: string, taskName: string | undefined, limit?: number): Promise<Data> {
+async function readData(path: string, taskName: string | undefined, limit?: number): Promise<Data> {
   const task = taskName === undefined ? PLAIN : taskOf(taskName);
   return {
     path,

@@ -33,7 +33,7 @@ export interface RowsHandle {
 }
 
 /** Which columns of causal scores count: those up to `past` + i in row i of a head's `queries` rows. */
-export interface Causal {
+interface Causal {
   readonly past: number;
   readonly queries: number;
 }

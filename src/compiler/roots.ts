@@ -64,7 +64,7 @@ export function lifted(x: Value, repeat = 1): Variable {
   return { x: x.id, kind: "lifted", repeat };
 }
 
-export function native(x: Value, repeat = 1): Variable {
+function native(x: Value, repeat = 1): Variable {
   return { x: x.id, kind: "native", repeat };
 }
 

@@ -37,7 +37,7 @@ export const TARGETS = "targets";
 export const LOGITS = "logits";
 
 /** The input of language models: the number of the token behind each position [B, n]; -1 behind a text's last. */
-export const NEXT = "next";
+const NEXT = "next";
 
 /** The inputs of a masked batch: rows of B·n, and the tokens that were there; both [M, 1]. */
 export const MASKED_ROWS = "masked.rows";

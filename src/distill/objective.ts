@@ -38,15 +38,6 @@ export interface LossWeights {
   readonly sums: number;
 }
 
-export const LOSSES = [
-  "hidden",
-  "scores",
-  "prediction",
-  "labels",
-  "ranges",
-  "sums",
-] as const satisfies (keyof LossWeights)[];
-
 /** One summand of the loss; an unweighted value of it is reported. */
 export interface Term {
   readonly name: keyof LossWeights | "tokens";

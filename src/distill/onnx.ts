@@ -5,7 +5,7 @@
  */
 
 /** ONNX's element types (TensorProto.DataType). */
-export const ELEMENT = { float32: 1, int64: 7, bool: 9 } as const;
+const ELEMENT = { float32: 1, int64: 7, bool: 9 } as const;
 export type ElementType = keyof typeof ELEMENT;
 
 /** A number stands for an INT attribute, a list for INTS, `{ float }` for FLOAT, a string for STRING. */

@@ -6,7 +6,7 @@ type Runtime = typeof import("onnxruntime-node");
 
 /** Where graphs run. CUDA and WebGPU need a machine (and a build of onnxruntime-node) that has them. */
 export const PROVIDERS = ["cpu", "cuda", "webgpu"] as const;
-export type Provider = (typeof PROVIDERS)[number];
+type Provider = (typeof PROVIDERS)[number];
 
 export interface SessionOptions {
   /** Threads of the CPU; all cores unless told. The same number gives the same results, bit for bit. */

@@ -4,7 +4,7 @@ import type { SmoothName } from "../program/ops.ts";
 import type { Expressions } from "./expressions.ts";
 
 /** A function's value, and what a gradient by it becomes by its argument. */
-export interface Differentiable {
+interface Differentiable {
   readonly value: string;
   backward(gradient: string): string;
 }

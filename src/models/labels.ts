@@ -19,7 +19,7 @@ const STRAY_TAG = /(?<![\u{1f3f4}\u{e0020}-\u{e007f}])[\u{e0020}-\u{e007f}]/u;
 const letters = new Intl.Segmenter("en", { granularity: "grapheme" });
 
 /** Whether a name can be shown: 1 to 100 letters as readers count them, one of them visible, none that controls a terminal. */
-export function isLabel(name: string): boolean {
+function isLabel(name: string): boolean {
   if (name.length > MOST_UNITS || FORBIDDEN.test(name) || STRAY_TAG.test(name) || !VISIBLE.test(name)) return false;
   return [...letters.segment(name)].length <= MOST_LETTERS;
 }

@@ -138,7 +138,7 @@ export const helped = v.object({
 });
 
 /** Client to server, between two turns: whether it goes on. */
-export const next = v.object({ next: v.boolean() });
+const next = v.object({ next: v.boolean() });
 
 /** The server's side of it. */
 export async function goesOn(channel: Channel): Promise<boolean> {

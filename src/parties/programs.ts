@@ -30,7 +30,7 @@ export interface ProgramLimits {
   readonly waitingEach: number;
 }
 
-export const DEFAULT_PROGRAM_LIMITS: ProgramLimits = {
+const DEFAULT_PROGRAM_LIMITS: ProgramLimits = {
   bounds: DEFAULT_BOUNDS,
   bytes: 192e6,
   stepsPerMinute: 256_000,

@@ -3,7 +3,7 @@ import { PlanError } from "./steps.ts";
 export type Range = readonly [number, number];
 
 /** What calibration saw, by operation: `${index of the Ops call}.${what}` -> smallest and largest value. */
-export type Ranges = Readonly<Record<string, Range>>;
+type Ranges = Readonly<Record<string, Range>>;
 
 /**
  * All that is fixed before a text comes, beside the model's shape: the calibrated ranges, and for each layer the bits

@@ -32,7 +32,7 @@ export interface Value {
 }
 
 /** A public integer constant, |c| < 2^63, kept as the float64 that holds it. */
-export type Constant = number;
+type Constant = number;
 
 /** How the server makes one operand of a linear step from its weights: integer = round(weight · scale). */
 export type WeightRef =
@@ -75,7 +75,7 @@ export const ROTATION_BITS = 40;
 export const ROTATION_SCALE_BITS = 12;
 
 /** public part a - secret part: native x = x̂ - r; lifted x = a - r + εβ (truncate.ts); bit b = c + eρ (compare.ts). */
-export type VariableKind = "native" | "lifted" | "bit";
+type VariableKind = "native" | "lifted" | "bit";
 
 export interface Variable {
   readonly x: ValueId;
@@ -90,7 +90,7 @@ export interface Monomial {
   readonly degrees: readonly number[];
 }
 
-export interface Addend {
+interface Addend {
   readonly x: ValueId;
   readonly coefficient: Constant;
   readonly repeat: number;

@@ -31,7 +31,7 @@ export interface Product {
 }
 
 /** Asks that a value's ring has at least so many bits. */
-export type Need = (id: ValueId, bits: number) => void;
+type Need = (id: ValueId, bits: number) => void;
 
 /** Says that something must hold of a step; `what` completes "the step ...". */
 export type Expect = (holds: boolean, what: string) => void;

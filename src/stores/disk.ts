@@ -25,7 +25,7 @@ export async function makeFolder(folder: string): Promise<string> {
   return folder;
 }
 
-export async function writeAll(file: FileHandle, part: Uint8Array): Promise<void> {
+async function writeAll(file: FileHandle, part: Uint8Array): Promise<void> {
   for (let at = 0; at < part.length; ) at += (await file.write(part, at)).bytesWritten;
 }
 

@@ -2,7 +2,7 @@
 import MarkdownIt from "markdown-it";
 
 /** What a block is for; see `kindOf`. */
-export type BlockKind = "commands" | "program" | "excerpt" | "output" | "file";
+type BlockKind = "commands" | "program" | "excerpt" | "output" | "file";
 
 export interface Block {
   readonly kind: BlockKind;

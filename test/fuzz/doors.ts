@@ -94,7 +94,7 @@ export const frames: Door<Uint8Array> = {
 };
 
 /** A file of this header and body. */
-export function safetensorsFile(header: string, body: Uint8Array): Uint8Array {
+function safetensorsFile(header: string, body: Uint8Array): Uint8Array {
   const own = utf8.encode(header);
   const bytes = new Uint8Array(8 + own.length + body.length);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(own.length), true);

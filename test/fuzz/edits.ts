@@ -120,7 +120,7 @@ export function editLines(text: string, [kind, place, value]: Edit): string {
 }
 
 /** Bytes that look like nothing: the same for the same number. */
-export function noise(seed: number, size: number): Uint8Array {
+function noise(seed: number, size: number): Uint8Array {
   let state = seed | 1;
   return Uint8Array.from({ length: size }, () => {
     state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;

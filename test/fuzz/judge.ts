@@ -23,7 +23,7 @@ export class Finding extends Error {
   override readonly name = "Finding";
 }
 
-export const LIMIT_MS = 100;
+const LIMIT_MS = 100;
 const LIMIT_KB = 64 * 1024;
 /** Errors made on purpose; a TypeError or RangeError is an accident. */
 const OWN = new Set(["Error", "ChannelError", "PartyError", "PlanError", "UsageError"]);

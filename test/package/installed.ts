@@ -10,7 +10,8 @@ const run = promisify(execFile);
 export interface Installed {
   /** The project that has it in its node_modules. */
   readonly folder: string;
-  readonly packedBytes: number;
+  /** The packed file. */
+  readonly tarball: Uint8Array<ArrayBuffer>;
   /** Paths within the package. */
   readonly files: readonly string[];
 }
@@ -22,9 +23,7 @@ export async function install(): Promise<Installed> {
   await mkdir(modules);
   const options = ["--json", "--ignore-scripts", "--pack-destination", folder];
   const { stdout } = await run("npm", ["pack", ...options], { maxBuffer: 1 << 26 });
-  const [{ filename, size, files }] = JSON.parse(stdout) as [
-    { filename: string; size: number; files: readonly { path: string }[] },
-  ];
+  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: readonly { path: string }[] }];
   await run("tar", ["-xzf", join(folder, filename), "-C", folder]);
   await rename(join(folder, "package"), join(modules, "mpcformer"));
   const { dependencies } = JSON.parse(await readFile("package.json", "utf8")) as {
@@ -34,5 +33,6 @@ export async function install(): Promise<Installed> {
     await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(resolve("node_modules", name), join(modules, name));
   }
-  return { folder, packedBytes: size, files: files.map(({ path }) => path) };
+  const tarball = new Uint8Array(await readFile(join(folder, filename)));
+  return { folder, tarball, files: files.map(({ path }) => path) };
 }

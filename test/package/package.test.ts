@@ -4,7 +4,9 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { type Analysis, checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { build as buildByEsbuild } from "esbuild";
+import { publint } from "publint";
 import { build as buildByVite } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Installed, install } from "./installed.ts";
@@ -21,8 +23,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("the package", () => {
   it("is small and has what it promises", async () => {
-    const { packedBytes, files } = installed;
-    expect(packedBytes).toBeLessThan(6e6);
+    const { tarball, files } = installed;
+    expect(tarball.length).toBeLessThan(6e6);
     const { exports, bin } = JSON.parse(await readFile("package.json", "utf8")) as {
       exports: Record<string, unknown>;
       bin: Record<string, string>;
@@ -31,6 +33,24 @@ describe("the package", () => {
     for (const path of [...named, "dist/web/index.html", "dist/web/console.html", "dist/ring/kernels.wasm"])
       expect(files).toContain(path);
     expect(files.filter((path) => /(^|\/)(test|src|shared|node_modules|bench)\//.test(path))).toEqual([]);
+    // Maps would name sources that are not in it.
+    expect(files.filter((path) => path.endsWith(".map"))).toEqual([]);
+  });
+
+  it("has nothing that publint finds wrong", async () => {
+    const { messages } = await publint({ pack: { tarball: installed.tarball.buffer }, strict: true });
+    expect(messages).toEqual([]);
+  });
+
+  it("has types that every way of importing finds", async () => {
+    const { tarball } = installed;
+    const result = (await checkPackage(createPackageFromTarballData(tarball))) as Analysis;
+    expect(result.types).toEqual({ kind: "included" });
+    // The oldest way of resolving knows no `exports`; and require() of a module works since Node.js 20.19.
+    const problems = result.problems.filter(
+      (problem) => !("resolutionKind" in problem && ["node10", "node16-cjs"].includes(problem.resolutionKind)),
+    );
+    expect(problems).toEqual([]);
   });
 
   it("needs no script at its installation", async () => {

@@ -15,7 +15,7 @@ import { Secret } from "../../src/ring/secret.ts";
 import type { MaterialStore } from "../../src/stores/store.ts";
 import type { Harness } from "./harness.ts";
 
-export type Name = "client" | "server" | "dealer";
+type Name = "client" | "server" | "dealer";
 
 /** One message as the wire has it. */
 export interface Frame {

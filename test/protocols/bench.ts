@@ -41,12 +41,12 @@ export function shareOf(b: Builder, x: Value): Value {
   );
 }
 
-export function put(out: Words, values: readonly bigint[]): void {
+function put(out: Words, values: readonly bigint[]): void {
   const view = new BigInt64Array(out.bytes().buffer, out.pointer, out.length);
   for (const [i, v] of values.entries()) view[i] = v;
 }
 
-export function read(words: Words): bigint[] {
+function read(words: Words): bigint[] {
   return [...new BigUint64Array(words.bytes().buffer, words.pointer, words.length)];
 }
 

@@ -8,7 +8,7 @@ import { deviations, Z } from "./statistics.ts";
 import { around, DrawLedger, watchOpenings } from "./watch.ts";
 import { account, fieldsIn, fieldsOf, partsOf, wayOf, wireTable } from "./wire.ts";
 
-export interface Session {
+interface Session {
   /** Which of the texts was asked. */
   readonly text: number;
   /** Which version of the model answered. */

@@ -19,7 +19,7 @@ export interface Row {
 }
 
 /** A control message, by who says it and its fields. */
-export interface ControlRow {
+interface ControlRow {
   readonly way: string;
   readonly fields: string;
 }

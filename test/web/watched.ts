@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chromiumPath } from "./chromium.ts";
 import { type Party, World } from "./started.ts";
 
-export interface Watched {
+interface Watched {
   readonly page: Page;
   /** Errors that the page's console had. */
   readonly errors: string[];

@@ -2,7 +2,7 @@
 import { scaleLinear } from "d3-scale";
 import { useWidth } from "./width.ts";
 
-export interface Bar {
+interface Bar {
   readonly name: string;
   readonly value: number;
 }

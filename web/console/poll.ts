@@ -14,7 +14,7 @@ export interface Polled<T> {
 }
 
 /** The answer's JSON. @throws Error of a few words */
-export async function ask<T>(path: string): Promise<T> {
+async function ask<T>(path: string): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" });

@@ -1,7 +1,7 @@
 /** Tables: of their own, and folded under a chart for those who rather read. */
 import type { ComponentChildren } from "preact";
 
-export type Cell = string | number;
+type Cell = string | number;
 
 interface TableProps {
   readonly caption: string;

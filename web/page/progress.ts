@@ -23,7 +23,7 @@ export function cellsOf(layers: number): number {
 }
 
 /** Which cell a layer's name belongs to: "embeddings", "layer.3", or what comes behind the layers. */
-export function cellOf(layer: string, layers: number): number {
+function cellOf(layer: string, layers: number): number {
   if (layer === "embeddings") return 0;
   const index = /^[a-z]+\.(\d+)$/.exec(layer)?.[1];
   return index === undefined ? layers + 1 : Math.min(Number(index), layers - 1) + 1;

@@ -84,7 +84,7 @@ export function withoutSpaces(text: string): string {
   return tidied(text, false);
 }
 
-export function tidied(text: string, negations: boolean): string {
+function tidied(text: string, negations: boolean): string {
   return SPACED.filter(([from]) => negations || from !== " do not").reduce(
     (tidy, [from, to]) => tidy.replaceAll(from, to),
     text,
