@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cachedModel } from "../files/hub.ts";
 import { type CatalogName, catalogNames } from "../models/catalog.ts";
 import { UsageError } from "./terminal.ts";
 
@@ -31,7 +32,8 @@ export function asset(...parts: string[]): string {
 }
 
 /**
- * What a name stands for: a model's folder is that folder, whatever it is called; then come the names of this package.
+ * What a name stands for: a model's folder is that folder, whatever it is called; then come the names of this package, and
+ * last those of models in Hugging Face's cache on this machine.
  * @throws UsageError for what does not exist.
  */
 export async function named(name: string): Promise<Folder | Shape> {
@@ -56,7 +58,9 @@ async function find(name: string): Promise<Folder | Shape | null> {
   if (SHIPPED.includes(name)) return { kind: "folder", folder: asset(name), ships: true };
   if ((catalogNames as readonly string[]).includes(name)) return { kind: "shape", shape: name as CatalogName };
   // Of a folder that is no model's, its reader says what is missing.
-  return (await exists(name)) ? { kind: "folder", folder: name, ships: false } : null;
+  if (await exists(name)) return { kind: "folder", folder: name, ships: false };
+  const folder = await cachedModel(name);
+  return folder === undefined ? null : { kind: "folder", folder, ships: false };
 }
 
 async function exists(path: string): Promise<boolean> {
