@@ -332,7 +332,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     );
   }
 
-  /** The client's view of one turn's logits: all of them to 16 bits of their range, or the largest one's index alone. */
+  /** The client's view of one turn's logits: all of them as integers of up to 16 bits and a sign, or the largest one's index alone. */
   private answered(handle: Handle): Value {
     const known = this.answers.get(handle);
     if (known !== undefined) return known;

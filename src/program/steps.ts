@@ -74,7 +74,7 @@ export const ROTATION_BITS = 40;
 /** Bits after the point of a rotation's cosines and sines. */
 export const ROTATION_SCALE_BITS = 12;
 
-/** public part a - secret part: native x = x̂ - r; lifted x = a - r + εβ (truncate.ts); bit b = c + eρ (compare.ts). */
+/** public part a - secret part: native x = x̂ - r; lifted x = a - r + εβ (polynomial.ts); bit b = c + eρ (compare.ts). */
 type VariableKind = "native" | "lifted" | "bit";
 
 export interface Variable {
