@@ -105,6 +105,11 @@ export class Builder {
     return this.add({ kind: "linear", terms, bias, centre, rotate }, out);
   }
 
+  /** The steps so far. */
+  get emitted(): readonly Step[] {
+    return this.steps;
+  }
+
   /** @throws PlanError when a value outgrows 64 bits. @throws InvalidProgram when what was emitted breaks a rule. */
   finish(shape: Shape, answers: readonly Value[]): Program {
     const { values, steps } = this;

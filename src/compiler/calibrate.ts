@@ -2,17 +2,21 @@
 
 import { logitsOf } from "../models/model.ts";
 import { log2 } from "../program/maths.ts";
-import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range } from "../program/plan.ts";
+import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range, USUAL_EXPONENT } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { oneTurn, PlanError, type WeightRef } from "../program/steps.ts";
+import { type LinearTerm, oneTurn, PlanError, type Program, type WeightRef } from "../program/steps.ts";
 import { FloatOps, type Matmul } from "../reference/float.ts";
-import { compile } from "./compile.ts";
+import { compile, linearSteps } from "./compile.ts";
 
 /** The narrow kernels take signed weights up to this magnitude. */
 const NARROW_LIMIT = 32_767;
 /** Up to this magnitude they are half as fast again. */
 const FAST_LIMIT = 4095;
-const MAX_EXPONENT = 14;
+/** What a plan may ask for (parties/messages.ts). */
+const MOST_EXPONENT = 60;
+/** Bits of a weight as large as most, and of a table's entry: with fewer its rounding is seen in the answer. */
+const WEIGHT_BITS = 5;
+const TABLE_BITS = 8;
 
 export interface CalibrateOptions {
   readonly matmul?: Matmul;
@@ -24,7 +28,7 @@ export interface CalibrateOptions {
  * Runs every text in floats (of a decoder, all its positions), remembers the smallest and largest value of every operation, and picks for each layer as
  * many weight bits as its largest weight leaves room for.
  *
- * @throws PlanError when there is no text, or a value is not finite.
+ * @throws PlanError when there is no text, a value is not finite, or a layer is too large, or too small beside another, for fixed point.
  */
 export function calibrate(
   spec: ModelSpec,
@@ -49,38 +53,74 @@ export function calibrate(
     options.progress?.(i + 1, texts.length);
   });
   const draft: Plan = { ranges, exponents: {}, margin: options.margin ?? DEFAULT_MARGIN };
-  return { ...draft, exponents: exponents(spec, weights, draft) };
+  const plan = { ...draft, exponents: exponents(spec, weights, draft) };
+  checkGains(compile(spec, plan, oneTurn(8)), weights);
+  return plan;
 }
 
 /** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel. */
 function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<string, number> {
   const chosen: Record<string, number> = {};
-  for (const step of compile(spec, draft, oneTurn(8)).steps) {
-    if (step.kind !== "linear") continue;
-    const largest = Math.max(...step.terms.map((t) => largestWeight(t.weight, weights)), 2 ** -20);
-    const fits = (limit: number) => Math.floor(log2(limit / largest));
-    const isTable = step.terms.some((t) => t.weight.kind === "table");
-    // The faster kernel's bits come free; beyond them 12 suffice, but for tables, whose entries are small.
-    const wanted = isTable
-      ? fits(NARROW_LIMIT)
-      : Math.max(Math.min(DEFAULT_EXPONENT, fits(NARROW_LIMIT)), fits(FAST_LIMIT));
-    const exponent = Math.min(MAX_EXPONENT, wanted);
+  for (const step of linearSteps(spec, draft)) {
+    const exponent = exponentOf(step.terms, weights);
     if (exponent < 4)
       throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
+    if (exponent > MOST_EXPONENT)
+      throw new PlanError(`the weights of ${step.label} are too small for fixed point: rescale the layer`);
     chosen[step.label] = exponent;
   }
   return chosen;
 }
 
-function largestWeight(ref: WeightRef, weights: Weights): number {
-  if (ref.kind !== "dense" && ref.kind !== "table") return 0;
+function exponentOf(terms: readonly LinearTerm[], weights: Weights): number {
+  const sizes = terms.map((t) => sizeOf(t.weight, weights));
+  const largest = Math.max(...sizes.map((s) => s.largest));
+  if (largest === 0) return DEFAULT_EXPONENT;
+  const fits = (limit: number) => Math.floor(log2(limit / largest));
+  const isTable = terms.some((t) => t.weight.kind === "table");
+  // The faster kernel's bits come free; beyond them 12 suffice, but for tables, whose entries are small.
+  const wanted = isTable
+    ? fits(NARROW_LIMIT)
+    : Math.max(Math.min(DEFAULT_EXPONENT, fits(NARROW_LIMIT)), fits(FAST_LIMIT));
+  const usual = Math.min(USUAL_EXPONENT, wanted);
+  // What most weights are, not the largest one, decides how well they are rounded.
+  const typical = Math.sqrt(sizes.reduce((sum, s) => sum + s.meanSquare, 0));
+  return typical * 2 ** usual < 2 ** (isTable ? TABLE_BITS : WEIGHT_BITS) ? wanted : usual;
+}
+
+/** The largest magnitude of an operand that the server has, and its mean square. */
+function sizeOf(ref: WeightRef, weights: Weights): { largest: number; meanSquare: number } {
+  if (ref.kind !== "dense" && ref.kind !== "table") return { largest: 0, meanSquare: 0 };
   const { data, shape } = weights.get(ref.kind === "dense" ? `${ref.name}.weight` : ref.name);
   const gain = ref.kind === "dense" && ref.gain !== null ? weights.get(`${ref.gain}.weight`).data : null;
   const width = shape[1];
   let largest = 0;
+  let squares = 0;
   for (let i = 0; i < data.length; i++) {
     const w = Math.abs(data[i] * (gain === null ? 1 : gain[i % width]));
     if (w > largest) largest = w;
+    squares += w * w;
   }
-  return largest;
+  return { largest, meanSquare: squares / data.length };
+}
+
+/**
+ * Gains that carry a norm's result past a layer are rounded at the sum's scale, which follows the layer, not them.
+ * @throws PlanError that names the layer where the sum would lose them.
+ */
+function checkGains(program: Program, weights: Weights): void {
+  for (const step of program.steps) {
+    if (step.kind !== "linear") continue;
+    const { bound, scale } = program.values[step.out];
+    for (const { weight } of step.terms) {
+      if (weight.kind !== "diagonal") continue;
+      const { data } = weights.get(`${weight.name}.weight`);
+      const largest = data.reduce((most, gain) => Math.max(most, Math.abs(gain)), 0);
+      const lost = Math.min(largest, 0.5 / weight.scale);
+      if (lost > (2 ** -TABLE_BITS * bound) / scale && lost > 2 ** -TABLE_BITS * largest)
+        throw new PlanError(
+          `the gains of ${weight.name} are too small beside ${step.label}, which they are summed with: rescale the layer`,
+        );
+    }
+  }
 }

@@ -2,7 +2,7 @@
 import { turnsOf } from "../models/model.ts";
 import type { Plan } from "../program/plan.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import { PlanError, type Program, RingOverflow, type Shape } from "../program/steps.ts";
+import { oneTurn, PlanError, type Program, RingOverflow, type Shape, type StepOf } from "../program/steps.ts";
 import { Budget, DEFAULT_BOUNDS } from "./budget.ts";
 import { Compiler } from "./compiler.ts";
 import { everyLayers } from "./emitter.ts";
@@ -10,8 +10,8 @@ import type { Handle } from "./handles.ts";
 
 /** Most bits of precision given up for a plan to fit. */
 const MOST_SLACK = 5;
-/** Values that can be lifted instead: norms, and the weights of attention. */
-const RELIEVED = /norm$|^scores$/;
+/** Values that can be lifted instead: norms, the weights of attention, and what layers read of attention and activations. */
+const RELIEVED = /norm$|^(scores|attended|product|relu|silu|gelu(-tanh)?)$/;
 
 /**
  * The program of a model for one shape, as precise as 64 bits allow: what is read in a wide ring is lifted to it,
@@ -25,10 +25,8 @@ export function compile(spec: ModelSpec, plan: Plan, shape: Shape, bounds = DEFA
   const relief = new Set<string>();
   for (let slack = 0; ; ) {
     try {
-      const compiler = new Compiler(spec, plan, shape, { slack, relief, budget });
-      const answers: Handle[] = [];
-      for (const logits of turnsOf(compiler, spec)) if (answers.push(logits) === shape.turns) break;
-      return compiler.finish(answers);
+      const compiler = new Compiler(spec, plan, shape, { slack, relief, budget, draft: false });
+      return compiler.finish(answersOf(compiler, spec, shape));
     } catch (error) {
       if (!(error instanceof RingOverflow)) throw error;
       const name = everyLayers(error.value);
@@ -36,4 +34,18 @@ export function compile(spec: ModelSpec, plan: Plan, shape: Shape, bounds = DEFA
       else if (slack++ === MOST_SLACK) throw error;
     }
   }
+}
+
+/** The linear steps of a model whose plan says nothing of its weights' bits yet: what weights they are made of, not how precise. */
+export function linearSteps(spec: ModelSpec, plan: Plan): StepOf<"linear">[] {
+  const shape = oneTurn(8);
+  const fitting = { slack: 0, relief: new Set<string>(), budget: new Budget(), draft: true };
+  const compiler = new Compiler(spec, plan, shape, fitting);
+  return compiler.drafted(answersOf(compiler, spec, shape)).filter((step) => step.kind === "linear");
+}
+
+function answersOf(compiler: Compiler, spec: ModelSpec, shape: Shape): Handle[] {
+  const answers: Handle[] = [];
+  for (const logits of turnsOf(compiler, spec)) if (answers.push(logits) === shape.turns) break;
+  return answers;
 }

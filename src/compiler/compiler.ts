@@ -2,7 +2,7 @@ import { shortest } from "../program/lengths.ts";
 import { log, log2, wholePower } from "../program/maths.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
-import type { InputSource, Program, Value } from "../program/steps.ts";
+import type { InputSource, Program, Step, Value } from "../program/steps.ts";
 import { PlanError } from "../program/steps.ts";
 import { SERIES_WORK } from "./budget.ts";
 import { constant } from "./builder.ts";
@@ -12,6 +12,7 @@ import {
   groupOf,
   type Handle,
   type KeysHandle,
+  LEAST_BITS,
   type LinearPart,
   labelOf,
   linearOf,
@@ -32,6 +33,10 @@ const SCORE_BITS = 14;
  */
 const SCORE_UNIT_BITS = 8;
 const FACTOR_UNIT_BITS = 6;
+/** Of a score that is squared after a shift of a few units (2Quad). */
+const SHIFTED_UNIT_BITS = 4;
+/** Bits after the point of the products that are scores: enough, however small keys and queries are. */
+const PRODUCT_BITS = 28;
 const MEAN_BITS = 18;
 /** Bits of a weight of attention: of the least mean weight's; of a causal row, of the least total's. */
 const WEIGHT_BITS = 8;
@@ -80,7 +85,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const range = this.ranges.signed(op, centred ? "centred" : "out");
     const opened = () => {
       const share = this.emit({ ...sum, range }, { centre: centred });
-      return this.open(share, "forward", this.inputScale(ref, range), magnitude(range));
+      return this.openIn(range, share, "forward", this.inputScale(ref, range));
     };
     return this.begun(ref, range, once(opened));
   }
@@ -161,7 +166,9 @@ export class Compiler extends Emitter implements Ops<Handle> {
   scores(q: Handle, k: Handle, heads: Heads): Handle {
     const op = this.next(labelOf(q), "attention");
     const range = this.ranges.signed(op, "out");
-    const qm = this.factor(q);
+    // Keys and queries so small that all scores are next to nothing need no more.
+    const keyScale = k.kind === "keys" ? k.value.scale : this.target(rangeOf(k), SCORE_BITS, 12);
+    const qm = this.factor(q, 2 ** PRODUCT_BITS / keyScale);
     const keys = k.kind === "keys" ? k : this.allKeys(k);
     const scale = qm.scale * keys.value.scale * Math.sqrt(qm.columns / heads.queries);
     const columns = keys.value.rows;
@@ -205,7 +212,13 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const x = this.counting(given);
     const range = this.ranges.signed(op, "out");
     const degree = coefficients.length - 1;
-    const opened = this.masked(x, SCORE_BITS, Math.min(12, Math.floor(POWER_BITS / degree)));
+    const reach = magnitude(rangeOf(x));
+    const slope = coefficients.reduce((sum, c, j) => sum + Math.abs(c) * j * wholePower(reach, Math.max(0, j - 1)), 0);
+    const least = leastBits(slope * reach, magnitude(range));
+    const usual = this.target(rangeOf(x), SCORE_BITS, Math.min(12, Math.floor(POWER_BITS / degree)), least);
+    // Scores are near to others of their row, not to the widest row's.
+    const isScore = groupOf(x) === "softmax" && degree === 2;
+    const opened = this.opened(x, isScore ? Math.max(usual, 2 ** SHIFTED_UNIT_BITS) : usual);
     // Enough bits after the point for the coefficients themselves: 2^12 below the largest of them.
     const extra =
       2 ** Math.max(0, 12 - Math.ceil(log2(Math.max(...coefficients.map(Math.abs)))) - (degree > 2 ? 12 : 0));
@@ -227,12 +240,12 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const exponential = name === "exp/4";
     const inputScale = exponential
       ? Math.max(this.target(reach, FOURIER_BITS, 14), 2 ** (SCORE_UNIT_BITS + this.finer))
-      : this.target(reach, FOURIER_BITS + this.finer, 14 + this.finer);
+      : this.target(reach, FOURIER_BITS + this.finer, 14 + this.finer, leastBits(magnitude(reach), magnitude(range)));
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
     const root = rootOf(name, reach);
     this.b.budget.fit(`${name}:${reach}:${opened.scale}:${root}`, SERIES_WORK);
     const fit = seriesOf(name, reach, opened.scale, root);
-    const scale = 2 ** (FOURIER_OUT_BITS + this.finer);
+    const scale = 2 ** Math.max(FOURIER_OUT_BITS + this.finer, FOURIER_BITS + 2 - Math.ceil(log2(magnitude(range))));
     const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     this.b.add(
       {
@@ -324,6 +337,12 @@ export class Compiler extends Emitter implements Ops<Handle> {
     return plainShare(result, out, "attention");
   }
 
+  /** The steps up to the answers of all turns, without rings. */
+  drafted(answers: readonly Handle[]): readonly Step[] {
+    for (const answer of answers) this.answered(answer);
+    return this.b.emitted;
+  }
+
   /** Opens the answers of all turns to the client, and closes the program. */
   finish(answers: readonly Handle[]): Program {
     return this.b.finish(
@@ -343,7 +362,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const scale = this.target(answer.range, LOGIT_BITS, 14);
     const opened =
       this.spec.answer === "scores"
-        ? this.b.open(y, "reveal", scale, magnitude(answer.range))
+        ? this.openIn(answer.range, y, "reveal", scale)
         : this.b.open(this.chosen(y, answer.range, scale), "toClient", 1, this.spec.labels);
     this.answers.set(handle, opened);
     return opened;
@@ -352,7 +371,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
   /** The index of the largest logit; with a temperature, of the largest after noise: a sample of their softmax. */
   private chosen(y: Value, range: Range, scale: number): Value {
     const { temperature } = this.shape;
-    if (temperature === 0) return argmax(this.b, this.open(y, "forward", scale, magnitude(range)));
+    if (temperature === 0) return argmax(this.b, this.openIn(range, y, "forward", scale));
     const reach = magnitude(range) + temperature * MOST_NOISE;
     const noisy = this.b.value("noisy", y.rows, y.columns, y.scale, reach, "share");
     this.b.add({ kind: "noise", x: y.id, scale: temperature * y.scale }, noisy);
@@ -418,15 +437,21 @@ export class Compiler extends Emitter implements Ops<Handle> {
     return { total: [least, most * growth], mixed: magnitude(this.ranges.signed(op, "mixed")) * growth };
   }
 
-  /** A query or key, opened for products that become scores. */
-  private factor(x: Handle): Value {
+  /** A query or key, opened for products that become scores, at a scale of at most `most`. */
+  private factor(x: Handle, most = Number.POSITIVE_INFINITY): Value {
     const range = rangeOf(x);
-    return this.masked(x, Math.max(SCORE_BITS, Math.ceil(2 * log2(magnitude(range))) + FACTOR_UNIT_BITS + this.finer));
+    const bits = Math.max(SCORE_BITS, Math.ceil(2 * log2(magnitude(range))) + FACTOR_UNIT_BITS + this.finer);
+    return this.opened(x, Math.min(most, this.target(range, bits, 12)));
   }
 
   private scoreScale(range: Range): number {
     return Math.max(this.target(range, SCORE_BITS, 12), 2 ** (SCORE_UNIT_BITS + this.finer));
   }
+}
+
+/** The least significant bits of x where f(x) varies by `variation` in all, and is `size` large: f(x) shall have the least ones. */
+function leastBits(variation: number, size: number): number {
+  return LEAST_BITS + Math.min(0, Math.floor(log2(variation / size)));
 }
 
 function isExact(coefficients: readonly number[]): boolean {

@@ -2,7 +2,7 @@
 
 import { log2, realPower } from "../program/maths.ts";
 import type { EmbeddingRef, NormRef, Rotary } from "../program/ops.ts";
-import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range } from "../program/plan.ts";
+import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range, USUAL_EXPONENT } from "../program/plan.ts";
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
 import type { OpenMode, Rotation, Shape, Value, WeightRef } from "../program/steps.ts";
 import { PlanError, ROTATION_BITS } from "../program/steps.ts";
@@ -12,6 +12,7 @@ import {
   biasOf,
   groupOf,
   type Handle,
+  LEAST_BITS,
   type LinearHandle,
   type LinearPart,
   type RowsHandle,
@@ -27,6 +28,8 @@ const ACTIVATION_BITS = 15;
 /** A residual stream is summed over all layers, and may have few values far beyond the others. */
 const STREAM_BITS = 20;
 const STREAM_CAP = 20;
+/** Bits of a sum of tiny weights before it is opened: its readers take fewer, and what it is made from has rings as wide. */
+const SUM_BITS = 34;
 const NORM_BITS = 14;
 const NORM_OUT_BITS = 12;
 /** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
@@ -39,12 +42,14 @@ export interface Fitting {
   /** Bits of precision of every value. */
   readonly slack: number;
   /**
-   * Norms and weights of attention, as `everyLayers` names them, that are opened narrow and lifted: one more flight each,
+   * Values that layers and attention read, as `everyLayers` names them, that are opened narrow and lifted: one more flight each,
    * and their readers' rings ask nothing of what comes before.
    */
   readonly relief: ReadonlySet<string>;
   /** Of all attempts together. */
   readonly budget: Budget;
+  /** Whether the weights' bits are still to be chosen: they are as fine as sums may be. */
+  readonly draft: boolean;
 }
 
 /** The name of a value, without the number of its layer. */
@@ -67,8 +72,9 @@ export class Emitter {
   /** Bits that a decoder's values have more. */
   protected readonly finer: number;
   private readonly relief: ReadonlySet<string>;
+  private readonly draft: boolean;
 
-  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief, budget }: Fitting) {
+  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief, budget, draft }: Fitting) {
     this.b = new Builder(budget);
     this.spec = spec;
     this.plan = plan;
@@ -76,6 +82,7 @@ export class Emitter {
     this.slack = slack;
     this.finer = isDecoder(spec) ? DECODER_BITS : 0;
     this.relief = relief;
+    this.draft = draft;
     this.ranges = new PlannedRanges(plan);
   }
 
@@ -120,14 +127,14 @@ export class Emitter {
     const { label, group } = this.b;
     const opened = once(() => {
       const before = stream.opened();
-      const y = this.emit(branch, { centre: centred, unit: before.scale });
+      const y = this.emit(branch, { centre: centred, unit: before.scale, reach: range });
       return this.b.within(label, group, () => {
         const sum = this.b.value(branch.name, rows, columns, y.scale, magnitude(range), "share");
         const monomials = [{ coefficient: constant(y.scale / before.scale), degrees: [1] }];
         const addends = [{ x: y.id, coefficient: 1, repeat: 1 }];
         const variables = [lifted(before)];
         this.b.add({ kind: "polynomial", variables, monomials, addends, constant: 0, rowSum: false }, sum);
-        return this.open(sum, "exchange", this.target(range, STREAM_BITS, STREAM_CAP), magnitude(range));
+        return this.openIn(range, sum, "exchange", this.target(range, STREAM_BITS, STREAM_CAP));
       });
     });
     return { kind: "stream", rows, columns, range, centred, opened };
@@ -164,9 +171,10 @@ export class Emitter {
     const { value } = shareOf(x);
     const [label, group] = [this.b.label, groupOf(x)];
     const held = once(() =>
-      this.b.within(label, group, () =>
-        this.open(value, "toServer", this.activationScale(x.range), magnitude(x.range)),
-      ),
+      this.b.within(label, group, () => {
+        const scale = this.activationScale(x.range);
+        return this.openIn(x.range, this.relieved(value, scale, magnitude(x.range)), "toServer", scale);
+      }),
     );
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
   }
@@ -176,20 +184,40 @@ export class Emitter {
     return this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer);
   }
 
-  protected target(range: Range, bits: number, cap: number): number {
-    return scaleFor(range, bits - this.slack, cap);
+  protected target(range: Range, bits: number, cap: number, least = LEAST_BITS): number {
+    return scaleFor(range, bits - this.slack, cap, least);
+  }
+
+  /**
+   * Opens a share whose values lie in `range` at a scale that `target` gave.
+   * @throws PlanError when the share itself has not the least of bits: what has been summed was too coarse for it.
+   */
+  protected openIn(range: Range, x: Value, mode: OpenMode, scale: number): Value {
+    const most = magnitude(range);
+    const out = this.open(x, mode, scale, most);
+    // A bit for the slack, a bit for a scale that is no power of two.
+    if (out.scale < scale / 4 && out.scale * most < 2 ** (LEAST_BITS - 2))
+      throw new PlanError(
+        `"${x.name}" at ${this.b.label} is too small beside what it is summed from: it reaches ${most.toPrecision(2)}, in steps of ` +
+          `${(1 / out.scale).toPrecision(2)}: rescale the layer's weights`,
+      );
+    return out;
   }
 
   protected open(x: Value, mode: OpenMode, scale: number, size: number): Value {
     return this.b.open(x, mode, scale, size);
   }
 
-  /** A handle's value, masked and known to both parties, with `bits` significant bits. */
-  protected masked(x: Handle, bits: number, cap = 12): Value {
-    const scale = this.target(rangeOf(x), bits, cap);
-    if (x.kind === "linear") return this.open(this.emit(x), "forward", scale, magnitude(x.range));
+  /** A handle's value, masked and known to both parties, with `bits` significant bits, and `least` of a small one. */
+  protected masked(x: Handle, bits: number, cap = 12, least = LEAST_BITS): Value {
+    return this.opened(x, this.target(rangeOf(x), bits, cap, least));
+  }
+
+  /** The same at a given scale. */
+  protected opened(x: Handle, scale: number): Value {
+    if (x.kind === "linear") return this.openIn(x.range, this.emit(x), "forward", scale);
     const { value, range } = shareOf(x);
-    return this.open(value, "exchange", scale, magnitude(range));
+    return this.openIn(range, value, "exchange", scale);
   }
 
   /** 1 on the text's rows, 0 on padded ones, as linear steps read it: the server has it masked, and the client side is not asked online. */
@@ -225,7 +253,7 @@ export class Emitter {
     const sum = this.emit({ ...x, range }, { centre: true });
     this.b.label = ref.name;
     this.b.group = "norm";
-    const centred = this.open(sum, "forward", this.activationScale(range), magnitude(range));
+    const centred = this.openIn(range, sum, "forward", this.activationScale(range));
     return this.scaled(centred, x.rows, ref, op);
   }
 
@@ -251,12 +279,18 @@ export class Emitter {
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(x)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
     const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
-    const most = Math.sqrt(x.columns);
+    const most = this.normed(x.columns, variance, op);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
     polynomial(this.b, [lifted(x), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
-    const unit = 2 ** (NORM_OUT_BITS + this.finer);
+    const unit = 2 ** Math.max(NORM_OUT_BITS + this.finer, LEAST_BITS - Math.ceil(log2(most)));
     const held = this.open(this.relieved(out, unit, most), "toServer", unit, most);
     return { kind: "rows", rows, columns: x.columns, norm: ref, held: () => held };
+  }
+
+  /** The largest entry of a row of mean square 1, or less where epsilon is much of the variance. */
+  private normed(columns: number, [least]: Range, op: number): number {
+    const reach = magnitude(this.ranges.signed(op, "centred")) / Math.sqrt(least);
+    return reach < 1 ? reach : Math.sqrt(columns);
   }
 
   /** A share, opened narrow and lifted if its reader's ring is too wide for what comes before it. */
@@ -269,17 +303,22 @@ export class Emitter {
 
   /**
    * Emits a pending sum: all terms at one scale, biases merged, the mean removed if asked. With `unit` the result's scale is
-   * that scale times a power of two.
+   * that scale times a power of two. `reach`: the range of what the sum is added to.
    */
-  protected emit(x: LinearHandle, { centre = false, unit }: { centre?: boolean; unit?: number } = {}): Value {
+  protected emit(
+    x: LinearHandle,
+    { centre = false, unit, reach = x.range }: { centre?: boolean; unit?: number; reach?: Range } = {},
+  ): Value {
     const plain = !centre && unit === undefined;
     if (x.memo !== null && plain) return x.memo;
     const dense = x.parts.find((p) => p.kind === "dense" || p.kind === "table");
     if (dense === undefined) throw new PlanError("a sum without a linear layer");
-    const exponent = (this.plan.exponents[x.name] ?? DEFAULT_EXPONENT) - Math.min(this.slack, 4);
+    const planned = this.plan.exponents[x.name] ?? (this.draft ? SUM_BITS : DEFAULT_EXPONENT);
+    const exponent = planned - Math.min(this.slack, 4);
     const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
-    const widest = inner.scale * 2 ** exponent;
     const factor = centre ? x.columns : 1;
+    const room = 2 ** (SUM_BITS - Math.ceil(log2(magnitude(reach) * factor)));
+    const widest = Math.min(inner.scale * 2 ** exponent, Math.max(inner.scale * 2 ** USUAL_EXPONENT, room));
     const scale = unit === undefined ? widest : (unit * 2 ** Math.floor(log2((widest * factor) / unit))) / factor;
     const terms = x.parts.flatMap((part) => this.terms(part, x, scale));
     const bias = biasOf(x.parts, scale);

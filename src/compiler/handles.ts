@@ -126,7 +126,19 @@ function hasBias(norm: NormRef | null): norm is NormRef {
   return norm !== null && norm.kind === "layer";
 }
 
-/** The largest power of two at which `range` keeps `bits` significant bits, at most 2^cap. */
-export function scaleFor(range: Range, bits: number, cap: number): number {
-  return 2 ** Math.min(cap, bits - Math.ceil(log2(magnitude(range))));
+/** Significant bits that a value keeps, however small all of it is: the bits after the point that others do with are no bound for it. */
+export const LEAST_BITS = 11;
+
+/**
+ * The largest power of two at which `range` keeps `bits` significant bits, at most 2^cap; beyond that where it would keep fewer than
+ * `least`.
+ */
+export function scaleFor(range: Range, bits: number, cap: number, least = LEAST_BITS): number {
+  const top = Math.ceil(log2(magnitude(range)));
+  const usual = Math.min(cap, bits - top);
+  return 2 ** (isZero(range) ? usual : Math.max(usual, Math.min(bits, least) - top));
+}
+
+function isZero([lo, hi]: Range): boolean {
+  return lo === 0 && hi === 0;
 }

@@ -27,6 +27,8 @@ const seed = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1 << 20));
 /** Beyond this no value fits a ring of 64 bits, however few bits it keeps after the point. */
 const LARGEST = 2 ** 62;
+/** Bits after the point that weights may have: more would be weights below the smallest that a plan's ranges tell from zero. */
+const MOST_EXPONENT = 60;
 const bound = v.pipe(v.number(), v.finite(), v.minValue(-LARGEST), v.maxValue(LARGEST));
 /** "3.out", "6.head.0"; "layer.0.query", "embeddings.word". */
 const planned = v.pipe(v.string(), v.regex(/^[a-z0-9]{1,40}(\.[a-z0-9]{1,40}){0,5}$/));
@@ -40,7 +42,7 @@ const plan = v.object({
       v.readonly(),
     ),
   ),
-  exponents: v.record(planned, v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(15))),
+  exponents: v.record(planned, v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_EXPONENT))),
   margin: v.pipe(v.number(), v.minValue(1), v.maxValue(1000)),
 });
 

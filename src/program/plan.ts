@@ -19,6 +19,8 @@ export interface Plan {
 
 export const DEFAULT_MARGIN = 2;
 export const DEFAULT_EXPONENT = 12;
+/** Weights have more bits after the point only where they are small: the ring has room for others' bits too. */
+export const USUAL_EXPONENT = 14;
 
 /** Reads ranges with the plan's margin applied. */
 export class PlannedRanges {
@@ -56,6 +58,7 @@ export class PlannedRanges {
   }
 }
 
+/** The largest magnitude in a range; of one that holds zero alone any will do. */
 export function magnitude(range: Range): number {
-  return Math.max(Math.abs(range[0]), Math.abs(range[1]), 2 ** -20);
+  return Math.max(Math.abs(range[0]), Math.abs(range[1])) || 2 ** -20;
 }

@@ -1,0 +1,62 @@
+/** Precision follows the values: models whose weights are scaled give the float reference's logits, or are refused by name. */
+import { describe, expect, it } from "vitest";
+import { randomText } from "../../src/models/catalog.ts";
+import type { ModelSpec } from "../../src/program/spec.ts";
+import { PlanError } from "../../src/program/steps.ts";
+import { type Harness, harness, TINY_GPT2 } from "../parties/harness.ts";
+
+const MODELS: Record<string, Partial<ModelSpec>> = {
+  "a BERT with stand-ins": {},
+  "a BERT of public embedding": { embedding: "public", gelu: "exact", softmax: "exact" },
+  "a GPT-2": TINY_GPT2,
+  "an OPT": { ...TINY_GPT2, architecture: "opt", gelu: "relu", positions: 66, positionOffset: 2 },
+  "a Llama": { ...TINY_GPT2, architecture: "llama", rotary: 10_000, keyHeads: 2, tied: false },
+};
+const TABLES = /^embeddings\.(word|position|type)/;
+const GAINS = /norm\.weight$/;
+const HEAD = /^(classifier|head)\./;
+
+/** The model with the tensors that `names` means scaled by 2^exponent. */
+function scaled(spec: Partial<ModelSpec>, names: RegExp, exponent: number): Promise<Harness> {
+  const change = (name: string, data: Float32Array) => (names.test(name) ? data.map((x) => x * 2 ** exponent) : data);
+  return harness(spec, 16, undefined, undefined, change);
+}
+
+/** The largest error of the logits of some texts in fixed point, over the range of the logits. */
+function relativeError({ spec, float, clear }: Harness): number {
+  const texts = [3, 7, 11].map((length) => randomText(spec, length, length % 12));
+  const all = texts.map((text) => ({ right: float(text), got: clear(text).logits }));
+  const right = all.flatMap((one) => one.right);
+  const errors = all.flatMap((one) => one.right.map((x, i) => Math.abs(x - one.got[i])));
+  return Math.max(...errors) / (Math.max(...right) - Math.min(...right));
+}
+
+describe.each(Object.entries(MODELS))("%s", (_, spec) => {
+  // A tied head is the table, so that its logits are scaled with the embedding.
+  const heads = spec.tied === true ? [] : [-20, -10, 8];
+
+  it.each([-20, -14, -7, 3, 8])("has embeddings of 2^%d times the usual size", async (exponent) => {
+    expect(relativeError(await scaled(spec, TABLES, exponent))).toBeLessThan(0.01);
+  });
+
+  it.each(heads)("has a head of 2^%d times the usual size", async (exponent) => {
+    expect(relativeError(await scaled(spec, HEAD, exponent))).toBeLessThan(0.01);
+  });
+
+  it.each([-20, -10, -4, 3])("has gains of 2^%d times the usual size, or is refused by name", async (exponent) => {
+    try {
+      expect(relativeError(await scaled(spec, GAINS, exponent))).toBeLessThan(0.03);
+    } catch (error) {
+      if (!(error instanceof PlanError)) throw error;
+      expect(error.message).toMatch(/layer\.\d|embeddings\.norm/);
+      expect(exponent).toBeLessThan(-9);
+    }
+  });
+});
+
+describe("what no fixed point of 64 bits holds", () => {
+  it("is refused by name: weights beyond all bits, on either side", async () => {
+    await expect(scaled({}, /^classifier\.weight/, 12)).rejects.toThrow(/classifier are too large/);
+    await expect(scaled({}, /^classifier\.weight/, -70)).rejects.toThrow(/classifier are too small/);
+  });
+});
