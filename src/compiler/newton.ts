@@ -6,21 +6,29 @@ import { fitRelative } from "./fit.ts";
 
 export type RootKind = "reciprocal" | "inverseSqrt";
 
-/** How one root is found: a first guess by a polynomial in x, then Newton steps, each one flight. */
-export interface RootPlan {
-  readonly kind: RootKind;
-  /** From the constant up; in x normalised to [1/ratio, 1]. */
+/** A first guess by a polynomial in x, normalised to [1/ratio, 1]. */
+export interface PolynomialGuess {
+  /** From the constant up. */
   readonly coefficients: readonly number[];
-  readonly steps: number;
-  /** Bits after the point of x in the Newton steps, of x in the guess, and of y. */
-  readonly xBits: number;
+  /** Bits after the point of x in the guess. */
   readonly guessBits: number;
+}
+
+/** How one root is found: a first guess, then Newton steps, each one flight. */
+export interface NewtonPlan<Guess> {
+  readonly kind: RootKind;
+  readonly guess: Guess;
+  readonly steps: number;
+  /** Bits after the point of x in the Newton steps, and of y. */
+  readonly xBits: number;
   readonly yBits: number;
   /** Relative error after the last step, roundings of x and y included. */
   readonly error: number;
 }
 
-const exact = { reciprocal: (x: number) => 1 / x, inverseSqrt: (x: number) => 1 / Math.sqrt(x) } as const;
+export type RootPlan = NewtonPlan<PolynomialGuess>;
+
+export const exact = { reciprocal: (x: number) => 1 / x, inverseSqrt: (x: number) => 1 / Math.sqrt(x) } as const;
 /** One Newton step on t, the approximation over the exact root; both maps have their top, 1, at t = 1. */
 const step = { reciprocal: (t: number) => t * (2 - t), inverseSqrt: (t: number) => (t * (3 - t * t)) / 2 } as const;
 /** A first guess may overshoot by this factor: beyond 2 and sqrt(3) the iterations diverge. */
@@ -28,11 +36,11 @@ export const OVERSHOOT = 1.7;
 /** Bits kept free above the largest intermediate: sign, overshoot, and one to spare. */
 const HEADROOM = 3;
 const MOST_STEPS = 20;
-const GOOD = 2 ** -11;
+export const GOOD = 2 ** -11;
 /** Beyond this relative error a plan is refused: an answer made with it would be wrong, not rough. */
 const MOST_ERROR = 2 ** -5;
 /** Bits after the point of y between the steps, the preferred first; fewer leave room for a wider range of x. */
-const Y_BITS = { reciprocal: [12, 10, 8, 7, 6, 5, 4], inverseSqrt: [10, 8, 7, 6, 5, 4] } as const;
+export const Y_BITS = { reciprocal: [12, 10, 8, 7, 6, 5, 4], inverseSqrt: [10, 8, 7, 6, 5, 4] } as const;
 const LEAST_X_BITS = 10;
 const X_BITS = 22;
 /** What x may take where its range is wide. */
@@ -87,9 +95,8 @@ function startOf(kind: RootKind, ratio: number): Start {
 function* plansFor(start: Start, kind: RootKind, ratio: number, yBits: number): Generator<RootPlan> {
   const f = exact[kind];
   const top = log2(f(1 / ratio));
-  const stepBits = kind === "inverseSqrt" ? 1 + 3 * yBits : 2 * yBits;
   const most = yBits === Y_BITS[kind][0] ? X_BITS : MOST_X_BITS;
-  const xBits = Math.min(most, Math.floor(63 - HEADROOM - top - stepBits));
+  const xBits = Math.min(most, roomForX(kind, ratio, yBits));
   if (xBits < LEAST_X_BITS) return;
   const rounding = (kind === "inverseSqrt" ? 0.5 : 1) * ratio * 2 ** -xBits;
   const units = start.samples.map((x) => 2 ** -yBits / f(x)); // y's rounding is a part of the root, the larger the smaller it is
@@ -104,9 +111,15 @@ function* plansFor(start: Start, kind: RootKind, ratio: number, yBits: number): 
       });
       if (ratios.some(([lo]) => lo <= 0)) break;
       const error = Math.max(...ratios.map(([lo, hi]) => Math.max(1 - lo, hi - 1))) + rounding;
-      yield { kind, coefficients, steps, xBits, guessBits, yBits, error };
+      yield { kind, guess: { coefficients, guessBits }, steps, xBits, yBits, error };
     }
   }
+}
+
+/** Bits that a Newton step's 64 leave for x. */
+export function roomForX(kind: RootKind, ratio: number, yBits: number): number {
+  const stepBits = kind === "inverseSqrt" ? 1 + 3 * yBits : 2 * yBits;
+  return Math.floor(63 - HEADROOM - log2(exact[kind](1 / ratio)) - stepBits);
 }
 
 /** Where a plan is judged: x from 1/ratio to 1, the same factor apart. */

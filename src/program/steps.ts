@@ -96,6 +96,9 @@ interface Addend {
   readonly repeat: number;
 }
 
+/** Functions of few values, by a dealt spline: 1/x and 1/sqrt(x). */
+export type SplineName = "reciprocal" | "inverseSqrt";
+
 export type OpenMode = "exchange" | "forward" | "toServer" | "reveal" | "toClient";
 
 interface StepBase {
@@ -187,6 +190,23 @@ export type Step = StepBase &
         /** Scale of the public factor; the dealer's cosines have scale 2^trigBits. */
         readonly factorScale: number;
         readonly trigBits: number;
+        readonly out: ValueId;
+      }
+    /** f(x / largest) of x from `least` to `largest` < 2^bits, times the factor if there is one; at scale 2^(coefficientBits + bits - intervalBits). */
+    | {
+        readonly kind: "spline";
+        readonly x: ValueId;
+        readonly of: SplineName;
+        /** The period of the opening. */
+        readonly bits: number;
+        /** 2^intervalBits intervals, each with a polynomial of this degree. */
+        readonly intervalBits: number;
+        readonly degree: number;
+        readonly least: number;
+        readonly largest: number;
+        /** Bits after the point of the polynomials' coefficients. */
+        readonly coefficientBits: number;
+        readonly factor: ValueId | null;
         readonly out: ValueId;
       }
     | { readonly kind: "lessThan"; readonly x: ValueId; readonly blocks: number; readonly out: ValueId }

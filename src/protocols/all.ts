@@ -9,6 +9,7 @@ import { product } from "./product.ts";
 import { difference, place, shift, slice } from "./reshape.ts";
 import type { LocalRule, OpeningRule, Rule, Traffic } from "./rule.ts";
 import { entry, iota, keys, noise, rowSum } from "./shares.ts";
+import { spline } from "./spline.ts";
 
 const rules: { readonly [K in StepKind]: Rule<K> } = {
   input,
@@ -27,6 +28,7 @@ const rules: { readonly [K in StepKind]: Rule<K> } = {
   keys,
   noise,
   fourier,
+  spline,
   lessThan,
   carry,
 };

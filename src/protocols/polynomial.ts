@@ -139,9 +139,11 @@ export const polynomial: LocalRule<"polynomial"> = {
     );
   },
 
-  traffic: (step, program) => ({ dealt: basis(step, program) }),
+  traffic: (step, program) => (basis(step, program).length === 0 ? {} : { dealt: basis(step, program) }),
 
   deal(d, step) {
+    // A sum of shares alone.
+    if (basis(step, d.program).length === 0) return;
     const secrets = d.temp(lengthOf(basis(step, d.program)));
     for (const term of basis(step, d.program)) secretInto(d, step, term, secrets.part(term.offset, term.length));
     d.deal(step, secrets);
@@ -151,7 +153,8 @@ export const polynomial: LocalRule<"polynomial"> = {
     const value = p.value(step.out);
     const out = p.set("share", step.out, p.ring.alloc(elements(value)));
     const sum = step.rowSum ? p.temp(width(step, p.program)) : out;
-    evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
+    if (step.variables.length === 0) p.ring.zero(sum);
+    else evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
     if (step.rowSum) p.ring.rowSum(out, sum, value.rows, sum.length / value.rows);
     if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...halves(step.constant));
@@ -162,7 +165,8 @@ export const polynomial: LocalRule<"polynomial"> = {
     const sum = c.temp(size);
     const variables = step.variables.map((v) => ({ x: c.x(v.x), repeat: v.repeat, ring: 64, kind: 0 }));
     const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
-    c.ring.polynomial(sum, true, variables, monomials, []);
+    if (variables.length === 0) c.ring.zero(sum);
+    else c.ring.polynomial(sum, true, variables, monomials, []);
     for (const a of step.addends) c.ring.addScaled(sum, c.x(a.x), ...halves(a.coefficient));
     if (step.rowSum) c.ring.rowSum(out, sum, out.length, size / out.length);
     else c.ring.copy(out, sum);

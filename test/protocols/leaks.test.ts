@@ -12,7 +12,7 @@ import { randomText } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { WeightMasks } from "../../src/parties/weights.ts";
-import type { Step } from "../../src/program/steps.ts";
+import type { Step, ValueId } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
 import { CLIENT_MASK, SERVER_MASK, SHARE } from "../../src/protocols/rule.ts";
 import { hex } from "../../src/ring/hex.ts";
@@ -92,6 +92,11 @@ function plantDraws(change: (address: Address) => Address | null): void {
 /** Stream 0 is the weights' R; steps count from there, the first being an input. */
 const isMask = ({ stream, purpose }: Address) => stream > 0 && (purpose === CLIENT_MASK || purpose === SERVER_MASK);
 const stepsOf = (wanted: (step: Step) => boolean) => h.program.steps.filter(wanted).map((s) => s.id);
+/** The opening that a value comes from. */
+const openingOf = (steps: readonly Step[], id: ValueId): number => {
+  const step = steps.find((s) => s.out === id)!;
+  return step.kind === "shift" ? openingOf(steps, step.x) : step.id;
+};
 const opensIn = (mode: string) => stepsOf((s) => s.kind === "open" && s.mode === mode);
 
 /** Keys are drawn anew for the model's name and R, then for each session: a seed and a nonce of the client's, and of the server's. */
@@ -199,6 +204,15 @@ const LEAKS: readonly Leak[] = [
     plant: () => {
       const [first, second] = stepsOf((s) => s.kind === "matmul");
       plantDraws((a) => (a.stream === second && a.purpose === SHARE ? { ...a, stream: first } : a));
+    },
+  },
+  {
+    name: "a spline's table dealt without the client's shares",
+    caught: "uniform",
+    shows: /^text 0, spline \d+, offline, dealer to server, block 0: /m,
+    plant: () => {
+      const splines = new Set(stepsOf((s) => s.kind === "spline"));
+      plantDraws((a) => (splines.has(a.stream) && a.purpose === SHARE ? null : a));
     },
   },
   {
@@ -395,4 +409,19 @@ it("a Fourier mask below the period, opened without the reduction, is found", as
       [...opens.keys()].some((id) => key.startsWith(`open exchange ${id},`) || key.startsWith(`open forward ${id},`)),
     ),
   ).not.toEqual([]);
+});
+
+it("a spline's values, opened under masks without the bits that choose their rows, are found", async () => {
+  const deeper = await harness({}, LENGTH);
+  const { steps, values } = deeper.program;
+  const rows = new Map(
+    steps.flatMap((s) => (s.kind === "spline" ? [[openingOf(steps, s.x), s.intervalBits] as const] : [])),
+  );
+  plantDraws((a) => (isMask(a) && rows.has(a.stream) ? { ...a, bits: a.bits - rows.get(a.stream)! } : a));
+  const found = deviations(await collect(deeper, 25, { broken: true })).filter(({ z }) => z > Z);
+  // Of a single value too little is seen.
+  const many = [...rows.keys()].filter((id) => values[steps[id].out].rows === LENGTH);
+  expect(many.length).toBeGreaterThan(0);
+  for (const id of many)
+    expect(found.filter(({ key }) => key.startsWith(`open ${id}, seen by `))).not.toEqual([]);
 });

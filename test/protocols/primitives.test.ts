@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Builder } from "../../src/compiler/builder.ts";
 import { planRoot } from "../../src/compiler/newton.ts";
 import { root } from "../../src/compiler/roots.ts";
+import { planSpline } from "../../src/compiler/splines.ts";
 import { liftBits } from "../../src/program/lift.ts";
 import { oneTurn, type StepOf, type Value } from "../../src/program/steps.ts";
 import { factors } from "../../src/protocols/periodic.ts";
@@ -296,7 +297,7 @@ describe("roots", () => {
     const parties = await run(ring, program, new Map([[input.id, reals.map((x) => BigInt(Math.round(x * scale)))]]));
     const value = program.values[program.answers[0]];
     const results = unmasked(parties, value).map((x) => Number(x) / value.scale);
-    const { error } = planRoot(kind, ratio);
+    const { error } = planSpline(kind, ratio, count, 13) ?? planRoot(kind, ratio);
     for (const [i, x] of reals.entries()) {
       const exact = kind === "reciprocal" ? 1 / x : 1 / Math.sqrt(x);
       // The result itself has 12 bits or more after the point, normalised so that the smallest is 1.

@@ -88,6 +88,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   "m, two a harmonic": onlyFor("fourier", (step, program) => [
     { length: 2 * step.cosines.length * sizeOf(step, program), bits: ringOf(step, program) },
   ]),
+  "m, a coefficient of each row": onlyFor("spline", (step, program) => {
+    const coefficients = (step.degree + 1) * 2 ** step.intervalBits * (step.factor === null ? 1 : 2);
+    return [{ length: coefficients * sizeOf(step, program), bits: ringOf(step, program) }];
+  }),
   "64, one for four blocks": onlyFor("lessThan", (step, program) => [
     { length: elements(program.values[step.x]) * Math.ceil(step.blocks / 4), bits: 64 },
   ]),
