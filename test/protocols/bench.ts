@@ -46,7 +46,7 @@ function put(out: Words, values: readonly bigint[]): void {
   for (const [i, v] of values.entries()) view[i] = v;
 }
 
-function read(words: Words): bigint[] {
+export function read(words: Words): bigint[] {
   return [...new BigUint64Array(words.bytes().buffer, words.pointer, words.length)];
 }
 

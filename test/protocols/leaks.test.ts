@@ -422,6 +422,5 @@ it("a spline's values, opened under masks without the bits that choose their row
   // Of a single value too little is seen.
   const many = [...rows.keys()].filter((id) => values[steps[id].out].rows === LENGTH);
   expect(many.length).toBeGreaterThan(0);
-  for (const id of many)
-    expect(found.filter(({ key }) => key.startsWith(`open ${id}, seen by `))).not.toEqual([]);
+  for (const id of many) expect(found.filter(({ key }) => key.startsWith(`open ${id}, seen by `))).not.toEqual([]);
 });
