@@ -208,8 +208,8 @@ export class Channel {
     const payload = await this.expect("control", step, limit, false);
     try {
       return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
-    } catch {
-      throw this.fail(`the ${this.options.peer} sent a control message that is not JSON: is it this program?`);
+    } catch (cause) {
+      throw this.fail(`the ${this.options.peer} sent a control message that is not JSON: is it this program?`, cause);
     }
   }
 
@@ -376,8 +376,8 @@ export class Channel {
     }
   }
 
-  private fail(message: string): Error {
-    return this.end(new ChannelError(message));
+  private fail(message: string, cause?: unknown): Error {
+    return this.end(new ChannelError(message, { cause }));
   }
 
   private end(reason: Error, cutting = true): Error {

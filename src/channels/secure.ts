@@ -79,8 +79,9 @@ class Records {
   async open(record: Uint8Array): Promise<Uint8Array> {
     try {
       return await this.cipher.open(this.next(), record);
-    } catch {
-      throw new ChannelError("a record was altered on its way, or is not of this connection: connect again");
+    } catch (cause) {
+      const why = "a record was altered on its way, or is not of this connection: connect again";
+      throw new ChannelError(why, { cause });
     }
   }
 
@@ -134,8 +135,8 @@ type Role = "server" | "client";
 function agreed(secret: Uint8Array, theirs: Uint8Array, peer: string): Uint8Array {
   try {
     return x25519.getSharedSecret(secret, theirs);
-  } catch {
-    throw foreign(peer);
+  } catch (cause) {
+    throw foreign(peer, { cause });
   }
 }
 
@@ -189,8 +190,9 @@ async function proven(
   return fingerprintOfKey(publicKey);
 }
 
-function foreign(peer: string): ChannelError {
+function foreign(peer: string, options?: ErrorOptions): ChannelError {
   return new ChannelError(
     `the ${peer} does not speak as this release does: are both the same, and is the address right?`,
+    options,
   );
 }

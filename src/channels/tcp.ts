@@ -6,6 +6,7 @@ import {
   type SecureContextOptions,
   type TLSSocket,
 } from "node:tls";
+import { InternalError } from "../errors.ts";
 import { Channel, ChannelError, type ChannelOptions, type Identities, type Wire } from "./channel.ts";
 import { fingerprintOf, type Identity } from "./identity.ts";
 import { portions } from "./portions.ts";
@@ -203,6 +204,6 @@ export function listenTcp(
 /** The port that a listening server has: the system's choice where 0 was asked for. */
 export function portOf(server: Server): number {
   const address = server.address();
-  if (address === null || typeof address !== "object") throw new Error("the server does not listen at a port");
+  if (address === null || typeof address !== "object") throw new InternalError("the server does not listen at a port");
   return address.port;
 }

@@ -57,8 +57,9 @@ export async function connectWeb(url: string, options: WebOptions): Promise<Chan
 function socketTo(url: string, peer: string): Socket {
   try {
     return platform.openSocket(url);
-  } catch {
-    throw new ChannelError(`"${url}" is no address of a ${peer}: write ws://host:port/mpc or wss://host/mpc`);
+  } catch (cause) {
+    const why = `"${url}" is no address of a ${peer}: write ws://host:port/mpc or wss://host/mpc`;
+    throw new ChannelError(why, { cause });
   }
 }
 

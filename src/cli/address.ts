@@ -1,5 +1,5 @@
 /** Addresses as people write them. */
-import { UsageError } from "./terminal.ts";
+import { UsageError } from "./failure.ts";
 
 export interface Address {
   readonly host: string;

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { lengthsOf } from "../parties/shapes.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import { BENCH_BOUNDS } from "./costs.ts";
+import { UsageError } from "./failure.ts";
 import { type Parties, runJson, startParties } from "./processes.ts";
 import type { Step } from "./progress.ts";
 import { planJson, type Source } from "./source.ts";
-import { UsageError } from "./terminal.ts";
 
 /** Round trip in milliseconds, and Mbit/s, by name. */
 const NETWORKS: Readonly<Record<string, readonly [number, number]>> = { lan: [0.5, 1000], wan: [80, 100] };

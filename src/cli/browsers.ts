@@ -6,6 +6,7 @@ import type { Channel } from "../channels/channel.ts";
 import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
 import type { PinnedAddress, PinnedParties } from "../parties/connect.ts";
 import type { Address } from "./address.ts";
+import { Failure, UsageError } from "./failure.ts";
 import { fingerprint, type PeerName, pinnedForBrowsers } from "./keys.ts";
 import { deadlineMs } from "./network.ts";
 import type { ServiceOptions } from "./options.ts";
@@ -19,7 +20,6 @@ import {
   pageHeaders,
   pageHtml,
 } from "./pages.ts";
-import { UsageError } from "./terminal.ts";
 
 /** How a listener for browsers is certified. */
 export type CertificateOptions = Pick<ServiceOptions, "tlsCert" | "tlsKey">;
@@ -78,8 +78,9 @@ export async function serverOf(
   try {
     const [cert, key] = [await readFile(tlsCert), await readFile(tlsKey!)];
     return { server: bounded(createTlsServer({ cert, key, minVersion: "TLSv1.2" }, handler)), secure: true };
-  } catch {
-    throw new UsageError("the files of --tls-cert and --tls-key are not a certificate and its key, as PEM");
+  } catch (cause) {
+    const why = "the files of --tls-cert and --tls-key are not a certificate and its key, as PEM";
+    throw new Failure(why, { cause });
   }
 }
 

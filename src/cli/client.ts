@@ -5,12 +5,13 @@ import { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
 import type { BatchInference } from "../parties/run.ts";
 import type { ModelSpec } from "../program/spec.ts";
+import { UsageError } from "./failure.ts";
 import { formatBytes } from "./format.ts";
 import { connect, ringOf } from "./network.ts";
 import type { PeerOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { openStore } from "./store.ts";
-import { print, UsageError } from "./terminal.ts";
+import { print } from "./terminal.ts";
 
 /** One run of a bench, and this process's own time in it. */
 export interface MeasuredRun extends BatchInference {

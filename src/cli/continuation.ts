@@ -3,9 +3,10 @@ import type { Command } from "commander";
 import type { Client } from "../parties/client.ts";
 import type { Generated, GeneratedPiece, GenerateOptions } from "../parties/generation.ts";
 import { isDecoder } from "../program/spec.ts";
+import { Failure } from "./failure.ts";
 import { formatBytes } from "./format.ts";
 import type { Progress } from "./progress.ts";
-import { note, print, UsageError, write } from "./terminal.ts";
+import { note, print, write } from "./terminal.ts";
 import { decimal, whole } from "./values.ts";
 
 /** How a text is continued. */
@@ -45,8 +46,8 @@ export async function continued(
   silent: boolean,
 ): Promise<Generated> {
   const { tokenizer, spec } = client;
-  if (!isDecoder(spec)) throw new UsageError("this server classifies texts: use mpcformer infer");
-  if (tokenizer === null) throw new UsageError("this server has no tokenizer: it takes token ids only");
+  if (!isDecoder(spec)) throw new Failure("this server classifies texts: use mpcformer infer");
+  if (tokenizer === null) throw new Failure("this server has no tokenizer: it takes token ids only");
   const stream = client.generate(prompt, choiceOf(options));
   let started = false;
   const show = ({ text }: GeneratedPiece) => {

@@ -4,9 +4,9 @@ import type { Bounds } from "../compiler/budget.ts";
 import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import type { Cost, StepCost } from "../protocols/cost.ts";
+import { UsageError } from "./failure.ts";
 import { formatBytes, table } from "./format.ts";
 import type { ModelOptions, OutputOptions } from "./options.ts";
-import { UsageError } from "./terminal.ts";
 import { whole } from "./values.ts";
 
 interface SizeOptions {

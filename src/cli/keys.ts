@@ -5,7 +5,7 @@ import { Identity } from "../channels/identity.ts";
 import type { PinnedKeys } from "../channels/secure.ts";
 import type { Security } from "../channels/tcp.ts";
 import { readTextFile } from "../files/text.ts";
-import { UsageError } from "./terminal.ts";
+import { Failure, UsageError } from "./failure.ts";
 
 const KEY_FILE = "key.pem";
 const CERTIFICATE_FILE = "certificate.pem";
@@ -19,8 +19,8 @@ export async function madeIn(folder: string): Promise<string> {
     // The key first, and never over another one: who comes second must not give it a certificate that is not its own.
     await writeFile(join(folder, KEY_FILE), identity.secretKey(), { mode: 0o600, flag: "wx" });
     await writeFile(join(folder, CERTIFICATE_FILE), identity.certificate);
-  } catch {
-    throw new UsageError(`cannot write keys to ${folder}: give a folder of your own`);
+  } catch (cause) {
+    throw new Failure(`cannot write keys to ${folder}: give a folder of your own`, { cause });
   }
   return identity.fingerprint;
 }
@@ -28,7 +28,7 @@ export async function madeIn(folder: string): Promise<string> {
 /** @throws UsageError when there is none. */
 async function identityOf(folder: string): Promise<Identity> {
   const identity = await readIdentity(folder);
-  if (identity === null) throw new UsageError(`no key in ${folder}: make one with "mpcformer keys ${folder}"`);
+  if (identity === null) throw new Failure(`no key in ${folder}: make one with "mpcformer keys ${folder}"`);
   return identity;
 }
 
@@ -44,8 +44,9 @@ export async function readIdentity(folder: string): Promise<Identity | null> {
   }
   try {
     return new Identity(key, certificate);
-  } catch {
-    throw new UsageError(`the key in ${folder} is not readable: make another folder with "mpcformer keys DIR"`);
+  } catch (cause) {
+    const why = `the key in ${folder} is not readable: make another folder with "mpcformer keys DIR"`;
+    throw new Failure(why, { cause });
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cachedModel } from "../files/hub.ts";
 import { type CatalogName, catalogNames } from "../models/catalog.ts";
-import { UsageError } from "./terminal.ts";
+import { Failure, UsageError } from "./failure.ts";
 
 /** Models that ship with the package, by the names of their folders. */
 const SHIPPED: readonly string[] = ["demo", "storyteller"];
@@ -34,13 +34,13 @@ export function asset(...parts: string[]): string {
 /**
  * What a name stands for: a model's folder is that folder, whatever it is called; then come the names of this package, and
  * last those of models in Hugging Face's cache on this machine.
- * @throws UsageError for what does not exist.
+ * @throws Failure for what does not exist.
  */
 export async function named(name: string): Promise<Folder | Shape> {
   return (await find(name)) ?? refuse(MODEL_NAMES);
 }
 
-/** The same of a model with trained weights. @throws UsageError for a shape, and for what does not exist. */
+/** The same of a model with trained weights. @throws UsageError for a shape, Failure for what does not exist. */
 export async function namedFolder(name: string): Promise<Folder> {
   const found = (await find(name)) ?? refuse(SHIPPED_NAMES);
   if (found.kind === "folder") return found;
@@ -50,7 +50,7 @@ export async function namedFolder(name: string): Promise<Folder> {
 }
 
 function refuse(names: string): never {
-  throw new UsageError(`no such model: give a Hugging Face folder, a .gguf file, or one of ${names}`);
+  throw new Failure(`no such model: give a Hugging Face folder, a .gguf file, or one of ${names}`);
 }
 
 async function find(name: string): Promise<Folder | Shape | null> {

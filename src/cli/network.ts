@@ -3,9 +3,9 @@ import type { Channel, Link } from "../channels/channel.ts";
 import { connectTcp, listenTcp, type TcpListener } from "../channels/tcp.ts";
 import { Ring } from "../ring/ring.ts";
 import { type Address, parseAddress } from "./address.ts";
+import { UsageError } from "./failure.ts";
 import { type PeerName, securityOfListener, securityTo, usesKeys } from "./keys.ts";
 import type { NetworkOptions } from "./options.ts";
-import { UsageError } from "./terminal.ts";
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 

@@ -6,10 +6,10 @@ import { PROVIDERS } from "../distill/session.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { BUCKETS } from "../program/lengths.ts";
 import { TASKS } from "../tasks/tasks.ts";
+import { UsageError } from "./failure.ts";
 import type { KeyOptions } from "./keys.ts";
 import { MODEL_NAMES, SHIPPED_NAMES } from "./named.ts";
-import { UsageError } from "./terminal.ts";
-import { decimal, whole, wholes } from "./values.ts";
+import { address, decimal, whole, wholes } from "./values.ts";
 
 /** What a command's argument `<model>` may be: with weights, or a shape alone as well. */
 export const MODEL = `a Hugging Face folder, a .gguf file, ${SHIPPED_NAMES}`;
@@ -173,10 +173,12 @@ export interface ServiceOptions extends NetworkOptions, OutputOptions {
 export function service(command: Command): Command {
   return network(command)
     .optionsGroup("Service:")
-    .option("--web <address>", "host:port for browsers (needs --key)")
+    .addOption(address("--web <address>", "host:port for browsers (needs --key)"))
     .option("--tls-cert <file>", "certificate of --web, as PEM: https and wss then")
     .option("--tls-key <file>", "its key")
-    .option("--health <address>", "host:port of the operator's /console, /livez, /readyz and /metrics (Prometheus)")
+    .addOption(
+      address("--health <address>", "host:port of the operator's /console, /livez, /readyz and /metrics (Prometheus)"),
+    )
     .addOption(
       new Option("--log <format>", "what is logged on stderr (default: text; none with --json)").choices([
         "text",
@@ -248,9 +250,9 @@ export interface PeerOptions extends NetworkOptions, OutputOptions, StoreOptions
 export function peers(command: Command): Command {
   return command
     .optionsGroup("Peers:")
-    .option("--server <address>", "host:port of the server", "127.0.0.1:7700")
+    .addOption(address("--server <address>", "host:port of the server").default("127.0.0.1:7700"))
     .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
-    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+    .addOption(address("--dealer <address>", "host:port of the dealer").default("127.0.0.1:7701"))
     .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
     .option(
       "--model <id>",

@@ -5,7 +5,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { portOf } from "../channels/tcp.ts";
 import { type Address, parseAddress } from "./address.ts";
-import { UsageError } from "./terminal.ts";
+import { Failure } from "./failure.ts";
 
 const PAGES = fileURLToPath(new URL("../web", import.meta.url));
 
@@ -25,8 +25,8 @@ export type Headers = Readonly<Record<string, string>>;
 
 /** The HTML of a page. @throws UsageError when the pages were not built. */
 export async function pageHtml(name: "index.html" | "console.html"): Promise<string> {
-  return readFile(join(PAGES, name), "utf8").catch(() => {
-    throw new UsageError("the pages are not built: run npm run build");
+  return readFile(join(PAGES, name), "utf8").catch((cause: unknown) => {
+    throw new Failure("the pages are not built: run npm run build", { cause });
   });
 }
 
@@ -137,7 +137,9 @@ export function setAll(response: ServerResponse, headers: Headers): void {
 export async function listenAt(server: Server, text: string, option: string): Promise<Address> {
   const { host, port } = parseAddress(text);
   await new Promise<void>((resolve, reject) => {
-    server.once("error", () => reject(new UsageError(`cannot listen at ${text}: give another address to ${option}`)));
+    server.once("error", (cause) =>
+      reject(new Failure(`cannot listen at ${text}: give another address to ${option}`, { cause })),
+    );
     server.listen(port, host, resolve);
   });
   return { host, port: portOf(server) };

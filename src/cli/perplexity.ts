@@ -10,12 +10,13 @@ import { Ring } from "../ring/ring.ts";
 import { winner } from "../tasks/metrics.ts";
 import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
 import { openClient } from "./client.ts";
+import { UsageError } from "./failure.ts";
 import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
 import { startParties } from "./processes.ts";
 import { Progress } from "./progress.ts";
 import { outsideRange } from "./ranges.ts";
 import type { ModelSource } from "./source.ts";
-import { note, print, printJson, UsageError } from "./terminal.ts";
+import { print, printJson, warn } from "./terminal.ts";
 
 export interface EvaluateOptions extends ModelOptions, OutputOptions {
   readonly data: string;
@@ -70,7 +71,7 @@ export async function evaluateDecoder(
         }),
   };
   for (const { index, label, name: value, excess } of outside?.slice(0, 5) ?? [])
-    note(
+    warn(
       `text ${index + 1}: "${value}" at ${label} is ${excess.toFixed(1)} times beyond the plan: calibrate on texts like it`,
     );
   if (options.json) return printJson(result);

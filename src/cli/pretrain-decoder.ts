@@ -5,11 +5,12 @@ import { initialWeights, resident } from "../distill/weights.ts";
 import { loadTokenizer, type Model } from "../models/checkpoint.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec } from "../program/spec.ts";
+import { UsageError } from "./failure.ts";
 import { floatMatmul } from "./float.ts";
 import { languageData, readDocuments } from "./language.ts";
 import { isQuiet, type OutputOptions, type TrainingOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { note, print, printJson, UsageError } from "./terminal.ts";
+import { note, print, printJson } from "./terminal.ts";
 import { finish, sessionOf, stageSummaries, TRAINING, trainingProgress } from "./training.ts";
 
 /** What `pretrain` makes. */

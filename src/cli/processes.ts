@@ -4,12 +4,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Measured } from "../parties/meter.ts";
 import type { Address } from "./address.ts";
-import { note, UsageError } from "./terminal.ts";
+import { failureFrom } from "./failure.ts";
+import { note, warn } from "./terminal.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
-
-/** Of a command's stderr. */
-const LONGEST_LINE = 4096;
 
 type Told = (measured: Measured) => void;
 
@@ -25,7 +23,7 @@ export interface Running {
 /**
  * Starts `mpcformer …args --json` and waits until it says where it listens. The process ends with this one; `told` hears of
  * each phase once it is over.
- * @throws UsageError with the process's own last line when it ends before it listens.
+ * @throws the process's own failure when it ends before it listens.
  */
 export async function start(args: readonly string[], told: Told = () => {}): Promise<Running> {
   const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
@@ -49,8 +47,8 @@ export async function start(args: readonly string[], told: Told = () => {}): Pro
 function listening(child: ChildProcess, take: Told): Promise<Pick<Running, "address" | "web">> {
   return new Promise((resolve, reject) => {
     let last = "";
-    child.stderr!.on("data", (chunk: Buffer) => {
-      last = chunk.toString().trim().split("\n").at(-1) ?? last;
+    createInterface({ input: child.stderr! }).on("line", (line) => {
+      last = line;
     });
     createInterface({ input: child.stdout! }).on("line", (line) => {
       const message = JSON.parse(line) as { listening?: Address; web?: Address; measured?: Measured };
@@ -59,7 +57,7 @@ function listening(child: ChildProcess, take: Told): Promise<Pick<Running, "addr
       if (at) resolve({ address: `${at.host}:${at.port}`, web: web === undefined ? "" : `${web.host}:${web.port}` });
     });
     child.on("error", reject);
-    child.on("exit", () => reject(new UsageError(last.replace(/^mpcformer: /, "") || "a party could not be started")));
+    child.on("close", () => reject(failureFrom(last, "a party could not be started")));
   });
 }
 
@@ -105,7 +103,7 @@ export async function startParties(
 
 /**
  * Runs one command of this program to its end and returns its JSON; `shown` passes on what it says of its progress.
- * @throws UsageError with its error line.
+ * @throws its own failure.
  */
 export async function runJson(args: readonly string[], shown = false): Promise<unknown> {
   const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
@@ -115,10 +113,17 @@ export async function runJson(args: readonly string[], shown = false): Promise<u
   });
   createInterface({ input: child.stderr }).on("line", (line) => {
     // What was not the last line is no error.
-    if (shown && last !== "") note(last);
-    last = line.slice(0, LONGEST_LINE);
+    if (shown && last !== "") passOn(last);
+    last = line;
   });
   const code = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
-  if (code !== 0) throw new UsageError(last.replace(/^mpcformer: /, "") || "a party failed");
+  if (code !== 0) throw failureFrom(last, "a party failed");
   return JSON.parse(out);
+}
+
+/** A line of a process that was started, as this one's own. */
+function passOn(line: string): void {
+  const warning = /^\{"warning":/.test(line) ? (JSON.parse(line) as { warning: string }).warning : null;
+  if (warning === null) note(line);
+  else warn(warning);
 }

@@ -20,8 +20,8 @@ import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
 import type { Identity, MaterialStore } from "../stores/store.ts";
 import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
+import { Failure, UsageError } from "./failure.ts";
 import { asset, type Folder, named, namedFolder, type Shape } from "./named.ts";
-import { UsageError } from "./terminal.ts";
 
 /** The plan's file in a model folder; beside a GGUF file, with that file's name in front. */
 export const PLAN_FILE = "mpcformer.json";
@@ -134,7 +134,7 @@ async function openShape(name: string, found: Shape, options: SourceOptions): Pr
   };
 }
 
-/** The plan of a folder's model: that of the file, or made of --calibrate's texts. @throws UsageError without both. */
+/** The plan of a folder's model: that of the file, or made of --calibrate's texts. @throws Failure without both. */
 async function planFor(name: string, { folder, ships }: Folder, model: Model, options: SourceOptions): Promise<Plan> {
   const { spec } = model;
   if (options.calibration !== undefined) return calibrated(model, options.calibration, options);
@@ -144,7 +144,7 @@ async function planFor(name: string, { folder, ships }: Folder, model: Model, op
   // The texts that ship are like those that the demo's model was trained on.
   if (ships && !isDecoder(spec)) return calibrated(model, texts, options);
   const missing = await missingPlan(name, folder, ships, spec);
-  if (options.unplanned === undefined) throw new UsageError(missing);
+  if (options.unplanned === undefined) throw new Failure(missing);
   options.unplanned(`${missing}; until then its ranges are guessed from film reviews`);
   return calibrated(model, texts, options);
 }
@@ -171,16 +171,16 @@ async function readPlan(path: string, spec: ModelSpec): Promise<Plan | null> {
   return text === undefined ? null : planOf(text, spec);
 }
 
-/** The plan of a file's text; null if it was made for other approximations. @throws UsageError when it is no plan. */
+/** The plan of a file's text; null if it was made for other approximations. @throws Failure when it is no plan. */
 export function planOf(text: string, spec: ModelSpec): Plan | null {
   let json: unknown;
   try {
     json = JSON.parse(text);
-  } catch {
-    throw new UsageError(`${PLAN_FILE} of the model is not JSON: run "mpcformer calibrate" again`);
+  } catch (cause) {
+    throw new Failure(`${PLAN_FILE} of the model is not JSON: run "mpcformer calibrate" again`, { cause });
   }
   const parsed = v.safeParse(planFile, json);
-  if (!parsed.success) throw new UsageError(`${PLAN_FILE} of the model is not a plan: run "mpcformer calibrate" again`);
+  if (!parsed.success) throw new Failure(`${PLAN_FILE} of the model is not a plan: run "mpcformer calibrate" again`);
   const { gelu, softmax, plan } = parsed.output;
   return gelu === spec.gelu && softmax === spec.softmax ? plan : null;
 }

@@ -4,9 +4,9 @@ import { Meeting } from "../parties/meeting.ts";
 import { FileStore } from "../stores/file-store.ts";
 import { RedisStore } from "../stores/redis-store.ts";
 import type { MaterialStore } from "../stores/store.ts";
+import { UsageError } from "./failure.ts";
 import { checkPlaintext, deadlineMs } from "./network.ts";
 import type { NetworkOptions, StoreOptions } from "./options.ts";
-import { UsageError } from "./terminal.ts";
 
 /** At a server, unless told. At a client one less: it is not to ask for what the server has burnt. */
 const KEEP_DAYS = { server: 30, client: 29 };

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { type Study, studySchema } from "../console/study.ts";
 import { readTextFile } from "../files/text.ts";
-import { UsageError } from "./terminal.ts";
+import { Failure, UsageError } from "./failure.ts";
 
 /** The results that `--studies` names; null without it. @throws UsageError */
 export async function readStudies(options: {
@@ -16,13 +16,12 @@ export async function readStudies(options: {
   let content: unknown;
   try {
     content = JSON.parse(text);
-  } catch {
-    throw new UsageError(`${path} cannot be read as JSON: --studies takes the results.json of mpcformer study`);
+  } catch (cause) {
+    const why = `${path} cannot be read as JSON: --studies takes the results.json of mpcformer study`;
+    throw new Failure(why, { cause });
   }
   const result = v.safeParse(studySchema, content);
   if (result.success) return result.output;
   const where = v.getDotPath(result.issues[0]) ?? "top level";
-  throw new UsageError(
-    `${path} is not a study's results (${where}): --studies takes the results.json of mpcformer study`,
-  );
+  throw new Failure(`${path} is not a study's results (${where}): --studies takes the results.json of mpcformer study`);
 }

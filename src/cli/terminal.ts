@@ -4,11 +4,6 @@
  */
 import colours from "picocolors";
 
-/** A mistake of the caller's that one line explains; printed without a stack. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 const { bold } = colours.createColors(process.env.NO_COLOR === undefined || process.env.NO_COLOR === "");
 
 type Stream = NodeJS.WriteStream;
@@ -26,6 +21,16 @@ let drawn = false;
 /** The stream whose last line has not ended yet. */
 let open: Stream | null = null;
 let outlives = false;
+let machines = false;
+
+/** Says whether machines read what this command writes: then warnings and errors are JSON too. */
+export function writeForMachines(whether: boolean): void {
+  machines = whether;
+}
+
+export function isForMachines(): boolean {
+  return machines;
+}
 
 /** Whether lines can be wiped there. */
 export function isScreen(stream: Stream = stderr): boolean {
@@ -50,9 +55,10 @@ export function note(line: string): void {
   put(stderr, `${line}\n`);
 }
 
-/** A line for people that they must not miss. */
+/** A line that they must not miss. */
 export function warn(line: string): void {
-  note(isScreen() ? bold(`warning: ${line}`) : `warning: ${line}`);
+  if (machines) note(JSON.stringify({ warning: line }));
+  else note(isScreen() ? bold(`warning: ${line}`) : `warning: ${line}`);
 }
 
 /** Shows a line of progress on a screen until it is replaced or, with null, taken away. */
@@ -99,7 +105,8 @@ export function outliveReaders(): void {
 stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (outlives) return;
   if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") process.exit(BROKEN_PIPE);
-  note(`mpcformer: cannot write to standard output: ${error.message}`);
+  const message = `cannot write to standard output: ${error.message}`;
+  note(machines ? JSON.stringify({ error: { kind: "failed", message } }) : `mpcformer: ${message}`);
   process.exit(1);
 });
 // Nothing can be told about it any more.

@@ -18,10 +18,10 @@ import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks
 import { type MetricName, measure } from "../tasks/metrics.ts";
 import { eachRow } from "../tasks/tables.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
+import { UsageError } from "./failure.ts";
 import type { TrainingOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { PLAN_FILE, planJson } from "./source.ts";
-import { UsageError } from "./terminal.ts";
 
 /** Labelled texts of a file, with the task they were read as. */
 export interface Data {

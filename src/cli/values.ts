@@ -1,6 +1,7 @@
 /** Options with a value that is checked where it is read: what is wrong with one ends the command before it begins. */
 import { Option } from "commander";
-import { UsageError } from "./terminal.ts";
+import { parseAddress } from "./address.ts";
+import { UsageError } from "./failure.ts";
 
 /** An option that takes a whole number. Its parser throws a UsageError that names it and its bounds. */
 export function whole(flags: string, description: string, least = 1, most = Number.MAX_SAFE_INTEGER): Option {
@@ -20,6 +21,14 @@ export function wholes(flags: string, description: string, least: number, most: 
     const numbers = text.split(",").map(Number);
     if (numbers.every((n) => Number.isInteger(n) && n >= least && n <= most)) return numbers;
     throw new UsageError(`${option.long} takes whole numbers from ${least} to ${most}, separated by commas`);
+  });
+}
+
+/** An option that takes host:port, which stays as it is written. Its parser throws a UsageError. */
+export function address(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    parseAddress(text);
+    return text;
   });
 }
 

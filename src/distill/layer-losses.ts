@@ -1,6 +1,7 @@
 /** Losses between a student's layers and its teacher's, and the penalty on values beyond the teacher's ranges. */
 
 import { softmax } from "../approximations/registry.ts";
+import { InternalError } from "../errors.ts";
 import { logitsOf } from "../models/model.ts";
 import { generator, uniforms } from "../models/random.ts";
 import { weightsOf } from "../models/weights.ts";
@@ -133,7 +134,7 @@ export function layerPairs(
   const teacherLayer = (i: number) => Math.floor(((i + 1) * theirLayers) / layers) - 1;
   const site = (sites: readonly Site[], name: string): Site => {
     const found = sites.find((one) => one.name === name);
-    if (found === undefined) throw new Error(`the program has no ${name}: name the sites of its layers`);
+    if (found === undefined) throw new InternalError(`the program has no ${name}: name the sites of its layers`);
     return found;
   };
   const pair = (mineName: string, theirName: string) => [site(mine, mineName), site(theirs, theirName)] as const;

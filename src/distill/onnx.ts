@@ -3,6 +3,7 @@
  *
  * Names are given by the graph itself, so that whoever builds one thinks in values, not in strings.
  */
+import { InternalError } from "../errors.ts";
 
 /** ONNX's element types (TensorProto.DataType). */
 const ELEMENT = { float32: 1, int64: 7, bool: 9 } as const;
@@ -39,7 +40,7 @@ export class Graph {
    */
   output(name: string, value: string, type: ElementType, shape: readonly (number | string)[]): void {
     if (this.#renamed.has(value) || !this.#nodes.some((one) => one.outputs.includes(value))) {
-      throw new Error(`${value} cannot become the output ${name}: it is no node's value, or an output already`);
+      throw new InternalError(`${value} cannot become the output ${name}: it is no node's value, or an output already`);
     }
     this.#renamed.set(value, name);
     this.#outputs.push(valueInfo(name, type, shape));

@@ -21,8 +21,9 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 async function runtime(): Promise<Runtime> {
   try {
     return await import("onnxruntime-node");
-  } catch {
-    throw new Error("training needs onnxruntime: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node");
+  } catch (cause) {
+    const why = "training needs onnxruntime: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node";
+    throw new Error(why, { cause });
   }
 }
 

@@ -36,8 +36,8 @@ export function decodeText(bytes: Uint8Array, name: string): string {
   if (isUtf16(bytes)) throw new FileError(`${name}: UTF-16, not UTF-8; convert the file`);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new FileError(`${name}, line ${firstBadLine(bytes)}: not UTF-8; convert the file`);
+  } catch (cause) {
+    throw new FileError(`${name}, line ${firstBadLine(bytes)}: not UTF-8; convert the file`, { cause });
   }
 }
 

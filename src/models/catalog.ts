@@ -1,5 +1,6 @@
 /** The well-known shapes with random weights: for benchmarks and tests, where the numbers matter but the answers do not. */
 
+import { InternalError } from "../errors.ts";
 import { isDecoder, type ModelSpec, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
 import { sharedWith } from "./names.ts";
@@ -114,7 +115,7 @@ export function randomWeights(spec: ModelSpec, seed: number): Weights {
   const get = (asked: string): NamedTensor => {
     const name = sharedWith(asked, spec) ?? asked;
     const shape = shapes.get(name);
-    if (shape === undefined) throw new Error(`the random model has no tensor ${name}: ask for one of its own`);
+    if (shape === undefined) throw new InternalError(`the random model has no tensor ${name}: ask for one of its own`);
     const tensor = made.get(name) ?? { shape, data: randomTensor(name, shape, seed, spec) };
     made.set(name, tensor);
     return tensor;

@@ -27,8 +27,8 @@ export async function withFile<T>(folder: string, name: string, use: (source: By
   let handle: FileHandle;
   try {
     handle = await open(join(folder, name), "r");
-  } catch {
-    throw new Error(`${name} cannot be opened: check that the folder is complete`);
+  } catch (cause) {
+    throw new Error(`${name} cannot be opened: check that the folder is complete`, { cause });
   }
   try {
     return await use(fileSource(handle, (await handle.stat()).size));

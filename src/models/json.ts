@@ -10,8 +10,8 @@ export function parseJson(text: string, label: string): unknown {
   if (isDeep(text)) throw new Error(`${label} is not valid JSON, it is nested too deeply: copy the file again`);
   try {
     return JSON.parse(text);
-  } catch {
-    throw new Error(`${label} is not valid JSON: copy the file again`);
+  } catch (cause) {
+    throw new Error(`${label} is not valid JSON: copy the file again`, { cause });
   }
 }
 

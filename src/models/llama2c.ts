@@ -233,8 +233,8 @@ function pieceText(bytes: Uint8Array, id: number, decoder: TextDecoder): string 
   let text: string;
   try {
     text = decoder.decode(bytes);
-  } catch {
-    throw new Error(`${TOKENIZER} has a token that is not UTF-8: copy it again`);
+  } catch (cause) {
+    throw new Error(`${TOKENIZER} has a token that is not UTF-8: copy it again`, { cause });
   }
   if (id >= FIRST_PIECE) return text.replaceAll(" ", "▁");
   const byte = (id - SPECIALS.length).toString(16).toUpperCase().padStart(2, "0");
@@ -247,7 +247,7 @@ async function bytesOf(path: string, label: string): Promise<Uint8Array> {
   try {
     if ((await stat(path)).size > FILE_LIMIT) throw new Error("too large");
     return await readFile(path);
-  } catch {
-    throw new Error(`${label} cannot be read, or is larger than 2 GiB: check its path`);
+  } catch (cause) {
+    throw new Error(`${label} cannot be read, or is larger than 2 GiB: check its path`, { cause });
   }
 }

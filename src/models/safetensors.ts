@@ -190,8 +190,8 @@ async function headerText(source: ByteSource, label: string): Promise<string> {
   if (bytes[0] !== 0x7b) throw malformed(label, "its header does not begin with {");
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw malformed(label, "its header is not UTF-8");
+  } catch (cause) {
+    throw malformed(label, "its header is not UTF-8", { cause });
   }
 }
 
@@ -244,6 +244,6 @@ function allFinite(data: Float32Array): boolean {
   return true;
 }
 
-function malformed(label: string, why: string): Error {
-  return new Error(`${label} is not a valid safetensors file, ${why}: copy or convert it again`);
+function malformed(label: string, why: string, options?: ErrorOptions): Error {
+  return new Error(`${label} is not a valid safetensors file, ${why}: copy or convert it again`, options);
 }

@@ -4,6 +4,7 @@ import type * as v from "valibot";
 import { Admission, type Limits } from "../admission/admission.ts";
 import { Quota } from "../admission/quota.ts";
 import type { Channel } from "../channels/channel.ts";
+import { InternalError } from "../errors.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
 import { offlineOrder } from "../program/order.ts";
@@ -401,7 +402,7 @@ export class ServerService {
 
   /** The key of R for these weights; they were read when the program was compiled. */
   private weightsKey(): Secret {
-    if (this.version === null) throw new Error("the key of R is asked for before the weights were read");
+    if (this.version === null) throw new InternalError("the key of R is asked for before the weights were read");
     return keyOfVersion(this.served.modelKey, this.version);
   }
 

@@ -1,4 +1,5 @@
 /** A model's weights as the integers of its program: the server's operands, and their copies masked by R. */
+import { InternalError } from "../errors.ts";
 import type { Weights } from "../program/spec.ts";
 import {
   type BiasRef,
@@ -84,7 +85,7 @@ export class StoredWeights implements MaskedWeights {
 
   chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void {
     const words = this.words[weightId];
-    if (words === undefined) throw new Error(`masked weight ${weightId} has not arrived`);
+    if (words === undefined) throw new InternalError(`masked weight ${weightId} has not arrived`);
     use(words, 0, this.slots[weightId].rows);
   }
 }

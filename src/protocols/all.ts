@@ -1,4 +1,5 @@
 /** The list of all step kinds: a kind without a rule does not compile. */
+import { InternalError } from "../errors.ts";
 import type { Program, Step, StepKind } from "../program/steps.ts";
 import { carry, lessThan, openBits } from "./compare.ts";
 import { linear } from "./linear.ts";
@@ -44,14 +45,14 @@ export function ruleOf(step: Pick<Step, "kind">): Rule<StepKind> {
 /** The rule of a local step of a flight. @throws Error for an opening: a fault of the program. */
 export function localRuleOf(step: Step): LocalRule<StepKind> {
   const rule = ruleOf(step);
-  if (!("run" in rule)) throw new Error(`step ${step.id} sends messages: ${step.kind}`);
+  if (!("run" in rule)) throw new InternalError(`step ${step.id} sends messages: ${step.kind}`);
   return rule;
 }
 
 /** The rule of an opening of a flight. @throws Error for a local step: a fault of the program. */
 export function openingRuleOf(step: Step): OpeningRule<StepKind> {
   const rule = ruleOf(step);
-  if (!("send" in rule)) throw new Error(`step ${step.id} sends no message: ${step.kind}`);
+  if (!("send" in rule)) throw new InternalError(`step ${step.id} sends no message: ${step.kind}`);
   return rule;
 }
 

@@ -1,9 +1,10 @@
 /** Whether a program is one: checked once for each that is compiled, before any party runs it. */
+import { InternalError } from "../errors.ts";
 import { PlanError, type Program, type Step } from "../program/steps.ts";
 import { ruleOf } from "./all.ts";
 
 /** A compiled program that breaks a rule: a fault of the compiler, not of its input. */
-export class InvalidProgram extends Error {
+export class InvalidProgram extends InternalError {
   override readonly name = "InvalidProgram";
 }
 

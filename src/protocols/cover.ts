@@ -9,6 +9,7 @@
  *   keys     what is added to the columns of keys        the server adds -v to its share: the owner gives c + v
  *   answer   the last opening, to the client alone       the server adds v to what leaves
  */
+import { InternalError } from "../errors.ts";
 import type { Program, Step, StepKind, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
@@ -29,7 +30,7 @@ export function coveredBlock(step: Step, program: Program): Block {
 
 function coveredOf(step: Step): CoveredInput<StepKind> {
   const { covered } = ruleOf(step);
-  if (covered === null) throw new Error(`step ${step.id} takes no input: ${step.kind}`);
+  if (covered === null) throw new InternalError(`step ${step.id} takes no input: ${step.kind}`);
   return covered;
 }
 
@@ -90,7 +91,7 @@ export class CarriedInput implements SharedInput {
 
   private of(step: Step): Words {
     const words = this.given.get(step.id);
-    if (words === undefined) throw new Error(`step ${step.id} reads an input that was not given`);
+    if (words === undefined) throw new InternalError(`step ${step.id} reads an input that was not given`);
     return words;
   }
 }

@@ -1,4 +1,5 @@
 /** A party's tensors while it runs a program. */
+import { InternalError } from "../errors.ts";
 import type { Program, Step, Value } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -38,7 +39,7 @@ export class Scope {
   /** @throws Error when a step reads what no step has written: a fault of the program, not of its input. */
   get(slot: Slot, id: number): Words {
     const words = this.tensors.get(`${slot}:${id}`);
-    if (words === undefined) throw new Error(`step order: no ${slot} of value ${id} (${this.value(id).name})`);
+    if (words === undefined) throw new InternalError(`step order: no ${slot} of value ${id} (${this.value(id).name})`);
     return words;
   }
 

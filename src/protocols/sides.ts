@@ -1,4 +1,5 @@
 /** Who runs a program: the dealer, the client before its text, client or server online, and the program in the clear. */
+import { InternalError } from "../errors.ts";
 import type { Program, Step, StepOf, ValueId } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
@@ -151,7 +152,7 @@ export class Party extends Scope {
   /** What `keepSent` kept. */
   takeSent(step: Step): Words {
     const message = this.sent.get(step.id);
-    if (message === undefined) throw new Error(`step ${step.id}: received before it was sent`);
+    if (message === undefined) throw new InternalError(`step ${step.id}: received before it was sent`);
     this.sent.delete(step.id);
     return message;
   }

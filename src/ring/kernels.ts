@@ -1,4 +1,5 @@
 import { platform } from "#platform";
+import { InternalError } from "../errors.ts";
 import type { Memory } from "./memory.ts";
 
 /** Pointers, counts, strides and bit widths: 32-bit numbers. */
@@ -103,5 +104,5 @@ function withNative(kernels: Kernels, memory: Memory): Kernels {
 }
 
 function aborted(): never {
-  throw new Error("a kernel aborted: this is a fault of the program");
+  throw new InternalError("a kernel aborted: this is a fault of the program");
 }

@@ -89,8 +89,8 @@ export class Memory {
     if (pages > wanted) throw new RangeError("out of ring memory: more than 4 GiB are needed; use a shorter text");
     try {
       this.wasm.grow(wanted);
-    } catch {
-      throw new RangeError("out of memory: this machine has not enough for the model at this length");
+    } catch (cause) {
+      throw new RangeError("out of memory: this machine has not enough for the model at this length", { cause });
     }
   }
 

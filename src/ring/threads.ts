@@ -3,6 +3,7 @@
  * same tensors; the caller runs one part itself and returns when all are done.
  */
 import { platform } from "#platform";
+import { InternalError } from "../errors.ts";
 import type { Kernels } from "./kernels.ts";
 import type { Memory } from "./memory.ts";
 
@@ -65,6 +66,6 @@ export class Threads {
     for (let spin = 0; spin < SPINS && Atomics.load(state, 0) === WORK; spin++);
     while (Atomics.load(state, 0) === WORK) Atomics.wait(state, 0, WORK);
     if (Atomics.load(state, 0) === FAILED)
-      throw new Error("a kernel failed in a thread: this is a fault of the program");
+      throw new InternalError("a kernel failed in a thread: this is a fault of the program");
   }
 }

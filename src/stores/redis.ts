@@ -39,7 +39,7 @@ export async function connectRedis(url: string, { password }: RedisOptions): Pro
     await client.ping();
   } catch (error) {
     client.destroy();
-    throw new Error(`Redis cannot be used at ${new URL(url).host}: ${reasonOf(error)}`);
+    throw new Error(`Redis cannot be used at ${new URL(url).host}: ${reasonOf(error)}`, { cause: error });
   }
   ready = true;
   const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });

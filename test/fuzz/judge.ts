@@ -26,7 +26,7 @@ export class Finding extends Error {
 const LIMIT_MS = 100;
 const LIMIT_KB = 64 * 1024;
 /** Errors made on purpose; a TypeError or RangeError is an accident. */
-const OWN = new Set(["Error", "ChannelError", "PartyError", "PlanError", "UsageError"]);
+const OWN = new Set(["Error", "ChannelError", "PartyError", "PlanError", "UsageError", "Failure"]);
 /** What is wrong, a colon, and what to do. */
 const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}]{1,500}: [^\p{Cc}\p{Zl}\p{Zp}]{1,500}$/u;
 

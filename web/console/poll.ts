@@ -18,8 +18,8 @@ async function ask<T>(path: string): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" });
-  } catch {
-    throw new Error("the service does not answer");
+  } catch (cause) {
+    throw new Error("the service does not answer", { cause });
   }
   if (!response.ok) throw new Error(`the service answers with an error (${response.status})`);
   return (await response.json()) as T;

@@ -12,11 +12,12 @@ import { benchSvg, pairsSvg } from "../bench-report.ts";
 import { linkFlags, run } from "../bench-run.ts";
 import type { MeasuredGeneration } from "../continuation.ts";
 import { NEW_TOKENS, shapeOf, size } from "../costs.ts";
+import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
 import { approximate, output, overridesOf, SHAPE } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { openSource, type Source } from "../source.ts";
-import { note, print, printJson, UsageError, warn } from "../terminal.ts";
+import { note, print, printJson, warn } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 export function addBench(program: Command): void {

@@ -7,8 +7,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { NATIVE_LEVELS, nativeUrl } from "../../platform/native.ts";
+import { Failure } from "../failure.ts";
 import { type OutputOptions, output } from "../options.ts";
-import { note, printJson, UsageError } from "../terminal.ts";
+import { note, printJson } from "../terminal.ts";
 
 const SOURCE = fileURLToPath(new URL("../../../native/kernels.c", import.meta.url));
 /** No contraction of products and sums: every rounding must be WebAssembly's. */
@@ -34,7 +35,7 @@ export function addBuildNative(program: Command): void {
 
 /** Compiles the kernels for every level that this kind of processor has. @throws UsageError without compiler or headers. */
 async function buildNative(options: OutputOptions & { readonly cc: string }): Promise<void> {
-  if (process.arch !== "x64") throw new UsageError("native kernels exist for x64 alone: WebAssembly does it here");
+  if (process.arch !== "x64") throw new Failure("native kernels exist for x64 alone: WebAssembly does it here");
   const headers = nodeHeaders();
   const built: string[] = [];
   for (const level of NATIVE_LEVELS) {
@@ -70,7 +71,7 @@ function nodeHeaders(): string {
     // Not installed: Node's own are the usual ones.
   }
   const found = candidates.find((folder) => existsSync(join(folder, "node_api.h")));
-  if (found === undefined) throw new UsageError("Node's headers are not here: npm install node-api-headers");
+  if (found === undefined) throw new Failure("Node's headers are not here: npm install node-api-headers");
   return found;
 }
 
@@ -81,14 +82,14 @@ function compiled(cc: string, args: readonly string[]): Promise<void> {
     child.stderr.on("data", (chunk: Buffer) => {
       said += chunk.toString();
     });
-    child.on("error", () =>
-      reject(new UsageError(`no C compiler "${cc}" here: install gcc or clang, or name one by --cc`)),
+    child.on("error", (cause) =>
+      reject(new Failure(`no C compiler "${cc}" here: install gcc or clang, or name one by --cc`, { cause })),
     );
     child.on("close", (code) => {
       if (code === 0) resolve();
       else
         reject(
-          new UsageError(`${cc} failed: ${said.split("\n").find((line) => line.includes("error")) ?? `exit ${code}`}`),
+          new Failure(`${cc} failed: ${said.split("\n").find((line) => line.includes("error")) ?? `exit ${code}`}`),
         );
     });
   });

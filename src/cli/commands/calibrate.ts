@@ -1,12 +1,13 @@
 /** `calibrate`: a model's ranges, from texts. */
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
 import { namedFolder } from "../named.ts";
 import { disclosure, type ModelOptions, type OutputOptions, output, overridesOf, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { openModel, planJson, planPathOf } from "../source.ts";
-import { print, printJson, UsageError } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 import { decimal } from "../values.ts";
 
 interface CalibrateOptions extends ModelOptions, OutputOptions {

@@ -3,8 +3,9 @@ import type { Command } from "commander";
 import { loadModel, type Model, saveModel } from "../../models/checkpoint.ts";
 import { loadLlama2c } from "../../models/llama2c.ts";
 import { isGguf } from "../../models/model-files.ts";
+import { UsageError } from "../failure.ts";
 import { type OutputOptions, output } from "../options.ts";
-import { print, printJson, UsageError } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
 
 interface ConvertOptions extends OutputOptions {
   readonly tokenizer?: string;

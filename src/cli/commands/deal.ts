@@ -7,7 +7,7 @@ import { dealerStatus } from "../overview.ts";
 import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
 import { openMeeting } from "../store.ts";
 import { Telemetry } from "../telemetry.ts";
-import { whole } from "../values.ts";
+import { address, whole } from "../values.ts";
 
 interface DealOptions extends ServiceOptions, ShapeOptions {
   readonly meet?: string;
@@ -19,7 +19,7 @@ export function addDeal(program: Command): void {
   const command = program
     .command("deal")
     .description("deal correlated randomness to servers and clients")
-    .option("--listen <address>", "host:port to listen at", "127.0.0.1:7701")
+    .addOption(address("--listen <address>", "host:port to listen at").default("127.0.0.1:7701"))
     .option("--peers <file>", "fingerprints of servers and clients, one a line (default: whoever has a key)")
     .option("--meet <redis>", "of several dealers behind one address: their own redis://host:port/db, without any disk")
     .addOption(

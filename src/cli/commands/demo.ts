@@ -10,6 +10,7 @@ import { FloatOps } from "../../reference/float.ts";
 import { Ring } from "../../ring/ring.ts";
 import { openClient, printAnswer } from "../client.ts";
 import { continued } from "../continuation.ts";
+import { Failure } from "../failure.ts";
 import { formatBytes } from "../format.ts";
 import { asset } from "../named.ts";
 import { DEADLINE_SECONDS, type OutputOptions, output } from "../options.ts";
@@ -17,7 +18,7 @@ import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
 import { openModel, type Source } from "../source.ts";
-import { note, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 const TEXT = "a gripping, funny and beautifully acted film";
@@ -84,7 +85,7 @@ async function tell(prompt: string, options: DemoOptions): Promise<void> {
 async function refuseOutside(source: Source, tokens: TokenizedText, like: string): Promise<void> {
   const [outside] = await outsideRange(source, [tokens], await Ring.create(), () => {});
   if (outside !== undefined)
-    throw new UsageError(
+    throw new Failure(
       `the text takes "${outside.name}" ${outside.excess.toFixed(1)} times beyond the plan: give ${like}`,
     );
 }

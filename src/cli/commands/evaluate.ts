@@ -28,7 +28,7 @@ import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
 import { openModel, type Source } from "../source.ts";
-import { note, print, printJson, warn } from "../terminal.ts";
+import { print, printJson, warn } from "../terminal.ts";
 import { defaultMetrics } from "../training.ts";
 import { whole } from "../values.ts";
 
@@ -90,7 +90,7 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
         }),
   };
   for (const { index, label, name, excess } of outside?.slice(0, MOST_WARNINGS) ?? []) {
-    note(
+    warn(
       `${options.data}, line ${rows[index].line}: "${name}" at ${label} is ${excess.toFixed(1)} times beyond the plan: calibrate on texts like it`,
     );
   }

@@ -7,6 +7,7 @@ import { output, peers, type ServiceOptions, service } from "../options.ts";
 import { helperStatus } from "../overview.ts";
 import { limitsOf, run } from "../service.ts";
 import { Telemetry } from "../telemetry.ts";
+import { address } from "../values.ts";
 
 interface HelperOptions extends ServiceOptions {
   readonly server: string;
@@ -20,7 +21,7 @@ export function addHelper(program: Command): void {
     .description(
       "compute for clients who only share their texts, and learn no text; not for the server's or the dealer's operator",
     )
-    .option("--listen <address>", "host:port to listen at", "127.0.0.1:7702")
+    .addOption(address("--listen <address>", "host:port to listen at").default("127.0.0.1:7702"))
     .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)");
   output(service(peers(command))).action(helper);
 }

@@ -8,12 +8,13 @@ import { bucketFor } from "../../program/lengths.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import { oneTurn } from "../../program/steps.ts";
 import { type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
+import { Failure, UsageError } from "../failure.ts";
 import { formatBytes } from "../format.ts";
 import { connect, ringOf } from "../network.ts";
 import { keepDays, link, network, output, type PeerOptions, peers } from "../options.ts";
 import { Progress } from "../progress.ts";
-import { print, printJson, UsageError } from "../terminal.ts";
-import { whole } from "../values.ts";
+import { print, printJson } from "../terminal.ts";
+import { address, whole } from "../values.ts";
 
 interface InferOptions extends PeerOptions {
   readonly file?: string;
@@ -42,7 +43,9 @@ export function addInfer(program: Command): void {
     .addOption(whole("--runs <n>", "").hideHelp())
     .addOption(link());
   peers(command)
-    .option("--helper <address>", "host:port of a helper, which computes while this machine only shares its text")
+    .addOption(
+      address("--helper <address>", "host:port of a helper, which computes while this machine only shares its text"),
+    )
     .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it");
   output(network(command)).action(infer);
 }
@@ -57,7 +60,7 @@ async function infer(text: string | undefined, options: InferOptions): Promise<v
   if (options.helper !== undefined) return inferThin(given, { ...options, helper: options.helper });
   const client = await openClient(options, progress);
   try {
-    if (isDecoder(client.spec)) throw new UsageError("this server continues texts: use mpcformer generate");
+    if (isDecoder(client.spec)) throw new Failure("this server continues texts: use mpcformer generate");
     const { length } = client.encode(given, options.pair).ids;
     const asked = client.classify(given, options.pair);
     // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.

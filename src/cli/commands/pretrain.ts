@@ -12,10 +12,11 @@ import { TextTokenizer } from "../../models/tokenizer.ts";
 import { learnWordPieces, SPECIALS } from "../../models/wordpiece.ts";
 import type { ModelSpec } from "../../program/spec.ts";
 import { readTexts } from "../../tasks/tables.ts";
+import { Failure, UsageError } from "../failure.ts";
 import { isQuiet, outputWithProgress, trainerOptions } from "../options.ts";
 import { ARCHITECTURES, type PretrainOptions, pretrainDecoder } from "../pretrain-decoder.ts";
 import { Progress } from "../progress.ts";
-import { note, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson } from "../terminal.ts";
 import { sessionOf, TRAINING, trainingProgress } from "../training.ts";
 import { decimal, whole } from "../values.ts";
 
@@ -60,7 +61,7 @@ async function pretrain(options: PretrainOptions): Promise<void> {
   const spec = { ...shape, vocabulary };
   const seed = options.seed;
   const pieces = piecesOf(texts, tokenizer, tokens, spec.positions);
-  if (pieces.length === 0) throw new UsageError(`${options.texts} has no text of 8 tokens or more: give longer ones`);
+  if (pieces.length === 0) throw new Failure(`${options.texts} has no text of 8 tokens or more: give longer ones`);
   const model = { spec, weights: resident(spec, initialWeights(spec, seed)) };
   const folder = join(options.out, TRAINING, "tokens");
   const schedule = {
@@ -156,7 +157,7 @@ async function tokenizerOf(o: PretrainOptions, shape: ModelSpec, texts: readonly
   }
   const [cls, sep, mask] = ["[CLS]", "[SEP]", "[MASK]"].map((token) => tokenizer.idOf(token));
   if (cls === undefined || sep === undefined || mask === undefined) {
-    throw new UsageError(`the vocabulary lacks one of ${SPECIALS.join(", ")}: give a BERT's, or learn one`);
+    throw new Failure(`the vocabulary lacks one of ${SPECIALS.join(", ")}: give a BERT's, or learn one`);
   }
   const tokens: MaskTokens = { cls, sep, mask };
   return { tokenizer, tokens, vocabulary: tokenizer.size };

@@ -6,6 +6,7 @@ import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
 import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
+import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
 import { pinnedForBrowsers } from "../keys.ts";
 import { connect, ringOf } from "../network.ts";
@@ -30,8 +31,7 @@ import { identity, openModel, openSource } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
 import { Telemetry } from "../telemetry.ts";
-import { UsageError } from "../terminal.ts";
-import { whole } from "../values.ts";
+import { address, whole } from "../values.ts";
 
 interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, ShapeOptions {
   readonly dealer: string;
@@ -52,8 +52,8 @@ export function addServe(program: Command): void {
     .command("serve")
     .description("serve a model to clients")
     .argument("<model>", MODEL)
-    .option("--listen <address>", "host:port to listen at", "127.0.0.1:7700")
-    .option("--dealer <address>", "host:port of the dealer", "127.0.0.1:7701")
+    .addOption(address("--listen <address>", "host:port to listen at").default("127.0.0.1:7700"))
+    .addOption(address("--dealer <address>", "host:port of the dealer").default("127.0.0.1:7701"))
     .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
     .option("--dealer-web <url>", "where browsers reach the dealer: --web has the page then, and not channels alone")
     .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")

@@ -14,11 +14,12 @@ import { parse } from "yaml";
 import type { Row } from "../../console/study.ts";
 import { readTextFile } from "../../files/text.ts";
 import { costSvg } from "../cost-chart.ts";
+import { Failure, UsageError } from "../failure.ts";
 import { type OutputOptions, output } from "../options.ts";
 import { published } from "../paper.ts";
 import { runJson } from "../processes.ts";
 import { studyMarkdown, studySvg } from "../report.ts";
-import { note, print, printJson, UsageError } from "../terminal.ts";
+import { note, print, printJson } from "../terminal.ts";
 
 interface StudyOptions extends OutputOptions {
   readonly out: string;
@@ -140,13 +141,18 @@ async function readStudy(path: string): Promise<v.InferOutput<typeof studySchema
   let content: unknown;
   try {
     content = parse(text);
-  } catch {
-    throw new UsageError(`${path} cannot be read as YAML: give a study's file`);
+  } catch (cause) {
+    throw new Failure(`${path} cannot be read as YAML: give a study's file`, { cause });
   }
   const result = v.safeParse(studySchema, content);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new UsageError(`${path}, ${v.getDotPath(issue) ?? "top level"}: ${issue.message}`);
+  throw new Failure(`${path}, ${v.getDotPath(issue) ?? "top level"}: ${saidOf(issue)}`);
+}
+
+/** Valibot's own messages end in the value, which stays unsaid. */
+function saidOf({ message }: v.BaseIssue<unknown>): string {
+  return message.replace(/^Invalid type: Expected /, "give ").replace(/ but received [\s\S]*$/, "");
 }
 
 /** Runs commands whose result is not there yet. */

@@ -6,11 +6,13 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import { type CertificateOptions, helperOf, pageOf, partyOf, serverOf, webUrl } from "../browsers.ts";
+import { Failure, UsageError } from "../failure.ts";
 import { type KeyOptions, madeIn } from "../keys.ts";
 import { MODEL, type OutputOptions, output } from "../options.ts";
 import { listenAt } from "../pages.ts";
 import { start } from "../processes.ts";
-import { print, printJson, UsageError } from "../terminal.ts";
+import { print, printJson } from "../terminal.ts";
+import { address } from "../values.ts";
 
 interface WebCommandOptions extends CertificateOptions, KeyOptions, OutputOptions {
   readonly listen: string;
@@ -24,7 +26,7 @@ export function addWeb(program: Command): void {
     .command("web")
     .description("the client as a web page: for a running service, or with all parties on this machine")
     .argument("[model]", `what to serve here: ${MODEL} (default: demo)`)
-    .option("--listen <address>", "host:port of the page", "127.0.0.1:7780")
+    .addOption(address("--listen <address>", "host:port of the page").default("127.0.0.1:7780"))
     .option("--server <url>", "where browsers reach the server: wss://host or ws://host:port")
     .option("--server-key <fingerprint>", "its key, which ships with the page")
     .option("--dealer <url>", "where browsers reach the dealer")
@@ -75,7 +77,7 @@ async function demonstration(model: string, options: WebCommandOptions): Promise
   } catch (error) {
     for (const stop of stops) stop();
     // Here it has another name than at the server.
-    if (error instanceof UsageError) throw new UsageError(error.message.replace("--web", "--listen"));
+    if (error instanceof Failure) throw new Failure(error.message.replace("--web", "--listen"), { cause: error });
     throw error;
   }
 }

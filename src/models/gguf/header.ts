@@ -140,8 +140,8 @@ export function printable(name: string): string {
   return name.replace(/[^\x21-\x7e]/g, "?").slice(0, 100);
 }
 
-function malformed(label: string, why: string): Error {
-  return new Error(`${label} is not a valid GGUF file, ${why}: copy it again`);
+function malformed(label: string, why: string, options?: ErrorOptions): Error {
+  return new Error(`${label} is not a valid GGUF file, ${why}: copy it again`, options);
 }
 
 const WINDOW = 2 ** 20;
@@ -214,8 +214,8 @@ class Cursor {
     const at = await this.#take(length);
     try {
       return this.#utf8.decode(this.#window.subarray(at, at + length));
-    } catch {
-      throw malformed(this.#label, "a text in it is not UTF-8");
+    } catch (cause) {
+      throw malformed(this.#label, "a text in it is not UTF-8", { cause });
     }
   }
 

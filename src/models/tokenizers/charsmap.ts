@@ -86,8 +86,8 @@ function decodeBase64(base64: string): Uint8Array<ArrayBuffer> {
   let binary: string;
   try {
     binary = atob(base64);
-  } catch {
-    throw new Error("is not base64");
+  } catch (cause) {
+    throw new Error("is not base64", { cause });
   }
   return Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
 }
