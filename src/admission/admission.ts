@@ -1,22 +1,27 @@
 /**
- * Who may connect, who may begin work, and when: so many connections, so many runs at once, so many waiting, and for each
- * identity (a key's fingerprint) so many of all of these and so many a minute. Whoever does not fit is refused at once, not kept.
+ * Who may connect, who may begin work, and when: so many connections, so many phases of work at once, so many waiting, and for each
+ * account (accounts.ts) a part of each of these and so many a minute. Whoever does not fit is refused at once, not kept.
  */
+import { Allowance } from "./allowance.ts";
+import { FairQueue } from "./fair-queue.ts";
+import { Processor } from "./processor.ts";
 import { once, Quota, Refused } from "./quota.ts";
 
 export interface Limits {
-  /** Pieces of work (an offline or an online phase) at once. */
+  /** Pieces of work (an offline or an online phase) that are done at once; half of them of one account. Who waits for his peer is not counted. */
   readonly running: number;
   /** Pieces that wait for their turn. */
   readonly waiting: number;
-  /** Of one identity, running and waiting together. */
+  /** Of one account, begun and waiting together. */
   readonly each: number;
-  /** Of one identity, begun within a minute. */
+  /** Of one account, begun within a minute. */
   readonly perMinute: number;
   /** Connections at once. */
   readonly connections: number;
-  /** Of one identity. */
+  /** Of one account. */
   readonly connectionsEach: number;
+  /** Bytes of greetings, tokenizer and all, that one account may have within a minute; one more where any are left. */
+  readonly greetingBytesPerMinute: number;
 }
 
 const DEFAULT_LIMITS: Limits = {
@@ -26,32 +31,40 @@ const DEFAULT_LIMITS: Limits = {
   perMinute: 6000,
   connections: 512,
   connectionsEach: 64,
+  greetingBytesPerMinute: 256e6,
 };
 
-/** One identity's bucket of begun work: it refills as time passes. */
-interface Bucket {
-  tokens: number;
-  at: number;
+/** A piece of work that was let in. */
+export interface Place {
+  /** Gives the place to others while this one waits for its peer. */
+  pause(): void;
+  /** Takes it again, at once: what is begun ends before new work begins. */
+  resume(): void;
+  end(): void;
 }
-
-const MINUTE_MS = 60_000;
-/** Buckets kept; those of whoever began nothing for longest are forgotten first. */
-const MOST_BUCKETS = 10_000;
 
 export class Admission {
   readonly limits: Limits;
-  private readonly queue: { readonly go: () => void; readonly refuse: (why: Refused) => void }[] = [];
+  /** On which all that is let in computes. */
+  readonly processor = new Processor();
+  private readonly queue = new FairQueue<{ readonly go: () => void; readonly refuse: (why: Refused) => void }>();
   private readonly open: Quota;
-  /** Pieces of work that run or wait. */
+  /** Pieces of work that are begun or wait. */
   private readonly held: Quota;
-  private readonly buckets = new Map<string, Bucket>();
-  private active = 0;
+  private readonly begun: Allowance;
+  private readonly greeted: Allowance;
+  /** Pieces at work, by account. */
+  private readonly active = new Map<string, number>();
+  private activeNow = 0;
+  private begunNow = 0;
   private draining = false;
   private idle: () => void = () => {};
 
   constructor(limits: Partial<Limits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
-    const { running, waiting, each, connections, connectionsEach } = this.limits;
+    const { running, waiting, each, connections, connectionsEach, perMinute, greetingBytesPerMinute } = this.limits;
+    this.begun = new Allowance(perMinute);
+    this.greeted = new Allowance(greetingBytesPerMinute);
     this.open = new Quota({
       most: connections,
       each: connectionsEach,
@@ -66,85 +79,128 @@ export class Admission {
     });
   }
 
+  /** Pieces of work that are begun, also those that wait for their peers. */
   get running(): number {
-    return this.active;
+    return this.begunNow;
   }
 
   get waiting(): number {
-    return this.queue.length;
+    return this.queue.size;
   }
 
   get connections(): number {
     return this.open.taken;
   }
 
-  /** How many keys have work running or waiting. */
+  /** How many accounts have work begun or waiting. */
   get keysAtWork(): number {
     return this.held.identities;
   }
 
-  /** A connection of this identity begins; the result ends it. @throws Refused */
-  enter(identity: string): () => void {
+  /** A connection of this account begins; the result ends it. @throws Refused */
+  enter(account: string): () => void {
     if (this.draining) throw goingDown();
-    return this.open.take(identity);
+    return this.open.take(account);
+  }
+
+  /** A greeting of so many bytes goes to this account. @throws Refused when it has had too many. */
+  greet(account: string, bytes: number, now = Date.now()): void {
+    if (account === "") return;
+    if (this.greeted.left(account, now) <= 0)
+      throw new Refused("rate", "you connect too often: wait a little, and ask over one connection");
+    this.greeted.spend(account, bytes, now);
   }
 
   /**
-   * Waits for a turn to work; the result ends it. What `goesOn` was begun before, and may end while the service goes down.
+   * Waits for a place. What `goesOn` was begun before, and may end while the service goes down.
    * @throws Refused at once when the queue or a quota is full.
    */
-  async turn(identity: string, { goesOn = false, now = Date.now() } = {}): Promise<() => void> {
+  async turn(account: string, { goesOn = false, now = Date.now() } = {}): Promise<Place> {
     if (this.draining && !goesOn) throw goingDown();
-    this.held.demand(identity);
-    this.take(identity, now);
-    const leave = this.held.take(identity);
-    if (this.active < this.limits.running) this.active++;
-    else await this.queued(leave);
-    return once(() => {
-      this.active--;
-      leave();
-      this.next();
-    });
+    this.held.demand(account);
+    this.count(account, now);
+    const leave = this.held.take(account);
+    if (!this.mayBegin(account)) await this.queued(account, leave);
+    else this.begin(account);
+    return this.placeOf(account, leave);
   }
 
-  /** Nothing begins any more; resolves when what runs has ended. Those who wait are refused. */
+  /** Nothing begins any more; resolves when what is begun has ended. Those who wait are refused. */
   async drain(): Promise<void> {
     this.draining = true;
-    for (const { refuse } of this.queue.splice(0)) refuse(goingDown());
-    if (this.active > 0)
+    for (const { refuse } of this.queue.drop(() => true)) refuse(goingDown());
+    if (this.begunNow > 0)
       await new Promise<void>((resolve) => {
         this.idle = resolve;
       });
   }
 
-  private queued(leave: () => void): Promise<void> {
-    return new Promise<void>((go, reject) => {
+  private placeOf(account: string, leave: () => void): Place {
+    let [here, over] = [true, false];
+    const move = (coming: boolean) => {
+      if (here === coming || over) return;
+      here = coming;
+      this.add(account, coming ? 1 : -1);
+      if (!coming) this.next();
+    };
+    const end = once(() => {
+      this.begunNow--;
+      leave();
+      move(false);
+      over = true;
+      if (this.begunNow === 0) this.idle();
+    });
+    return { pause: () => move(false), resume: () => move(true), end };
+  }
+
+  /** No account has all places, but where there is only one. */
+  private mayBegin(account: string): boolean {
+    const { running } = this.limits;
+    const most = account === "" ? running : Math.max(1, Math.floor(running / 2));
+    return this.activeNow < running && (this.active.get(account) ?? 0) < most;
+  }
+
+  private begin(account: string): void {
+    this.begunNow++;
+    this.add(account, 1);
+  }
+
+  private add(account: string, amount: number): void {
+    this.activeNow += amount;
+    const active = (this.active.get(account) ?? 0) + amount;
+    if (active === 0) this.active.delete(account);
+    else this.active.set(account, active);
+  }
+
+  private queued(account: string, leave: () => void): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
       const refuse = (why: Refused) => {
         leave();
         reject(why);
       };
-      this.queue.push({ go, refuse });
+      const go = () => {
+        this.begin(account);
+        resolve();
+      };
+      this.queue.push(account, { go, refuse });
     });
   }
 
   private next(): void {
-    const first = this.queue.shift();
-    if (first !== undefined) {
-      this.active++;
+    while (this.activeNow < this.limits.running) {
+      const first = this.queue.next((account) => this.mayBegin(account));
+      if (first === undefined) return;
       first.go();
-    } else if (this.active === 0) this.idle();
+    }
   }
 
-  /** Takes one of the identity's tokens. @throws Refused when none is left. */
-  private take(identity: string, now: number): void {
-    if (identity === "") return;
+  /** Takes one of what the account may begin in a minute. @throws Refused when none is left. */
+  private count(account: string, now: number): void {
+    if (account === "") return;
     const { perMinute } = this.limits;
-    const known = this.buckets.get(identity) ?? { tokens: perMinute, at: now };
-    const tokens = Math.min(perMinute, known.tokens + ((now - known.at) / MINUTE_MS) * perMinute);
-    if (tokens < 1) throw new Refused("rate", `more than ${perMinute} in a minute: wait a little`);
-    this.buckets.delete(identity);
-    if (this.buckets.size >= MOST_BUCKETS) this.buckets.delete(this.buckets.keys().next().value!);
-    this.buckets.set(identity, { tokens: tokens - 1, at: now });
+    if (this.begun.left(account, now) < 1)
+      throw new Refused("rate", `more than ${perMinute} in a minute: wait a little`);
+    this.begun.spend(account, 1, now);
   }
 }
 

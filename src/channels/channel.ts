@@ -42,8 +42,8 @@ export class ChannelError extends Error {
 
 /** What moves bytes. */
 export interface Wire {
-  /** Resolves when the bytes have left this process or its buffers; `progress` is called whenever some have. */
-  write(parts: readonly Uint8Array[], progress: () => void): Promise<void>;
+  /** Resolves when the bytes have left this process or its buffers; `progress` is told how many whenever some have. */
+  write(parts: readonly Uint8Array[], progress: (bytes: number) => void): Promise<void>;
   /** Stops and restarts the flow of chunks into the channel. */
   pause(): void;
   resume(): void;
@@ -60,6 +60,8 @@ export interface ChannelOptions {
   readonly key?: Uint8Array;
   /** Fingerprints of both ends' keys; none without TLS. */
   readonly identities?: Identities;
+  /** By whom what comes over this connection is counted (accounts.ts); nobody's unless given. */
+  readonly account?: string;
   /** What this end sends takes as long as over this network; absent: as it comes. */
   readonly link?: Link;
 }
@@ -118,6 +120,8 @@ export class Channel {
   private readonly sending = new Set<(reason: Error) => void>();
   private sendTimer: Countdown | null = null;
   private flights = 0;
+  /** Bytes that have come or left, of frames that are not whole yet as well. */
+  private crossed = 0;
   private lastFlight = -1;
 
   constructor(wire: Wire, options: ChannelOptions) {
@@ -131,6 +135,21 @@ export class Channel {
   /** Fingerprints of both ends' keys; empty without TLS. */
   get identities(): Identities {
     return this.options.identities ?? { own: "", peer: "" };
+  }
+
+  /** Who is at the other end, for messages. */
+  get peer(): string {
+    return this.options.peer;
+  }
+
+  /** By whom a service counts what comes over this connection; empty where it counts nobody. */
+  get account(): string {
+    return this.options.account ?? "";
+  }
+
+  /** Bytes that have crossed so far, both ways. */
+  get moved(): number {
+    return this.crossed;
   }
 
   /**
@@ -180,7 +199,10 @@ export class Channel {
         this.sendTimer = null;
       };
       this.wire
-        .write(parts, () => this.sendTimer?.touch())
+        .write(parts, (bytes) => {
+          this.crossed += bytes;
+          this.sendTimer?.touch();
+        })
         .then(resolve, reject)
         .finally(settle);
     });
@@ -200,7 +222,7 @@ export class Channel {
   }
 
   async sendJson(step: number, value: unknown): Promise<void> {
-    await this.send("control", step, [new TextEncoder().encode(JSON.stringify(value))]);
+    await this.send("control", step, [jsonBytes(value)]);
   }
 
   /** A control message of at most `limit` bytes. @throws ChannelError also when it is not JSON. */
@@ -246,6 +268,7 @@ export class Channel {
   feed(chunk: Uint8Array): void {
     if (this.failure !== null) return;
     this.pending.push(chunk);
+    this.crossed += chunk.length;
     this.timer?.touch();
     this.advance();
   }
@@ -394,6 +417,11 @@ export class Channel {
     this.watcher?.(reason);
     return reason;
   }
+}
+
+/** A value as a control message's payload. */
+export function jsonBytes(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
 }
 
 function other(side: Side): Side {

@@ -19,11 +19,12 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import { platform } from "#platform";
 import type { Aead } from "../platform/platform.ts";
+import type { Counted } from "./accounts.ts";
 import { ChannelError, type Identities } from "./channel.ts";
 import { fingerprintOfKey, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, type SigningKey, verifies } from "./signing.ts";
 
 /** How one end of a pipe proves who it is, and whom it takes at the other. */
-export interface PinnedKeys {
+export interface PinnedKeys extends Counted {
   readonly key: SigningKey;
   /** Whether a peer of this fingerprint may go on. */
   readonly trusts: (fingerprint: string) => boolean;

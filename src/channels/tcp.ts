@@ -7,13 +7,14 @@ import {
   type TLSSocket,
 } from "node:tls";
 import { InternalError } from "../errors.ts";
+import { accountOf, type Counted } from "./accounts.ts";
 import { Channel, ChannelError, type ChannelOptions, type Identities, type Wire } from "./channel.ts";
 import { fingerprintOf, type Identity } from "./identity.ts";
 import { portions } from "./portions.ts";
 import { shaped } from "./shaped.ts";
 
 /** TLS 1.3 between parties that know each other by their keys' fingerprints. */
-export interface Security {
+export interface Security extends Counted {
   readonly identity: Identity;
   /** Whether a peer of this fingerprint may go on. */
   readonly trusts: (fingerprint: string) => boolean;
@@ -23,6 +24,8 @@ export interface Security {
 export interface TcpOptions extends Pick<ChannelOptions, "peer" | "deadlineMs" | "link"> {
   /** Absent: plain TCP, for loopback and tunnels. */
   readonly security?: Security;
+  /** Of a machine with several addresses: the one to connect from. */
+  readonly from?: string;
 }
 
 const EXPORTER = "EXPORTER-mpcformer-frames";
@@ -41,7 +44,7 @@ function channelOf(socket: Socket, options: ChannelOptions): Channel {
       const mine = last.then(async () => {
         for (const some of portions(parts, PORTION)) {
           await flushed(socket, some, options.peer);
-          progress();
+          progress(some.reduce((sum, part) => sum + part.length, 0));
         }
       });
       last = mine.catch(() => {});
@@ -98,8 +101,8 @@ function proved(socket: TLSSocket, { identity }: Security, peer: string): { key:
 export function connectTcp(host: string, port: number, options: TcpOptions): Promise<Channel> {
   const { peer, security } = options;
   return new Promise((resolve, reject) => {
-    const socket =
-      security === undefined ? connect({ host, port }) : connectTls({ host, port, ...tlsOptions(security) });
+    const to = { host, port, localAddress: options.from };
+    const socket = security === undefined ? connect(to) : connectTls({ ...to, ...tlsOptions(security) });
     const fail = (message: string) => {
       clearTimeout(timer);
       socket.destroy();
@@ -161,7 +164,8 @@ export function listenTcp(
     const arrived = (socket: Socket) => {
       try {
         const keys = security === undefined ? null : proved(socket as TLSSocket, security, options.peer);
-        const channel = channelOf(socket, { ...options, side: "listener", ...keys });
+        const account = accountOf(security ?? {}, keys?.identities.peer ?? "", socket.remoteAddress);
+        const channel = channelOf(socket, { ...options, side: "listener", account, ...keys });
         if (keys === null || security!.trusts(keys.identities.peer)) onChannel(channel);
         else void channel.refuse(`the key ${keys.identities.peer} is not on the list here: ask the operator to add it`);
       } catch {

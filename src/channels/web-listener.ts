@@ -40,7 +40,7 @@ export function listenWeb(server: Server, onChannel: (channel: Channel) => void,
     // Also where the upgrade itself fails.
     raw.once("close", proven);
     sockets.handleUpgrade(request, raw, head, (socket) => {
-      acceptWeb(socket as unknown as Socket, options)
+      acceptWeb(socket as unknown as Socket, { ...options, address: request.socket.remoteAddress })
         .finally(proven)
         .then(onChannel, () => {});
     });

@@ -6,6 +6,7 @@
 import { concatBytes } from "@noble/hashes/utils.js";
 import { platform } from "#platform";
 import type { Socket } from "../platform/platform.ts";
+import { accountOf } from "./accounts.ts";
 import { Channel, ChannelError, type ChannelOptions, type Wire } from "./channel.ts";
 import { portions } from "./portions.ts";
 import {
@@ -20,6 +21,8 @@ import type { Side } from "./tag.ts";
 
 export interface WebOptions extends Pick<ChannelOptions, "peer" | "deadlineMs"> {
   readonly security: PinnedKeys;
+  /** Of a listener: the address at the other end. */
+  readonly address?: string;
   /** Whoever has not finished the handshake by then is cut; 10 seconds unless given. */
   readonly handshakeMs?: number;
 }
@@ -185,9 +188,11 @@ class Messages implements Pipe {
 const MOST_EARLY = 16;
 
 function channelOf(messages: Messages, secured: Secured, side: Side, options: WebOptions): Channel {
-  const { peer, deadlineMs } = options;
+  const { peer, deadlineMs, security, address } = options;
   const { key, identities } = secured;
-  const channel = new Channel(new SealedWire(messages, secured, peer), { peer, deadlineMs, side, key, identities });
+  const account = side === "listener" ? accountOf(security, identities.peer, address) : "";
+  const wire = new SealedWire(messages, secured, peer);
+  const channel = new Channel(wire, { peer, deadlineMs, side, key, identities, account });
   let opened: Promise<void> = Promise.resolve();
   messages.flow(
     (record) => {
@@ -217,13 +222,13 @@ class SealedWire implements Wire {
   }
 
   /** Resolves when all is sealed and no more than `MOST_BUFFERED` waits in the socket. */
-  write(parts: readonly Uint8Array[], progress: () => void): Promise<void> {
+  write(parts: readonly Uint8Array[], progress: (bytes: number) => void): Promise<void> {
     const mine = this.last.then(async () => {
       for (const some of portions(parts, RECORD)) {
         const record = await this.secured.sealing.seal(joined(some));
         await this.drained(progress);
         this.messages.send(record);
-        progress();
+        progress(record.length);
       }
     });
     this.last = mine.catch(() => {});
@@ -246,13 +251,13 @@ class SealedWire implements Wire {
     if (typeof timer === "object") timer.unref?.();
   }
 
-  private async drained(progress: () => void): Promise<void> {
+  private async drained(progress: (bytes: number) => void): Promise<void> {
     const { socket } = this.messages;
     for (let before = socket.bufferedAmount; ; ) {
       if (socket.readyState !== OPEN) throw new ChannelError(`the ${this.peer} closed the connection`);
       if (socket.bufferedAmount <= MOST_BUFFERED) return;
       await wait(LOOK_MS);
-      if (socket.bufferedAmount < before) progress();
+      if (socket.bufferedAmount < before) progress(0);
       before = socket.bufferedAmount;
     }
   }

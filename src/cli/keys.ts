@@ -74,6 +74,8 @@ export interface KeyOptions {
   readonly helperKey?: string;
   /** File of those who may connect; everybody with a key if absent. */
   readonly peers?: string;
+  /** By what a listener counts its peers. */
+  readonly countBy?: "key" | "address";
 }
 
 /** Whether anything about keys was said: then every channel of the process is TLS. */
@@ -112,12 +114,14 @@ export async function securityOfListener(options: KeyOptions): Promise<Security 
   if (!usesKeys(options)) return undefined;
   if (options.key === undefined) throw new UsageError("a listener needs a key of its own: give --key DIR");
   const list = options.peers === undefined ? null : await fingerprintsOf(options.peers, "--peers");
-  return { identity: await ownIdentity(options), trusts: (one) => list === null || list.has(one) };
+  const trusts = (one: string) => list === null || list.has(one);
+  const listed = options.countBy === undefined ? list !== null : options.countBy === "key";
+  return { identity: await ownIdentity(options), trusts, listed };
 }
 
 /** The same for browsers, which are never served without keys. @throws UsageError */
 export async function pinnedForBrowsers(options: KeyOptions): Promise<PinnedKeys> {
   const security = await securityOfListener(options);
   if (security === undefined) throw new UsageError("browsers need to know this party by its key: give --key DIR");
-  return { key: security.identity.signingKey(), trusts: security.trusts };
+  return { key: security.identity.signingKey(), trusts: security.trusts, listed: security.listed };
 }

@@ -167,6 +167,8 @@ export interface ServiceOptions extends NetworkOptions, OutputOptions {
   readonly maxWaiting?: number;
   readonly perMinute?: number;
   readonly perKey?: number;
+  /** By what peers are counted; by listed keys, else by address, unless given. */
+  readonly countBy?: "key" | "address";
 }
 
 /** Of the commands that serve until they are stopped. */
@@ -187,11 +189,19 @@ export function service(command: Command): Command {
       ]),
     )
     .addOption(whole("--drain <seconds>", "when stopped, let what runs end for so long").default(30))
-    .addOption(whole("--max-running <n>", "phases at work at once; the rest waits (default: 8)"))
+    .addOption(
+      whole("--max-running <n>", "phases at work at once, half of them for one key; the rest waits (default: 8)"),
+    )
     .addOption(whole("--max-waiting <n>", "phases that may wait; the rest is refused (default: 64)"))
     .addOption(whole("--per-minute <n>", "phases that one key may begin in a minute (default: 6000)"))
     .addOption(
       whole("--per-key <n>", "connections that one key may have at once (default: 64; of a dealer 256, of a helper 8)"),
+    )
+    .addOption(
+      new Option(
+        "--count-by <what>",
+        "what such bounds count by: keys, or where peers come from (default: key with --peers; address without)",
+      ).choices(["key", "address"]),
     );
 }
 

@@ -1,7 +1,7 @@
 /** The dealer: takes both seeds of a session and the server's masked weights, and deals. It never sees a text. */
 
 import type * as v from "valibot";
-import { Admission, type Limits } from "../admission/admission.ts";
+import { Admission, type Limits, type Place } from "../admission/admission.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
 import type { Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/sides.ts";
@@ -15,6 +15,8 @@ import { ArrivingWeights, KeptWeights } from "./kept-weights.ts";
 import type { Meeting } from "./meeting.ts";
 import { type accepted, PartyError, parse, toDealer } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
+import { SharedPace } from "./pace.ts";
+import { Patience } from "./patience.ts";
 import { Programs, type ProgramsOptions } from "./programs.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, sessionId } from "./session.ts";
@@ -35,6 +37,8 @@ interface Waiting<M> {
 }
 
 const MOST_WEIGHT_BYTES = 3 * 2 ** 30;
+/** A side's message holds no more than a shape and a plan. */
+const MOST_MESSAGE_BYTES = 1 << 20;
 const MEETING_MS = 60_000;
 /** Of one key: a server comes once for each of its clients, and waits here for those that do not. */
 const CONNECTIONS_EACH = 256;
@@ -61,6 +65,8 @@ export interface DealerOptions {
   readonly programs?: Pick<ProgramsOptions<never>, "compile" | "limits">;
   /** The shapes that are dealt for. */
   readonly shapes?: ShapeBounds;
+  /** Milliseconds that a server may keep one session waiting in all, beside what its bytes take on a slow network; a minute unless given. */
+  readonly graceMs?: number;
   /** Milliseconds that one side of a session waits for the other; a minute unless given. */
   readonly meetingMs?: number;
   /** Bytes of masked weights kept from one session to the next; 3 GiB unless given, of the 4 that WebAssembly has. */
@@ -101,7 +107,7 @@ export class DealerService {
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */
   async serve(channel: Channel): Promise<void> {
     await serving(channel, this.admission, this.options.log, async () => {
-      const message = parse(toDealer, await channel.receiveJson(0, 2 ** 22), "peer");
+      const message = parse(toDealer, await channel.receiveJson(0, MOST_MESSAGE_BYTES), "peer");
       checkIdentities(message, channel);
       const id = await sessionId(message.session);
       await boundTo(channel, id, () => this.met(id, message, channel));
@@ -180,11 +186,11 @@ export class DealerService {
   }
 
   private async inTurn(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
-    const done = await this.admission.turn(server.channel.identities.peer);
+    const place = await this.admission.turn(server.channel.account);
     try {
-      await within(server.channel, WHOLE_MS, () => this.session(server, client));
+      await within(server.channel, WHOLE_MS, () => this.session(server, client, place));
     } finally {
-      done();
+      place.end();
     }
   }
 
@@ -198,13 +204,18 @@ export class DealerService {
     const { spec, plan } = model;
     checkShape(spec, shape, this.options.shapes);
     const key = await digestOf([spec, plan, shape]);
-    const account = channel.identities.peer;
+    const { account } = channel;
     return this.programs.of({ account, key, task: { spec, plan, shape }, fingerprint: session.program });
   }
 
-  private async session(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
+  private async session(
+    server: Pick<Waiting<FromServer>, "message" | "channel">,
+    client: ClientSide,
+    place: Place,
+  ): Promise<void> {
     const { message, channel } = server;
     if (message.model.id !== message.session.model) throw new PartyError("the server names two models");
+    place.pause();
     const { program } = await this.compiled(message, channel);
     const measured = stopwatch("offline");
     await client.accept();
@@ -221,7 +232,9 @@ export class DealerService {
     try {
       await channel.sendJson(0, { missing: arriving.missing });
       const emit = (step: Step, packed: Uint8Array) => channel.send("offline", step.id, [packed]);
-      await dealProgram(dealer, emit, (step) => arriving.until(step));
+      const [{ processor }, { account }] = [this.admission, channel];
+      const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
+      await SharedPace.during(shared, (pace) => dealProgram(dealer, emit, (step) => arriving.until(step), pace));
     } finally {
       dealer.close();
       arriving.release();

@@ -13,8 +13,19 @@ import { Meter } from "./meter.ts";
 /** Called after each step or flight with how much is done, for progress and time left, and which step of the model is at work. */
 export type Progress = (done: number, total: number, step: Pick<Step, "label" | "group">) => void;
 
+/** How a run shares its process with others. */
+export interface Pace {
+  /** Waits for what a peer sends or takes; others compute meanwhile. */
+  readonly away: <T>(wait: Promise<T>) => Promise<T>;
+  /** Between two steps: others compute, if it is their turn. */
+  readonly between: () => Promise<void>;
+}
+
+/** Of a process that has nothing else to do. */
+const ALONE: Pace = { away: (wait) => wait, between: async () => {} };
+
 /** Gives the event loop a turn, so that sockets drain while a long computation goes on; a message does it where there is no setImmediate. */
-const breathe: () => Promise<void> =
+export const breathe: () => Promise<void> =
   typeof setImmediate === "function" ? () => new Promise((resolve) => setImmediate(resolve)) : messageTurn();
 
 function messageTurn(): () => Promise<void> {
@@ -36,10 +47,11 @@ export async function dealProgram(
   d: Dealer,
   emit: (step: Step, packed: Uint8Array) => Promise<void>,
   ready?: (step: Step) => Promise<void>,
+  pace = ALONE,
 ): Promise<void> {
   for (const steps of offlineOrder(d.program)) {
     const rule = ruleOf(steps[0]);
-    await ready?.(steps[0]);
+    if (ready !== undefined) await pace.away(ready(steps[0]));
     rule.together?.(d, steps);
     for (const step of steps) {
       rule.deal?.(d, step);
@@ -49,9 +61,10 @@ export async function dealProgram(
         throw new Error(`step ${step.id}: what was dealt is not what is declared`);
       const packed = correction === null ? null : packAll(d.ring, partsOf(correction, blocks), blocks);
       d.done(step);
-      if (packed !== null) await emit(step, packed);
+      if (packed !== null) await pace.away(emit(step, packed));
     }
     await breathe();
+    await pace.between();
   }
 }
 
@@ -88,6 +101,7 @@ export interface RunOptions {
   readonly progress?: Progress;
   readonly witness?: Witness;
   readonly meter?: Meter;
+  readonly pace?: Pace;
   /** Called before the flight that begins a later turn (1, 2, ...); false ends the run there, on both sides alike. */
   readonly turn?: (index: number) => Promise<boolean>;
 }
@@ -99,11 +113,12 @@ export interface RunOptions {
 export async function runProgram(
   texts: readonly Party[],
   channel: Channel,
-  { progress, witness, turn, meter = new Meter() }: RunOptions = {},
+  { progress, turn, ...options }: RunOptions = {},
 ): Promise<void> {
   const { flights, steps, turns } = texts[0].program;
+  const { witness, meter = new Meter(), pace = ALONE } = options;
   for (let flight = 0, turnIndex = 0; flight < flights.length; flight++) {
-    if (flight === turns[turnIndex + 1] && !(await turn?.(++turnIndex))) return;
+    if (flight === turns[turnIndex + 1] && !(await (turn && pace.away(turn(++turnIndex))))) return;
     for (const id of flights[flight].local) {
       const step = steps[id];
       meter.compute(step.group, () => {
@@ -112,10 +127,11 @@ export async function runProgram(
           p.done(step);
         }
       });
+      await pace.between();
     }
     const opens = flights[flight].opens.map((id) => steps[id]);
     const coming = [...opens, ...(flights[flight + 1]?.local ?? []).map((id) => steps[id])];
-    if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, meter, witness);
+    if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, { meter, pace, witness });
     progress?.(flight + 1, flights.length, steps[flights[flight].opens[0] ?? flights[flight].local[0]]);
   }
 }
@@ -126,8 +142,7 @@ async function exchange(
   channel: Channel,
   flight: number,
   { opens, coming }: { readonly opens: readonly Step[]; readonly coming: readonly Step[] },
-  meter: Meter,
-  witness?: Witness,
+  { meter, pace, witness }: Pick<RunOptions, "witness"> & { readonly meter: Meter; readonly pace: Pace },
 ): Promise<void> {
   const [{ program, role, isServer }] = texts;
   const { group } = opens[0];
@@ -148,7 +163,7 @@ async function exchange(
   // As above.
   arriving?.catch(() => {});
   if (arriving !== null) await fetchFor(texts, coming, meter);
-  const all = arriving === null ? null : await meter.wait(group, arriving);
+  const all = arriving === null ? null : await meter.wait(group, pace.away(arriving));
   meter.compute(group, () => {
     texts.forEach((p, i) => {
       const message = all?.subarray(i * size, (i + 1) * size) ?? null;
@@ -156,7 +171,7 @@ async function exchange(
       accept(p, opens, message, theirs);
     });
   });
-  if (sending !== null) await meter.wait(group, sending);
+  if (sending !== null) await meter.wait(group, pace.away(sending));
 }
 
 /** What was dealt for the coming steps: work that the message on its way has nothing to do with. */

@@ -20,6 +20,8 @@ import { checkShape } from "./shapes.ts";
 
 /** What one thin client may take of a helper, whose own quotas at the server all of them share. */
 const LIMITS: Partial<Limits> = { connectionsEach: 8, each: 4 };
+/** What a connection costs, about: the greeting is short, the handshake is not. */
+const GREETING_BYTES = 1 << 16;
 /** How long a thin client may take to bring its text once its material is there. */
 const INPUT_MS = 60_000;
 
@@ -58,6 +60,7 @@ export class HelperService {
 
   private async requests(channel: Channel): Promise<void> {
     parse(messages.hello, await channel.receiveJson(0), "client");
+    this.admission.greet(channel.account, GREETING_BYTES);
     await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
     // Made with the first text: who only connects takes nothing of the server's.
     let client: Client | null = null;
@@ -66,13 +69,13 @@ export class HelperService {
         const message = await channel.receiveJson(0);
         if (messages.isBye(message)) return;
         const request = parse(messages.carry, message, "client");
-        const done = await this.admission.turn(channel.identities.peer);
+        const place = await this.admission.turn(channel.account);
         try {
           client ??= await this.connected();
           const ready = client;
           await within(channel, WHOLE_MS, () => this.carry(channel, ready, request));
         } finally {
-          done();
+          place.end();
         }
       }
     } finally {

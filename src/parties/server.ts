@@ -1,9 +1,9 @@
 /** The server: owns the weights, answers clients one session each, and never sees a text. */
 
 import type * as v from "valibot";
-import { Admission, type Limits } from "../admission/admission.ts";
+import { Admission, type Limits, type Place } from "../admission/admission.ts";
 import { Quota } from "../admission/quota.ts";
-import type { Channel } from "../channels/channel.ts";
+import { type Channel, jsonBytes } from "../channels/channel.ts";
 import { InternalError } from "../errors.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
@@ -27,6 +27,8 @@ import { LentCovers } from "./lent-covers.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
+import { SharedPace } from "./pace.ts";
+import { Patience } from "./patience.ts";
 import { Programs, type ProgramsOptions } from "./programs.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
@@ -56,6 +58,8 @@ export interface ServerOptions {
   readonly shapes?: ShapeBounds;
   /** Milliseconds that one request may take in all, however lively its client; half an hour unless given. */
   readonly wholeMs?: number;
+  /** Milliseconds that a client may keep one run waiting in all, beside what its bytes take on a slow network; a minute unless given. */
+  readonly graceMs?: number;
   /** What each phase took here. */
   readonly measured?: (phase: Measured) => void;
   /** Bytes of material in this process's memory, being made or waiting for its run; 16 GB unless given. Half of it for one key. */
@@ -81,6 +85,16 @@ interface Compiled extends CompiledProgram {
   readonly materialBytes: number;
 }
 
+/** What a session is made of while it is dealt. */
+interface Dealing {
+  readonly parts: SessionParts;
+  readonly session: string;
+  readonly program: Program;
+  readonly material: StoredMaterial;
+  /** To be called when the dealer has both sides. */
+  readonly begun: () => void;
+}
+
 /** What may wait in all, unless told. */
 const MOST_WAITING_BYTES = 16e9;
 
@@ -93,6 +107,8 @@ export class ServerService {
   private readonly integers: IntegerWeights;
   private readonly programs: Programs<Compiled>;
   private tables: readonly Float32Array[] = [];
+  /** What every client is told first, made once. */
+  private readonly welcome: Uint8Array;
   /** Who is served now, who waits, who is refused. */
   readonly admission: Admission;
   /** Bytes of material in memory, and the bound on them. */
@@ -112,6 +128,8 @@ export class ServerService {
     this.served = served;
     this.options = options;
     this.integers = new IntegerWeights(ring);
+    const { model, tokenizer } = served;
+    this.welcome = jsonBytes({ version: messages.PROTOCOL_VERSION, model, tokenizer });
     this.admission = new Admission(options.limits);
     this.programs = new Programs({
       ...options.programs,
@@ -172,9 +190,9 @@ export class ServerService {
   }
 
   private async requests(channel: Channel): Promise<void> {
-    const { model, tokenizer } = this.served;
     parse(messages.hello, await channel.receiveJson(0), "client");
-    await channel.sendJson(0, { version: messages.PROTOCOL_VERSION, model, tokenizer });
+    this.admission.greet(channel.account, this.welcome.length);
+    await channel.send("control", 0, [this.welcome]);
     const waiting: Waiting[] = [];
     try {
       while (await this.next(channel, waiting));
@@ -191,18 +209,18 @@ export class ServerService {
     if (messages.isBye(message)) return false;
     const request = parse(messages.request, message, "client");
     const goesOn = request.request === "run" && waiting.length > 0;
-    const done = await this.admission.turn(channel.identities.peer, { goesOn });
+    const place = await this.admission.turn(channel.account, { goesOn });
     try {
-      await within(channel, this.options.wholeMs ?? WHOLE_MS, () => this.answer(request, channel, waiting));
+      await within(channel, this.options.wholeMs ?? WHOLE_MS, () => this.answer(request, channel, waiting, place));
       if (waiting.length > 0) this.pledged.add(channel);
       else this.redeem(channel);
     } finally {
-      done();
+      place.end();
     }
     return true;
   }
 
-  private async answer(request: Request, channel: Channel, waiting: Waiting[]): Promise<void> {
+  private async answer(request: Request, channel: Channel, waiting: Waiting[], place: Place): Promise<void> {
     if (request.request === "tables") return this.sendTables(channel);
     if (request.request === "lend") return this.lend(request, channel);
     if (request.request === "drop") {
@@ -211,15 +229,17 @@ export class ServerService {
     }
     if (request.request === "run") {
       const taken = waiting.splice(0);
-      return this.online(channel, taken, request.texts).finally(() => release(taken));
+      return this.online(channel, taken, request.texts, place).finally(() => release(taken));
     }
     if (waiting.length >= messages.MOST_TEXTS)
       throw new PartyError(`at most ${messages.MOST_TEXTS} texts run together: ask in smaller groups`);
-    const { peer } = channel.identities;
+    // From here on others have the word, and what they send is only kept.
+    place.pause();
+    const { account } = channel;
     checkShape(this.served.model.spec, request.shape, this.options.shapes);
-    const compiled = await this.compiled(request.shape, peer, request.program);
+    const compiled = await this.compiled(request.shape, account, request.program);
     // Before any is made: peers must not fill this machine's memory.
-    const free = this.inMemory.take(peer, compiled.materialBytes);
+    const free = this.inMemory.take(account, compiled.materialBytes);
     let made: Made | null = null;
     try {
       made = await this.made(request, channel, compiled);
@@ -272,9 +292,16 @@ export class ServerService {
       const parts = { version, model, program: fingerprint, clientNonce, serverNonce, ...identities };
       const session = await sessionId(parts);
       await boundTo(channel, session, async () => {
+        let begun = () => {};
+        const dealing = new Promise<void>((resolve) => {
+          begun = resolve;
+        });
+        const fromClient = this.fromClient(channel, program, material);
         const report = await allOrFirstError([
-          this.fromDealer(dealer, parts, session, program, material),
-          this.fromClient(channel, program, material),
+          this.fromDealer(dealer, { parts, session, program, material, begun }),
+          fromClient,
+          // Not before: a client that waits for the dealer keeps nobody waiting.
+          dealing.then(() => this.patience(channel).during(fromClient)),
         ]);
         await channel.sendJson(0, report);
       });
@@ -286,23 +313,22 @@ export class ServerService {
 
   private async fromDealer(
     dealer: Channel,
-    parts: SessionParts,
-    session: string,
-    program: Program,
-    material: StoredMaterial,
+    { parts, session, program, material, begun }: Dealing,
   ): Promise<messages.OfflineReport> {
     const [{ shape }, { model }, seed] = [program, this.served, hex(material.seed.expose())];
     await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model });
     const whole = this.options.wholeMs ?? WHOLE_MS;
-    return within(dealer, whole, () => boundTo(dealer, session, () => this.takeDealt(dealer, program, material)));
+    return within(dealer, whole, () =>
+      boundTo(dealer, session, () => this.takeDealt(dealer, { program, material, begun })),
+    );
   }
 
   private async takeDealt(
     dealer: Channel,
-    program: Program,
-    material: StoredMaterial,
+    { program, material, begun }: Pick<Dealing, "program" | "material" | "begun">,
   ): Promise<messages.OfflineReport> {
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
+    begun();
     const take = async () => {
       for (const step of offlineOrder(program).flat()) {
         const size = bytesOf(trafficOf(step, program).dealt ?? []);
@@ -341,7 +367,7 @@ export class ServerService {
   }
 
   /** Answers as many texts as wait, all of one program. */
-  private async online(channel: Channel, waiting: readonly Waiting[], texts: number): Promise<void> {
+  private async online(channel: Channel, waiting: readonly Waiting[], texts: number, place: Place): Promise<void> {
     const [first] = waiting;
     if (waiting.length !== texts || waiting.some((w) => w.compiled.fingerprint !== first.compiled.fingerprint)) {
       throw new PartyError("a run takes all material that waits, one for each text, of one padded length");
@@ -363,8 +389,12 @@ export class ServerService {
     try {
       const turn = () => messages.goesOn(channel);
       const id = await runId(waiting.map(({ session }) => session));
-      const run = { witness: this.options.witness, meter, turn };
-      await boundTo(channel, id, () => runProgram(parties, channel, run));
+      const [{ processor }, { account }] = [this.admission, channel];
+      const shared = { processor, account, place, patience: this.patience(channel) };
+      await SharedPace.during(shared, (pace) => {
+        const run = { witness: this.options.witness, meter, turn, pace };
+        return boundTo(channel, id, () => runProgram(parties, channel, run));
+      });
     } finally {
       for (const party of parties) party.close();
     }
@@ -372,6 +402,10 @@ export class ServerService {
     const phase = measured(meter);
     this.options.measured?.(phase);
     this.options.log?.({ event: "answered", shape: program.shape, texts, seconds: phase.seconds });
+  }
+
+  private patience(channel: Channel): Patience {
+    return new Patience(channel, this.options.graceMs);
   }
 
   /** Material prepared earlier: marked as used on disk before the first online byte leaves. */
@@ -436,8 +470,8 @@ function release(waiting: Waiting[]): void {
   for (const { free } of waiting.splice(0)) free();
 }
 
-/** Waits for both; the first result, or the first error without waiting for the other. */
-async function allOrFirstError<T>(both: readonly [Promise<T>, Promise<unknown>]): Promise<T> {
-  const [result] = await Promise.all(both);
+/** Waits for all; the first result, or the first error without waiting for the other. */
+async function allOrFirstError<T>(all: readonly [Promise<T>, ...Promise<unknown>[]]): Promise<T> {
+  const [result] = await Promise.all(all);
   return result;
 }

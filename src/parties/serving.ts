@@ -16,7 +16,7 @@ export async function serving(
 ): Promise<void> {
   let leave = () => {};
   try {
-    leave = admission.enter(channel.identities.peer);
+    leave = admission.enter(channel.account);
     await work();
     channel.close();
   } catch (error) {

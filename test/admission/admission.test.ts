@@ -17,21 +17,21 @@ describe("admission", () => {
     const admission = new Admission({ running: 2, waiting: 2 });
     const [a, b] = [await admission.turn("a"), await admission.turn("b")];
     const order: string[] = [];
-    const third = admission.turn("c").then((done) => {
+    const third = admission.turn("c").then((place) => {
       order.push("c");
-      return done;
+      return place;
     });
-    const fourth = admission.turn("d").then((done) => {
+    const fourth = admission.turn("d").then((place) => {
       order.push("d");
-      return done;
+      return place;
     });
     expect([admission.running, admission.waiting]).toEqual([2, 2]);
     expect(await refusal(admission.turn("e"))).toBe("full");
-    a();
-    (await third)();
-    (await fourth)();
-    b();
-    b(); // Twice is once.
+    a.end();
+    (await third).end();
+    (await fourth).end();
+    b.end();
+    b.end(); // Twice is once.
     expect(order).toEqual(["c", "d"]);
     expect([admission.running, admission.waiting]).toEqual([0, 0]);
   });
@@ -40,17 +40,17 @@ describe("admission", () => {
     const admission = new Admission({ each: 2 });
     const [first] = [await admission.turn("a"), await admission.turn("a")];
     expect(await refusal(admission.turn("a"))).toBe("quota");
-    first();
+    first.end();
     await admission.turn("a");
-    for (let i = 0; i < 5; i++) (await admission.turn(""))();
+    for (let i = 0; i < 5; i++) (await admission.turn("")).end();
   });
 
   it("counts a minute's work by identity, and forgives with time", async () => {
     const admission = new Admission({ perMinute: 2 });
-    for (let i = 0; i < 2; i++) (await admission.turn("a", { now: 0 }))();
+    for (let i = 0; i < 2; i++) (await admission.turn("a", { now: 0 })).end();
     expect(await refusal(admission.turn("a", { now: 1000 }))).toBe("rate");
-    (await admission.turn("b", { now: 1000 }))();
-    (await admission.turn("a", { now: 31_000 }))();
+    (await admission.turn("b", { now: 1000 })).end();
+    (await admission.turn("a", { now: 31_000 })).end();
     expect(await refusal(admission.turn("a", { now: 31_000 }))).toBe("rate");
   });
 
@@ -81,7 +81,7 @@ describe("admission", () => {
 
   it("goes down when what runs has ended, and refuses who waits", async () => {
     const admission = new Admission({ running: 1 });
-    const done = await admission.turn("a");
+    const place = await admission.turn("a");
     const waiting = refusal(admission.turn("b"));
     let down = false;
     const drained = admission.drain().then(() => {
@@ -91,17 +91,65 @@ describe("admission", () => {
     expect(await refusal(admission.turn("c"))).toBe("draining");
     expect(down).toBe(false);
     const last = admission.turn("a", { goesOn: true });
-    done();
-    (await last)();
+    place.end();
+    (await last).end();
     await drained;
+  });
+
+  it("gives no account more than half of the places, and lets the next of another in before its own", async () => {
+    const admission = new Admission({ running: 4 });
+    const order: string[] = [];
+    const turn = (account: string) =>
+      admission.turn(account).then((place) => {
+        order.push(account);
+        return place;
+      });
+    const greedy = Array.from({ length: 6 }, () => turn("greedy"));
+    const others = [turn("b"), turn("c"), turn("d")];
+    await Promise.all([greedy[0], greedy[1], others[0], others[1]]);
+    expect([admission.running, admission.waiting]).toEqual([4, 5]);
+    (await greedy[0]).end();
+    (await others[0]).end();
+    await Promise.all([greedy[2], others[2]]);
+    expect(order).toEqual(["greedy", "greedy", "b", "c", "greedy", "d"]);
+  });
+
+  it("counts nobody who waits for his peer, and lets him go on at once", async () => {
+    const admission = new Admission({ running: 2, each: 8 });
+    const idle = [];
+    for (let i = 0; i < 8; i++) {
+      const place = await admission.turn("idle");
+      place.pause();
+      place.pause(); // Twice is once.
+      idle.push(place);
+    }
+    expect(admission.running).toBe(8);
+    const [a, b] = [await admission.turn("a"), await admission.turn("b")];
+    for (const place of idle) place.resume();
+    // Ten go on where there are two places: nobody else begins before nine have ended.
+    const waits = admission.turn("c");
+    for (const place of [a, b, ...idle.slice(0, 6)]) place.end();
+    expect(admission.waiting).toBe(1);
+    idle[6].end();
+    expect(admission.waiting).toBe(0);
+    await waits;
+  });
+
+  it("bounds the greetings of an account by their bytes, and always gives one", () => {
+    const admission = new Admission({ greetingBytesPerMinute: 100 });
+    admission.greet("a", 1000, 0);
+    expect(() => admission.greet("a", 1, 60_000)).toThrow(/^you connect too often/);
+    admission.greet("b", 1, 0);
+    admission.greet("a", 1, 600_000);
+    for (let i = 0; i < 5; i++) admission.greet("", 1000, 0);
   });
 
   it("leaves no trace of who was refused", async () => {
     const admission = new Admission({ running: 1, waiting: 0, each: 1 });
-    const done = await admission.turn("a");
+    const place = await admission.turn("a");
     for (let i = 0; i < 3; i++) expect(await refusal(admission.turn("b"))).toBe("full");
-    done();
-    (await admission.turn("b"))();
+    place.end();
+    (await admission.turn("b")).end();
   });
 });
 

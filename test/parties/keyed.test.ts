@@ -21,11 +21,14 @@ beforeAll(async () => {
   h = await harness({}, 8);
 });
 
-/** Both ends know each other by the fingerprint of a key, as over TLS. */
+/** Both ends know each other by the fingerprint of a key, as over TLS, and counts by it. */
 function pair(left: string, right: string): [Channel, Channel] {
   const ends = memoryPair();
   const identify = (end: Channel, own: string, peer: string) =>
-    Object.defineProperty(end, "identities", { value: { own: fingerprint(own), peer: fingerprint(peer) } });
+    Object.defineProperties(end, {
+      identities: { value: { own: fingerprint(own), peer: fingerprint(peer) } },
+      account: { value: fingerprint(peer) },
+    });
   identify(ends[0], left, right);
   identify(ends[1], right, left);
   return ends;

@@ -8,7 +8,7 @@ import { compile } from "../../src/compiler/compile.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import type { GeneratedPiece } from "../../src/parties/generation.ts";
-import { PROTOCOL_VERSION } from "../../src/parties/messages.ts";
+import { fingerprint, PROTOCOL_VERSION } from "../../src/parties/messages.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import type { Range } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
@@ -233,11 +233,39 @@ describe("a service under load", () => {
     expect(failures).toEqual([]);
   });
 
+  it("answers one while another keeps all of its sessions waiting, and ends those", async () => {
+    // Counted apart by address: all of 127.0.0.0/8 is this machine.
+    const w = await here.services({ serving: { graceMs: 200, limits: { running: 2, each: 8 } } });
+    const program = await fingerprint(compile(w.spec, w.plan, oneTurn(8)));
+    const idle = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const channel = await here.greeted(w.serverPort, "127.0.0.2");
+        await channel.receiveJson(0, 2 ** 22);
+        const nonce = hex(randomKey());
+        await channel.sendJson(0, { request: "session", shape: oneTurn(8), program, prepare: false, nonce });
+        await channel.receiveJson(0);
+        return channel;
+      }),
+    );
+    expect(w.server.admission.running).toBe(8);
+    const client = await w.connect();
+    expect((await client.infer(randomText(w.spec, 6, 1))).logits).toHaveLength(w.spec.labels);
+    await client.close();
+    for (const channel of idle) channel.close();
+  });
+
+  it("ends a run whose client takes its time again and again, long before its deadline", async () => {
+    const w = await here.services({ serving: { graceMs: 100 } });
+    const slow = await w.connect(false, () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200));
+    await expect(slow.infer(randomText(w.spec, 12, 1))).rejects.toThrow(/too slow|closed/);
+    expect(failures.join()).toMatch(/the client is too slow: others need its place/);
+  });
+
   it("goes down gently: what runs is answered, who idles is told, nobody begins", async () => {
     const w = await here.services();
     const [busy, idle] = [await w.connect(), await w.connect()];
     const running = busy.infer(randomText(w.spec, 12, 1));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect.poll(() => w.server.admission.running, { timeout: 60_000, interval: 1 }).toBe(1);
     const drained = w.server.drain();
     await expect(idle.infer(randomText(w.spec, 4, 2))).rejects.toThrow(/going down|closed the connection/);
     const { logits } = await running;
@@ -355,7 +383,8 @@ describe("failures", () => {
 
   it("more texts at once than the server holds material for are refused before any more is made", async () => {
     const bytes = 300_000;
-    const w = await here.services({ serving: { mostWaitingBytes: bytes } });
+    // Half of it for one client.
+    const w = await here.services({ serving: { mostWaitingBytes: 2 * bytes } });
     const { offline } = costOf(compile(w.spec, w.plan, oneTurn(8)));
     const each = offline.bytes.dealer_to_server + offline.bytes.client_to_server;
     const fit = Math.floor(bytes / each);

@@ -71,13 +71,14 @@ export class World {
     };
   }
 
-  dial(port: number, peer: string): Promise<Channel> {
-    return connectTcp("127.0.0.1", port, { deadlineMs: this.deadlineMs, peer });
+  /** `from`: another address of this machine, which services count apart. */
+  dial(port: number, peer: string, from?: string): Promise<Channel> {
+    return connectTcp("127.0.0.1", port, { deadlineMs: this.deadlineMs, peer, from });
   }
 
   /** A raw connection to a server that expects its client's word. */
-  async greeted(port: number): Promise<Channel> {
-    const channel = await this.dial(port, "server");
+  async greeted(port: number, from?: string): Promise<Channel> {
+    const channel = await this.dial(port, "server", from);
     await channel.sendJson(0, { version: PROTOCOL_VERSION });
     return channel;
   }
