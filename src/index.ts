@@ -36,6 +36,7 @@ export { Meeting } from "./parties/meeting.ts";
 export { PartyError } from "./parties/messages.ts";
 export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
 export type { BatchInference, Inference, Run } from "./parties/run.ts";
+export { servedModel } from "./parties/served.ts";
 export { type ServedModel, type ServerOptions, ServerService } from "./parties/server.ts";
 export { type Simulation, type SimulationInputs, simulate } from "./parties/simulate.ts";
 export { type ClassifyOptions, TextClient, type TextOrPair } from "./parties/text-client.ts";
