@@ -2,11 +2,10 @@
  * mpcformer in a browser, or wherever there is no Node: the client alone, over WebSocket. Bundlers take this module for
  * `import ... from "mpcformer"` by package.json's condition "browser".
  */
-import { ChannelError } from "./channels/channel.ts";
 import { SigningKey } from "./channels/signing.ts";
 import { connectWeb } from "./channels/websocket.ts";
 import type { Client } from "./parties/client.ts";
-import { type ConnectOptions, connectBy } from "./parties/connect.ts";
+import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts";
 
 export { ChannelError } from "./channels/channel.ts";
 export { SigningKey } from "./channels/signing.ts";
@@ -31,11 +30,11 @@ export interface WebConnectOptions extends ConnectOptions {
 
 /**
  * A client of the parties at these ws: or wss: addresses, whose keys must have these fingerprints.
- * @throws ChannelError when one cannot be reached or has another key.
+ * @throws TypeError that says which option is wrong. @throws ChannelError when a party cannot be reached or has another key.
  */
-export function connect({ own = SigningKey.create(), ...options }: WebConnectOptions): Promise<Client> {
-  return connectBy(({ url, key }, peer, deadlineMs) => {
-    if (key === undefined) throw new ChannelError(`the ${peer}'s key is not named: give its fingerprint`);
-    return connectWeb(url, { peer, deadlineMs, security: { key: own, trusts: (one) => one === key } });
-  }, options);
+export function connect(options: WebConnectOptions): Promise<Client> {
+  const own = options?.own ?? SigningKey.create();
+  const dial: Dial = ({ url, key }, peer, deadlineMs) =>
+    connectWeb(url, { peer, deadlineMs, security: { key: own, trusts: (one) => one === key } });
+  return connectBy(dial, ["wss:", "ws:"], options);
 }

@@ -8,7 +8,7 @@ import { Identity } from "./channels/identity.ts";
 import { connectTcp } from "./channels/tcp.ts";
 import { connectWeb } from "./channels/websocket.ts";
 import type { Client } from "./parties/client.ts";
-import { type ConnectOptions, connectBy } from "./parties/connect.ts";
+import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts";
 
 export { type Approximation, type ApproximationKind, register } from "./approximations/registry.ts";
 export { Channel, ChannelError } from "./channels/channel.ts";
@@ -60,14 +60,16 @@ export interface NodeConnectOptions extends ConnectOptions {
 /**
  * A client of the parties at these addresses: ws: or wss: as for browsers, or tcp:, which is TLS 1.3 where the party's key is named and
  * plain where it is not (loopback and tunnels). Name both parties' keys or neither's.
- * @throws ChannelError when one cannot be reached or has another key.
+ * @throws TypeError that says which option is wrong. @throws ChannelError when a party cannot be reached or has another key.
  */
-export function connect({ own = Identity.create(), ...options }: NodeConnectOptions): Promise<Client> {
-  return connectBy(({ url, key }, peer, deadlineMs) => {
+export function connect(options: NodeConnectOptions): Promise<Client> {
+  const own = options?.own ?? Identity.create();
+  const dial: Dial = ({ url, key }, peer, deadlineMs) => {
     const { protocol, hostname, port } = new URL(url);
     const trusts = (one: string) => one === key;
     if (protocol !== "tcp:") return connectWeb(url, { peer, deadlineMs, security: { key: own.signingKey(), trusts } });
     const security = key === undefined ? undefined : { identity: own, trusts };
     return connectTcp(hostname.replace(/^\[(.*)\]$/, "$1"), Number(port), { peer, deadlineMs, security });
-  }, options);
+  };
+  return connectBy(dial, ["tcp:", "ws:", "wss:"], options);
 }

@@ -18,6 +18,10 @@ export interface MeasuredRun extends BatchInference {
   readonly cpuSeconds: { readonly client: number };
 }
 
+/** What `--length` says. */
+export const LENGTH =
+  "pad to this length, whatever the text has: nobody sees how long it is (default: the next of 8, 16, 24, 32, 48, ...)";
+
 /** Connects to a server; progress is shown for both phases. */
 export async function openClient(options: PeerOptions, progress: Progress, witness?: Witness): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };

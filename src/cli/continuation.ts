@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Client } from "../parties/client.ts";
 import type { Generated, GeneratedPiece, GenerateOptions } from "../parties/generation.ts";
 import { isDecoder } from "../program/spec.ts";
+import { LENGTH } from "./client.ts";
 import { Failure } from "./failure.ts";
 import { formatBytes } from "./format.ts";
 import type { Progress } from "./progress.ts";
@@ -17,6 +18,10 @@ export interface ChoiceOptions {
   readonly topP?: number;
   readonly seed?: number;
   readonly stop?: readonly string[];
+  /** The padded length, whatever the text. */
+  readonly length?: number;
+  /** All of the tokens are made, wherever the text ends. */
+  readonly fixed?: boolean;
 }
 
 /** How a text is continued. */
@@ -31,7 +36,9 @@ export function choices(command: Command): Command {
     .addOption(
       whole("--seed <n>", "draws the same random numbers again (logits under MPC differ in their last bits)", 0),
     )
-    .option("--stop <text...>", "end before this text");
+    .option("--stop <text...>", "end before this text")
+    .addOption(whole("--length <n>", LENGTH, 3, 4096))
+    .option("--fixed", "make all of --max-tokens, wherever the text ends: nobody sees where it does");
 }
 
 /**
@@ -59,7 +66,7 @@ export async function continued(
     let step = await stream.next();
     for (; step.done !== true; step = await stream.next()) show(step.value);
     if (!silent && started) print();
-    if (!silent) summary(step.value);
+    if (!silent) summary(step.value, options);
     return step.value;
   } catch (error) {
     // A broken run ends the line before its error is told.
@@ -73,11 +80,12 @@ export interface MeasuredGeneration extends Generated {
   readonly cpuSeconds: { readonly client: number };
 }
 
-export function choiceOf({ maxTokens, temperature, topK, topP, seed, stop }: ChoiceOptions): GenerateOptions {
-  return { maxTokens, temperature, topK, topP, seed, stop };
+export function choiceOf({ fixed, maxTokens, ...choice }: ChoiceOptions): GenerateOptions {
+  const { temperature, topK, topP, seed, stop, length } = choice;
+  return { maxTokens, turns: fixed ? maxTokens : undefined, temperature, topK, topP, seed, stop, length };
 }
 
-function summary(result: Generated): void {
+function summary(result: Generated, { fixed, maxTokens }: ChoiceOptions): void {
   const { online, offline } = result.bytes;
   const [first, ...later] = result.secondsToToken;
   const each =
@@ -88,5 +96,5 @@ function summary(result: Generated): void {
   note(
     `online: ${result.flights} flights, ${formatBytes(online.client_to_server)} to the server, ${formatBytes(online.server_to_client)} back; offline: ${formatBytes(offline.dealer_to_server)} dealer to server`,
   );
-  note(`the server learns: a text of up to ${result.length} tokens, and ${result.tokens} new ones`);
+  note(`the server learns: a text of up to ${result.length} tokens, and ${fixed ? maxTokens : result.tokens} new ones`);
 }

@@ -10,6 +10,8 @@ export interface Numbered {
   /** Its place among all texts. */
   readonly at: number;
   readonly text: TokenizedText;
+  /** Its padded length. */
+  readonly length: number;
 }
 
 export interface Batch {
@@ -17,12 +19,12 @@ export interface Batch {
   readonly texts: readonly Numbered[];
 }
 
-/** Texts in runs of one padded length each: their own, or the one that is given for all. Each text is in one run. */
-export function batchesOf(texts: readonly Numbered[], lengthOf: (text: TokenizedText) => number): readonly Batch[] {
+/** Texts in runs of one padded length each. Each text is in one run. */
+export function batchesOf(texts: readonly Numbered[]): readonly Batch[] {
   const open = new Map<number, Numbered[]>();
   const batches: Batch[] = [];
   for (const one of texts) {
-    const length = lengthOf(one.text);
+    const { length } = one;
     const batch = open.get(length) ?? [];
     if (batch.length === 0) batches.push({ length, texts: batch });
     batch.push(one);
@@ -31,18 +33,17 @@ export function batchesOf(texts: readonly Numbered[], lengthOf: (text: Tokenized
   return batches;
 }
 
-/** The padded length of the longest text. @throws PlanError beyond the model's positions. */
-export function commonLength(texts: readonly TokenizedText[], limit: number): number {
-  return bucketFor(Math.max(...texts.map(({ ids }) => ids.length)), limit);
-}
-
-/** @throws PartyError for a padded length that a text does not fit into, or that the model has not: before anything is sent. */
-export function checkLength(texts: readonly TokenizedText[], length: number, limit: number): void {
-  if (!(Number.isInteger(length) && length >= 1 && length <= limit))
-    throw new PartyError(`a padded length is a whole number from 1 to the model's ${limit}, not ${length}`);
-  const longest = Math.max(...texts.map(({ ids }) => ids.length));
-  if (longest > length)
+/**
+ * The padded length of a text of so many tokens: the given one, else the smallest of the list that holds it.
+ * @throws PartyError, PlanError for a text that is longer, and a length that the model has not: before anything is sent.
+ */
+export function paddedLength(tokens: number, limit: number, given?: number): number {
+  if (given === undefined) return bucketFor(tokens, limit);
+  if (!(Number.isInteger(given) && given >= 1 && given <= limit))
+    throw new PartyError(`a padded length is a whole number from 1 to the model's ${limit}, not ${given}`);
+  if (tokens > given)
     throw new PartyError(
-      `a text has ${longest} tokens, more than the padded length ${length}: shorten it, or pad to more`,
+      `a text has ${tokens} tokens, more than the padded length ${given}: shorten it, or pad to more`,
     );
+  return given;
 }

@@ -1,7 +1,6 @@
 /** The client: owns the text, gets the answer. It needs no model files: the server tells all that is public. */
 
 import type { Channel } from "../channels/channel.ts";
-import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../program/steps.ts";
 import { answerBlock } from "../protocols/cover.ts";
@@ -10,20 +9,27 @@ import type { Party, SharedInput } from "../protocols/sides.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { MaterialStore } from "../stores/store.ts";
 import { type Answer, reading } from "./answer.ts";
-import { type Batch, batchesOf, checkLength, commonLength, type Numbered } from "./batches.ts";
+import { type Batch, batchesOf, type Numbered, paddedLength } from "./batches.ts";
 import { ClientMaterial } from "./client-material.ts";
 import type { Compile } from "./compiling.ts";
 import { type CallOptions, Connection } from "./connection.ts";
 import type { Progress, Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
-import { type Generated, type GeneratedPiece, type GenerateOptions, sampler } from "./generation.ts";
+import {
+  checkGenerateOptions,
+  type Generated,
+  type GeneratedPiece,
+  type GenerateOptions,
+  sampler,
+  turnsOf,
+} from "./generation.ts";
 import { type Greeted, greet } from "./greeting.ts";
-import { MOST_TEXTS, MOST_TURNS, PartyError } from "./messages.ts";
+import { MOST_TEXTS, PartyError } from "./messages.ts";
 import { type LaterTurns, OnlineRun, type RunParties } from "./online-run.ts";
 import type { BatchInference, Inference, Run } from "./run.ts";
 import type { SessionParts } from "./session.ts";
 import { answerOf, TextInput } from "./text.ts";
-import { TextClient, type TextOrPair } from "./text-client.ts";
+import { TextClient, type TextOptions, type TextOrPair } from "./text-client.ts";
 import { TokenStream } from "./token-stream.ts";
 
 export interface ClientOptions {
@@ -97,10 +103,10 @@ export class Client extends TextClient<Inference> {
   }
 
   /** The private answer for one text. Material is what `makeReady` made, or taken from the store, or made now. */
-  async infer(text: TokenizedText, options?: CallOptions): Promise<Inference> {
-    const length = bucketFor(text.ids.length, this.limit);
+  async infer(text: TokenizedText, options: TextOptions = {}): Promise<Inference> {
+    const length = paddedLength(text.ids.length, this.limit, options.length);
     const ready = this.material.readyShape;
-    const fits = ready?.turns === 1 && !ready.scoring && ready.length >= length;
+    const fits = options.length === undefined && ready?.turns === 1 && !ready.scoring && ready.length >= length;
     return this.inferAt(text, fits ? ready.length : length, options);
   }
 
@@ -115,12 +121,8 @@ export class Client extends TextClient<Inference> {
    * unless given). One that is void leaves none: `classifyAll` keeps the others'.
    * @throws PartyError for more texts than a run takes, and for a padded length that does not hold them.
    */
-  async inferAll(
-    texts: readonly TokenizedText[],
-    length = commonLength(texts, this.limit),
-    options?: CallOptions,
-  ): Promise<BatchInference> {
-    const { logits, findings, run } = await this.together(texts, length, options);
+  async inferAll(texts: readonly TokenizedText[], length?: number, options?: CallOptions): Promise<BatchInference> {
+    const { logits, findings, run } = await this.together(texts, { ...options, length });
     for (const one of findings) one.raise();
     return { logits, ...run };
   }
@@ -128,18 +130,19 @@ export class Client extends TextClient<Inference> {
   /** As every client's; here texts of one padded length share a run's flights, and each answer has the figures of its run. */
   override async classifyAll(
     texts: readonly TextOrPair[],
-    options?: CallOptions,
+    options?: TextOptions,
   ): Promise<PromiseSettledResult<Answer>[]> {
     const results: PromiseSettledResult<Answer>[] = new Array(texts.length);
     const encoded: Numbered[] = [];
     for (const [at, given] of texts.entries()) {
       try {
-        encoded.push({ at, text: typeof given === "string" ? this.encode(given) : this.encode(...given) });
+        const text = typeof given === "string" ? this.encode(given) : this.encode(...given);
+        encoded.push({ at, text, length: paddedLength(text.ids.length, this.limit, options?.length) });
       } catch (reason) {
         results[at] = { status: "rejected", reason };
       }
     }
-    for (const batch of batchesOf(encoded, (text) => bucketFor(text.ids.length, this.limit))) {
+    for (const batch of batchesOf(encoded)) {
       const answers = await this.settled(batch, options);
       for (const [i, { at }] of batch.texts.entries()) results[at] = answers[i];
     }
@@ -147,12 +150,11 @@ export class Client extends TextClient<Inference> {
   }
 
   /** Of a decoder: the logits after each of the text's tokens, one row of the vocabulary behind the other. */
-  async score(text: TokenizedText, options?: CallOptions): Promise<Inference> {
+  async score(text: TokenizedText, options?: TextOptions): Promise<Inference> {
     if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
     if (this.spec.answer !== "scores")
       throw new PartyError("this server tells the next token alone, so that texts cannot be scored");
-    const length = bucketFor(text.ids.length, this.limit);
-    const asked = await this.together([text], length, options, true);
+    const asked = await this.together([text], options, true);
     asked.findings[0].raise();
     const logits = asked.logits[0].slice(-text.ids.length * this.spec.labels);
     return { logits, tokens: text.ids.length, ...asked.run };
@@ -160,7 +162,8 @@ export class Client extends TextClient<Inference> {
 
   /**
    * Continues a text with a decoder, token by token as they are chosen: by this client from the logits, or under MPC where the
-   * server tells tokens alone. The server learns the padded length, `maxTokens` and how many tokens were taken.
+   * server tells tokens alone. The server learns the padded length, `maxTokens` and how many tokens were taken; with `length` and `turns`
+   * those two numbers alone, since the run goes on behind the text's end.
    *
    * Nothing is sent before the first piece is asked for. Ends at `maxTokens`, at a token of `stopAt`, at a text of `stop`, or when the
    * consumer stops listening. Returns the whole text and what the run took. @throws what breaks the run, after the tokens that were
@@ -170,12 +173,14 @@ export class Client extends TextClient<Inference> {
     prompt: string | TokenizedText,
     options: GenerateOptions,
   ): AsyncGenerator<GeneratedPiece, Generated, void> {
+    checkGenerateOptions(options);
     if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
     const text = typeof prompt === "string" ? this.encode(prompt) : prompt;
     const shape = this.generationShape(text.ids.length, options);
-    const stream = new TokenStream(this.tokenizer, text.ids, sampler(this.spec, options), options);
+    const { maxTokens, fixed } = turnsOf(options);
+    const stream = new TokenStream(this.tokenizer, text.ids, sampler(this.spec, options), { ...options, maxTokens });
     const findings = new Findings();
-    const running = this.connection.call(() => this.continued(shape, text, stream, findings), options);
+    const running = this.connection.call(() => this.continued(shape, text, stream, { findings, fixed }), options);
     running.then(
       () => stream.finish(),
       (error: Error) => stream.finish(error),
@@ -239,15 +244,15 @@ export class Client extends TextClient<Inference> {
   }
 
   /** What a continuation of a text of so many tokens needs material of. @throws PartyError beyond the model's positions. */
-  generationShape(tokens: number, { maxTokens, temperature = 0 }: GenerateOptions): Shape {
-    if (!(Number.isInteger(maxTokens) && maxTokens >= 1 && maxTokens <= MOST_TURNS))
-      throw new PartyError(`a run gives 1 to ${MOST_TURNS} new tokens`);
-    if (tokens + maxTokens - 1 > this.limit)
+  generationShape(tokens: number, options: GenerateOptions): Shape {
+    const { temperature = 0, length } = options;
+    const { turns } = turnsOf(options);
+    if (tokens + turns - 1 > this.limit)
       throw new PartyError(
-        `the text has ${tokens} tokens and is to have ${maxTokens} more, the model takes ${this.limit}: ask for fewer`,
+        `the text has ${tokens} tokens and is to have ${turns} more, the model takes ${this.limit}: ask for fewer`,
       );
     const noise = this.spec.answer === "label" ? temperature : 0;
-    return { ...oneTurn(bucketFor(tokens, this.limit)), turns: maxTokens, temperature: noise };
+    return { ...oneTurn(paddedLength(tokens, this.limit, length)), turns, temperature: noise };
   }
 
   /** Ends what is at work, and the connection with it: whoever waits for a peer gets `reason`. */
@@ -266,13 +271,13 @@ export class Client extends TextClient<Inference> {
   /** Several texts in one run. What was found of each is told to nobody yet. */
   private async together(
     texts: readonly TokenizedText[],
-    length: number,
-    options?: CallOptions,
+    options: TextOptions = {},
     scoring = false,
   ): Promise<Together> {
     if (texts.length === 0 || texts.length > MOST_TEXTS)
       throw new PartyError(`a run takes 1 to ${MOST_TEXTS} texts, not ${texts.length}`);
-    checkLength(texts, length, this.limit);
+    const longest = Math.max(...texts.map(({ ids }) => ids.length));
+    const length = paddedLength(longest, this.limit, options.length);
     const findings = texts.map(() => new Findings());
     return this.connection.call(async () => {
       const run = await this.begin({ ...oneTurn(length), scoring }, texts.length);
@@ -285,12 +290,11 @@ export class Client extends TextClient<Inference> {
   /** Each answer of one run, or why it has none. */
   private async settled(
     { texts, length }: Batch,
-    options?: CallOptions,
+    options?: TextOptions,
   ): Promise<readonly PromiseSettledResult<Answer>[]> {
     const asked = this.together(
       texts.map(({ text }) => text),
-      length,
-      options,
+      { ...options, length },
     );
     return Promise.allSettled(
       texts.map(async ({ text }, i) => {
@@ -306,20 +310,22 @@ export class Client extends TextClient<Inference> {
     shape: Shape,
     text: TokenizedText,
     stream: TokenStream,
-    findings: Findings,
+    { findings, fixed }: { readonly findings: Findings; readonly fixed: boolean },
   ): Promise<Run & { readonly secondsToToken: readonly number[] }> {
     const run = await this.begin(shape, 1);
     const input = this.input(run, text, findings);
     const later: LaterTurns = async (index, [party]) => {
       const token = stream.choose(answerOf(party, findings, index - 1));
+      if (stream.ended) findings.close();
       // Decided once: while the word travels, the listener may leave.
-      const goesOn = !stream.ended;
+      const goesOn = fixed || !stream.ended;
       await this.channel.sendJson(0, { next: goesOn });
       input.take(token);
       return goesOn;
     };
     const last = ([party]: readonly Party[]) => {
-      if (!stream.ended) stream.choose(answerOf(party, findings));
+      // A run that ended with its text has no later answer.
+      if (fixed || !stream.ended) stream.choose(answerOf(party, findings));
     };
     await run.online([input], last, later);
     const secondsToToken = stream.chosenAt.map((at) => (at - run.started) / 1000);

@@ -1,6 +1,8 @@
 /** From two addresses to a client: what Node's and browsers' `connect` share. */
+import * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
 import { Ring } from "../ring/ring.ts";
+import { callable, checkArguments, mustBe } from "./arguments.ts";
 import { Client, type ClientOptions } from "./client.ts";
 
 /** Where a party is, and the fingerprint of the key that it must have. */
@@ -35,12 +37,69 @@ export interface ConnectOptions extends Omit<ClientOptions, "connectDealer" | "m
 /** Opens a channel to one party. */
 export type Dial = (address: PartyAddress, peer: "server" | "dealer", deadlineMs: number) => Promise<Channel>;
 
-/** A client of its own ring. @throws ChannelError, PartyError of one line. */
-export async function connectBy(dial: Dial, { server, dealer, deadlineMs = 60_000, ...options }: ConnectOptions) {
+/** The schemes of addresses that one kind of `connect` takes. */
+export type Scheme = "tcp:" | "ws:" | "wss:";
+
+/**
+ * A client of its own ring. `schemes`: those that `dial` speaks.
+ * @throws TypeError that says what is wrong with the options; ChannelError, PartyError of one line.
+ */
+export async function connectBy(dial: Dial, schemes: readonly Scheme[], given: ConnectOptions): Promise<Client> {
+  checkArguments(optionsOf(schemes), given, "connect");
+  const { server, dealer, deadlineMs = 60_000, ...options } = given;
+  if ((server.key === undefined) !== (dealer.key === undefined))
+    throw new TypeError("connect: one party's key is named and the other's is not: name both keys, or neither");
   const connectDealer = () => dial(dealer, "dealer", deadlineMs);
   return Client.connect(await Ring.create(), await dial(server, "server", deadlineMs), {
     ...options,
     model: server.model,
     connectDealer,
   });
+}
+
+const HEX = /^[0-9a-f]{64}$/;
+
+function optionsOf(schemes: readonly Scheme[]) {
+  const example = `${schemes[0]}//127.0.0.1:7700`;
+  const anAddress = mustBe(`an address with a port (${schemes.join(", ")}), such as ${example}`);
+  const address = {
+    url: v.pipe(
+      v.string(anAddress),
+      v.check((url) => isAddress(url, schemes), anAddress),
+    ),
+    key: v.optional(hexadecimal("a key's fingerprint")),
+  };
+  const ms = mustBe("a number of milliseconds");
+  return v.strictObject({
+    server: v.pipe(v.strictObject({ ...address, model: v.optional(hexadecimal("a model's id")) }), keyedIfWeb),
+    dealer: v.pipe(v.strictObject(address), keyedIfWeb),
+    deadlineMs: v.optional(v.pipe(v.number(ms), v.finite(ms), v.minValue(1, ms))),
+    own: v.optional(v.custom<object>(isObject, mustBe("this client's key"))),
+    store: v.optional(v.custom<object>(isObject, mustBe("a store of material"))),
+    progress: callable,
+    witness: callable,
+    compile: callable,
+    toldDealer: callable,
+  });
+}
+
+function hexadecimal(what: string) {
+  const digits = mustBe(`${what}, as its operator tells it: 64 hexadecimal digits`);
+  return v.pipe(v.string(digits), v.regex(HEX, digits));
+}
+
+/** Browsers' channels have an encryption of their own, to a key that is known: there is none without. */
+const keyedIfWeb = v.check(
+  ({ url, key }: PartyAddress) => key !== undefined || url.startsWith("tcp:"),
+  mustBe("named with its key: over WebSocket give { url, key }"),
+);
+
+function isObject(given: unknown): given is object {
+  return typeof given === "object" && given !== null;
+}
+
+function isAddress(url: string, schemes: readonly Scheme[]): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, port } = new URL(url);
+  return schemes.some((scheme) => scheme === protocol) && hostname !== "" && (protocol !== "tcp:" || port !== "");
 }

@@ -12,21 +12,31 @@ const ANSWER =
 
 export class Findings {
   #first: string | null = null;
+  #closed = false;
 
   textOutside(): void {
-    this.#first ??= TEXT;
+    this.#note(TEXT);
   }
 
   tokenUnknown(): void {
-    this.#first ??= VOCABULARY;
+    this.#note(VOCABULARY);
   }
 
   answerVoid(): void {
-    this.#first ??= ANSWER;
+    this.#note(ANSWER);
+  }
+
+  /** The text has ended: what the run still computes is shown to nobody. */
+  close(): void {
+    this.#closed = true;
   }
 
   get any(): boolean {
     return this.#first !== null;
+  }
+
+  #note(what: string): void {
+    if (!this.#closed) this.#first ??= what;
   }
 
   /** To be called once the run has ended. @throws PartyError with what was found first. */

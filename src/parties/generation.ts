@@ -1,14 +1,21 @@
 /** The client's side of generation: choosing tokens from logits, and handing them out as they come. */
+import * as v from "valibot";
 import { largest } from "../models/greedy.ts";
 import { generator, uniforms } from "../models/random.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import type { CallOptions } from "./connection.ts";
-import { PartyError } from "./messages.ts";
+import { abortSignal, checkArguments, mustBe } from "./arguments.ts";
+import { MOST_TURNS, PartyError } from "./messages.ts";
 import type { Run } from "./run.ts";
+import type { TextOptions } from "./text-client.ts";
 
-export interface GenerateOptions extends CallOptions {
-  /** New tokens, at most: material is made for all of them. */
-  readonly maxTokens: number;
+export interface GenerateOptions extends TextOptions {
+  /** New tokens, at most: material is made for all of them. May be left out where `turns` is given, which it is then. */
+  readonly maxTokens?: number;
+  /**
+   * Tokens that the run makes, wherever the text ends: the server sees this number alone, and not when the text was over. Each costs as
+   * much as one that is shown. Without it the run ends with the text.
+   */
+  readonly turns?: number;
   /** 0: always the likeliest token. */
   readonly temperature?: number;
   /** Only the so many likeliest tokens. */
@@ -41,6 +48,47 @@ export interface Generated extends Run {
   readonly ended: "stop" | "length";
   /** From the beginning of the online phase to each token. */
   readonly secondsToToken: readonly number[];
+}
+
+const number = v.optional(v.number(mustBe("a number")));
+const generateSchema = v.strictObject({
+  maxTokens: number,
+  turns: number,
+  length: number,
+  temperature: number,
+  topK: number,
+  topP: number,
+  seed: number,
+  stopAt: v.optional(v.array(v.number(mustBe("a token's number")), mustBe("an array of tokens' numbers"))),
+  stop: v.optional(
+    v.union(
+      [v.string(), v.array(v.string()), v.function()],
+      mustBe("a text, an array of texts, or a function of the tokens so far"),
+    ),
+  ),
+  signal: abortSignal,
+});
+
+/** @throws TypeError that says which option is wrong, or is none. */
+export function checkGenerateOptions(given: unknown): void {
+  checkArguments(generateSchema, given, "generate");
+}
+
+/** How many tokens a text gets at most, how many its run makes, and whether it makes all of them. @throws PartyError */
+export function turnsOf({ maxTokens, turns }: GenerateOptions): {
+  readonly maxTokens: number;
+  readonly turns: number;
+  readonly fixed: boolean;
+} {
+  const [most, all] = [maxTokens ?? turns, turns ?? maxTokens];
+  if (most === undefined || all === undefined || ![most, all].every(isTurns))
+    throw new PartyError(`a run gives 1 to ${MOST_TURNS} new tokens: say how many (maxTokens)`);
+  if (most > all) throw new PartyError(`${all} turns give no ${most} tokens: ask for fewer, or take more turns`);
+  return { maxTokens: most, turns: all, fixed: turns !== undefined };
+}
+
+function isTurns(n: number): boolean {
+  return Number.isInteger(n) && n >= 1 && n <= MOST_TURNS;
 }
 
 /** Chooses a token from logits; or takes the one that the protocol chose. */

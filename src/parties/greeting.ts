@@ -36,6 +36,9 @@ export function encoded(
   text: string,
   pair?: string,
 ): TokenizedText {
+  for (const given of pair === undefined ? [text] : [text, pair])
+    if (typeof given !== "string")
+      throw new TypeError(`a text is a string, not ${given === null ? "null" : typeof given}`);
   // The model would answer about nothing; whoever asks has forgotten the text.
   if (!isDecoder(spec) && text.trim() === "")
     throw new PartyError("the text is empty: give one with at least one letter");

@@ -1,7 +1,9 @@
 /** What every client offers to whoever asks about texts, however it is computed. */
+import * as v from "valibot";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { type Reading, reading } from "./answer.ts";
+import { abortSignal, checkArguments, mustBe } from "./arguments.ts";
 import type { CallOptions } from "./connection.ts";
 import { encoded, type Greeted } from "./greeting.ts";
 import type { PublicModel } from "./messages.ts";
@@ -9,10 +11,25 @@ import type { PublicModel } from "./messages.ts";
 /** A text as people write it; of a pair, with the second one. */
 export type TextOrPair = string | readonly [text: string, pair: string];
 
-export interface ClassifyOptions extends CallOptions {
+/** How a text is asked about. */
+export interface TextOptions extends CallOptions {
+  /**
+   * The padded length, whatever the text: server and dealer see this number alone. Without it they see the smallest of the list that
+   * holds the text's tokens, and so something of the text, by the server's own tokenizer. A longer text is refused before anything is sent.
+   */
+  readonly length?: number;
+}
+
+export interface ClassifyOptions extends TextOptions {
   /** The second text of a pair. */
   readonly pair?: string;
 }
+
+const classifySchema = v.strictObject({
+  pair: v.optional(v.string(mustBe("the second text of a pair"))),
+  length: v.optional(v.number(mustBe("a number"))),
+  signal: abortSignal,
+});
 
 export abstract class TextClient<R extends { readonly logits: readonly number[] }> {
   readonly model: PublicModel;
@@ -42,13 +59,14 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
   }
 
   /** The private answer for one text. @throws PartyError, ChannelError, AbortError */
-  abstract infer(text: TokenizedText, options?: CallOptions): Promise<R>;
+  abstract infer(text: TokenizedText, options?: TextOptions): Promise<R>;
 
   /**
    * The private answer for a text (or two) as people read it: `encode`, `infer`, and label and scores.
    * @throws PartyError, ChannelError, AbortError
    */
   async classify(text: string, asked: string | ClassifyOptions = {}): Promise<R & Reading> {
+    if (typeof asked !== "string") checkArguments(classifySchema, asked, "classify");
     const { pair, ...options } = typeof asked === "string" ? { pair: asked } : asked;
     const run = await this.infer(this.encode(text, pair), options);
     return { ...reading(this.spec, run.logits), ...run };
@@ -60,7 +78,7 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
    */
   async classifyAll(
     texts: readonly TextOrPair[],
-    options: CallOptions = {},
+    options: TextOptions = {},
   ): Promise<PromiseSettledResult<R & Reading>[]> {
     const answers = texts.map((given) => {
       const [text, pair] = typeof given === "string" ? [given] : given;

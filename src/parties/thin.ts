@@ -6,7 +6,6 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../compiler/compile.ts";
-import { bucketFor } from "../program/lengths.ts";
 import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
@@ -17,14 +16,15 @@ import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Reading } from "./answer.ts";
-import { type CallOptions, Connection } from "./connection.ts";
+import { paddedLength } from "./batches.ts";
+import { Connection } from "./connection.ts";
 import { Findings } from "./findings.ts";
 import { fetchTables, type Greeted, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
 import { boundTo } from "./session.ts";
 import { decodedAnswer, TextInput } from "./text.ts";
-import { TextClient } from "./text-client.ts";
+import { TextClient, type TextOptions } from "./text-client.ts";
 
 /** What an answer took, as the helper measured it; and bytes at this end. */
 export interface ThinRun {
@@ -81,11 +81,12 @@ export class ThinClient extends TextClient<ThinRun> {
   }
 
   /** @throws PartyError for a model that continues texts; ChannelError, AbortError */
-  async infer(text: TokenizedText, options?: CallOptions): Promise<ThinRun> {
+  async infer(text: TokenizedText, options: TextOptions = {}): Promise<ThinRun> {
     if (isDecoder(this.spec))
       throw new PartyError("a helper carries texts to be judged, not to be continued: ask without one");
+    const length = paddedLength(text.ids.length, this.limit, options.length);
     const findings = new Findings();
-    const run = await this.connection.call(() => this.asked(text, findings), options);
+    const run = await this.connection.call(() => this.asked(text, length, findings), options);
     findings.raise();
     return run;
   }
@@ -98,10 +99,9 @@ export class ThinClient extends TextClient<ThinRun> {
     return this.connection.close();
   }
 
-  private async asked(text: TokenizedText, findings: Findings): Promise<ThinRun> {
+  private async asked(text: TokenizedText, length: number, findings: Findings): Promise<ThinRun> {
     const before = this.traffic();
     if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.server, this.model);
-    const length = bucketFor(text.ids.length, this.limit);
     const program = compile(this.spec, this.model.plan, { ...oneTurn(length), carried: true });
     await this.helper.sendJson(0, { request: "carry", length, program: await messages.fingerprint(program) });
     const { session, model } = parse(messages.carried, await this.helper.receiveJson(0), "helper");

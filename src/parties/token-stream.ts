@@ -26,7 +26,7 @@ export class TokenStream {
     tokenizer: TextTokenizer | null,
     prompt: readonly number[],
     choose: Sampler,
-    { maxTokens, stop = [], stopAt = tokenizer?.endIds ?? [] }: GenerateOptions,
+    { maxTokens, stop = [], stopAt = tokenizer?.endIds ?? [] }: GenerateOptions & { readonly maxTokens: number },
   ) {
     this.sampler = choose;
     this.maxTokens = maxTokens;
@@ -36,7 +36,7 @@ export class TokenStream {
     if (stops.length > 0 && tokenizer === null)
       throw new PartyError("this server has no tokenizer: end its texts by tokens (stopAt)");
     this.going = tokenizer === null ? null : new ContinuedText(tokenizer, prompt, stops);
-    this.stop = typeof stop === "function" ? stop : () => this.going?.stopped ?? false;
+    this.stop = typeof stop === "function" ? stop : () => false;
   }
 
   /** When each token was chosen, on this process's clock. */
@@ -49,15 +49,21 @@ export class TokenStream {
     return { text: shown, ids: chosen, tokens: chosen.length, ended: stopped ? "stop" : "length" };
   }
 
-  /** The next token, handed to the listener; sets `ended` if the text ends with it. Never throws for what `stop` does. */
+  /**
+   * The next token, handed to the listener; sets `ended` if the text ends with it. Behind the end a token all the same, for a run that
+   * goes on, and handed to nobody. Never throws for what `stop` does.
+   */
   choose(logits: readonly number[]): number {
     const token = this.sampler(logits);
+    // Behind the end as well: the peers see how long a turn takes.
+    this.going?.take(token);
+    const { text = "", stopped = false } = this.going ?? {};
+    if (this.ended) return token;
     this.chosen.push(token);
     this.times.push(performance.now());
-    this.going?.take(token);
-    this.stopped = this.stopAt.includes(token) || this.stops();
+    this.stopped = stopped || this.stopAt.includes(token) || this.stops();
     this.ended ||= this.stopped || this.chosen.length === this.maxTokens;
-    this.pieces.push({ token, text: this.newText() });
+    this.pieces.push({ token, text: this.added(text) });
     this.wake();
     return token;
   }
@@ -99,12 +105,12 @@ export class TokenStream {
     }
   }
 
-  private newText(): string {
-    if (this.going === null) return "";
-    if (this.ended) this.going.finish();
-    const { text } = this.going;
-    const added = text.slice(this.shown.length);
-    this.shown = text;
+  /** What is new of the text so far; of one that has ended, with what was held back. */
+  private added(text: string): string {
+    if (this.ended) this.going?.finish();
+    const now = this.ended ? (this.going?.text ?? "") : text;
+    const added = now.slice(this.shown.length);
+    this.shown = now;
     return added;
   }
 }

@@ -5,30 +5,12 @@ import type { Plan, Range } from "../../src/program/plan.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
 import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
-import { type Frame, tapped } from "./tapped.ts";
+import { byWire, tapped } from "./tapped.ts";
 import { World } from "./world.ts";
 
 const TEXT = /^the text lies outside the plan's range/;
 const ANSWER = /^the answer lies outside the plan's range/;
 const TOKEN = /^the tokenizer gives tokens that the model does not have/;
-
-/** What everybody between the parties sees of frames. */
-function seen(frames: readonly Frame[]): string[] {
-  return frames.map((frame) => `${frame.from} ${frame.to} ${frame.phase} ${frame.step} ${sizeOf(frame)}`);
-}
-
-/** Server's and dealer's reports hold their own seconds and memory, whose decimals are as long as they happen to be. */
-function sizeOf({ from, phase, payload }: Frame): number | string {
-  if (from === "client" || phase !== "control") return payload.length;
-  const fields = Object.keys(JSON.parse(new TextDecoder().decode(payload)));
-  return fields.includes("seconds") || fields.includes("peakRssMb") ? `report of ${fields}` : payload.length;
-}
-
-/** The frames of each wire in their order: what crosses two wires at once may come either way round. */
-function byWire(frames: readonly Frame[]): string[][] {
-  const wires = [...new Set(frames.map(({ from, to }) => `${from} ${to}`))].sort();
-  return wires.map((wire) => seen(frames.filter(({ from, to }) => `${from} ${to}` === wire)));
-}
 
 function magnitude(logits: readonly number[]): number {
   return Math.max(...logits.map(Math.abs));

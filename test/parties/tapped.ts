@@ -96,3 +96,21 @@ function tap(end: Channel, from: Name, to: Name, frames: Frame[]): void {
     feed(chunk);
   };
 }
+
+/** What everybody between the parties sees of frames. */
+function seen(frames: readonly Frame[]): string[] {
+  return frames.map((frame) => `${frame.from} ${frame.to} ${frame.phase} ${frame.step} ${sizeOf(frame)}`);
+}
+
+/** Server's and dealer's reports hold their own seconds and memory, whose decimals are as long as they happen to be. */
+function sizeOf({ from, phase, payload }: Frame): number | string {
+  if (from === "client" || phase !== "control") return payload.length;
+  const fields = Object.keys(JSON.parse(new TextDecoder().decode(payload)));
+  return fields.includes("seconds") || fields.includes("peakRssMb") ? `report of ${fields}` : payload.length;
+}
+
+/** The frames of each wire in their order: what crosses two wires at once may come either way round. */
+export function byWire(frames: readonly Frame[]): string[][] {
+  const wires = [...new Set(frames.map(({ from, to }) => `${from} ${to}`))].sort();
+  return wires.map((wire) => seen(frames.filter(({ from, to }) => `${from} ${to}` === wire)));
+}

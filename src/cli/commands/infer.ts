@@ -7,7 +7,7 @@ import { ThinClient } from "../../parties/thin.ts";
 import { bucketFor } from "../../program/lengths.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import { oneTurn } from "../../program/steps.ts";
-import { type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
+import { LENGTH, type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { formatBytes } from "../format.ts";
 import { connect, ringOf } from "../network.ts";
@@ -19,6 +19,8 @@ import { address, whole } from "../values.ts";
 interface InferOptions extends PeerOptions {
   readonly file?: string;
   readonly pair?: string;
+  /** The padded length, whatever the text. */
+  readonly length?: number;
   /** A file of texts as token ids, that run side by side; and how often. For measuring. */
   readonly ids?: string;
   readonly runs?: number;
@@ -34,6 +36,7 @@ export function addInfer(program: Command): void {
     .argument("[text]", "the text; it stays on this machine")
     .option("--file <file>", "take the text from a file")
     .option("--pair <text>", "the second text of a pair")
+    .addOption(whole("--length <n>", LENGTH, 3, 4096))
     .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
     .addOption(keepDays())
     .addOption(
@@ -61,8 +64,8 @@ async function infer(text: string | undefined, options: InferOptions): Promise<v
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new Failure("this server continues texts: use mpcformer generate");
-    const { length } = client.encode(given, options.pair).ids;
-    const asked = client.classify(given, options.pair);
+    const { pair, length = bucketFor(client.encode(given, pair).ids.length, client.limit) } = options;
+    const asked = client.classify(given, { pair, length: options.length });
     // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.
     const ahead = asked.catch(() => {}).then(() => prepareAhead(client, length, options.ahead));
     try {
@@ -79,9 +82,9 @@ async function infer(text: string | undefined, options: InferOptions): Promise<v
   }
 }
 
-async function prepareAhead(client: Client, tokens: number, count: number | undefined): Promise<void> {
+async function prepareAhead(client: Client, length: number, count: number | undefined): Promise<void> {
   if (count === undefined || client.closed) return;
-  await client.prepareUpTo(oneTurn(bucketFor(tokens, client.limit)), count);
+  await client.prepareUpTo(oneTurn(length), count);
 }
 
 /** The same through a helper: the text is shared between it and the server, and nothing is computed here. */
@@ -92,7 +95,7 @@ async function inferThin(text: string, options: InferOptions & { readonly helper
   const connectHelper = () => connect("helper", options.helper, options);
   const client = await ThinClient.connect(await ringOf(options), server, connectHelper, options.model);
   try {
-    const result = await client.classify(text, options.pair);
+    const result = await client.classify(text, { pair: options.pair, length: options.length });
     if (options.json) return printJson(result);
     printReading(result, client.spec);
     print(`time of the helper: ${timesOf(result)}`);
