@@ -1,4 +1,4 @@
-import { shortest } from "../program/lengths.ts";
+import { fewestTokens } from "../program/lengths.ts";
 import { log, log2, wholePower } from "../program/maths.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
@@ -427,7 +427,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
     const { length } = this.shape;
     const sums = this.ranges.positive(op, "sum");
     const mixed = magnitude(this.ranges.signed(op, "mean")) * length;
-    return { total: [sums[0] * shortest(length), sums[1] * length], mixed };
+    return { total: [sums[0] * fewestTokens(this.shape), sums[1] * length], mixed };
   }
 
   /** The same where a row may have any number of keys; more than calibration saw have proportionally more. */

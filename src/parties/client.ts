@@ -2,14 +2,14 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { isDecoder, type TokenizedText } from "../program/spec.ts";
-import { oneTurn, type Program, type Shape } from "../program/steps.ts";
+import type { Program, Shape } from "../program/steps.ts";
 import { answerBlock } from "../protocols/cover.ts";
 import { packAll } from "../protocols/packing.ts";
 import type { Party, SharedInput } from "../protocols/sides.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { MaterialStore } from "../stores/store.ts";
 import { type Answer, reading } from "./answer.ts";
-import { type Batch, batchesOf, type Numbered, paddedLength } from "./batches.ts";
+import { type Batch, batchesOf, checkCount, type Numbered } from "./batches.ts";
 import { ClientMaterial } from "./client-material.ts";
 import type { Compile } from "./compiling.ts";
 import { type CallOptions, Connection } from "./connection.ts";
@@ -24,8 +24,9 @@ import {
   turnsOf,
 } from "./generation.ts";
 import { type Greeted, greet } from "./greeting.ts";
-import { MOST_TEXTS, PartyError } from "./messages.ts";
+import { PartyError } from "./messages.ts";
 import { type LaterTurns, OnlineRun, type RunParties } from "./online-run.ts";
+import { fitsInto, paddedShape, shapeAt } from "./padding.ts";
 import type { BatchInference, Inference, Run } from "./run.ts";
 import type { SessionParts } from "./session.ts";
 import { answerOf, TextInput } from "./text.ts";
@@ -104,16 +105,15 @@ export class Client extends TextClient<Inference> {
 
   /** The private answer for one text. Material is what `makeReady` made, or taken from the store, or made now. */
   async infer(text: TokenizedText, options: TextOptions = {}): Promise<Inference> {
-    const length = paddedLength(text.ids.length, this.limit, options.length);
-    const ready = this.material.readyShape;
-    const fits = options.length === undefined && ready?.turns === 1 && !ready.scoring && ready.length >= length;
-    return this.inferAt(text, fits ? ready.length : length, options);
+    const own = paddedShape([text.ids.length], this.limit, options.length);
+    const { readyShape } = this.material;
+    const usesReady = options.length === undefined && readyShape !== null && fitsInto(readyShape, text.ids.length);
+    return this.alone(text, usesReady ? readyShape : own, options);
   }
 
   /** As `infer`, at a given padded length. */
   async inferAt(text: TokenizedText, length: number, options?: CallOptions): Promise<Inference> {
-    const { logits, ...run } = await this.inferAll([text], length, options);
-    return { logits: logits[0], tokens: text.ids.length, ...run };
+    return this.alone(text, shapeAt([text.ids.length], length, this.limit), options);
   }
 
   /**
@@ -122,7 +122,10 @@ export class Client extends TextClient<Inference> {
    * @throws PartyError for more texts than a run takes, and for a padded length that does not hold them.
    */
   async inferAll(texts: readonly TokenizedText[], length?: number, options?: CallOptions): Promise<BatchInference> {
-    const { logits, findings, run } = await this.together(texts, { ...options, length });
+    checkCount(texts);
+    const tokens = texts.map(({ ids }) => ids.length);
+    const shape = length === undefined ? paddedShape(tokens, this.limit) : shapeAt(tokens, length, this.limit);
+    const { logits, findings, run } = await this.together(texts, shape, options);
     for (const one of findings) one.raise();
     return { logits, ...run };
   }
@@ -137,7 +140,7 @@ export class Client extends TextClient<Inference> {
     for (const [at, given] of texts.entries()) {
       try {
         const text = typeof given === "string" ? this.encode(given) : this.encode(...given);
-        encoded.push({ at, text, length: paddedLength(text.ids.length, this.limit, options?.length) });
+        encoded.push({ at, text, shape: paddedShape([text.ids.length], this.limit, options?.length) });
       } catch (reason) {
         results[at] = { status: "rejected", reason };
       }
@@ -154,10 +157,9 @@ export class Client extends TextClient<Inference> {
     if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
     if (this.spec.answer !== "scores")
       throw new PartyError("this server tells the next token alone, so that texts cannot be scored");
-    const asked = await this.together([text], options, true);
-    asked.findings[0].raise();
-    const logits = asked.logits[0].slice(-text.ids.length * this.spec.labels);
-    return { logits, tokens: text.ids.length, ...asked.run };
+    const shape = { ...paddedShape([text.ids.length], this.limit, options?.length), scoring: true };
+    const { logits, ...run } = await this.alone(text, shape, options);
+    return { ...run, logits: logits.slice(-text.ids.length * this.spec.labels) };
   }
 
   /**
@@ -252,7 +254,7 @@ export class Client extends TextClient<Inference> {
         `the text has ${tokens} tokens and is to have ${turns} more, the model takes ${this.limit}: ask for fewer`,
       );
     const noise = this.spec.answer === "label" ? temperature : 0;
-    return { ...oneTurn(paddedLength(tokens, this.limit, length)), turns, temperature: noise };
+    return { ...paddedShape([tokens], this.limit, length), turns, temperature: noise };
   }
 
   /** Ends what is at work, and the connection with it: whoever waits for a peer gets `reason`. */
@@ -268,19 +270,17 @@ export class Client extends TextClient<Inference> {
     return OnlineRun.begin(this.parties, () => this.material.take(shape, texts));
   }
 
+  private async alone(text: TokenizedText, shape: Shape, options?: CallOptions): Promise<Inference> {
+    const { logits, findings, run } = await this.together([text], shape, options);
+    findings[0].raise();
+    return { logits: logits[0], tokens: text.ids.length, ...run };
+  }
+
   /** Several texts in one run. What was found of each is told to nobody yet. */
-  private async together(
-    texts: readonly TokenizedText[],
-    options: TextOptions = {},
-    scoring = false,
-  ): Promise<Together> {
-    if (texts.length === 0 || texts.length > MOST_TEXTS)
-      throw new PartyError(`a run takes 1 to ${MOST_TEXTS} texts, not ${texts.length}`);
-    const longest = Math.max(...texts.map(({ ids }) => ids.length));
-    const length = paddedLength(longest, this.limit, options.length);
+  private async together(texts: readonly TokenizedText[], shape: Shape, options?: CallOptions): Promise<Together> {
     const findings = texts.map(() => new Findings());
     return this.connection.call(async () => {
-      const run = await this.begin({ ...oneTurn(length), scoring }, texts.length);
+      const run = await this.begin(shape, texts.length);
       const inputs = texts.map((text, i) => this.input(run, text, findings[i]));
       const logits = await run.online(inputs, (all) => all.map((party, i) => answerOf(party, findings[i])));
       return { logits, findings, run: await run.end() };
@@ -289,12 +289,13 @@ export class Client extends TextClient<Inference> {
 
   /** Each answer of one run, or why it has none. */
   private async settled(
-    { texts, length }: Batch,
-    options?: TextOptions,
+    { texts, shape }: Batch,
+    options?: CallOptions,
   ): Promise<readonly PromiseSettledResult<Answer>[]> {
     const asked = this.together(
       texts.map(({ text }) => text),
-      { ...options, length },
+      shape,
+      options,
     );
     return Promise.allSettled(
       texts.map(async ({ text }, i) => {

@@ -98,8 +98,8 @@ export class HelperService {
     });
   }
 
-  private async carry(channel: Channel, client: Client, { length, program }: messages.Carry): Promise<void> {
-    const shape = { ...oneTurn(length), carried: true };
+  private async carry(channel: Channel, client: Client, { length, anyLength, program }: messages.Carry): Promise<void> {
+    const shape = { ...oneTurn(length), anyLength, carried: true };
     checkShape(client.spec, shape);
     const given: Words[] = [];
     try {

@@ -51,6 +51,7 @@ export const MOST_TURNS = 1024;
 
 const shape = v.object({
   length: v.pipe(count, v.maxValue(4096)),
+  anyLength: v.boolean(),
   turns: v.pipe(count, v.maxValue(MOST_TURNS)),
   scoring: v.boolean(),
   temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(100)),
@@ -127,7 +128,12 @@ export const offlineReport = v.object({
 export type OfflineReport = v.InferOutput<typeof offlineReport>;
 
 /** Thin client to helper; the helper's first words, the session in which it will carry, and what that took. */
-export const carry = v.object({ request: v.literal("carry"), length: v.pipe(count, v.maxValue(4096)), program: id });
+export const carry = v.object({
+  request: v.literal("carry"),
+  length: v.pipe(count, v.maxValue(4096)),
+  anyLength: v.boolean(),
+  program: id,
+});
 export type Carry = v.InferOutput<typeof carry>;
 export const helperWelcome = v.object({
   version: v.literal(PROTOCOL_VERSION, "the helper speaks another version: install the same release on both sides"),

@@ -1,5 +1,5 @@
 /** Which shapes a party takes from its peers: what does not fit is refused before any work is done for it. */
-import { BUCKETS, shortest } from "../program/lengths.ts";
+import { BUCKETS, fewestTokens } from "../program/lengths.ts";
 import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
 import { PartyError } from "./messages.ts";
@@ -29,7 +29,7 @@ export function checkShape(spec: ModelSpec, shape: Shape, bounds: ShapeBounds = 
   if (bounds.turns !== undefined && turns > bounds.turns)
     throw new PartyError(`this party gives up to ${bounds.turns} new tokens in one run: ask for fewer`);
   // The text may be as short as its padding allows.
-  if (shortest(length) + turns - 1 > limit)
+  if (fewestTokens(shape) + turns - 1 > limit)
     throw new PartyError(`${turns} new tokens behind a text of ${length} are beyond the model's ${limit} positions`);
   if (carried && isDecoder(spec)) throw new PartyError("helpers carry texts to be judged, not to be continued");
   if (isDecoder(spec) ? scoring && spec.answer === "label" : turns > 1 || scoring || temperature > 0)

@@ -7,7 +7,7 @@
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../compiler/compile.ts";
 import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
-import { oneTurn, type Program } from "../program/steps.ts";
+import type { Program, Shape } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { answerBlock, coveredBlock, coveredSteps, coverInput, uncoverAnswer } from "../protocols/cover.ts";
 import { packAll } from "../protocols/packing.ts";
@@ -16,12 +16,12 @@ import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Reading } from "./answer.ts";
-import { paddedLength } from "./batches.ts";
 import { Connection } from "./connection.ts";
 import { Findings } from "./findings.ts";
 import { fetchTables, type Greeted, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
+import { paddedShape } from "./padding.ts";
 import { boundTo } from "./session.ts";
 import { decodedAnswer, TextInput } from "./text.ts";
 import { TextClient, type TextOptions } from "./text-client.ts";
@@ -84,9 +84,9 @@ export class ThinClient extends TextClient<ThinRun> {
   async infer(text: TokenizedText, options: TextOptions = {}): Promise<ThinRun> {
     if (isDecoder(this.spec))
       throw new PartyError("a helper carries texts to be judged, not to be continued: ask without one");
-    const length = paddedLength(text.ids.length, this.limit, options.length);
+    const shape = { ...paddedShape([text.ids.length], this.limit, options.length), carried: true };
     const findings = new Findings();
-    const run = await this.connection.call(() => this.asked(text, length, findings), options);
+    const run = await this.connection.call(() => this.asked(text, shape, findings), options);
     findings.raise();
     return run;
   }
@@ -99,11 +99,17 @@ export class ThinClient extends TextClient<ThinRun> {
     return this.connection.close();
   }
 
-  private async asked(text: TokenizedText, length: number, findings: Findings): Promise<ThinRun> {
+  private async asked(text: TokenizedText, shape: Shape, findings: Findings): Promise<ThinRun> {
     const before = this.traffic();
     if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.server, this.model);
-    const program = compile(this.spec, this.model.plan, { ...oneTurn(length), carried: true });
-    await this.helper.sendJson(0, { request: "carry", length, program: await messages.fingerprint(program) });
+    const program = compile(this.spec, this.model.plan, shape);
+    const { length, anyLength } = shape;
+    await this.helper.sendJson(0, {
+      request: "carry",
+      length,
+      anyLength,
+      program: await messages.fingerprint(program),
+    });
     const { session, model } = parse(messages.carried, await this.helper.receiveJson(0), "helper");
     if (model !== this.model.id)
       throw new PartyError("the helper asks another model than this server's: name another, or ask again");

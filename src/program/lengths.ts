@@ -1,4 +1,4 @@
-import { PlanError } from "./steps.ts";
+import { PlanError, type Shape } from "./steps.ts";
 
 /** The padded lengths that exist. The server learns which one a text falls into, and nothing else of its length. */
 export const BUCKETS = [8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512] as const;
@@ -12,7 +12,12 @@ export function bucketFor(tokens: number, limit: number): number {
   return Math.min(bucket, limit);
 }
 
-/** The fewest tokens that a text of this padded length can have. */
-export function shortest(length: number): number {
+/** The fewest tokens that a text of this shape can have. */
+export function fewestTokens({ length, anyLength }: Pick<Shape, "length" | "anyLength">): number {
+  return shortest(anyLength ? BUCKETS[0] : length);
+}
+
+/** One more than the next smaller length holds. */
+function shortest(length: number): number {
   return [2, ...BUCKETS].reduce((best, b) => (b < length && b > best ? b : best), 2) + 1;
 }

@@ -226,6 +226,11 @@ export interface Flight {
 export interface Shape {
   /** The padded length of the text. */
   readonly length: number;
+  /**
+   * Whether the text may be as short as any, so that the padded length tells nothing of it. Otherwise it has more tokens than the next
+   * smaller length (program/lengths.ts), which narrows the range of what is summed over them.
+   */
+  readonly anyLength: boolean;
   /** How often logits are asked for: 1, or of a decoder one turn for each new token. */
   readonly turns: number;
   /** Whether a decoder gives the logits of all positions of the text, not of the last alone. */
@@ -238,7 +243,7 @@ export interface Shape {
 
 /** One turn over one text, as encoders have it. */
 export function oneTurn(length: number): Shape {
-  return { length, turns: 1, scoring: false, temperature: 0, carried: false };
+  return { length, anyLength: false, turns: 1, scoring: false, temperature: 0, carried: false };
 }
 
 export interface Program {

@@ -1,5 +1,5 @@
 /** What a program costs, before it is run: the same declarations that the parties send and expect by. */
-import { shortest } from "../program/lengths.ts";
+import { fewestTokens } from "../program/lengths.ts";
 import type { Flight, Program, Shape, Step } from "../program/steps.ts";
 import { ruleOf, trafficOf } from "./all.ts";
 import type { Block, Product } from "./rule.ts";
@@ -65,7 +65,7 @@ export function costOf(program: Program): Cost {
   const sum = (f: (c: StepCost) => number) => steps.reduce((total, c) => total + f(c), 0);
   return {
     shape: program.shape,
-    shortest: shortest(program.shape.length),
+    shortest: fewestTokens(program.shape),
     online: onlineCost(program.flights, program),
     turns,
     offline: {

@@ -13,6 +13,7 @@ import { requiredWeights } from "../../src/models/weights.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights } from "../../src/parties/weights.ts";
 import type { ModelSpec, Weights } from "../../src/program/spec.ts";
+import { oneTurn } from "../../src/program/steps.ts";
 import { runClear } from "../../src/protocols/clear.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { greedy } from "./greedy.ts";
@@ -213,7 +214,7 @@ describe.skipIf(!existsSync(MODEL))("stories260K (needs ../shared/data)", () => 
     const other = tokenizer.encode("One day, a boy named Tim found a big box in the park. He was very happy.");
     const ids = [...prompt.ids, ...told];
     const plan = calibrate(spec, weights, [{ ids, types: ids.map(() => 0) }, other]);
-    const program = compile(spec, plan, { length: 8, turns: 200, scoring: false, temperature: 0, carried: false });
+    const program = compile(spec, plan, { ...oneTurn(8), turns: 200 });
     const ring = await Ring.create();
     const integers = await new IntegerWeights(ring).for(program, async () => weights);
     const said: number[] = [];

@@ -3,13 +3,17 @@ import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import type { GenerateOptions } from "../../src/parties/generation.ts";
 import type { Plan } from "../../src/program/plan.ts";
-import { oneTurn } from "../../src/program/steps.ts";
-import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
+import { oneTurn, type Shape } from "../../src/program/steps.ts";
+import { type Harness, harness, TINY, TINY_GPT2 } from "./harness.ts";
 import { byWire, tapped } from "./tapped.ts";
 import { DECODER_WORDS, ENCODER_WORDS, wordsOf } from "./words.ts";
 import { World } from "./world.ts";
 
 const words = (n: number) => wordsOf(Array.from({ length: n }, (_, i) => 7 + i));
+
+function errorOf(logits: readonly number[], expected: readonly number[]): number {
+  return Math.max(...expected.map((x, i) => Math.abs(logits[i] - x)));
+}
 
 describe("a fixed padded length", () => {
   it.each(["private", "public"] as const)("makes texts of any length look alike, embedding %s", async (embedding) => {
@@ -24,16 +28,28 @@ describe("a fixed padded length", () => {
       const client = await world.connect();
       const one = await client.classify(words(tokens), { length: 24 });
       expect([one.length, one.tokens]).toEqual([24, tokens + 2]);
-      const [error] = [h.float(client.encode(words(tokens)))].map((float) =>
-        Math.max(...float.map((x, i) => Math.abs(x - one.logits[i]))),
-      );
-      expect(error).toBeLessThan(0.05);
+      expect(errorOf(one.logits, h.float(client.encode(words(tokens))))).toBeLessThan(0.05);
       await client.classifyAll([words(tokens), words(2)], { length: 24 });
       await client.close();
       frames.push(byWire(world.frames));
     }
     for (const other of frames.slice(1)) expect(other).toEqual(frames[0]);
   });
+
+  it.each(["2quad:5", "exact", "2relu"])(
+    "answers the shortest text as well as the longest, softmax %s",
+    async (softmax) => {
+      const texts = [3, 24].map((tokens) => randomText(TINY, tokens, tokens));
+      const errors = async (shape: Shape) => {
+        const h = await harness({ softmax }, shape, texts);
+        return texts.map((text) => errorOf(h.clear(text).logits, h.float(text)));
+      };
+      for (const length of [24, 64])
+        for (const error of await errors({ ...oneTurn(length), anyLength: true })) expect(error).toBeLessThan(0.02);
+      // A length that says how short a text may be has no room for a shorter one: its sums of weights leave the plan.
+      expect((await errors(oneTurn(64)))[0]).toBeGreaterThan(0.05);
+    },
+  );
 
   it("refuses a longer text before anything is sent", async () => {
     const h = await harness({}, 8);

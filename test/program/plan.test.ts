@@ -6,7 +6,7 @@ import { fitFourier } from "../../src/compiler/fit.ts";
 import { planRoot } from "../../src/compiler/newton.ts";
 import { rootOf, seriesOf } from "../../src/compiler/series.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
-import { BUCKETS, bucketFor, shortest } from "../../src/program/lengths.ts";
+import { BUCKETS, bucketFor, fewestTokens } from "../../src/program/lengths.ts";
 import { liftBits } from "../../src/program/lift.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
@@ -27,11 +27,12 @@ describe("lengths", () => {
     for (let tokens = 1; tokens <= 512; tokens++) {
       const bucket = bucketFor(tokens, 512);
       expect(bucket).toBeGreaterThanOrEqual(tokens);
-      if (tokens > 2) expect(shortest(bucket)).toBeLessThanOrEqual(tokens);
+      if (tokens > 2) expect(fewestTokens(oneTurn(bucket))).toBeLessThanOrEqual(tokens);
     }
     expect(bucketFor(70, 72)).toBe(72);
     expect(() => bucketFor(73, 72)).toThrow(/73 tokens, the model takes 72/);
-    expect(BUCKETS.map(shortest)[1]).toBe(9);
+    expect(BUCKETS.map((length) => fewestTokens(oneTurn(length)))[1]).toBe(9);
+    expect(fewestTokens({ length: 128, anyLength: true })).toBe(3);
   });
 });
 

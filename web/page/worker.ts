@@ -88,7 +88,7 @@ class PageClient {
     await this.using(tell, async (client) => {
       if (isDecoder(client.spec)) return;
       this.told = [];
-      await client.makeReady(oneTurn(bucketFor(READY_TOKENS, client.limit)));
+      await client.makeReady({ ...oneTurn(bucketFor(READY_TOKENS, client.limit)), anyLength: true });
       this.isReady = true;
     });
   }

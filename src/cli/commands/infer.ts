@@ -3,10 +3,10 @@ import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import type { Client } from "../../parties/client.ts";
 import { stopwatch } from "../../parties/meter.ts";
+import { paddedShape } from "../../parties/padding.ts";
 import { ThinClient } from "../../parties/thin.ts";
-import { bucketFor } from "../../program/lengths.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
-import { oneTurn } from "../../program/steps.ts";
+import type { Shape } from "../../program/steps.ts";
 import { LENGTH, type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { formatBytes } from "../format.ts";
@@ -64,10 +64,11 @@ async function infer(text: string | undefined, options: InferOptions): Promise<v
   const client = await openClient(options, progress);
   try {
     if (isDecoder(client.spec)) throw new Failure("this server continues texts: use mpcformer generate");
-    const { pair, length = bucketFor(client.encode(given, pair).ids.length, client.limit) } = options;
-    const asked = client.classify(given, { pair, length: options.length });
+    const { pair, length } = options;
+    const shape = paddedShape([client.encode(given, pair).ids.length], client.limit, length);
+    const asked = client.classify(given, { pair, length });
     // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.
-    const ahead = asked.catch(() => {}).then(() => prepareAhead(client, length, options.ahead));
+    const ahead = asked.catch(() => {}).then(() => prepareAhead(client, shape, options.ahead));
     try {
       const result = await asked;
       progress.stop();
@@ -82,9 +83,9 @@ async function infer(text: string | undefined, options: InferOptions): Promise<v
   }
 }
 
-async function prepareAhead(client: Client, length: number, count: number | undefined): Promise<void> {
+async function prepareAhead(client: Client, shape: Shape, count: number | undefined): Promise<void> {
   if (count === undefined || client.closed) return;
-  await client.prepareUpTo(oneTurn(length), count);
+  await client.prepareUpTo(shape, count);
 }
 
 /** The same through a helper: the text is shared between it and the server, and nothing is computed here. */

@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import type { Client } from "../../parties/client.ts";
 import { described } from "../../parties/messages.ts";
-import { bucketFor } from "../../program/lengths.ts";
+import { paddedShape } from "../../parties/padding.ts";
 import { isDecoder } from "../../program/spec.ts";
-import { oneTurn, type Shape } from "../../program/steps.ts";
+import type { Shape } from "../../program/steps.ts";
 import { openClient } from "../client.ts";
 import { keepDays, network, output, type PeerOptions, peers } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -14,6 +14,7 @@ import { decimal, whole } from "../values.ts";
 interface PrepareOptions extends PeerOptions {
   readonly store: string;
   readonly tokens: number;
+  readonly length?: number;
   /** Of a decoder: new tokens, at most. */
   readonly maxTokens: number;
   readonly temperature?: number;
@@ -30,6 +31,7 @@ export function addPrepare(program: Command): void {
     )
     .addOption(keepDays())
     .addOption(whole("--tokens <n>", "for texts of up to so many tokens").default(32))
+    .addOption(whole("--length <n>", "for texts of any length that are padded to this one (infer --length)", 3, 4096))
     .addOption(whole("--max-tokens <n>", "and so many new ones, of a model that continues texts").default(32))
     .addOption(decimal("--temperature <t>", "at which a server that tells tokens alone chooses them", 0, 100))
     .addOption(whole("--count <n>", "how many texts").default(1));
@@ -53,7 +55,8 @@ async function prepare(options: PrepareOptions): Promise<void> {
   }
 }
 
-function preparedShape(client: Client, { tokens, maxTokens, temperature }: PrepareOptions): Shape {
-  if (!isDecoder(client.spec)) return oneTurn(bucketFor(tokens, client.limit));
-  return client.generationShape(tokens, { maxTokens, temperature });
+function preparedShape(client: Client, { tokens, length, maxTokens, temperature }: PrepareOptions): Shape {
+  const most = length === undefined ? tokens : Math.min(tokens, length);
+  if (!isDecoder(client.spec)) return paddedShape([most], client.limit, length);
+  return client.generationShape(most, { maxTokens, temperature, length });
 }
