@@ -5,6 +5,7 @@
 
 import { isDecoder, longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { endsIn, type TokenizerFiles } from "./tokenizers/files.ts";
+import type { TextSpan } from "./tokenizers/spans.ts";
 import { type DecodeOptions, Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export { completed, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizers/files.ts";
@@ -12,6 +13,17 @@ export type { DecodeOptions } from "./tokenizers/tokenizer.ts";
 
 /** What the tokenizer needs to know of the model. */
 export type TokenizerSpec = Pick<ModelSpec, "architecture" | "vocabulary" | "positions" | "positionOffset" | "types">;
+
+/** A text (or two) as the model reads it, and the part of the text that each token stands for. */
+export interface SpannedText extends TokenizedText {
+  /** Null for special tokens around the texts. */
+  readonly spans: readonly (TokenSpan | null)[];
+}
+
+/** Part of the first text or the second, in UTF-16 units: `text.slice(from, to)`. */
+export interface TokenSpan extends TextSpan {
+  readonly text: 0 | 1;
+}
 
 export interface EncodeOptions {
   /** Shortens a text beyond the model's positions instead of refusing it; of a pair, the longer one first. */
@@ -51,22 +63,55 @@ export class TextTokenizer {
    * @throws an Error when nothing at all is left, or when it is longer than the model's positions and `truncate` is not set.
    */
   encode(text: string, pair?: string, options: EncodeOptions = {}): TokenizedText {
-    if (isDecoder(this.#spec) && pair !== undefined)
+    return this.#encoded(
+      this.#tokenizer.tokenize(text),
+      pair === undefined ? undefined : this.#tokenizer.tokenize(pair),
+      options,
+      (id) => id,
+    );
+  }
+
+  /** `encode`, with the part of the text that each token stands for. @throws as `encode` does. */
+  encodeWithSpans(text: string, pair?: string, options: EncodeOptions = {}): SpannedText {
+    const tokens = [text, ...(pair === undefined ? [] : [pair])].map((one) => this.#tokenizer.tokenizeWithSpans(one));
+    const all = tokens.flatMap((own, i) => own.map((token) => ({ ...token, text: i as 0 | 1 })));
+    // Places in `all`, as numbers that no token has, pass through what is put around and between the texts.
+    const places = all.map((_, place) => -1 - place);
+    const [first, second] = [places.slice(0, tokens[0].length), places.slice(tokens[0].length)];
+    const found: (TokenSpan | null)[] = [];
+    const encoded = this.#encoded(first, pair === undefined ? undefined : second, options, (id) => {
+      if (id >= 0) {
+        found.push(null);
+        return id;
+      }
+      const { from, to, text: which, id: token } = all[-1 - id];
+      found.push({ text: which, from, to });
+      return token;
+    });
+    return { ...encoded, spans: found };
+  }
+
+  /** The tokens of one text or two as the model reads them; `idOf` gives what stands for each of them. */
+  #encoded(
+    first: readonly number[],
+    second: readonly number[] | undefined,
+    options: EncodeOptions,
+    idOf: (token: number) => number,
+  ): TokenizedText {
+    if (isDecoder(this.#spec) && second !== undefined)
       throw new Error("this model continues one text: give no second one");
-    let first = this.#tokenizer.tokenize(text);
-    let second = pair === undefined ? undefined : this.#tokenizer.tokenize(pair);
     const specials = this.#tokenizer.assemble([], second && []).ids.length;
     const total = first.length + (second?.length ?? 0) + specials;
     if (total === 0) throw new Error("the text is empty: give one with at least one letter");
+    let [n, m] = [first.length, second?.length ?? 0];
     if (total > this.limit) {
       if (options.truncate !== true) {
         throw new Error(`the text has ${total} tokens, the model takes ${this.limit}: shorten it, or set truncate`);
       }
-      const [n, m] = kept(first.length, second?.length ?? 0, this.limit - specials);
-      first = first.slice(0, n);
-      second = second?.slice(0, m);
+      [n, m] = kept(n, m, this.limit - specials);
     }
-    return this.#checked(this.#tokenizer.assemble(first, second));
+    const { ids, types } = this.#tokenizer.assemble(first.slice(0, n), second?.slice(0, m));
+    return this.#checked({ ids: ids.map(idOf), types });
   }
 
   /** The text of tokens, special ones left out; `unfinished` where more will come, so that it is the beginning of what they make. */

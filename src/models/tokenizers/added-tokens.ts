@@ -21,8 +21,18 @@ export interface AddedToken {
 /** A token of which it may be open whether it is looked for in the normalised text: a special one is not, others are. */
 export type DeclaredToken = Omit<AddedToken, "normalized"> & { readonly normalized: boolean | null };
 
-/** A token by its number, or a piece of text still to be divided. */
-export type Section = number | Letters;
+/** A token by its number, with the letters that it was found in. */
+export interface FoundToken {
+  readonly id: number;
+  readonly letters: Letters;
+}
+
+/** A token found in the text, or a piece of it still to be divided. */
+export type Section = FoundToken | Letters;
+
+export function isToken(section: Section): section is FoundToken {
+  return "id" in section;
+}
 
 /** A token as transformers makes it of a plain text. */
 export function plainToken(content: string, special: boolean): DeclaredToken {
@@ -95,7 +105,7 @@ export class AddedTokens {
   sections(letters: Letters, plainSpecials: boolean): readonly Section[] {
     const isPlain = (token: AddedToken) => plainSpecials && this.isSpecial(token.content);
     return this.#sections(letters, this.#raw, isPlain).flatMap((section) => {
-      if (typeof section === "number") return [section];
+      if (isToken(section)) return [section];
       return this.#sections(this.#normalizer?.(section) ?? section, this.#normalised, isPlain);
     });
   }
@@ -126,7 +136,7 @@ export class AddedTokens {
       while (token.lstrip && start > done && WHITE.has(codes[start - 1])) start--;
       while (token.rstrip && end < codes.length && WHITE.has(codes[end])) end++;
       if (done < start) sections.push(part(letters, done, start));
-      sections.push(id);
+      sections.push({ id, letters: part(letters, start, end) });
       done = end;
     }
     if (done < codes.length) sections.push(part(letters, done, codes.length));

@@ -145,8 +145,13 @@ export const preTokenizer: v.GenericSchema<unknown, PreTokenizer> = oneOf<PreTok
   Sequence: sequence,
 });
 
+/** The pieces of a text. */
+export function lettersOfPieces(letters: Letters, cut: PreTokenizer | null): readonly Letters[] {
+  if (letters.codes.length === 0) return [];
+  return cut === null ? [letters] : cut(letters);
+}
+
 /** The pieces of a text, as texts. */
 export function piecesOf(letters: Letters, cut: PreTokenizer | null): readonly string[] {
-  if (letters.codes.length === 0) return [];
-  return (cut === null ? [letters] : cut(letters)).map(({ codes }) => textOf(codes));
+  return lettersOfPieces(letters, cut).map(({ codes }) => textOf(codes));
 }

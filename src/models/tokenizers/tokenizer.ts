@@ -1,16 +1,17 @@
 /** A tokenizer of Hugging Face's: from a text to numbers of tokens and back, as transformers computes them from the same files. */
 
 import { check } from "../json.ts";
-import { type AddedToken, AddedTokens, plainToken, settled } from "./added-tokens.ts";
+import { type AddedToken, AddedTokens, isToken, plainToken, type Section, settled } from "./added-tokens.ts";
 import { contextOf, edgesTemplate, namedTokens, type TokenizerClass } from "./class.ts";
 import { classOf } from "./classes.ts";
 import { type Decoder, isByteToken, withoutSpaces } from "./decoders.ts";
 import { addedTokensOf, modelIn, parsedTokenizer, type TokenizerFiles } from "./files.ts";
 import { lettersOf } from "./letters.ts";
-import { type PreTokenizer, piecesOf } from "./pre-tokenizers.ts";
+import { lettersOfPieces, type PreTokenizer, piecesOf } from "./pre-tokenizers.ts";
 import { bare, type Processor, processor as processorSchema } from "./processors.ts";
 import { modelOf, type TokenizerContent, tokenizerSchema } from "./schema.ts";
 import { contentOf, type NamedToken, readSettings, type Settings } from "./settings.ts";
+import { rangeOf, type SpannedToken, spannedTokens } from "./spans.ts";
 import type { TokenModel } from "./vocabulary.ts";
 
 const JSON_FILE = "tokenizer.json";
@@ -66,12 +67,21 @@ export class Tokenizer {
 
   /** A text's tokens, without special ones around it. @throws an Error when it has a part without a token. */
   tokenize(text: string): readonly number[] {
-    const sections = this.#added.sections(lettersOf(text), this.#plainSpecials);
-    return sections.flatMap((section) =>
-      typeof section === "number"
-        ? [section]
-        : piecesOf(section, this.#cut).flatMap((piece) => this.#model.tokenize(piece)),
+    return this.#sections(text).flatMap((section) =>
+      isToken(section) ? [section.id] : piecesOf(section, this.#cut).flatMap((piece) => this.#model.tokenize(piece)),
     );
+  }
+
+  /** The same tokens, each with the part of the text that it stands for. */
+  tokenizeWithSpans(text: string): readonly SpannedToken[] {
+    return this.#sections(text).flatMap((section): readonly SpannedToken[] => {
+      if (isToken(section)) return [{ id: section.id, ...rangeOf(text, section.letters) }];
+      return lettersOfPieces(section, this.#cut).flatMap((piece) => spannedTokens(text, piece, this.#model));
+    });
+  }
+
+  #sections(text: string): readonly Section[] {
+    return this.#added.sections(lettersOf(text), this.#plainSpecials);
   }
 
   /** The text of tokens, special ones left out. */
