@@ -7,7 +7,8 @@ import {
   type TLSSocket,
 } from "node:tls";
 import { InternalError } from "../errors.ts";
-import { accountOf, type Counted } from "./accounts.ts";
+import { accountOf, type Counted, sourceOf } from "./accounts.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Channel, ChannelError, type ChannelOptions, type Identities, type Wire } from "./channel.ts";
 import { fingerprintOf, type Identity } from "./identity.ts";
 import { portions } from "./portions.ts";
@@ -31,6 +32,8 @@ export interface TcpOptions extends Pick<ChannelOptions, "peer" | "deadlineMs" |
 const EXPORTER = "EXPORTER-mpcformer-frames";
 /** Whoever has not finished TLS's handshake by then is cut. */
 const HANDSHAKE_MS = 10_000;
+/** Handshakes in progress, of all and of one source: each costs some milliseconds, and what a half one holds. */
+const [MOST_HANDSHAKES, MOST_HANDSHAKES_EACH] = [512, 32];
 /** How long what was written may take to leave after a channel's end. */
 const LINGER_MS = 5000;
 /** Written at once: large enough to keep a fast network busy, small enough that a slow one shows progress. */
@@ -187,6 +190,7 @@ export function listenTcp(
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
     });
+    if (security !== undefined) boundHandshakes(server);
     server.on("tlsClientError", (_error, socket: TLSSocket) => socket.destroy());
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "another program has the port" : "the address is not usable";
@@ -203,6 +207,26 @@ export function listenTcp(
       resolve({ address: { host, port: portOf(server) }, stop, close });
     });
   });
+}
+
+function boundHandshakes(server: Server): void {
+  const arrivals = new Arrivals(MOST_HANDSHAKES, MOST_HANDSHAKES_EACH);
+  // A handshake ends with another socket than it began with: the peer's address and port are what they share.
+  const waiting = new Map<string, () => void>();
+  const nameOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`;
+  const over = (name: string) => {
+    waiting.get(name)?.();
+    waiting.delete(name);
+  };
+  server.on("connection", (socket: Socket) => {
+    const name = nameOf(socket);
+    waiting.set(
+      name,
+      arrivals.add(sourceOf(socket.remoteAddress), () => socket.destroy()),
+    );
+    socket.once("close", () => over(name));
+  });
+  server.on("secureConnection", (socket: TLSSocket) => over(nameOf(socket)));
 }
 
 /** The port that a listening server has: the system's choice where 0 was asked for. */

@@ -1,8 +1,11 @@
 /** HTTP for browsers: channels over WebSocket, and the page with the keys that it trusts. */
+
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import type { Server } from "node:http";
 import type { Channel } from "../channels/channel.ts";
+import { boundedServer, type Certificate } from "../channels/http.ts";
+import type { Sites } from "../channels/sites.ts";
 import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
 import type { PinnedAddress, PinnedParties } from "../parties/connect.ts";
 import type { Address } from "./address.ts";
@@ -12,17 +15,17 @@ import { deadlineMs } from "./network.ts";
 import type { ServiceOptions } from "./options.ts";
 import {
   answerText,
-  bounded,
   type Handler,
   type Headers,
   listenAt,
+  ownSitesOnly,
   pageHandler,
   pageHeaders,
   pageHtml,
 } from "./pages.ts";
 
 /** How a listener for browsers is certified. */
-export type CertificateOptions = Pick<ServiceOptions, "tlsCert" | "tlsKey">;
+export type CertificateOptions = Pick<ServiceOptions, "tlsCert" | "tlsKey" | "names" | "origins">;
 
 export interface BrowserListener {
   readonly address: Address;
@@ -44,8 +47,8 @@ export async function listenForBrowsers(
   parties: PinnedParties | null,
 ): Promise<BrowserListener> {
   const security = await pinnedForBrowsers(options);
-  const { server, secure } = await serverOf(options, parties === null ? nothing : await pageOf(parties));
-  const channels = listenWeb(server, onChannel, { peer, deadlineMs: deadlineMs(options), security });
+  const { server, secure, sites } = await serverOf(options, parties === null ? nothing : await pageOf(parties));
+  const channels = listenWeb(server, onChannel, { peer, deadlineMs: deadlineMs(options), security, sites });
   const address = await listenAt(server, options.web, "--web");
   return {
     address,
@@ -69,15 +72,20 @@ export function webUrl({ address: { host, port }, secure }: Pick<BrowserListener
 
 /** The HTTP server of --listen or --web. @throws UsageError for a certificate that cannot be used. */
 export async function serverOf(
-  { tlsCert, tlsKey }: CertificateOptions,
+  { tlsCert, tlsKey, names, origins }: CertificateOptions,
   handler: Handler,
-): Promise<{ server: Server; secure: boolean }> {
+): Promise<{ server: Server; secure: boolean; sites: Sites }> {
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UsageError("give both --tls-cert and --tls-key, or neither");
-  if (tlsCert === undefined) return { server: bounded(createServer(handler)), secure: false };
+  if (tlsCert === undefined) {
+    const sites = { names, origins };
+    return { server: boundedServer(ownSitesOnly(handler, sites)), secure: false, sites };
+  }
   try {
-    const [cert, key] = [await readFile(tlsCert), await readFile(tlsKey!)];
-    return { server: bounded(createTlsServer({ cert, key, minVersion: "TLSv1.2" }, handler)), secure: true };
+    const certificate: Certificate = { cert: await readFile(tlsCert), key: await readFile(tlsKey!) };
+    const parsed = new X509Certificate(certificate.cert);
+    const sites = { names, origins, certified: (name: string) => parsed.checkHost(name) !== undefined };
+    return { server: boundedServer(ownSitesOnly(handler, sites), certificate), secure: true, sites };
   } catch (cause) {
     const why = "the files of --tls-cert and --tls-key are not a certificate and its key, as PEM";
     throw new Failure(why, { cause });

@@ -1,14 +1,16 @@
 /** The operator's port: probes, metrics, and the console with what it shows. Not for users: it is opened by `--health` alone. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import * as v from "valibot";
+import { boundedServer } from "../channels/http.ts";
+import type { Sites } from "../channels/sites.ts";
 import { type Status, statusSchema } from "../console/status.ts";
 import type { Study } from "../console/study.ts";
 import type { Address } from "./address.ts";
 import {
   answerText,
-  bounded,
   type Handler,
   listenAt,
+  ownSitesOnly,
   pageHandler,
   pageHeaders,
   pageHtml,
@@ -31,18 +33,19 @@ export async function listenForOperator(
   health: string | undefined,
   telemetry: Telemetry,
   shown: Console,
+  sites: Sites,
 ): Promise<Address | null> {
   if (health === undefined) return null;
-  const routes = routesOf(telemetry, shown);
+  const open = probesOf(telemetry);
+  const own = routesOf(shown);
   const page = await consolePage();
-  const server = bounded(
-    createServer((request, response) => {
-      setAll(response, HEADERS);
-      const route = routes[pathOf(request) ?? ""] ?? page;
-      // A fault of ours, which a probe must not take the service down with.
-      Promise.resolve(route(request, response)).catch(() => response.writeHead(500).end());
-    }),
-  );
+  const pages = ownSitesOnly((request, response) => {
+    answer(own[pathOf(request) ?? ""] ?? page, request, response);
+  }, sites);
+  const server = boundedServer((request, response) => {
+    setAll(response, HEADERS);
+    answer(open[pathOf(request) ?? ""] ?? pages, request, response);
+  });
   const address = await listenAt(server, health, "--health");
   server.unref();
   return address;
@@ -50,10 +53,15 @@ export async function listenForOperator(
 
 type Route = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-function routesOf(telemetry: Telemetry, { status, studies }: Console): Readonly<Record<string, Route>> {
+/** A fault of ours, which a probe must not take the service down with, is the answer then. */
+function answer(route: Route, request: IncomingMessage, response: ServerResponse): void {
+  Promise.resolve(route(request, response)).catch(() => response.writeHead(500).end());
+}
+
+/** For machines, by whatever name they know this one. */
+function probesOf(telemetry: Telemetry): Readonly<Record<string, Route>> {
   return {
     __proto__: null as never,
-    "/": (_request, response) => void response.writeHead(302, { location: "console" }).end(),
     "/livez": (_request, response) => answerText(response, 200, "alive\n"),
     "/readyz": (_request, response) =>
       telemetry.isReady ? answerText(response, 200, "ready\n") : answerText(response, 503, "not ready\n"),
@@ -61,6 +69,14 @@ function routesOf(telemetry: Telemetry, { status, studies }: Console): Readonly<
       const { type, text } = await telemetry.metrics();
       response.writeHead(200, { "content-type": type }).end(text);
     },
+  };
+}
+
+/** For the console. */
+function routesOf({ status, studies }: Console): Readonly<Record<string, Route>> {
+  return {
+    __proto__: null as never,
+    "/": (_request, response) => void response.writeHead(302, { location: "console" }).end(),
     // Parsed once more: what the schema does not name does not leave.
     "/status": async (_request, response) => answerJson(response, v.parse(statusSchema, await status())),
     "/studies": (_request, response) =>

@@ -159,6 +159,10 @@ export interface ServiceOptions extends NetworkOptions, OutputOptions {
   /** PEM files, for https: and wss:. */
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  /** By which browsers know this machine, beside addresses. */
+  readonly names?: readonly string[];
+  /** Of pages elsewhere that may open channels here. */
+  readonly origins?: readonly string[];
   /** host:port of the operator's port; none without. */
   readonly health?: string;
   readonly log?: "text" | "json" | "none";
@@ -171,6 +175,16 @@ export interface ServiceOptions extends NetworkOptions, OutputOptions {
   readonly countBy?: "key" | "address";
 }
 
+const listed = (text: string) => text.toLowerCase().split(",");
+
+/** Names of a machine that browsers ask. */
+export function names(): Option {
+  return new Option(
+    "--names <list>",
+    "names by which browsers reach this machine, beside addresses and those of --tls-cert: mpc.example",
+  ).argParser(listed);
+}
+
 /** Of the commands that serve until they are stopped. */
 export function service(command: Command): Command {
   return network(command)
@@ -178,6 +192,13 @@ export function service(command: Command): Command {
     .addOption(address("--web <address>", "host:port for browsers (needs --key)"))
     .option("--tls-cert <file>", "certificate of --web, as PEM: https and wss then")
     .option("--tls-key <file>", "its key")
+    .addOption(names())
+    .addOption(
+      new Option(
+        "--origins <list>",
+        "pages elsewhere that may ask at --web: https://page.example, or * for all (default: this machine's and --web's own)",
+      ).argParser(listed),
+    )
     .addOption(
       address("--health <address>", "host:port of the operator's /console, /livez, /readyz and /metrics (Prometheus)"),
     )

@@ -3,24 +3,15 @@ import { readdir, readFile } from "node:fs/promises";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { HttpHandler } from "../channels/http.ts";
+import { isByOwnName, isByOwnPage, type Sites } from "../channels/sites.ts";
 import { portOf } from "../channels/tcp.ts";
 import { type Address, parseAddress } from "./address.ts";
 import { Failure } from "./failure.ts";
 
 const PAGES = fileURLToPath(new URL("../web", import.meta.url));
 
-/** Whoever reads nothing for so long is let go; and so many may be there at once. */
-const SILENT_MS = 30_000;
-const MOST_SOCKETS = 2048;
-
-/** Bounds on an HTTP server whose peers nobody knows. WebSockets have deadlines of their own. */
-export function bounded<S extends Server>(server: S): S {
-  server.setTimeout(SILENT_MS, (socket) => socket.destroy());
-  server.maxConnections = MOST_SOCKETS;
-  return server;
-}
-
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+export type Handler = HttpHandler;
 export type Headers = Readonly<Record<string, string>>;
 
 /** The HTML of a page. @throws UsageError when the pages were not built. */
@@ -123,6 +114,17 @@ function answerFile(file: LoadedFile, request: IncomingMessage, response: Server
     ...(encoding === undefined ? {} : { "content-encoding": encoding }),
   });
   response.end(body);
+}
+
+/** Answers by `handler` who asks by a name of this machine, on no other site's page; others are told how to be let in. */
+export function ownSitesOnly(handler: Handler, sites: Sites): Handler {
+  return (request, response) => {
+    if (!isByOwnName(request.headers, sites))
+      answerText(response, 403, "this machine is not known by that name here: its operator names it with --names\n");
+    else if (!isByOwnPage(request.headers, sites))
+      answerText(response, 403, "that page may not ask here: the operator names it with --origins\n");
+    else handler(request, response);
+  };
 }
 
 export function answerText(response: ServerResponse, status: number, text: string): void {

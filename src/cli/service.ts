@@ -54,7 +54,7 @@ export async function run(
 ): Promise<void> {
   outliveReaders();
   telemetry.watch(service.admission);
-  const health = await listenForOperator(options.health, telemetry, shown);
+  const health = await listenForOperator(options.health, telemetry, shown, options);
   const serveOne = (channel: Channel) => service.serve(channel);
   const listener = await listen(options.listen, peer, options, serveOne, telemetry.explain);
   const browsers = await browsersOf(options, peer, (c) => void serveOne(c).catch(telemetry.explain), page);

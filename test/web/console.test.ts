@@ -1,6 +1,7 @@
 /** The operator's port and the console: true numbers, nothing that is secret, and a page that everybody can use. */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -185,6 +186,28 @@ describe("the operator's port", () => {
     for (const path of ["/index.html", "/console.html", "/__proto__", "/assets/", "/assets/..%2fconsole.html"])
       expect((await fetch(`http://${server.health}${path}`)).status, path).toBe(404);
     expect(await get(server, "/nothing")).toContain("/console");
+  });
+
+  test("tells the console nothing for another site's page, and probes whatever they call it", async () => {
+    const status = async (path: string, headers: Record<string, string>) => {
+      const [host, port] = server.health.split(":");
+      return new Promise<number | undefined>((resolve, reject) => {
+        request({ host, port, path, headers }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+          .on("error", reject)
+          .end();
+      });
+    };
+    for (const path of ["/status", "/studies", "/console", "/"]) {
+      expect(await status(path, { host: "rebound.attacker.example" }), path).toBe(403);
+      expect(await status(path, { origin: "https://attacker.example" }), path).toBe(403);
+    }
+    expect(await status("/status", {})).toBe(200);
+    expect(await status("/status", { origin: `http://${server.health}` })).toBe(200);
+    for (const path of ["/livez", "/readyz", "/metrics"])
+      expect(await status(path, { host: "mpcformer.namespace.svc.cluster.local" }), path).toBe(200);
   });
 
   test("lives on after requests that make no sense", async () => {

@@ -8,7 +8,7 @@ import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import { type CertificateOptions, helperOf, pageOf, partyOf, serverOf, webUrl } from "../browsers.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { type KeyOptions, madeIn } from "../keys.ts";
-import { MODEL, type OutputOptions, output } from "../options.ts";
+import { MODEL, names, type OutputOptions, output } from "../options.ts";
 import { listenAt } from "../pages.ts";
 import { start } from "../processes.ts";
 import { print, printJson } from "../terminal.ts";
@@ -34,7 +34,8 @@ export function addWeb(program: Command): void {
     .option("--helper <url>", "where browsers reach a helper, which the page offers to phones then")
     .option("--helper-key <fingerprint>", "its key, which ships with the page")
     .option("--tls-cert <file>", "the page's certificate, as PEM: https then")
-    .option("--tls-key <file>", "its key");
+    .option("--tls-key <file>", "its key")
+    .addOption(names());
   output(command).action(web);
 }
 
