@@ -1,8 +1,8 @@
 /** `bench` of a model that classifies: texts measured over three processes, and what stand-ins buy. */
 import { platform } from "#platform";
 import { compile } from "../compiler/compile.ts";
-import { classifier } from "../models/bert.ts";
 import { randomText } from "../models/catalog.ts";
+import { logitsOf } from "../models/model.ts";
 import type { Measured, SpentByGroup } from "../parties/meter.ts";
 import { oneTurn } from "../program/steps.ts";
 import { type Cost, costOf } from "../protocols/cost.ts";
@@ -74,7 +74,7 @@ export async function measure(
   const cost = costOf(compile(spec, source.plan, oneTurn(length)));
   const texts = Array.from({ length: batch }, (_, i) => randomText(spec, length, TEXT_SEED + i));
   const expected = texts.map((text) => {
-    const logits = classifier(new FloatOps(source.weights, text, length, { matmul }), spec).data;
+    const logits = logitsOf(new FloatOps(source.weights, text, length, { matmul }), spec).data;
     return spec.answer === "label" ? [logits.indexOf(Math.max(...logits))] : [...logits];
   });
   const progress = new Progress(options.json ?? false);

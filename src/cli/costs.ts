@@ -56,12 +56,8 @@ export function sizeOf({ length, turns }: Pick<Shape, "length" | "turns">): stri
 }
 
 /** A model's stand-ins in a few words. */
-export function standInsOf({
-  architecture,
-  gelu,
-  softmax,
-}: Pick<ModelSpec, "architecture" | "gelu" | "softmax">): string {
-  return `${architecture === "llama" ? "SiLU" : "GeLU"} ${gelu}, softmax ${softmax}`;
+export function standInsOf({ blocks, gelu, softmax }: Pick<ModelSpec, "blocks" | "gelu" | "softmax">): string {
+  return `${blocks.activation === "silu" ? "SiLU" : "GeLU"} ${gelu}, softmax ${softmax}`;
 }
 
 /** Bytes by kind of work, with the whole as the last row. */

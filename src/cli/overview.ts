@@ -96,6 +96,7 @@ function modelOf({ name, spec, plan }: ShownModel): ServerStatus["model"] {
   const { gelu, softmax, embedding, answer } = spec;
   return {
     name: basename(resolve(name)).slice(0, 200),
+    activation: spec.blocks.activation,
     ...{ architecture, layers, hidden, heads, intermediate, vocabulary, problem, labels },
     longest: longestText(spec),
     ...{ gelu, softmax, embedding, answer },

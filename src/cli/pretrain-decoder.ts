@@ -3,6 +3,7 @@ import { learnBytePairs } from "../distill/byte-pairs.ts";
 import { labelStages, train } from "../distill/recipe.ts";
 import { initialWeights, resident } from "../distill/weights.ts";
 import { loadTokenizer, type Model } from "../models/checkpoint.ts";
+import { baseOf } from "../models/families/all.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { UsageError } from "./failure.ts";
@@ -107,11 +108,12 @@ function shapeOf(o: DecoderOptions): ModelSpec {
   checkHeads(architecture, hidden, heads, keyHeads);
   const vocabulary = o.vocabulary;
   return {
-    architecture,
+    ...baseOf(architecture),
     layers: o.layers,
     hidden,
     heads,
     keyHeads,
+    headWidth: hidden / heads,
     intermediate: o.intermediate,
     vocabulary,
     positions: o.length,
@@ -119,8 +121,6 @@ function shapeOf(o: DecoderOptions): ModelSpec {
     labels: vocabulary,
     epsilon: 1e-5,
     positionOffset: 0,
-    rotary: architecture === "llama" ? 10_000 : null,
-    normFirst: true,
     tied: true,
     problem: "generation",
     labelNames: [],

@@ -9,6 +9,7 @@ import { loadModel, type Model } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { hasFile, readText } from "../models/files.ts";
 import { isGguf } from "../models/model-files.ts";
+import { namedPlan } from "../models/plan-names.ts";
 import type { TextTokenizer, TokenizerFiles } from "../models/tokenizer.ts";
 import { planSchema } from "../parties/messages.ts";
 import { commitmentOf } from "../parties/model-identity.ts";
@@ -182,7 +183,7 @@ export function planOf(text: string, spec: ModelSpec): Plan | null {
   const parsed = v.safeParse(planFile, json);
   if (!parsed.success) throw new Failure(`${PLAN_FILE} of the model is not a plan: run "mpcformer calibrate" again`);
   const { gelu, softmax, plan } = parsed.output;
-  return gelu === spec.gelu && softmax === spec.softmax ? plan : null;
+  return gelu === spec.gelu && softmax === spec.softmax ? namedPlan(plan, spec) : null;
 }
 
 async function calibrated(

@@ -39,9 +39,9 @@ export function calibrate(
   if (texts.length === 0) throw new PlanError("calibration needs at least one text");
   const ranges: Record<string, Range> = {};
   const observer = {
-    observe(op: number, what: string, lo: number, hi: number) {
+    observe(op: string, what: string, lo: number, hi: number) {
       if (!Number.isFinite(lo) || !Number.isFinite(hi)) {
-        throw new PlanError(`operation ${op} gave a value that is not finite: check the model's weights`);
+        throw new PlanError(`${op} gave a value that is not finite: check the model's weights`);
       }
       const key = `${op}.${what}`;
       const seen = ranges[key];

@@ -1,6 +1,6 @@
 import { fewestTokens } from "../program/lengths.ts";
 import { log, log2, wholePower } from "../program/maths.ts";
-import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import type { EmbeddingRef, Heads, Interpreter, LinearRef, NormRef, Rotary, SmoothName } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
 import type { InputSource, Program, Step, Value } from "../program/steps.ts";
 import { PlanError } from "../program/steps.ts";
@@ -56,14 +56,17 @@ const PADDED_BELOW = 12;
 const MOST_NOISE = 23;
 
 /** Compiles a model, as it is run over these operations, into the integer program of all three parties. */
-export class Compiler extends Emitter implements Ops<Handle> {
+export class Compiler extends Emitter implements Interpreter<Handle> {
   private readonly answers = new Map<Handle, Value>();
-  private op = -1;
+  private operation = "";
+
+  begin(operation: string): void {
+    this.operation = operation;
+  }
 
   embed(ref: EmbeddingRef, after?: Handle): Handle {
     const answer = after === undefined ? null : this.answered(after);
     this.turn++;
-    this.op = -1;
     const op = this.next("embeddings", "embedding");
     const input = (source: InputSource, columns: number, form: Partial<Value> = {}) => {
       const value = this.b.value(source, this.turnRows, columns, form.scale ?? 1, 1, "masked");
@@ -378,16 +381,16 @@ export class Compiler extends Emitter implements Ops<Handle> {
     return argmax(this.b, this.open(noisy, "exchange", scale, reach));
   }
 
-  private next(label: string | null, group: string): number {
+  private next(label: string | null, group: string): string {
     if (label !== null) this.b.label = label;
     this.b.group = group;
-    return ++this.op;
+    return this.operation;
   }
 
   /** The public embedding: the client's own sum under its mask. */
   private embedded(
     ref: EmbeddingRef,
-    op: number,
+    op: string,
     input: (source: InputSource, columns: number, form: Partial<Value>) => Value,
   ): Handle {
     const range = this.ranges.signed(op, ref.readers === "centred stream" ? "centred" : "out");
@@ -423,7 +426,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
   }
 
   /** Of a row's sum of weights, and of e·v: n keys have n times what calibration saw of one. */
-  private meanRanges(op: number): { total: Range; mixed: number } {
+  private meanRanges(op: string): { total: Range; mixed: number } {
     const { length } = this.shape;
     const sums = this.ranges.positive(op, "sum");
     const mixed = magnitude(this.ranges.signed(op, "mean")) * length;
@@ -431,7 +434,7 @@ export class Compiler extends Emitter implements Ops<Handle> {
   }
 
   /** The same where a row may have any number of keys; more than calibration saw have proportionally more. */
-  private causalRanges(op: number): { total: Range; mixed: number } {
+  private causalRanges(op: string): { total: Range; mixed: number } {
     const growth = Math.max(1, this.positions / this.ranges.seen(op, "keys")[1]);
     const [least, most] = this.ranges.positive(op, "total");
     return { total: [least, most * growth], mixed: magnitude(this.ranges.signed(op, "mixed")) * growth };

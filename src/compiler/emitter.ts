@@ -1,6 +1,6 @@
 /** From handles to steps: how pending sums, norms and residual streams become openings and linear steps. */
 
-import { log2, realPower } from "../program/maths.ts";
+import { log2 } from "../program/maths.ts";
 import type { EmbeddingRef, NormRef, Rotary } from "../program/ops.ts";
 import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range, USUAL_EXPONENT } from "../program/plan.ts";
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
@@ -121,7 +121,7 @@ export class Emitter {
    * A layer's result on top of a residual stream: the stream's opened value is lifted, so that its own ring stays narrow,
    * and the sum is opened for its readers.
    */
-  protected flowOn(branch: LinearHandle, stream: StreamHandle, op: number): StreamHandle {
+  protected flowOn(branch: LinearHandle, stream: StreamHandle, op: string): StreamHandle {
     const { centred, rows, columns } = stream;
     const range = this.ranges.signed(op, centred ? "centred" : "out");
     const { label, group } = this.b;
@@ -248,7 +248,7 @@ export class Emitter {
   }
 
   /** (x - mean) / sqrt(variance + epsilon), zero on padded rows; gain and bias wait for the next linear layer. */
-  protected normalise(x: LinearHandle, ref: NormRef, op: number): RowsHandle {
+  protected normalise(x: LinearHandle, ref: NormRef, op: string): RowsHandle {
     const range = this.ranges.signed(op, "centred");
     const sum = this.emit({ ...x, range }, { centre: true });
     this.b.label = ref.name;
@@ -270,7 +270,7 @@ export class Emitter {
   }
 
   /** An opened value over the root of its rows' mean squares, opened to the server. */
-  protected scaled(x: Value, rows: number, ref: NormRef, op: number): RowsHandle {
+  protected scaled(x: Value, rows: number, ref: NormRef, op: string): RowsHandle {
     const variance = this.ranges.positive(op, "variance");
     const mask = rows === this.shape.length && rows > 1 ? this.maskFactor() : null;
     this.b.label = ref.name;
@@ -327,7 +327,7 @@ export class Emitter {
     }
     const shape = { rows: x.rows, columns: x.columns, scale, magnitude: magnitude(x.range) };
     const group = dense.kind === "table" ? "embedding" : "linear";
-    const rotate = x.rotary === null ? null : this.rotation(x.rotary, x.rows, x.columns);
+    const rotate = x.rotary === null ? null : this.rotation(x.rotary, x.rows);
     const out = this.b.within(x.name, group, () =>
       this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, { centre, rotate }),
     );
@@ -336,13 +336,10 @@ export class Emitter {
   }
 
   /** The angles of this turn's last `rows` rows. */
-  protected rotation({ heads, theta }: Rotary, rows: number, columns: number): Rotation {
-    const half = columns / heads / 2;
+  protected rotation({ heads, frequencies }: Rotary, rows: number): Rotation {
     const position = this.shape.length + this.turn - rows;
-    const frequencies = Array.from({ length: half }, (_, j) =>
-      Math.round((realPower(theta, -j / half) / (2 * Math.PI)) * 2 ** ROTATION_BITS),
-    );
-    return { heads, position, frequencies };
+    const turns = frequencies.map((angle) => Math.round((angle / (2 * Math.PI)) * 2 ** ROTATION_BITS));
+    return { heads, position, frequencies: turns };
   }
 
   protected terms(part: LinearPart, x: LinearHandle, scale: number) {

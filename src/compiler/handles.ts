@@ -123,7 +123,7 @@ export function biasOf(parts: readonly LinearPart[], scale: number): BiasRef | n
 }
 
 function hasBias(norm: NormRef | null): norm is NormRef {
-  return norm !== null && norm.kind === "layer";
+  return norm?.bias === true;
 }
 
 /** Significant bits that a value keeps, however small all of it is: the bits after the point that others do with are no bound for it. */

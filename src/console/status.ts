@@ -47,6 +47,8 @@ const compiled = v.strictObject({
 const model = v.strictObject({
   name: words,
   architecture: words,
+  /** What the stand-in of the feed-forward layers stands in for. */
+  activation: v.picklist(["gelu", "silu"]),
   layers: count,
   hidden: count,
   heads: count,

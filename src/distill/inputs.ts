@@ -61,15 +61,14 @@ export class BatchInputs {
     return this.#once(`key counts ${causal}`, (e) => e.sum(this.countingKeys(causal), -1));
   }
 
-  /** The angles position·theta^(-j / half) of column pair j of heads of width 2·half. */
-  angles(theta: number, half: number): Angles {
+  /** The angles position·frequencies[j] of column pair j of heads, whose pairs are a half apart. */
+  angles(frequencies: readonly number[]): Angles {
     const table = (of: "Cos" | "Sin") =>
-      this.#once(`${of} ${theta} ${half}`, (e) => {
-        const rates = Array.from({ length: 2 * half }, (_, j) => theta ** (-(j % half) / half));
+      this.#once(`${of} ${frequencies}`, (e) => {
         const angles = e.op(
           "Mul",
           e.op("Unsqueeze", e.floats(this.#range()), e.graph.ints([1, 2])),
-          e.graph.floats(rates),
+          e.graph.floats([...frequencies, ...frequencies]),
         );
         return e.op(of, angles);
       });

@@ -60,9 +60,9 @@ export function boundsOf(
   matmul?: Matmul,
 ): Map<string, number> {
   const { spec, weights } = teacher;
-  const largest: number[] = [];
+  const largest: Record<string, number> = {};
   const observer = {
-    observe(op: number, what: string, lo: number, hi: number) {
+    observe(op: string, what: string, lo: number, hi: number) {
       if (what === "out") largest[op] = Math.max(largest[op] ?? 0, Math.abs(lo), Math.abs(hi));
     },
   };

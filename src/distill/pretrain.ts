@@ -3,7 +3,7 @@
  * Of a text's tokens 15% are to be told: 80% of them are masked, 10% replaced by another token, 10% left as they are.
  */
 
-import { encoder } from "../models/bert.ts";
+import { statesOf } from "../models/model.ts";
 import { generator, uniforms } from "../models/random.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
@@ -81,7 +81,7 @@ export function writeMaskedModelling(graph: TrainingGraph, { spec, weights }: Tr
     graph.trainable(weights, () => false),
     graph.dropout,
   );
-  const states = encoder(ops, spec).value; // [B·n, d]
+  const states = statesOf(ops, spec).value; // [B·n, d]
   const rows = e.graph.input(MASKED_ROWS, "int64", ["masked", 1]);
   const targets = e.graph.input(MASKED_TOKENS, "int64", ["masked", 1]);
   const head = (name: string, shape: readonly number[]) => graph.train(name, initialTensor(name, shape, seed));

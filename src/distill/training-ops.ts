@@ -4,7 +4,7 @@
  * decoder's text padding needs no mask: no earlier row looks there.
  */
 
-import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName } from "../program/ops.ts";
+import type { EmbeddingRef, Heads, Interpreter, LinearRef, NormRef, Rotary, SmoothName } from "../program/ops.ts";
 import { type Factors, shiftedScores, softmaxMeans, weightedMeans } from "./attention.ts";
 import type { Dropout } from "./dropout.ts";
 import type { BatchInputs } from "./inputs.ts";
@@ -39,18 +39,18 @@ export interface Site {
   readonly kind: "hidden" | "scores" | "weights" | "linear";
   readonly activation: Activation;
   readonly width: number;
-  /** The `Ops` call that made (of a stream: that read) it, counted as `FloatOps` counts. */
-  readonly op: number;
+  /** The name of the operation that made (of a stream: that read) it. */
+  readonly op: string;
 }
 
 /** Interprets a program into the graph of its tape, and remembers the values that losses refer to. */
-export class TrainingOps implements Ops<Activation> {
+export class TrainingOps implements Interpreter<Activation> {
   readonly sites: Site[] = [];
   readonly #batch: BatchInputs;
   readonly #operators: Operators;
   readonly #parameters: Parameters;
   readonly #dropout: Dropout | null;
-  #calls = 0;
+  #operation = "";
   #scores = 0;
   /** Whether layers add to a stream that norms read, rather than end with a norm. */
   #isStream = false;
@@ -62,10 +62,13 @@ export class TrainingOps implements Ops<Activation> {
     this.#dropout = dropout;
   }
 
+  begin(operation: string): void {
+    this.#operation = operation;
+  }
+
   embed(ref: EmbeddingRef, after?: Activation): Activation {
     if (after !== undefined) throw new Error("a training sees one turn of a model: take no second one");
-    this.#calls = 0;
-    const op = this.#calls++;
+    const op = this.#operation;
     const { width } = ref;
     this.#isStream = ref.readers !== "layers";
     const placed = this.#placed(ref, this.#summed(ref));
@@ -76,7 +79,7 @@ export class TrainingOps implements Ops<Activation> {
   }
 
   linear(x: Activation, ref: LinearRef): Activation {
-    const op = this.#calls++;
+    const op = this.#operation;
     const weight = this.#parameters(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
     const bias = ref.bias ? this.#parameters(`${ref.name}.bias`, [ref.outputs]) : null;
     const out = { ...plain(x), value: this.#operators.linear(x.value, weight, bias), width: ref.outputs };
@@ -86,18 +89,16 @@ export class TrainingOps implements Ops<Activation> {
 
   /** Dropout falls on the first operand: a residual branch, as BERT has it. */
   add(x: Activation, y: Activation): Activation {
-    this.#calls++;
     const branch = this.#dropout?.onRows(x.value, x.width) ?? x.value;
     return { ...plain(x), value: this.#operators.add(branch, y.value) };
   }
 
   multiply(x: Activation, y: Activation): Activation {
-    this.#calls++;
     return { ...plain(x), value: this.#operators.multiply(x.value, y.value) };
   }
 
   layerNorm(x: Activation, ref: NormRef): Activation {
-    const op = this.#calls++;
+    const op = this.#operation;
     const out = { ...plain(x), value: this.#normed(x.value, ref) };
     const name = this.#isStream ? this.#layerBefore(ref.name) : /^(layer\.\d+)\.norm$/.exec(ref.name)?.[1];
     if (name !== undefined) {
@@ -108,13 +109,11 @@ export class TrainingOps implements Ops<Activation> {
   }
 
   maskRows(x: Activation): Activation {
-    this.#calls++;
     if (x.rows === "first") return x; // a text has a first position
     return { ...plain(x), value: this.#operators.scale(x.value, this.#batch.maskOf("rows")) };
   }
 
   firstRow(x: Activation): Activation {
-    this.#calls++;
     const o = this.#operators;
     const shape = o.e.shape(-1, this.#batch.positions, x.width);
     return { ...plain(x), value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
@@ -122,27 +121,24 @@ export class TrainingOps implements Ops<Activation> {
 
   /** Training scores texts: it asks for all rows. */
   askedRows(x: Activation): Activation {
-    this.#calls++;
     return x;
   }
 
-  rotate(x: Activation, { heads, theta }: Rotary): Activation {
-    this.#calls++;
+  rotate(x: Activation, { heads, frequencies }: Rotary): Activation {
     const o = this.#operators;
     const width = x.width / heads;
-    const { cos, sin } = this.#batch.angles(theta, width / 2);
+    const { cos, sin } = this.#batch.angles(frequencies);
     const parted = o.reshape(x.value, o.e.shape(-1, this.#batch.positions, heads, width));
     return { ...plain(x), value: o.reshape(o.rotate(parted, cos, sin), o.e.shape(-1, x.width)) };
   }
 
   remember(before: Activation | null, x: Activation): Activation {
-    this.#calls++;
     if (before !== null) throw new Error("a training sees one turn of a model: there is nothing to remember");
     return x;
   }
 
   scores(q: Activation, k: Activation, { queries, keys, causal }: Heads): Activation {
-    const op = this.#calls++;
+    const op = this.#operation;
     const o = this.#operators;
     const width = q.width / queries;
     // The scale goes into the queries: they are fewer than the scores.
@@ -157,7 +153,6 @@ export class TrainingOps implements Ops<Activation> {
   }
 
   addOnKeys(s: Activation, kept: number, padded: number): Activation {
-    this.#calls++;
     const o = this.#operators;
     const counts = o.e.op("Greater", this.#batch.countingKeys(s.causal ?? false), 0.5);
     const shift = o.e.op("Where", counts, kept, padded);
@@ -167,12 +162,10 @@ export class TrainingOps implements Ops<Activation> {
   }
 
   subtractRowMax(s: Activation): Activation {
-    this.#calls++;
     return { ...plain(s), value: this.#operators.subtractRowMax(s.value), unshifted: s.value };
   }
 
   polynomial(x: Activation, coefficients: readonly number[]): Activation {
-    this.#calls++;
     const value = this.#operators.polynomial(x.value, coefficients);
     const degree = coefficients.length - 1;
     if (x.exponent === undefined || coefficients.slice(0, -1).some((c) => c !== 0) || !(coefficients[degree] > 0)) {
@@ -182,19 +175,17 @@ export class TrainingOps implements Ops<Activation> {
   }
 
   smooth(x: Activation, name: SmoothName): Activation {
-    this.#calls++;
     const value = this.#operators.smooth(x.value, name);
     if (name !== "exp/4") return { ...plain(x), value };
     return { ...plain(x), value, exponent: { x: x.unshifted ?? x.value, rate: 1 / 4 } };
   }
 
   relu(x: Activation): Activation {
-    this.#calls++;
     return { ...plain(x), value: this.#operators.relu(x.value) };
   }
 
   weightedMean(e: Activation, v: Activation, { queries, keys }: Heads): Activation {
-    const op = this.#calls++;
+    const op = this.#operation;
     this.sites.push({ name: `weights.${this.#scores - 1}`, kind: "weights", activation: e, width: queries, op });
     const o = this.#operators;
     const width = v.width / keys;

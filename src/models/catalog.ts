@@ -3,22 +3,21 @@
 import { InternalError } from "../errors.ts";
 import { isDecoder, type ModelSpec, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
+import { baseOf } from "./families/all.ts";
 import { sharedWith } from "./names.ts";
 import { generator } from "./random.ts";
 import { elementCount, requiredWeights } from "./weights.ts";
 
-type Family = Omit<ModelSpec, "layers" | "hidden" | "heads" | "keyHeads" | "intermediate" | "labels">;
+type Shape = Omit<ModelSpec, "layers" | "hidden" | "heads" | "keyHeads" | "headWidth" | "intermediate" | "labels">;
 
 /** Two labels and MPCFormer's stand-ins. */
-const BERT: Family = {
-  architecture: "bert",
+const BERT: Shape = {
+  ...baseOf("bert"),
   vocabulary: 30_522,
   positions: 512,
   types: 2,
   epsilon: 1e-12,
   positionOffset: 0,
-  rotary: null,
-  normFirst: false,
   tied: false,
   problem: "classification",
   labelNames: ["LABEL_0", "LABEL_1"],
@@ -27,9 +26,9 @@ const BERT: Family = {
   embedding: "public",
   answer: "scores",
 };
-const ROBERTA: Family = {
+const ROBERTA: Shape = {
   ...BERT,
-  architecture: "roberta",
+  ...baseOf("roberta"),
   vocabulary: 50_265,
   positions: 514,
   types: 1,
@@ -37,34 +36,32 @@ const ROBERTA: Family = {
   positionOffset: 2,
 };
 /** Their own functions: few stand-ins for decoders are known to work. */
-const GPT2: Family = {
+const GPT2: Shape = {
   ...BERT,
-  architecture: "gpt2",
+  ...baseOf("gpt2"),
   vocabulary: 50_257,
   positions: 1024,
   types: 1,
   epsilon: 1e-5,
-  normFirst: true,
   tied: true,
   problem: "generation",
   labelNames: [],
   gelu: "tanh",
   softmax: "exact",
 };
-const OPT: Family = {
+const OPT: Shape = {
   ...GPT2,
-  architecture: "opt",
+  ...baseOf("opt"),
   vocabulary: 50_272,
   positions: 2050,
   positionOffset: 2,
   gelu: "relu",
 };
-const LLAMA: Family = {
+const LLAMA: Shape = {
   ...GPT2,
-  architecture: "llama",
+  ...baseOf("llama"),
   vocabulary: 32_000,
   positions: 2048,
-  rotary: 10_000,
   tied: false,
   gelu: "exact",
 };
@@ -95,7 +92,10 @@ export function catalogSpec(name: string, overrides: SpecOverrides = {}): ModelS
   if (!Object.hasOwn(SHAPES, name)) throw new Error(`unknown shape: use one of ${catalogNames.join(", ")}`);
   const [family, layers, hidden, heads, keyHeads, intermediate] = SHAPES[name as CatalogName];
   const labels = isDecoder(family) ? family.vocabulary : family.labelNames.length;
-  return withOverrides({ ...family, layers, hidden, heads, keyHeads, intermediate, labels }, overrides);
+  return withOverrides(
+    { ...family, layers, hidden, heads, keyHeads, headWidth: hidden / heads, intermediate, labels },
+    overrides,
+  );
 }
 
 /** A named shape with random weights, the same for the same seed; each tensor is made when it is first asked for. */
@@ -141,14 +141,14 @@ function randomTensor(name: string, shape: readonly number[], seed: number, spec
   if (gain) return normals(name, shape, seed, 1, 0.05);
   if (table) return normals(name, shape, seed, 0, tableDeviation(name, spec));
   if (shape.length === 1) return normals(name, shape, seed, 0, 0.02);
-  const residual = spec.normFirst && name.endsWith("output.weight");
+  const residual = spec.blocks.normPlace === "before" && name.endsWith("output.weight");
   const deviation = Math.sqrt(2 / (shape[0] + shape[1]));
   return normals(name, shape, seed, 0, residual ? deviation / Math.sqrt(2 * spec.layers) : deviation);
 }
 
 function tableDeviation(name: string, spec: ModelSpec): number {
   if (!name.endsWith("word")) return 0.02;
-  return spec.normFirst ? 0.2 : 0.04;
+  return spec.blocks.normPlace === "before" ? 0.2 : 0.04;
 }
 
 function normals(name: string, shape: readonly number[], seed: number, mean: number, deviation: number): Float32Array {

@@ -115,3 +115,23 @@ export function activationName(stand: string, usual: string): string {
 export function checkHeads(hidden: number, heads: number, fields: readonly [hidden: string, heads: string]): void {
   if (hidden % heads !== 0) throw new Error(`config.json: ${fields[1]} must divide ${fields[0]}`);
 }
+
+/** What a decoder's spec has beyond what its config.json says. */
+export function generation(vocabulary: number): Pick<ModelSpec, "types" | "labels" | "problem" | "labelNames"> {
+  return { types: 1, labels: vocabulary, problem: "generation", labelNames: [] };
+}
+
+/** What any decoder's file may have: causal it is, and it has no labels. */
+export const decoderFields = {
+  is_decoder: v.nullish(v.boolean()),
+  is_encoder_decoder: only(false, "must be false: models of two stacks are not supported"),
+  layer_types: v.nullish(
+    v.array(v.literal("full_attention", "must be full_attention: other layers are not supported")),
+  ),
+  id2label: v.optional(v.unknown()),
+} as const;
+
+/** MPCFormer's own checkpoints name their stand-in in `softmax_act`. */
+export function softmaxName(softmaxAct: string | null | undefined): string {
+  return softmaxAct === null || softmaxAct === undefined || softmaxAct === "softmax" ? "exact" : softmaxAct;
+}

@@ -5,29 +5,21 @@
 
 import * as v from "valibot";
 import { gelu, silu, softmax } from "../approximations/registry.ts";
-import type { Architecture, ModelSpec } from "../program/spec.ts";
-import { gpt2Config, llamaConfig, optConfig } from "./config-decoders.ts";
-import { encoderConfig } from "./config-encoders.ts";
-import type { Choices, ConfigFormat } from "./config-fields.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import type { Choices } from "./config-fields.ts";
+import { checkHead } from "./config-head.ts";
 import { checkUnread } from "./config-unread.ts";
-import { checkHead } from "./heads.ts";
+import { familyNames, familyOf } from "./families/all.ts";
 import { check, parseJson } from "./json.ts";
 import { checkSize } from "./spec-schema.ts";
 
 /** What a caller may choose instead of what the checkpoint says. */
 export type SpecOverrides = Partial<Choices>;
 
-const FORMATS: Readonly<Record<Architecture, ConfigFormat>> = {
-  bert: encoderConfig,
-  roberta: encoderConfig,
-  gpt2: gpt2Config,
-  opt: optConfig,
-  llama: llamaConfig,
-};
 const typeSchema = v.looseObject({
-  model_type: v.picklist(Object.keys(FORMATS) as Architecture[], ({ input }) => {
+  model_type: v.picklist(familyNames, ({ input }) => {
     const named = typeof input === "string" && /^[a-z0-9_-]{1,40}$/.test(input) ? `"${input}"` : "this model type";
-    return `${named} is not supported: use bert, roberta, gpt2, opt or llama`;
+    return `${named} is not supported: use ${familyNames.slice(0, -1).join(", ")} or ${familyNames.at(-1)}`;
   }),
 });
 
@@ -43,10 +35,10 @@ export function specOf(
 ): ModelSpec {
   const json = parseJson(configText, "config.json");
   const { model_type } = check(typeSchema, json, "config.json");
-  const { read, fields } = FORMATS[model_type];
-  const spec = read(json, head === "replaced");
-  checkUnread(json as object, fields);
-  if (head === "kept") checkHead(json, model_type);
+  const family = familyOf(model_type);
+  const spec = family.config.read(json, head === "replaced");
+  checkUnread(json as object, family.config.fields);
+  if (head === "kept") checkHead(json, family);
   checkSize(spec, "config.json");
   return withOverrides(spec, overrides);
 }
@@ -56,7 +48,7 @@ export function withOverrides(spec: ModelSpec, overrides: SpecOverrides): ModelS
   const answer = overrides.answer ?? spec.answer;
   if (answer === "label" && spec.problem === "regression")
     throw new Error("a regression has no label: answer with scores");
-  const activation = spec.architecture === "llama" ? silu : gelu;
+  const activation = spec.blocks.activation === "silu" ? silu : gelu;
   return {
     ...spec,
     answer,
@@ -68,5 +60,5 @@ export function withOverrides(spec: ModelSpec, overrides: SpecOverrides): ModelS
 
 /** The text of a config.json that Hugging Face reads and that `specOf` turns back into this spec. */
 export function configJson(spec: ModelSpec, encoderOnly = false): string {
-  return `${JSON.stringify(FORMATS[spec.architecture].write(spec, encoderOnly), null, 2)}\n`;
+  return `${JSON.stringify(familyOf(spec.architecture).config.write(spec, encoderOnly), null, 2)}\n`;
 }

@@ -1,53 +1,21 @@
-/** Which heads answer here: `architectures` of a config.json names the class that a model was saved from. */
-
-import * as v from "valibot";
-import { type Architecture, isDecoder } from "../program/spec.ts";
-import { check } from "./json.ts";
-
-const CLASSES: Readonly<Record<Architecture, string>> = {
-  bert: "Bert",
-  roberta: "Roberta",
-  gpt2: "GPT2",
-  opt: "OPT",
-  llama: "Llama",
-};
-
-/** What classes of transformers do that this program does not, by the end of their names. */
-const OTHER_TASKS: readonly (readonly [ending: string, what: string])[] = [
-  ["ForTokenClassification", "labels tokens, not texts"],
-  ["ForQuestionAnswering", "finds answers within a text"],
-  ["ForMaskedLM", "fills masked words"],
-  ["ForPreTraining", "is for pre-training"],
-  ["ForNextSentencePrediction", "tells whether sentences follow each other"],
-  ["ForMultipleChoice", "chooses between texts"],
-  ["LMHeadModel", "continues texts with an encoder"],
-  ["ForCausalLM", "continues texts with an encoder"],
-  ["DoubleHeadsModel", "has two heads"],
-  ["ForSequenceClassification", "classifies texts with a decoder"],
-  ["Model", "has no head"],
-];
-
-const schema = v.looseObject({ architectures: v.nullish(v.array(v.string())) });
-
 /**
- * Old files name no class: their weights decide. A decoder without a head may be tied to its words, which its weights decide
- * as well.
- * @throws an Error that names the class where it is another than the one whose function is computed here.
+ * Heads: what a model makes of its last states, over `Ops<T>`. A head takes the states of the rows that it reads and gives
+ * logits; which rows these are, `turnsOf` (model.ts) asks of the last layer.
  */
-export function checkHead(json: unknown, architecture: Architecture): void {
-  const [saved] = check(schema, json, "config.json").architectures ?? [];
-  if (saved === undefined) return;
-  const family = CLASSES[architecture];
-  const decoder = isDecoder({ architecture });
-  const wanted = decoder
-    ? [`${family}${architecture === "gpt2" ? "LMHeadModel" : "ForCausalLM"}`, `${family}Model`]
-    : [`${family}ForSequenceClassification`];
-  if (wanted.includes(saved)) return;
-  const task = OTHER_TASKS.find(([ending]) => saved === family + ending)?.[1] ?? "is not known";
-  const shown = saved.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
-  const advice =
-    saved === `${family}Model`
-      ? "there is no classifier yet, so fine-tune it for sequence classification first"
-      : `give a ${wanted[0]}`;
-  throw new Error(`config.json: architectures says ${shown}, which ${task}: ${advice}`);
+
+import type { Ops } from "../program/ops.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import { linear } from "./blocks.ts";
+
+/** Judges a text by its first row: dense, a function, dense. [1, labels] */
+export function classification<T>(ops: Ops<T>, spec: ModelSpec, first: T): T {
+  const { hidden, labels, blocks } = spec;
+  const dense = ops.linear(first, linear("pooler", hidden, hidden, true)); // [1, d]
+  const pooled = blocks.pooler === "relu" ? ops.relu(dense) : ops.smooth(dense, blocks.pooler);
+  return ops.linear(pooled, linear("classifier", hidden, labels, true));
+}
+
+/** The next token's logits, of each row: [rows, vocabulary]. */
+export function nextToken<T>(ops: Ops<T>, spec: ModelSpec, states: T): T {
+  return ops.linear(states, linear("head", spec.hidden, spec.vocabulary, spec.blocks.biases.head));
 }

@@ -13,6 +13,7 @@ import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
 import type { Model } from "./checkpoint.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
 import { sizes } from "./config-fields.ts";
+import { baseOf } from "./families/all.ts";
 import { check } from "./json.ts";
 import { unpaired } from "./rows.ts";
 import { TextTokenizer, type TokenizerFiles } from "./tokenizer.ts";
@@ -81,9 +82,9 @@ function specOfHeader(bytes: Uint8Array): ModelSpec {
     throw new Error(`${MODEL} has heads that do not divide its width: copy it again`);
   }
   return {
-    architecture: "llama",
-    ...{ layers, hidden: width, heads, keyHeads, intermediate, vocabulary, positions },
-    ...{ types: 1, labels: vocabulary, epsilon: 1e-5, positionOffset: 0, rotary: 10_000, normFirst: true },
+    ...baseOf("llama"),
+    ...{ layers, hidden: width, heads, keyHeads, headWidth: width / heads, intermediate, vocabulary, positions },
+    ...{ types: 1, labels: vocabulary, epsilon: 1e-5, positionOffset: 0 },
     ...{ tied: signed > 0, problem: "generation", labelNames: [] },
     ...{ gelu: "exact", softmax: "exact", embedding: "private", answer: "scores" },
   };

@@ -1,24 +1,56 @@
-/** A model by its spec: the one door to all architectures. */
+/** A model by its spec: its blocks, and the head that answers. The one door to all families. */
 
-import type { EmbeddingRef, Ops } from "../program/ops.ts";
-import { isDecoder, type ModelSpec } from "../program/spec.ts";
-import { classifier, embeddings as encoderEmbeddings } from "./bert.ts";
-import { decoder, embeddings as decoderEmbeddings } from "./decoder.ts";
+import { NamedOps } from "../program/named.ts";
+import type { Interpreter, Ops } from "../program/ops.ts";
+import type { ModelSpec } from "../program/spec.ts";
+import { embeddingsOf, layers, memoriesOf } from "./blocks.ts";
+import { classification, nextToken } from "./heads.ts";
+
+export { embeddingsOf } from "./blocks.ts";
 
 /** The logits of each turn: an encoder has one, a decoder as many as are taken. */
-export function* turnsOf<T>(ops: Ops<T>, spec: ModelSpec): Generator<T, void> {
-  if (isDecoder(spec)) yield* decoder(ops, spec);
-  else yield classifier(ops, spec);
+export function* turnsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): Generator<T, void> {
+  const ops = new NamedOps(interpreter);
+  if (spec.isDecoder) yield* continuation(ops, spec);
+  // Only the first row of the last layer is ever read: there the queries are that row alone.
+  else
+    yield classification(
+      ops,
+      spec,
+      encoded(ops, spec, (x) => ops.firstRow(x)),
+    );
 }
 
 /** The logits of the first turn: [1, labels]; of a decoder whose text is scored, [n, vocabulary]. */
-export function logitsOf<T>(ops: Ops<T>, spec: ModelSpec): T {
-  const first = turnsOf(ops, spec).next();
+export function logitsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): T {
+  const first = turnsOf(interpreter, spec).next();
   if (first.done === true) throw new Error("a model has at least one turn");
   return first.value;
 }
 
-/** The embedding that a model begins with. */
-export function embeddingsOf(spec: ModelSpec): EmbeddingRef {
-  return isDecoder(spec) ? decoderEmbeddings(spec) : encoderEmbeddings(spec);
+/** An encoder's last states, of all rows: [n, d]. What pre-training reads. */
+export function statesOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): T {
+  return encoded(new NamedOps(interpreter), spec, (x) => x);
+}
+
+function encoded<T>(ops: Ops<T>, spec: ModelSpec, asked: (x: T) => T): T {
+  return layers(ops, spec, ops.embed(embeddingsOf(spec)), asked, null);
+}
+
+/**
+ * The logits of turn after turn, without end: of the text's last position (or of all of them, when it is scored), then of each
+ * token that the client chose. [1, vocabulary] or [n, vocabulary]
+ */
+function* continuation<T>(ops: Ops<T>, spec: ModelSpec): Generator<T, never> {
+  const memories = memoriesOf<T>(spec);
+  let logits: T | undefined;
+  for (;;) {
+    const embedded = ops.embed(embeddingsOf(spec), logits); // [n, d] or [1, d]
+    logits = nextToken(
+      ops,
+      spec,
+      layers(ops, spec, embedded, (x) => ops.askedRows(x), memories),
+    );
+    yield logits;
+  }
 }

@@ -1,105 +1,11 @@
 /**
- * Hugging Face's tensors and the program's, as data read in both directions. `#` is a layer's number, `~` a prefix; a pair
- * without a suffix stands for its `.weight` and `.bias`. GPT-2 stores some layers as [inputs, outputs] and three of them as
- * one tensor, which the program has as [outputs, inputs] and apart.
+ * Hugging Face's tensors and the program's, read in both directions by each family's table of names. GPT-2 stores some layers as
+ * [inputs, outputs] and three of them as one tensor, which the program has as [outputs, inputs] and apart.
  */
 
-import { type Architecture, isDecoder, type ModelSpec } from "../program/spec.ts";
-
-/** [Hugging Face, program], the program's names being several where one stored tensor is cut into equal parts. */
-type Row = readonly [theirs: string, ours: string, ...more: string[]];
-
-interface Table {
-  /** What `~` may stand for, the usual one first. */
-  readonly prefixes: readonly string[];
-  readonly layers: readonly Row[];
-  readonly tables: readonly Row[];
-  /** Layers whose weights are stored as [inputs, outputs]. */
-  readonly transposed?: readonly string[];
-}
-
-const ENCODER: readonly Row[] = [
-  ["~embeddings.LayerNorm", "embeddings.norm"],
-  ["~encoder.layer.#.attention.self.query", "layer.#.query"],
-  ["~encoder.layer.#.attention.self.key", "layer.#.key"],
-  ["~encoder.layer.#.attention.self.value", "layer.#.value"],
-  ["~encoder.layer.#.attention.output.dense", "layer.#.attention.output"],
-  ["~encoder.layer.#.attention.output.LayerNorm", "layer.#.attention.norm"],
-  ["~encoder.layer.#.intermediate.dense", "layer.#.intermediate"],
-  ["~encoder.layer.#.output.dense", "layer.#.output"],
-  ["~encoder.layer.#.output.LayerNorm", "layer.#.norm"],
-];
-const ENCODER_TABLES: readonly Row[] = [
-  ["~embeddings.word_embeddings.weight", "embeddings.word"],
-  ["~embeddings.position_embeddings.weight", "embeddings.position"],
-  ["~embeddings.token_type_embeddings.weight", "embeddings.type"],
-];
-const TABLES: Readonly<Record<Architecture, Table>> = {
-  bert: {
-    prefixes: ["bert.", ""],
-    layers: [...ENCODER, ["~pooler.dense", "pooler"], ["classifier", "classifier"]],
-    tables: ENCODER_TABLES,
-  },
-  roberta: {
-    prefixes: ["roberta.", ""],
-    layers: [...ENCODER, ["classifier.dense", "pooler"], ["classifier.out_proj", "classifier"]],
-    tables: ENCODER_TABLES,
-  },
-  gpt2: {
-    prefixes: ["transformer.", ""],
-    layers: [
-      ["~h.#.ln_1", "layer.#.attention.norm"],
-      ["~h.#.attn.c_attn", "layer.#.query", "layer.#.key", "layer.#.value"],
-      ["~h.#.attn.c_proj", "layer.#.attention.output"],
-      ["~h.#.ln_2", "layer.#.norm"],
-      ["~h.#.mlp.c_fc", "layer.#.intermediate"],
-      ["~h.#.mlp.c_proj", "layer.#.output"],
-      ["~ln_f", "norm"],
-      ["lm_head", "head"],
-    ],
-    tables: [
-      ["~wte.weight", "embeddings.word"],
-      ["~wpe.weight", "embeddings.position"],
-    ],
-    transposed: ["~h.#.attn.c_attn", "~h.#.attn.c_proj", "~h.#.mlp.c_fc", "~h.#.mlp.c_proj"],
-  },
-  opt: {
-    prefixes: ["model.decoder.", "decoder.", ""],
-    layers: [
-      ["~layers.#.self_attn.q_proj", "layer.#.query"],
-      ["~layers.#.self_attn.k_proj", "layer.#.key"],
-      ["~layers.#.self_attn.v_proj", "layer.#.value"],
-      ["~layers.#.self_attn.out_proj", "layer.#.attention.output"],
-      ["~layers.#.self_attn_layer_norm", "layer.#.attention.norm"],
-      ["~layers.#.fc1", "layer.#.intermediate"],
-      ["~layers.#.fc2", "layer.#.output"],
-      ["~layers.#.final_layer_norm", "layer.#.norm"],
-      ["~final_layer_norm", "norm"],
-      ["lm_head", "head"],
-    ],
-    tables: [
-      ["~embed_tokens.weight", "embeddings.word"],
-      ["~embed_positions.weight", "embeddings.position"],
-    ],
-  },
-  llama: {
-    prefixes: ["model.", ""],
-    layers: [
-      ["~layers.#.self_attn.q_proj", "layer.#.query"],
-      ["~layers.#.self_attn.k_proj", "layer.#.key"],
-      ["~layers.#.self_attn.v_proj", "layer.#.value"],
-      ["~layers.#.self_attn.o_proj", "layer.#.attention.output"],
-      ["~layers.#.input_layernorm", "layer.#.attention.norm"],
-      ["~layers.#.mlp.gate_proj", "layer.#.gate"],
-      ["~layers.#.mlp.up_proj", "layer.#.intermediate"],
-      ["~layers.#.mlp.down_proj", "layer.#.output"],
-      ["~layers.#.post_attention_layernorm", "layer.#.norm"],
-      ["~norm", "norm"],
-      ["lm_head", "head"],
-    ],
-    tables: [["~embed_tokens.weight", "embeddings.word"]],
-  },
-};
+import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import { familyOf } from "./families/all.ts";
+import type { NameRow } from "./families/family.ts";
 
 /** What training wraps around a model and leaves before all names: DataParallel's, and torch.compile's. */
 const WRAPPERS = ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."];
@@ -160,8 +66,8 @@ function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>)
  * Where a checkpoint has a tensor of the program: names and parts as in `StoredTensor`. Old BERT files call a layer norm's
  * weight and bias gamma and beta.
  */
-export function placeOf(name: string, architecture: Architecture): Omit<StoredTensor, "shape" | "twins"> {
-  const { prefixes, layers, tables, transposed } = TABLES[architecture];
+export function placeOf(name: string, architecture: string): Omit<StoredTensor, "shape" | "twins"> {
+  const { prefixes, layers, tables, transposed } = familyOf(architecture).names;
   const usual = usualName(name);
   const row = [...layers.flatMap(withSuffixes), ...tables].find(([, ...ours]) => ours.includes(usual.pattern));
   if (row === undefined) throw new Error(`the checkpoint has no place for ${name}: add it to the table of names`);
@@ -181,8 +87,8 @@ function usualName(name: string): { pattern: string; layer: string } {
   return { pattern: layer === "" ? name : name.replace(`layer.${layer}.`, "layer.#."), layer };
 }
 
-function withSuffixes(row: Row): Row[] {
-  return [".weight", ".bias"].map((suffix) => row.map((name) => name + suffix) as unknown as Row);
+function withSuffixes(row: NameRow): NameRow[] {
+  return [".weight", ".bias"].map((suffix) => row.map((name) => name + suffix) as unknown as NameRow);
 }
 
 function oldName(name: string): string[] {

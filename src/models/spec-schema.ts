@@ -3,23 +3,41 @@
 import * as v from "valibot";
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
 import { sizes, whole } from "./config-fields.ts";
+import { familyNames } from "./families/all.ts";
 import { labelSchema } from "./labels.ts";
 
 /** Values of one tensor, at most: 8 GiB as floats. A program for more would fail late, when memory is gone. */
 const MOST_VALUES = 2 ** 31;
 const name = v.pipe(v.string(), v.maxLength(100));
 
+const blocks = v.object({
+  norm: v.picklist(["layer", "rms"]),
+  normBias: v.boolean(),
+  normPlace: v.picklist(["after", "before"]),
+  embeddingNorm: v.boolean(),
+  positionTable: v.boolean(),
+  typeTable: v.boolean(),
+  skipsPadding: v.boolean(),
+  rotary: v.nullable(v.object({ theta: v.pipe(v.number(), v.minValue(1), v.maxValue(1e12)) })),
+  activation: v.picklist(["gelu", "silu"]),
+  gated: v.boolean(),
+  biases: v.object({ query: v.boolean(), output: v.boolean(), feedForward: v.boolean(), head: v.boolean() }),
+  finalNorm: v.boolean(),
+  pooler: v.picklist(["tanh", "relu", "gelu"]),
+});
+
 const fields = v.object({
-  architecture: v.picklist(["bert", "roberta", "gpt2", "opt", "llama"]),
+  architecture: v.picklist(familyNames),
+  isDecoder: v.boolean(),
+  blocks,
   ...sizes,
   keyHeads: sizes.heads,
+  headWidth: whole(1, 16_384),
   positions: whole(1, 2 ** 20 + 2), // OPT's table has two rows more than its config.json says
   types: whole(1, 64),
   labels: sizes.vocabulary,
   epsilon: v.pipe(v.number(), v.minValue(1e-15), v.maxValue(0.1)),
   positionOffset: whole(0, 65_535),
-  rotary: v.nullable(v.pipe(v.number(), v.minValue(1), v.maxValue(1e12))),
-  normFirst: v.boolean(),
   tied: v.boolean(),
   problem: v.picklist(["classification", "regression", "generation"]),
   labelNames: v.pipe(v.array(labelSchema), v.maxLength(10_000), v.readonly()),
@@ -32,9 +50,9 @@ const fields = v.object({
 /** What a party may say of a model. */
 export const specSchema = v.pipe(
   fields,
-  v.check((spec) => spec.hidden % spec.heads === 0 && spec.heads % spec.keyHeads === 0, "heads divide the width"),
+  v.check((spec) => spec.heads % spec.keyHeads === 0, "groups of queries share keys evenly"),
   v.check((spec) => spec.positionOffset < spec.positions, "there are positions"),
-  v.check(rotatesWholePairs, "a llama, and it alone, rotates heads of an even width"),
+  v.check(rotatesWholePairs, "heads that are rotated have an even width"),
   v.check(labelsFit, "the labels are the problem's"),
   v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),
 );
@@ -45,12 +63,13 @@ export function checkSize(spec: ModelSpec, label: string): void {
   throw new Error(`${label}: a tensor would have more than ${MOST_VALUES} values: check the width and the vocabulary`);
 }
 
-function largestTensor({ hidden, intermediate, vocabulary, positions, rotary }: ModelSpec): number {
-  return hidden * Math.max(hidden, intermediate, vocabulary, rotary === null ? positions : 0);
+function largestTensor({ hidden, heads, headWidth, intermediate, vocabulary, positions, blocks }: ModelSpec): number {
+  const rows = blocks.positionTable ? positions : 0;
+  return hidden * Math.max(hidden, heads * headWidth, intermediate, vocabulary, rows);
 }
 
-function rotatesWholePairs({ architecture, rotary, hidden, heads }: ModelSpec): boolean {
-  return architecture === "llama" ? rotary !== null && (hidden / heads) % 2 === 0 : rotary === null;
+function rotatesWholePairs({ blocks, headWidth }: ModelSpec): boolean {
+  return blocks.rotary === null || headWidth % 2 === 0;
 }
 
 function labelsFit(spec: ModelSpec): boolean {

@@ -12,7 +12,10 @@ export { completed, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizers/fi
 export type { DecodeOptions } from "./tokenizers/tokenizer.ts";
 
 /** What the tokenizer needs to know of the model. */
-export type TokenizerSpec = Pick<ModelSpec, "architecture" | "vocabulary" | "positions" | "positionOffset" | "types">;
+export type TokenizerSpec = Pick<
+  ModelSpec,
+  "architecture" | "isDecoder" | "vocabulary" | "positions" | "positionOffset" | "types"
+>;
 
 /** A text (or two) as the model reads it, and the part of the text that each token stands for. */
 export interface SpannedText extends TokenizedText {

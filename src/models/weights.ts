@@ -3,7 +3,7 @@
  * asked for: there is no second list to keep in step with the model.
  */
 
-import type { EmbeddingRef, LinearRef, NormRef, Ops } from "../program/ops.ts";
+import type { EmbeddingRef, Interpreter, LinearRef, NormRef } from "../program/ops.ts";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
 import { logitsOf } from "./model.ts";
 
@@ -17,6 +17,13 @@ export function requiredWeights(spec: ModelSpec): ReadonlyMap<string, readonly n
 /** The tensors that a client needs to embed alone, where embeddings are public, in the order in which they are sent. */
 export function publicTables(spec: ModelSpec): readonly (readonly [string, readonly number[]])[] {
   return [...requiredWeights(spec)].filter(([name]) => name.startsWith("embeddings."));
+}
+
+/** The names of a turn's operations, in their order. */
+export function operationNames(spec: ModelSpec): readonly string[] {
+  const collector = new WeightCollector();
+  logitsOf(collector, spec);
+  return collector.operations;
 }
 
 /** The number of values in a tensor of this shape. */
@@ -35,8 +42,14 @@ export function weightsOf(tensors: ReadonlyMap<string, NamedTensor>): Weights {
   };
 }
 
-class WeightCollector implements Ops<null> {
+class WeightCollector implements Interpreter<null> {
   readonly shapes = new Map<string, readonly number[]>();
+  readonly operations: string[] = [];
+
+  begin(operation: string): void {
+    this.operations.push(operation);
+  }
+
   embed(ref: EmbeddingRef): null {
     this.shapes.set(ref.word, [ref.vocabulary, ref.width]);
     if (ref.position !== null) this.shapes.set(ref.position, [ref.positions, ref.width]);
@@ -52,7 +65,7 @@ class WeightCollector implements Ops<null> {
 
   layerNorm(_x: null, ref: NormRef): null {
     this.shapes.set(`${ref.name}.weight`, [ref.width]);
-    if (ref.kind === "layer") this.shapes.set(`${ref.name}.bias`, [ref.width]);
+    if (ref.bias) this.shapes.set(`${ref.name}.bias`, [ref.width]);
     return null;
   }
 

@@ -30,8 +30,8 @@ const LARGEST = 2 ** 62;
 /** Bits after the point that weights may have: more would be weights below the smallest that a plan's ranges tell from zero. */
 const MOST_EXPONENT = 60;
 const bound = v.pipe(v.number(), v.finite(), v.minValue(-LARGEST), v.maxValue(LARGEST));
-/** "3.out", "6.head.0"; "layer.0.query", "embeddings.word". */
-const planned = v.pipe(v.string(), v.regex(/^[a-z0-9]{1,40}(\.[a-z0-9]{1,40}){0,5}$/));
+/** "layer.0.query.out", "layer.0.scores.head.3", "layer.0.sum.2.centred"; "embeddings.word". */
+const planned = v.pipe(v.string(), v.regex(/^[a-z0-9]{1,40}(\.[a-z0-9]{1,40}){0,6}$/));
 
 const plan = v.object({
   ranges: v.record(

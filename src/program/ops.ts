@@ -18,13 +18,14 @@ export interface LinearRef {
   readonly bias: boolean;
 }
 
-/** A norm's weights by name: `${name}.weight`, [width], and for a layer norm `${name}.bias`, [width]. */
+/** A norm's weights by name: `${name}.weight`, [width], and `${name}.bias`, [width], where it has one. */
 export interface NormRef {
   readonly name: string;
   readonly width: number;
   readonly epsilon: number;
-  /** `layer`: mean 0 and variance 1 (Ba et al.). `rms`: mean square 1, no mean removed, no bias (Zhang and Sennrich). */
+  /** `layer`: mean 0 and variance 1 (Ba et al.). `rms`: mean square 1, no mean removed (Zhang and Sennrich). */
   readonly kind: "layer" | "rms";
+  readonly bias: boolean;
 }
 
 /** The embedding tables, by name: [vocabulary, width], [positions, width], [types, width]; null for those a model lacks. */
@@ -71,7 +72,8 @@ export interface Heads {
 /** Rotary positions (Su et al., RoFormer, arXiv:2104.09864) over all columns of each head; pairs are a half apart. */
 export interface Rotary {
   readonly heads: number;
-  readonly theta: number;
+  /** The angle of each pair at each position, in radians. */
+  readonly frequencies: readonly number[];
 }
 
 /** Smooth functions of one variable that the engine evaluates by a Fourier series on a calibrated range. */
@@ -118,4 +120,13 @@ export interface Ops<T> {
   relu(x: T): T;
   /** Per head, rows of weights e applied to v and divided by their sum: (e·v) / Σ_j e_j, heads side by side: [rows, columns(v)]. */
   weightedMean(e: T, v: T, heads: Heads): T;
+}
+
+/** What runs a model: its operations, each told its name before it is called. */
+export interface Interpreter<T> extends Ops<T> {
+  /**
+   * @param operation the name of the operation called next, the same in every interpreter: "layer.0.query", "layer.0.scores".
+   * Plans keep what calibration saw under these names.
+   */
+  begin(operation: string): void;
 }

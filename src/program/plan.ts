@@ -2,8 +2,8 @@ import { PlanError } from "./steps.ts";
 
 export type Range = readonly [number, number];
 
-/** What calibration saw, by operation: `${index of the Ops call}.${what}` -> smallest and largest value. */
-type Ranges = Readonly<Record<string, Range>>;
+/** What calibration saw, by operation: `${its name}.${what}` (program/named.ts) -> smallest and largest value. */
+export type Ranges = Readonly<Record<string, Range>>;
 
 /**
  * All that is fixed before a text comes, beside the model's shape: the calibrated ranges, and for each layer the bits
@@ -30,14 +30,14 @@ export class PlannedRanges {
   }
 
   /** A range widened symmetrically in magnitude. @throws PlanError when calibration has not seen the operation. */
-  signed(op: number, what: string): Range {
+  signed(op: string, what: string): Range {
     const [lo, hi] = this.raw(op, what);
     const widen = (x: number, away: number) => (x * away > 0 ? x * this.plan.margin : x / this.plan.margin);
     return [widen(lo, -1), widen(hi, 1)];
   }
 
   /** A range of positive values, widened by the margin as a ratio. @throws PlanError when it is not positive. */
-  positive(op: number, what: string): Range {
+  positive(op: string, what: string): Range {
     const [lo, hi] = this.raw(op, what);
     if (!(lo > 0)) {
       throw new PlanError(`calibration saw a ${what} that is not positive: this approximation cannot divide by it`);
@@ -46,14 +46,14 @@ export class PlannedRanges {
   }
 
   /** As calibration saw it, without a margin. @throws PlanError when it has not seen the operation. */
-  seen(op: number, what: string): Range {
+  seen(op: string, what: string): Range {
     return this.raw(op, what);
   }
 
-  private raw(op: number, what: string): Range {
+  private raw(op: string, what: string): Range {
     const range = this.plan.ranges[`${op}.${what}`];
     if (range === undefined)
-      throw new PlanError(`the plan has no range "${what}" for operation ${op}: calibrate the model again`);
+      throw new PlanError(`the plan has no range "${what}" for ${op}: calibrate the model again`);
     return range;
   }
 }

@@ -1,13 +1,57 @@
-export type Architecture = "bert" | "roberta" | "gpt2" | "opt" | "llama";
+import type { RotarySpec } from "./rotary.ts";
+
+/**
+ * What a layer of a model is made of, under the program's own names. A family's definition gives it (models/families); the
+ * program is built from it alone (models/blocks.ts).
+ */
+export interface Blocks {
+  /** The kind of all norms, as in `NormRef`. */
+  readonly norm: "layer" | "rms";
+  /** Whether norms add a bias. */
+  readonly normBias: boolean;
+  /** Where norms stand: behind the sum of a branch and the stream (BERT), or before a branch, which leaves the stream as it is (GPT-2). */
+  readonly normPlace: "after" | "before";
+  /** Whether the embeddings' sum is normalised. */
+  readonly embeddingNorm: boolean;
+  /** Whether a table of positions is added to the words. */
+  readonly positionTable: boolean;
+  /** Whether a table of token types is added to the words. */
+  readonly typeTable: boolean;
+  /** Whether padding tokens within a text are not counted as positions (RoBERTa). */
+  readonly skipsPadding: boolean;
+  /** Rotary positions of queries and keys. */
+  readonly rotary: RotarySpec | null;
+  /** The registry's kind of the feed-forward layers' function, which `ModelSpec.gelu` names. */
+  readonly activation: "gelu" | "silu";
+  /** Whether feed-forward layers multiply by a gate: activation(gate(x)) · intermediate(x), instead of activation(intermediate(x)). */
+  readonly gated: boolean;
+  /** Which dense layers have biases: queries, keys and values; attention's output; the feed-forward layers; a decoder's head. */
+  readonly biases: {
+    readonly query: boolean;
+    readonly output: boolean;
+    readonly feedForward: boolean;
+    readonly head: boolean;
+  };
+  /** Whether one more norm follows the last layer. */
+  readonly finalNorm: boolean;
+  /** The function between the two dense layers of a classifier's head. */
+  readonly pooler: "tanh" | "relu" | "gelu";
+}
 
 /** What every party may know of a model: its shape and the functions it uses. Weights, vocabulary and texts are not in it. */
 export interface ModelSpec {
-  readonly architecture: Architecture;
+  /** The family's name (`model_type` of a config.json): for people and for files. No program depends on it. */
+  readonly architecture: string;
+  /** Whether the model continues texts, rather than judge them. */
+  readonly isDecoder: boolean;
+  readonly blocks: Blocks;
   readonly layers: number;
   readonly hidden: number;
   readonly heads: number;
   /** Heads of keys and values: fewer than `heads` where groups of queries share them. */
   readonly keyHeads: number;
+  /** Columns of one head. */
+  readonly headWidth: number;
   readonly intermediate: number;
   readonly vocabulary: number;
   /** Rows of the position table; without one, the most positions that the model was made for, plus `positionOffset`. */
@@ -18,10 +62,6 @@ export interface ModelSpec {
   readonly epsilon: number;
   /** First row used of the position table: 0 for BERT, padding index + 1 for RoBERTa, 2 for OPT. */
   readonly positionOffset: number;
-  /** The base of the rotary angles; null: positions come from a table. */
-  readonly rotary: number | null;
-  /** Whether norms stand before attention and feed-forward, and one after all layers. */
-  readonly normFirst: boolean;
   /** Whether a decoder's output head is its word table. */
   readonly tied: boolean;
   readonly problem: "classification" | "regression" | "generation";
@@ -29,7 +69,7 @@ export interface ModelSpec {
   readonly labelNames: readonly string[];
   /**
    * Names in the registry of approximations, with parameters after a colon: "quad", "2quad:5". `gelu` stands in for the
-   * feed-forward layers' function, which is SiLU in Llama and GELU elsewhere.
+   * feed-forward layers' function, of the kind that `blocks.activation` says.
    */
   readonly gelu: string;
   readonly softmax: string;
@@ -61,7 +101,7 @@ export function longestText({ positions, positionOffset }: Pick<ModelSpec, "posi
   return positions - positionOffset;
 }
 
-/** Whether a model continues texts, rather than classify them. */
-export function isDecoder(spec: Pick<ModelSpec, "architecture">): boolean {
-  return spec.architecture !== "bert" && spec.architecture !== "roberta";
+/** Whether a model continues texts, rather than judge them. */
+export function isDecoder(spec: Pick<ModelSpec, "isDecoder">): boolean {
+  return spec.isDecoder;
 }

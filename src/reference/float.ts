@@ -3,13 +3,13 @@
  * with, and what calibration watches. Padded positions are computed as real rows of token 0, as the parties compute them.
  */
 
-import { cos, realPower, sin } from "../program/maths.ts";
+import { cos, sin } from "../program/maths.ts";
 import {
   type EmbeddingRef,
   type Heads,
+  type Interpreter,
   type LinearRef,
   type NormRef,
-  type Ops,
   positionRows,
   type Rotary,
   type SmoothName,
@@ -35,7 +35,7 @@ export interface FloatTensor {
 /** a [m, k] times the transpose of w [n, k]: [m, n]. */
 export type Matmul = (a: Float32Array, w: Float32Array, m: number, k: number, n: number) => Float32Array;
 
-/** Watches the ranges of values. `opIndex` counts the calls of `Ops` methods from 0, as the tracer does. */
+/** Watches the ranges of values, by the names of operations (program/named.ts). */
 export interface FloatObserver {
   /**
    * `what` is "out" for every call; for embed also "word" (the summed embeddings); for embed and layerNorm "centred" (x
@@ -43,7 +43,7 @@ export interface FloatObserver {
    * weightedMean "sum" (a row's sum of weights) and "mean" (e·v), both divided by the number of the row's keys, "total" and
    * "mixed" (the same, not divided), and "keys" (that number). The text's own part only.
    */
-  observe(opIndex: number, what: string, lo: number, hi: number): void;
+  observe(operation: string, what: string, lo: number, hi: number): void;
 }
 
 export interface FloatOptions {
@@ -58,14 +58,14 @@ export interface FloatOptions {
 }
 
 /** Interprets a program in floats for one text; an encoder's is padded with token 0 up to `length` positions. */
-export class FloatOps implements Ops<FloatTensor> {
+export class FloatOps implements Interpreter<FloatTensor> {
   readonly #weights: Weights;
   readonly #text: TokenizedText;
   readonly #length: number;
   readonly #matmul: Matmul;
   readonly #observer: FloatObserver | undefined;
   readonly #options: FloatOptions;
-  #calls = 0;
+  #operation = "";
   /** Positions before this turn's. */
   #before = 0;
   #rows = 0;
@@ -85,9 +85,12 @@ export class FloatOps implements Ops<FloatTensor> {
     this.#before = options.before ?? 0;
   }
 
+  begin(operation: string): void {
+    this.#operation = operation;
+  }
+
   embed(ref: EmbeddingRef, after?: FloatTensor): FloatTensor {
-    this.#calls = 0;
-    const index = this.#calls++;
+    const operation = this.#operation;
     this.#before += this.#rows;
     const { ids, types } = after === undefined ? this.#text : { ids: [this.#chosen(after)], types: [0] };
     const rows = after === undefined ? this.#length : 1;
@@ -110,14 +113,14 @@ export class FloatOps implements Ops<FloatTensor> {
     add(ref.position, ref.positions, "position", (i) => positions[i]);
     add(ref.type, ref.types, "token type", (i) => types[i] ?? 0);
     const x = { rows, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };
-    this.#observe(index, "word", x);
-    if (ref.norm !== null) return this.#seen(index, this.#normalise(index, x, ref.norm));
-    this.#observeCentred(index, x);
-    return this.#seen(index, x);
+    this.#observe(operation, "word", x);
+    if (ref.norm !== null) return this.#seen(operation, this.#normalise(operation, x, ref.norm));
+    this.#observeCentred(operation, x);
+    return this.#seen(operation, x);
   }
 
   linear(x: FloatTensor, ref: LinearRef): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     expectColumns(x, ref.inputs, ref.name);
     const weight = this.#tensor(`${ref.name}.weight`, [ref.outputs, ref.inputs]);
     const data = this.#matmul(x.data, weight, x.rows, ref.inputs, ref.outputs);
@@ -127,46 +130,46 @@ export class FloatOps implements Ops<FloatTensor> {
         for (let c = 0; c < ref.outputs; c++) data[i + c] += bias[c];
       }
     }
-    return this.#seen(index, { ...x, columns: ref.outputs, data, ownColumns: ref.outputs });
+    return this.#seen(operation, { ...x, columns: ref.outputs, data, ownColumns: ref.outputs });
   }
 
   add(x: FloatTensor, y: FloatTensor): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     if (x.rows !== y.rows || x.columns !== y.columns) {
       throw new Error(`cannot add [${x.rows}, ${x.columns}] and [${y.rows}, ${y.columns}]: give equal shapes`);
     }
     const sum = { ...x, data: x.data.map((value, i) => value + y.data[i]) };
-    this.#observeCentred(index, sum);
-    return this.#seen(index, sum);
+    this.#observeCentred(operation, sum);
+    return this.#seen(operation, sum);
   }
 
   multiply(x: FloatTensor, y: FloatTensor): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     if (x.rows !== y.rows || x.columns !== y.columns) {
       throw new Error(`cannot multiply [${x.rows}, ${x.columns}] and [${y.rows}, ${y.columns}]: give equal shapes`);
     }
-    return this.#seen(index, { ...x, data: x.data.map((value, i) => value * y.data[i]) });
+    return this.#seen(operation, { ...x, data: x.data.map((value, i) => value * y.data[i]) });
   }
 
   layerNorm(x: FloatTensor, ref: NormRef): FloatTensor {
-    const index = this.#calls++;
-    return this.#seen(index, this.#normalise(index, x, ref));
+    const operation = this.#operation;
+    return this.#seen(operation, this.#normalise(operation, x, ref));
   }
 
   maskRows(x: FloatTensor): FloatTensor {
-    const index = this.#calls++;
-    return this.#seen(index, { ...x, data: x.data.slice().fill(0, x.ownRows * x.columns) });
+    const operation = this.#operation;
+    return this.#seen(operation, { ...x, data: x.data.slice().fill(0, x.ownRows * x.columns) });
   }
 
   firstRow(x: FloatTensor): FloatTensor {
-    const index = this.#calls++;
-    return this.#seen(index, { ...x, rows: 1, ownRows: 1, data: x.data.slice(0, x.columns) });
+    const operation = this.#operation;
+    return this.#seen(operation, { ...x, rows: 1, ownRows: 1, data: x.data.slice(0, x.columns) });
   }
 
   askedRows(x: FloatTensor): FloatTensor {
-    const index = this.#calls++;
-    if (this.#options.scoring === true) return this.#seen(index, x);
-    return this.#seen(index, {
+    const operation = this.#operation;
+    if (this.#options.scoring === true) return this.#seen(operation, x);
+    return this.#seen(operation, {
       ...x,
       rows: 1,
       ownRows: 1,
@@ -174,8 +177,8 @@ export class FloatOps implements Ops<FloatTensor> {
     });
   }
 
-  rotate(x: FloatTensor, { heads, theta }: Rotary): FloatTensor {
-    const index = this.#calls++;
+  rotate(x: FloatTensor, { heads, frequencies }: Rotary): FloatTensor {
+    const operation = this.#operation;
     const width = headWidth(x, heads);
     const half = width / 2;
     // The rows asked for are the turn's last.
@@ -183,7 +186,7 @@ export class FloatOps implements Ops<FloatTensor> {
     const data = new Float32Array(x.data.length);
     for (let row = 0; row < x.rows; row++) {
       for (let j = 0; j < half; j++) {
-        const angle = (first + row) * realPower(theta, -j / half);
+        const angle = (first + row) * frequencies[j];
         const [cosine, sine] = [cos(angle), sin(angle)];
         for (let at = row * x.columns + j; at < (row + 1) * x.columns; at += width) {
           data[at] = x.data[at] * cosine - x.data[at + half] * sine;
@@ -191,22 +194,22 @@ export class FloatOps implements Ops<FloatTensor> {
         }
       }
     }
-    return this.#seen(index, { ...x, data });
+    return this.#seen(operation, { ...x, data });
   }
 
   remember(before: FloatTensor | null, x: FloatTensor): FloatTensor {
-    const index = this.#calls++;
-    if (before === null) return this.#seen(index, x);
+    const operation = this.#operation;
+    if (before === null) return this.#seen(operation, x);
     expectColumns(x, before.columns, "remember");
     const data = new Float32Array(before.data.length + x.data.length);
     data.set(before.data);
     data.set(x.data, before.data.length);
     const rows = before.rows + x.rows;
-    return this.#seen(index, { ...x, rows, ownRows: rows, data });
+    return this.#seen(operation, { ...x, rows, ownRows: rows, data });
   }
 
   scores(q: FloatTensor, k: FloatTensor, heads: Heads): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     const width = headWidth(q, heads.queries);
     expectColumns(k, width * heads.keys, "scores");
     if (heads.causal && k.ownRows !== k.rows)
@@ -226,52 +229,52 @@ export class FloatOps implements Ops<FloatTensor> {
     }
     const shape = { rows: heads.queries * q.rows, columns: k.rows, ownRows: q.ownRows, ownColumns: k.ownRows };
     const s: FloatTensor = { ...shape, data, heads: heads.queries, past };
-    for (let head = 0; head < heads.queries; head++) this.#observe(index, `head.${head}`, s, head, head + 1);
-    return this.#seen(index, s);
+    for (let head = 0; head < heads.queries; head++) this.#observe(operation, `head.${head}`, s, head, head + 1);
+    return this.#seen(operation, s);
   }
 
   addOnKeys(s: FloatTensor, kept: number, padded: number): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     const data = s.data.map(
       (value, i) => value + (i % s.columns < keysOf(s, Math.floor(i / s.columns)) ? kept : padded),
     );
-    return this.#seen(index, { ...s, data });
+    return this.#seen(operation, { ...s, data });
   }
 
   subtractRowMax(s: FloatTensor): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     const data = new Float32Array(s.data.length);
     for (let start = 0; start < data.length; start += s.columns) {
       let max = Number.NEGATIVE_INFINITY;
       for (let c = 0; c < s.columns; c++) max = Math.max(max, s.data[start + c]);
       for (let c = 0; c < s.columns; c++) data[start + c] = s.data[start + c] - max;
     }
-    return this.#seen(index, { ...s, data });
+    return this.#seen(operation, { ...s, data });
   }
 
   polynomial(x: FloatTensor, coefficients: readonly number[]): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     const data = x.data.map((value) => {
       let sum = 0;
       for (let j = coefficients.length - 1; j >= 0; j--) sum = sum * value + coefficients[j];
       return sum;
     });
-    return this.#seen(index, { ...x, data });
+    return this.#seen(operation, { ...x, data });
   }
 
   smooth(x: FloatTensor, name: SmoothName): FloatTensor {
-    const index = this.#calls++;
-    return this.#seen(index, { ...x, data: x.data.map(smoothFunctions[name]) });
+    const operation = this.#operation;
+    return this.#seen(operation, { ...x, data: x.data.map(smoothFunctions[name]) });
   }
 
   relu(x: FloatTensor): FloatTensor {
-    const index = this.#calls++;
-    return this.#seen(index, { ...x, data: x.data.map((value) => Math.max(value, 0)) });
+    const operation = this.#operation;
+    return this.#seen(operation, { ...x, data: x.data.map((value) => Math.max(value, 0)) });
   }
 
   /** A row whose weights sum to 0 has mean 0. */
   weightedMean(e: FloatTensor, v: FloatTensor, heads: Heads): FloatTensor {
-    const index = this.#calls++;
+    const operation = this.#operation;
     const width = headWidth(v, heads.keys);
     const group = heads.queries / heads.keys;
     expectColumns(e, v.rows, "weightedMean");
@@ -295,12 +298,12 @@ export class FloatOps implements Ops<FloatTensor> {
     }
     const perRow = { ...e, columns: 1, ownColumns: 1, past: undefined };
     const keys = sums.map((_, row) => keysOf(e, row));
-    this.#observe(index, "keys", { ...perRow, data: keys });
-    this.#observe(index, "total", { ...perRow, data: sums });
-    this.#observe(index, "sum", { ...perRow, data: sums.map((sum, row) => sum / keys[row]) });
-    this.#observe(index, "mixed", { ...shape, data: mixed });
-    this.#observe(index, "mean", { ...shape, data: products });
-    return this.#seen(index, { ...shape, data: means });
+    this.#observe(operation, "keys", { ...perRow, data: keys });
+    this.#observe(operation, "total", { ...perRow, data: sums });
+    this.#observe(operation, "sum", { ...perRow, data: sums.map((sum, row) => sum / keys[row]) });
+    this.#observe(operation, "mixed", { ...shape, data: mixed });
+    this.#observe(operation, "mean", { ...shape, data: products });
+    return this.#seen(operation, { ...shape, data: means });
   }
 
   #chosen(logits: FloatTensor): number {
@@ -309,15 +312,15 @@ export class FloatOps implements Ops<FloatTensor> {
     return choose(logits.data.subarray(logits.data.length - logits.columns));
   }
 
-  #observeCentred(index: number, x: FloatTensor): void {
-    if (this.#observer !== undefined) this.#observe(index, "centred", { ...x, data: centredRows(x) });
+  #observeCentred(operation: string, x: FloatTensor): void {
+    if (this.#observer !== undefined) this.#observe(operation, "centred", { ...x, data: centredRows(x) });
   }
 
-  #normalise(index: number, x: FloatTensor, ref: NormRef): FloatTensor {
+  #normalise(operation: string, x: FloatTensor, ref: NormRef): FloatTensor {
     const { width } = ref;
     expectColumns(x, width, ref.name);
     const gain = this.#tensor(`${ref.name}.weight`, [width]);
-    const bias = ref.kind === "rms" ? new Float32Array(width) : this.#tensor(`${ref.name}.bias`, [width]);
+    const bias = ref.bias ? this.#tensor(`${ref.name}.bias`, [width]) : new Float32Array(width);
     const centred = ref.kind === "rms" ? x.data : centredRows(x);
     const variances = new Float32Array(x.rows);
     const data = new Float32Array(x.data.length);
@@ -329,8 +332,8 @@ export class FloatOps implements Ops<FloatTensor> {
       const factor = 1 / Math.sqrt(squares / width + ref.epsilon);
       for (let c = 0; c < width; c++) data[start + c] = centred[start + c] * factor * gain[c] + bias[c];
     }
-    this.#observe(index, "centred", { ...x, data: centred });
-    this.#observe(index, "variance", { ...x, columns: 1, ownColumns: 1, data: variances });
+    this.#observe(operation, "centred", { ...x, data: centred });
+    this.#observe(operation, "variance", { ...x, columns: 1, ownColumns: 1, data: variances });
     return { ...x, data };
   }
 
@@ -349,12 +352,12 @@ export class FloatOps implements Ops<FloatTensor> {
     return tensor.data;
   }
 
-  #seen(index: number, x: FloatTensor): FloatTensor {
-    this.#observe(index, "out", x);
+  #seen(operation: string, x: FloatTensor): FloatTensor {
+    this.#observe(operation, "out", x);
     return x;
   }
 
-  #observe(index: number, what: string, x: FloatTensor, fromHead = 0, toHead = x.heads): void {
+  #observe(operation: string, what: string, x: FloatTensor, fromHead = 0, toHead = x.heads): void {
     if (this.#observer === undefined) return;
     const block = x.rows / x.heads;
     let lo = Number.POSITIVE_INFINITY;
@@ -368,7 +371,7 @@ export class FloatOps implements Ops<FloatTensor> {
         }
       }
     }
-    this.#observer.observe(index, what, lo, hi);
+    this.#observer.observe(operation, what, lo, hi);
   }
 }
 

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { asset, named } from "../../src/cli/named.ts";
 import { identity, openModel, openSource, planJson, planOf, planPathOf } from "../../src/cli/source.ts";
+import { catalogSpec } from "../../src/models/catalog.ts";
 import { FileStore } from "../../src/stores/file-store.ts";
 
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
@@ -99,10 +100,23 @@ describe("ranges", () => {
 describe("planOf", () => {
   const spec = { gelu: "quad", softmax: "2quad:5" } as Parameters<typeof planOf>[1];
   const range = (ends: string) =>
-    `{"gelu":"quad","softmax":"2quad:5","plan":{"ranges":{"0.out":${ends}},"exponents":{},"margin":2}}`;
+    `{"gelu":"quad","softmax":"2quad:5","plan":{"ranges":{"embeddings.out":${ends}},"exponents":{},"margin":2}}`;
 
   it.each(["[0,1]", "[1,1]", "[-4611686018427387904,0]"])("takes a range of %s", (ends) => {
-    expect(planOf(range(ends), spec)?.ranges["0.out"]).toEqual(JSON.parse(ends));
+    expect(planOf(range(ends), spec)?.ranges["embeddings.out"]).toEqual(JSON.parse(ends));
+  });
+
+  it("reads the plan of an earlier release, which counted operations instead of naming them", () => {
+    const bert = catalogSpec("bert-tiny");
+    const ranges = { "0.word": [0, 1], "1.out": [1, 2], "6.head.1": [2, 3], "7.out": [3, 4], "38.out": [4, 5] };
+    const text = JSON.stringify({ gelu: bert.gelu, softmax: bert.softmax, plan: { ranges, exponents: {}, margin: 2 } });
+    expect(planOf(text, bert)?.ranges).toEqual({
+      "embeddings.word": [0, 1],
+      "layer.0.query.out": [1, 2],
+      "layer.0.scores.head.1": [2, 3],
+      "layer.0.shifted.out": [3, 4],
+      "classifier.out": [4, 5],
+    });
   });
 
   it.each(["[1,0]", "[0,1e999]", "[-1e19,0]", "[0]", "[0,null]", "{}"])("refuses a range of %s", (ends) => {

@@ -20,7 +20,7 @@ const LENGTHS = [5, 1, 17, 9, 16];
 const NONE: LossWeights = { hidden: 0, scores: 0, prediction: 0, labels: 0, ranges: 0, sums: 0 };
 const OBJECTIVE = { temperature: 1, freeze: "nothing", seed: 1 } as const;
 
-/** The float reference that keeps hidden states and scores, as a reader of `models/decoder.ts` finds them. */
+/** The float reference that keeps hidden states and scores, as a reader of `models/blocks.ts` finds them. */
 class Watching extends FloatOps {
   readonly hidden: FloatTensor[] = [];
   readonly attention: FloatTensor[] = [];

@@ -1,15 +1,17 @@
 /** Small decoders of every kind, with weights large enough that every part of them shows. */
 
+import { baseOf } from "../../src/models/families/all.ts";
 import { generator, uniforms } from "../../src/models/random.ts";
 import { elementCount, requiredWeights } from "../../src/models/weights.ts";
 import type { ModelSpec, NamedTensor, TokenizedText, Weights } from "../../src/program/spec.ts";
 
 const base: ModelSpec = {
-  architecture: "gpt2",
+  ...baseOf("gpt2"),
   layers: 2,
   hidden: 32,
   heads: 4,
   keyHeads: 4,
+  headWidth: 8,
   intermediate: 48,
   vocabulary: 60,
   positions: 40,
@@ -17,8 +19,6 @@ const base: ModelSpec = {
   labels: 60,
   epsilon: 1e-5,
   positionOffset: 0,
-  rotary: null,
-  normFirst: true,
   tied: true,
   problem: "generation",
   labelNames: [],
@@ -31,10 +31,17 @@ const base: ModelSpec = {
 /** By what they are called in tests. */
 export const decoders: Readonly<Record<string, ModelSpec>> = {
   gpt2: base,
-  opt: { ...base, architecture: "opt", positions: 42, positionOffset: 2, gelu: "relu" },
-  "opt, post-norm": { ...base, architecture: "opt", positions: 42, positionOffset: 2, gelu: "relu", normFirst: false },
-  llama: { ...base, architecture: "llama", keyHeads: 2, rotary: 10_000, gelu: "exact", tied: false, epsilon: 1e-6 },
-  "llama, tied, one key head": { ...base, architecture: "llama", keyHeads: 1, rotary: 10_000, gelu: "exact" },
+  opt: { ...base, ...baseOf("opt"), positions: 42, positionOffset: 2, gelu: "relu" },
+  "opt, post-norm": {
+    ...base,
+    ...baseOf("opt"),
+    positions: 42,
+    positionOffset: 2,
+    gelu: "relu",
+    blocks: { ...baseOf("opt").blocks, normPlace: "after", finalNorm: false },
+  },
+  llama: { ...base, ...baseOf("llama"), keyHeads: 2, gelu: "exact", tied: false, epsilon: 1e-6 },
+  "llama, tied, one key head": { ...base, ...baseOf("llama"), keyHeads: 1, gelu: "exact" },
 };
 
 /** Uniform weights of deviation 1 / sqrt(inputs), gains about 1; of a tied model the head is the word table. */

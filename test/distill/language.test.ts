@@ -25,6 +25,7 @@ const spec: ModelSpec = {
   labels: VOCABULARY,
   positions: 32,
   hidden: 16,
+  headWidth: 4,
   intermediate: 24,
 };
 const tokenizer = new TextTokenizer(files, { ...spec, positions: 1e6 });
@@ -137,7 +138,7 @@ describe("a small decoder", () => {
       await saveModel(join(dir, at("saved")), { spec: shape, weights, tokenizer: new TextTokenizer(files, shape) });
       const saved = await loadModel(join(dir, at("saved")));
       expect(saved.weights.get("head.weight").data).toEqual(weights.get("head.weight").data);
-      expect(saved.spec).toMatchObject({ tied, keyHeads: 2, rotary: 10_000 });
+      expect(saved.spec).toMatchObject({ tied, keyHeads: 2, blocks: { rotary: { theta: 10_000 } } });
 
       const standIns = { ...shape, gelu: "quad", softmax: "2quad:5" };
       const student = { spec: standIns, weights: resident(standIns, initialWeights(standIns, 2)) };

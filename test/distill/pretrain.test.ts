@@ -18,6 +18,7 @@ const base = {
   ...catalogSpec("bert-tiny", { gelu: "exact", softmax: "exact" }),
   heads: 2,
   hidden: 16,
+  headWidth: 8,
   intermediate: 32,
   positions: 24,
 };

@@ -1,11 +1,21 @@
 import { expect, it } from "vitest";
 import { Predictor } from "../../src/distill/predictor.ts";
-import { classifier } from "../../src/models/bert.ts";
 import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 
-const shape = { layers: 2, hidden: 32, heads: 4, intermediate: 48, vocabulary: 60, positions: 40, labels: 3 };
+const shape = {
+  layers: 2,
+  hidden: 32,
+  heads: 4,
+  keyHeads: 4,
+  headWidth: 8,
+  intermediate: 48,
+  vocabulary: 60,
+  positions: 40,
+  labels: 3,
+};
 
 for (const architecture of ["bert", "roberta"] as const) {
   for (const gelu of ["exact", "quad", "relu"]) {
@@ -22,7 +32,7 @@ for (const architecture of ["bert", "roberta"] as const) {
         const logits = await predictor.logits(texts);
         await predictor.close();
         texts.forEach((text, i) => {
-          const expected = classifier(new FloatOps(weights, text, text.ids.length), spec).data;
+          const expected = logitsOf(new FloatOps(weights, text, text.ids.length), spec).data;
           const size = softmax === "2linear" ? 1e-2 : 1e-4; // a row's sum may be near 0
           expected.forEach((x, j) => {
             expect(Math.abs(logits[i][j] - x)).toBeLessThan(size);

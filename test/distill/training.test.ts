@@ -296,7 +296,7 @@ describe("a training", () => {
 
   it("brings a student nearer to its teacher, whatever its width", async () => {
     const asked = await setup("narrow");
-    const spec = { ...asked.model.spec, hidden: 16, heads: 4, intermediate: 24 };
+    const spec = { ...asked.model.spec, hidden: 16, heads: 4, headWidth: 4, intermediate: 24 };
     const model = { spec, weights: resident(spec, initialWeights(spec, 1)) };
     const stages = distillationStages(
       { epochs: 60, learningRate: 5e-3 },

@@ -283,9 +283,10 @@ function editsOfTokenizer(base: TokenizerInput, edits: readonly Edit[]): Tokeniz
 const TEXTS = ["ab a", "Ab[CLS] \u{20000}é\n", ""];
 
 async function enterTokenizer({ architecture, files }: TokenizerInput): Promise<void> {
-  const spec = { architecture, vocabulary: 64, positions: 40, positionOffset: 0, types: 2 };
+  const isDecoder = architecture !== "bert" && architecture !== "roberta";
+  const spec = { architecture, isDecoder, vocabulary: 64, positions: 40, positionOffset: 0, types: 2 };
   const tokenizer = new TextTokenizer(files, spec);
-  const pairs = architecture === "bert" || architecture === "roberta" ? ["b a", undefined] : [undefined];
+  const pairs = isDecoder ? [undefined] : ["b a", undefined];
   for (const pair of pairs) {
     for (const own of TEXTS) {
       if (own === "" && pair === undefined) continue;
@@ -308,7 +309,7 @@ export const tokenizer: Door<TokenizerInput> = {
 };
 
 /** Models of a few numbers, to calibrate and compile at once. */
-const TINY = { layers: 1, hidden: 4, heads: 1, keyHeads: 1, intermediate: 4, vocabulary: 16 };
+const TINY = { layers: 1, hidden: 4, heads: 1, keyHeads: 1, headWidth: 4, intermediate: 4, vocabulary: 16 };
 const SMALL: readonly ModelSpec[] = [
   { ...catalogSpec("bert-tiny"), ...TINY },
   { ...catalogSpec("llama-tiny"), ...TINY, labels: 16 },

@@ -2,8 +2,8 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { classifier } from "../../src/models/bert.ts";
 import { loadModel, type Model, saveModel } from "../../src/models/checkpoint.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import {
   bytesSource,
   readHeader,
@@ -25,7 +25,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const weightsFile = () => join(folder, "model.safetensors");
 const logits = ({ spec, weights, tokenizer }: Model, text: string) => {
   const tokens = tokenizer.encode(text);
-  return [...classifier(new FloatOps(weights, tokens, tokens.ids.length), spec).data];
+  return [...logitsOf(new FloatOps(weights, tokens, tokens.ids.length), spec).data];
 };
 
 /** All tensors of a file in memory, under their names there. */
@@ -235,7 +235,7 @@ describe("TextTokenizer", () => {
   ])("lets RoBERTa count no position for padding tokens in %j, %j", async (text, pair, expected) => {
     const { spec, weights, tokenizer } = await loadModel(fixture("roberta-mood"));
     const encoded = tokenizer.encode(text, pair);
-    const { data } = classifier(new FloatOps(weights, encoded, encoded.ids.length), spec);
+    const { data } = logitsOf(new FloatOps(weights, encoded, encoded.ids.length), spec);
     for (const [i, x] of expected.entries()) expect(Math.abs(data[i] - x)).toBeLessThan(1e-4);
   });
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { catalogNames, catalogSpec } from "../../src/models/catalog.ts";
 import { configJson, specOf } from "../../src/models/config.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 
 const base = {
@@ -298,15 +299,17 @@ describe("specOf a decoder", () => {
       epsilon: 1e-6,
     });
     expect(of({ ...opt, do_layer_norm_before: false, activation_function: "gelu" })).toMatchObject({
-      normFirst: false,
+      blocks: { normPlace: "after", finalNorm: false },
       gelu: "exact",
     });
     expect(of({ ...opt, tie_word_embeddings: false }).tied).toBe(false);
     expect(of({ ...llama, rope_theta: 5e5, rope_scaling: null, tie_word_embeddings: true })).toMatchObject({
-      rotary: 5e5,
+      blocks: { rotary: { theta: 5e5 } },
       tied: true,
     });
-    expect(of({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: "default" }, head_dim: 64 }).rotary).toBe(1e6);
+    expect(
+      of({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: "default" }, head_dim: 64 }).blocks.rotary,
+    ).toEqual({ theta: 1e6 });
     expect(of({ ...llama, mpcformer: { gelu: "quad", answer: "label" } })).toMatchObject({
       gelu: "quad",
       answer: "label",
@@ -370,12 +373,23 @@ const decoders = fc
   })
   .map(({ architecture, sizes, heads: [keys, group, half], ...some }): ModelSpec => {
     const [llama, opt] = [architecture === "llama", architecture === "opt"];
+    const own = baseOf(architecture).blocks;
+    const after = opt && !some.flags.normFirst ? ({ normPlace: "after", finalNorm: false } as const) : {};
+    const blocks = { blocks: { ...own, rotary: llama ? { theta: some.theta } : null, ...after } };
     const gelu = llama && !["exact", "quad"].includes(some.gelu) ? "exact" : some.gelu;
     return {
-      ...{ architecture, ...sizes, types: 1, labels: sizes.vocabulary, problem: "generation", labelNames: [] },
+      ...{
+        ...baseOf(architecture),
+        ...blocks,
+        ...sizes,
+        types: 1,
+        labels: sizes.vocabulary,
+        problem: "generation",
+        labelNames: [],
+      },
       ...{ heads: keys * group, keyHeads: llama ? keys : keys * group, hidden: keys * group * half * 2, gelu },
       ...{ positions: some.positions + (opt ? 2 : 0), positionOffset: opt ? 2 : 0, epsilon: opt ? 1e-5 : some.epsilon },
-      ...{ rotary: llama ? some.theta : null, normFirst: opt ? some.flags.normFirst : true, tied: some.flags.tied },
+      ...{ headWidth: half * 2, tied: some.flags.tied },
       ...{ softmax: some.softmax, embedding: some.embedding, answer: some.answer },
     };
   })

@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import { classifier } from "../../src/models/bert.ts";
 import { catalogSpec, randomModel, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
@@ -11,6 +10,7 @@ const small: ModelSpec = {
   ...catalogSpec("bert-tiny", { gelu: "exact", softmax: "exact" }),
   hidden: 16,
   heads: 2,
+  headWidth: 8,
   intermediate: 24,
   vocabulary: 50,
 };
@@ -58,10 +58,10 @@ it("tells the observer the ranges of the text's own values, the same with any pa
   const text = randomText(small, 5, 4);
   const seen = (length: number) => {
     const ranges: Record<string, [number, number]> = {};
-    const observe = (index: number, what: string, lo: number, hi: number) => {
-      ranges[`${index}.${what}`] = [lo, hi];
+    const observe = (operation: string, what: string, lo: number, hi: number) => {
+      ranges[`${operation}.${what}`] = [lo, hi];
     };
-    classifier(new FloatOps(weights, text, length, { observer: { observe } }), small);
+    logitsOf(new FloatOps(weights, text, length, { observer: { observe } }), small);
     return ranges;
   };
   const exact = seen(5);
@@ -72,19 +72,13 @@ it("tells the observer the ranges of the text's own values, the same with any pa
     expect(padded[key][0]).toBeCloseTo(lo, 4);
     expect(padded[key][1]).toBeCloseTo(hi, 4);
   }
-  for (const what of ["word", "centred", "variance", "out"]) expect(exact).toHaveProperty([`0.${what}`]);
-  // embed, q, k, mask, v, mask, scores, addOnKeys, subtractRowMax, smooth, polynomial, weightedMean
-  expect(Object.keys(exact).filter((key) => key.startsWith("6."))).toEqual(["6.head.0", "6.head.1", "6.out"]);
-  expect(exact["8.out"][1]).toBe(0);
-  expect(exact["8.out"][0]).toBeGreaterThan(Number.NEGATIVE_INFINITY);
-  expect(Object.keys(exact).filter((key) => key.startsWith("11."))).toEqual([
-    "11.keys",
-    "11.total",
-    "11.sum",
-    "11.mixed",
-    "11.mean",
-    "11.out",
-  ]);
+  for (const what of ["word", "centred", "variance", "out"]) expect(exact).toHaveProperty([`embeddings.${what}`]);
+  const seenOf = (operation: string) => Object.keys(exact).filter((key) => key.startsWith(`${operation}.`));
+  expect(seenOf("layer.0.scores")).toEqual(["head.0", "head.1", "out"].map((what) => `layer.0.scores.${what}`));
+  expect(exact["layer.0.lowered.out"][1]).toBe(0);
+  expect(exact["layer.0.lowered.out"][0]).toBeGreaterThan(Number.NEGATIVE_INFINITY);
+  const ofMean = ["keys", "total", "sum", "mixed", "mean", "out"];
+  expect(seenOf("layer.0.mean")).toEqual(ofMean.map((what) => `layer.0.mean.${what}`));
 });
 
 it("the plugged-in product is used for every product", () => {
@@ -94,7 +88,7 @@ it("the plugged-in product is used for every product", () => {
     calls++;
     return plainMatmul(...args);
   };
-  classifier(new FloatOps(weights, randomText(small, 4, 1), 8, { matmul }), small);
+  logitsOf(new FloatOps(weights, randomText(small, 4, 1), 8, { matmul }), small);
   expect(calls).toBe(2 * (6 + 2 * small.heads) + 2);
 });
 
@@ -103,9 +97,9 @@ it("refuses texts that do not fit", () => {
   expect(() => new FloatOps(weights, { ids: [], types: [] }, 8)).toThrow(/one or more ids/);
   expect(() => new FloatOps(weights, randomText(small, 9, 1), 8)).toThrow(/9 tokens, the padded length is 8/);
   const foreign = new FloatOps(weights, { ids: [50], types: [0] }, 8);
-  expect(() => classifier(foreign, small)).toThrow(/a token id is outside the table of 50/);
+  expect(() => logitsOf(foreign, small)).toThrow(/a token id is outside the table of 50/);
   const long = new FloatOps(weights, randomText(small, 9, 1), 513);
-  expect(() => classifier(long, small)).toThrow(/beyond the model.s 512 positions: shorten it/);
+  expect(() => logitsOf(long, small)).toThrow(/beyond the model.s 512 positions: shorten it/);
 });
 
 it("the catalog's weights are the same for a seed, and of their scale", () => {
@@ -139,7 +133,7 @@ it("random models give finite logits with every stand-in", () => {
 it.each(["gpt2-tiny", "opt-tiny", "llama-tiny", "gpt2"])("a random %s keeps its stream of the order of 1", (name) => {
   const { spec, weights } = randomModel(name, 1);
   const variances: number[] = [];
-  const observe = (_: number, what: string, lo: number, hi: number) => {
+  const observe = (_: string, what: string, lo: number, hi: number) => {
     if (what === "variance") variances.push(lo, hi);
   };
   const text = randomText(spec, 8, 3);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { classifier } from "../../src/models/bert.ts";
 import { loadModel } from "../../src/models/checkpoint.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { fixture, fixtureNames, golden } from "./fixtures.ts";
@@ -27,7 +27,7 @@ describe.each(fixtureNames)("%s", (name) => {
     const { spec, weights } = await loadModel(fixture(name), { gelu, softmax });
     for (const { ids, types, logits } of cases) {
       for (const padding of [0, 1, 13]) {
-        const out = classifier(new FloatOps(weights, { ids, types }, ids.length + padding), spec);
+        const out = logitsOf(new FloatOps(weights, { ids, types }, ids.length + padding), spec);
         expect([out.rows, out.columns]).toEqual([1, spec.labels]);
         for (const [i, logit] of logits[variant].entries())
           expect(Math.abs(out.data[i] - logit)).toBeLessThan(TOLERANCE);

@@ -7,8 +7,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { classifier } from "../../src/models/bert.ts";
 import { loadModel } from "../../src/models/checkpoint.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { decoderGolden, decoderNames, golden } from "./fixtures.ts";
 import { greedy } from "./greedy.ts";
@@ -45,7 +45,7 @@ it.each(savedNames)("%s", async (name) => {
   const { spec, weights } = await loadModel(join(dir, name));
   expect([spec.gelu, spec.softmax]).toEqual(["quad", "2quad:5"]);
   golden(name).cases.forEach(({ ids, types }, i) => {
-    expectClose(classifier(new FloatOps(weights, { ids, types }, ids.length), spec).data, torch[i]);
+    expectClose(logitsOf(new FloatOps(weights, { ids, types }, ids.length), spec).data, torch[i]);
   });
 });
 

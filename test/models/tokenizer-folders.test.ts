@@ -23,7 +23,8 @@ const FOLDERS: readonly Folder[] = JSON.parse(
 );
 
 describe.each(FOLDERS)("$name", ({ architecture, config, files, cases }) => {
-  const spec = { architecture, vocabulary: 2_000_000, positions: 512, positionOffset: 0, types: 2 };
+  const isDecoder = architecture !== "bert" && architecture !== "roberta";
+  const spec = { architecture, isDecoder, vocabulary: 2_000_000, positions: 512, positionOffset: 0, types: 2 };
   const tokenizer = new TextTokenizer(completed(files, config), spec);
 
   it("gives transformers' ids, types and text", () => {

@@ -1,6 +1,7 @@
 /** Decoders end to end, all parties in one process: scoring, turns on remembered keys, choices, costs. */
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { turnsOf } from "../../src/models/model.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
@@ -14,22 +15,21 @@ const DECODER = {
   labelNames: [],
   problem: "generation",
   epsilon: 1e-5,
-  normFirst: true,
 } satisfies Partial<ModelSpec>;
 
 const FAMILIES: Readonly<Record<string, Partial<ModelSpec>>> = {
-  gpt2: { ...DECODER, architecture: "gpt2", gelu: "tanh", softmax: "exact" },
-  "opt, norms first": { ...DECODER, architecture: "opt", gelu: "relu", softmax: "exact", positionOffset: 2 },
+  gpt2: { ...DECODER, ...baseOf("gpt2"), gelu: "tanh", softmax: "exact" },
+  "opt, norms first": { ...DECODER, ...baseOf("opt"), gelu: "relu", softmax: "exact", positionOffset: 2 },
   "opt, norms last": {
     ...DECODER,
-    architecture: "opt",
+    ...baseOf("opt"),
     gelu: "relu",
     softmax: "2relu",
     positionOffset: 2,
-    normFirst: false,
+    blocks: { ...baseOf("opt").blocks, normPlace: "after", finalNorm: false },
   },
-  llama: { ...DECODER, architecture: "llama", gelu: "exact", softmax: "exact", keyHeads: 2, rotary: 10_000 },
-  "a quad llama": { ...DECODER, architecture: "llama", gelu: "quad", softmax: "2quad:5", keyHeads: 2, rotary: 10_000 },
+  llama: { ...DECODER, ...baseOf("llama"), gelu: "exact", softmax: "exact", keyHeads: 2 },
+  "a quad llama": { ...DECODER, ...baseOf("llama"), gelu: "quad", softmax: "2quad:5", keyHeads: 2 },
 };
 
 const TURNS = 4;

@@ -3,6 +3,7 @@
 import { calibrate } from "../../src/compiler/calibrate.ts";
 import { compile } from "../../src/compiler/compile.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import type { Witness } from "../../src/parties/engine.ts";
 import { maskedOperands } from "../../src/parties/rehearse.ts";
@@ -19,11 +20,12 @@ import { Ring } from "../../src/ring/ring.ts";
 import { Secret } from "../../src/ring/secret.ts";
 
 export const TINY: ModelSpec = {
-  architecture: "bert",
+  ...baseOf("bert"),
   layers: 2,
   hidden: 32,
   heads: 4,
   keyHeads: 4,
+  headWidth: 8,
   intermediate: 64,
   vocabulary: 60,
   positions: 64,
@@ -31,8 +33,6 @@ export const TINY: ModelSpec = {
   labels: 3,
   epsilon: 1e-12,
   positionOffset: 0,
-  rotary: null,
-  normFirst: false,
   tied: false,
   problem: "classification",
   labelNames: ["a", "b", "c"],
@@ -44,8 +44,7 @@ export const TINY: ModelSpec = {
 
 /** What makes a small decoder of it. */
 export const TINY_GPT2: Partial<ModelSpec> = {
-  architecture: "gpt2",
-  normFirst: true,
+  ...baseOf("gpt2"),
   tied: true,
   types: 1,
   labels: 60,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { costOf } from "../../src/protocols/cost.ts";
 import { harness, TINY } from "./harness.ts";
 
@@ -44,9 +45,9 @@ describe("a private inference", () => {
   }
 
   it.each([
-    { architecture: "roberta", positionOffset: 2, types: 1, positions: 40 },
+    { ...baseOf("roberta"), positionOffset: 2, types: 1, positions: 40 },
     { problem: "regression", labels: 1, labelNames: ["score"] },
-    { layers: 1, heads: 2, hidden: 24, intermediate: 40 },
+    { layers: 1, heads: 2, headWidth: 12, hidden: 24, intermediate: 40 },
   ] as const)("is the same for another shape: %j", async (shape) => {
     const h = await harness(shape, 13);
     const text = randomText(h.spec, 10, 4);
@@ -58,7 +59,7 @@ describe("a private inference", () => {
   it.each(["private", "public"] as const)(
     "counts no position for RoBERTa's padding in a text, table %s",
     async (embedding) => {
-      const h = await harness({ architecture: "roberta", positionOffset: 2, types: 1, positions: 40, embedding }, 13);
+      const h = await harness({ ...baseOf("roberta"), positionOffset: 2, types: 1, positions: 40, embedding }, 13);
       const { ids, types } = randomText(h.spec, 10, 4);
       const text = { ids: ids.map((id, i) => (i % 3 === 1 ? 1 : id)), types };
       const plain = { ids: ids.map((id) => (id === 1 ? 2 : id)), types };

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { FairQueue } from "../../src/admission/fair-queue.ts";
 import { calibrate } from "../../src/compiler/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { type Compile, compileHere } from "../../src/parties/compiling.ts";
 import { type ProgramLimits, Programs } from "../../src/parties/programs.ts";
 import { checkShape, lengthsOf } from "../../src/parties/shapes.ts";
@@ -15,7 +16,7 @@ beforeAll(() => {
   plan = calibrate(TINY, randomWeights(TINY, 5), [randomText(TINY, 12, 1)]);
 });
 
-const DECODER = { ...TINY, architecture: "gpt2", problem: "generation", labels: TINY.vocabulary } as const;
+const DECODER = { ...TINY, ...baseOf("gpt2"), problem: "generation", labels: TINY.vocabulary } as const;
 
 describe("shapes", () => {
   it("have the lengths of the list, the model's limit in place of what goes beyond it, or the operator's", () => {

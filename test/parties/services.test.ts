@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { TcpListener } from "../../src/channels/tcp.ts";
 import { compile } from "../../src/compiler/compile.ts";
 import { randomText } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { lineOf, type ServiceEvent } from "../../src/parties/events.ts";
 import type { GeneratedPiece } from "../../src/parties/generation.ts";
 import { fingerprint, PROTOCOL_VERSION } from "../../src/parties/messages.ts";
@@ -133,10 +134,8 @@ describe("sessions", () => {
 
 describe("generation", () => {
   const decoder = {
-    architecture: "llama",
+    ...baseOf("llama"),
     keyHeads: 2,
-    rotary: 10_000,
-    normFirst: true,
     types: 1,
     labels: 60,
     labelNames: [],
@@ -454,7 +453,7 @@ describe("failures", () => {
     const shrink = ([lo, hi]: Range): Range => [lo / 8, hi / 8];
     const h = await harness({ embedding: "public" }, 16, undefined, (plan) => ({
       ...plan,
-      ranges: { ...plan.ranges, "0.out": shrink(plan.ranges["0.out"]) },
+      ranges: { ...plan.ranges, "embeddings.out": shrink(plan.ranges["embeddings.out"]) },
     }));
     await expect(h.secure(randomText(h.spec, 12, 1))).rejects.toThrow(/^the text lies outside the plan's range/);
   });
@@ -476,7 +475,10 @@ describe("failures", () => {
     const h = await harness({ embedding: "public" }, 16, undefined, (plan) => ({
       ...plan,
       ranges: Object.fromEntries(
-        Object.entries(plan.ranges).map(([k, [lo, hi]]) => [k, k === "1.out" ? [lo / 16, hi / 16] : [lo, hi]]),
+        Object.entries(plan.ranges).map(([k, [lo, hi]]) => [
+          k,
+          k === "layer.0.query.out" ? [lo / 16, hi / 16] : [lo, hi],
+        ]),
       ),
     }));
     const { violations } = h.clear(randomText(h.spec, 12, 1));

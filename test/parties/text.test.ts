@@ -1,6 +1,7 @@
 /** A text as secret integers: what they are, and that how many rows are looked up does not tell how long the text is. */
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { embeddingsOf } from "../../src/models/model.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../../src/program/spec.ts";
@@ -12,7 +13,7 @@ const LENGTH = 12;
 const KINDS: [string, Partial<ModelSpec>][] = [
   ["an encoder's public embedding", { embedding: "public" }],
   ["an encoder's private embedding", { embedding: "private" }],
-  ["RoBERTa's positions", { architecture: "roberta", embedding: "public", positionOffset: 2, types: 1 }],
+  ["RoBERTa's positions", { ...baseOf("roberta"), embedding: "public", positionOffset: 2, types: 1 }],
   ["a decoder's public embedding", { ...TINY_GPT2, embedding: "public" }],
   ["a decoder's private embedding", { ...TINY_GPT2, embedding: "private" }],
 ];
@@ -54,7 +55,7 @@ function filled(h: Harness, text: TokenizedText): { reads: number; values: Map<s
 describe.each(KINDS)("%s", (_, overrides) => {
   it("has the text's rows where they belong, and takes as many reads for every text", async () => {
     const h = await harness(overrides, oneTurn(LENGTH));
-    const decoder = overrides.architecture === "gpt2";
+    const decoder = overrides.isDecoder === true;
     const reads = new Set<number>();
     for (const own of [3, 7, LENGTH]) {
       const text = randomText(h.spec, own, own);

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import type { Channel } from "../../src/channels/channel.ts";
 import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.ts";
 import { calibrate } from "../../src/compiler/calibrate.ts";
-import { classifier } from "../../src/models/bert.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { logitsOf } from "../../src/models/model.ts";
 import { Client } from "../../src/parties/client.ts";
 import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
 import { HelperService } from "../../src/parties/helper.ts";
@@ -121,7 +121,7 @@ export class World {
         model: pinned,
       });
     const float = (text: { ids: readonly number[]; types: readonly number[] }, length: number) => [
-      ...classifier(new FloatOps(weights, text, length), spec).data,
+      ...logitsOf(new FloatOps(weights, text, length), spec).data,
     ];
     return { spec, plan, connect, float, ring, clientRing, server, dealer, serverPort, dealerPort };
   }

@@ -96,8 +96,10 @@ describe("a compiled program", () => {
   });
 
   it("refuses a plan without a range, or for other operations", () => {
-    const { "1.out": _gone, ...ranges } = plan.ranges;
-    expect(() => compile(TINY, { ...plan, ranges }, oneTurn(16))).toThrow(/no range "out" for operation 1: calibrate/);
+    const { "layer.0.query.out": _gone, ...ranges } = plan.ranges;
+    expect(() => compile(TINY, { ...plan, ranges }, oneTurn(16))).toThrow(
+      /no range "out" for layer.0.query: calibrate/,
+    );
     expect(() => calibrate(TINY, randomWeights(TINY, 5), [])).toThrow(/at least one text/);
   });
 });

@@ -1,4 +1,5 @@
 /** Small models that together have every kind of step. */
+import { baseOf } from "../../src/models/families/all.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
 
@@ -9,7 +10,6 @@ export interface Family {
 }
 
 const DECODER = {
-  normFirst: true,
   types: 1,
   labels: 60,
   labelNames: [],
@@ -41,12 +41,11 @@ export const FAMILIES: readonly Family[] = [
     name: "llama, three turns",
     spec: {
       ...DECODER,
-      architecture: "llama",
+      ...baseOf("llama"),
       gelu: "exact",
       softmax: "exact",
       embedding: "private",
       keyHeads: 2,
-      rotary: 10_000,
     },
     shape: { ...oneTurn(16), turns: 3 },
   },
@@ -54,7 +53,7 @@ export const FAMILIES: readonly Family[] = [
     name: "gpt2, three sampled turns, tokens alone",
     spec: {
       ...DECODER,
-      architecture: "gpt2",
+      ...baseOf("gpt2"),
       gelu: "tanh",
       softmax: "2quad:5",
       embedding: "public",

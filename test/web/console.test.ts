@@ -36,7 +36,7 @@ const COMMON_KEYS = [
   "phases phases[].at phases[].phase phases[].seconds studies",
 ];
 const MODEL_KEYS =
-  "name architecture layers hidden heads intermediate vocabulary longest problem labels gelu softmax embedding answer margin";
+  "name architecture activation layers hidden heads intermediate vocabulary longest problem labels gelu softmax embedding answer margin";
 const COMPILED_KEYS =
   "length turns scoring temperature flights toServer toClient offline setup macs stock byLayer byGroup";
 const SHARE_KEYS = "name toServer toClient offline macs";

@@ -68,7 +68,7 @@ const NAMES: Readonly<Record<string, string>> = {
 /** A model in terms and their words. */
 export function modelWords(model: Model): readonly (readonly [string, string])[] {
   const { architecture, layers, hidden, heads, intermediate, vocabulary, longest } = model;
-  const feedForward = architecture === "llama" ? "SiLU" : "GeLU";
+  const feedForward = model.activation === "silu" ? "SiLU" : "GeLU";
   return [
     ["Model", `${NAMES[architecture] ?? architecture}, ${layers} layers of width ${hidden}, ${heads} heads`],
     ["Feed-forward", `width ${count(intermediate)}, ${feedForward} stand-in: ${model.gelu}`],

@@ -1,7 +1,7 @@
 /** `demo`: the whole system on one machine. */
 import type { Command } from "commander";
-import { classifier } from "../../models/bert.ts";
 import { greedyTokens } from "../../models/greedy.ts";
+import { logitsOf } from "../../models/model.ts";
 import type { Client } from "../../parties/client.ts";
 import type { Witness } from "../../parties/engine.ts";
 import { encoded } from "../../parties/greeting.ts";
@@ -54,7 +54,7 @@ async function judge(text: string, options: DemoOptions): Promise<void> {
   await among("demo", options, async (client, glimpse, progress) => {
     const result = await client.classify(text);
     progress.stop();
-    const clear = [...classifier(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
+    const clear = [...logitsOf(new FloatOps(source.weights, tokens, tokens.ids.length), source.spec).data];
     const error = Math.max(...clear.map((x, i) => Math.abs(x - result.logits[i])));
     if (options.json) return printJson({ text, ...result, max_abs_logit_error: error, seen: glimpse.seen });
     print(`text: ${text}`);

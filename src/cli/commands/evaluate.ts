@@ -1,7 +1,7 @@
 /** `evaluate`: accuracy on labelled texts, in the clear or under MPC. */
 import { setImmediate } from "node:timers/promises";
 import type { Command } from "commander";
-import { classifier } from "../../models/bert.ts";
+import { logitsOf } from "../../models/model.ts";
 import type { Client } from "../../parties/client.ts";
 import { bucketFor } from "../../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../../program/spec.ts";
@@ -113,7 +113,7 @@ async function inTheClear(
   const step = progress.of("in the clear");
   const all: Logits[] = [];
   for (const text of texts) {
-    const logits = classifier(new FloatOps(source.weights, text, text.ids.length, { matmul }), source.spec).data;
+    const logits = logitsOf(new FloatOps(source.weights, text, text.ids.length, { matmul }), source.spec).data;
     all.push([...logits]);
     step(all.length, texts.length);
     await setImmediate(); // the bar's timer

@@ -8,6 +8,7 @@ import { type MaskTokens, maskedBatch, piecesOf, writeMaskedModelling } from "..
 import { run, SAVE_SECONDS } from "../../distill/run.ts";
 import { initialWeights, resident } from "../../distill/weights.ts";
 import { loadTokenizer, saveModel } from "../../models/checkpoint.ts";
+import { baseOf } from "../../models/families/all.ts";
 import { TextTokenizer } from "../../models/tokenizer.ts";
 import { learnWordPieces, SPECIALS } from "../../models/wordpiece.ts";
 import type { ModelSpec } from "../../program/spec.ts";
@@ -119,11 +120,12 @@ function shapeOf(o: PretrainOptions): ModelSpec {
   const [hidden, heads] = [o.width, o.heads];
   if (hidden % heads !== 0) throw new UsageError("--heads must divide --width");
   return {
-    architecture: "bert",
+    ...baseOf("bert"),
     layers: o.layers,
     hidden,
     heads,
     keyHeads: heads,
+    headWidth: hidden / heads,
     intermediate: o.intermediate,
     vocabulary: o.vocabulary,
     positions: o.length,
@@ -131,8 +133,6 @@ function shapeOf(o: PretrainOptions): ModelSpec {
     labels: 2,
     epsilon: 1e-12,
     positionOffset: 0,
-    rotary: null,
-    normFirst: false,
     tied: false,
     problem: "classification",
     labelNames: ["LABEL_0", "LABEL_1"],

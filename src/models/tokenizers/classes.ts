@@ -3,6 +3,7 @@
  * tokenizer.json says of it; a folder without a class of its own has tokenizer.json as it is.
  */
 
+import { findFamily } from "../families/all.ts";
 import { type DeclaredToken, plainToken } from "./added-tokens.ts";
 import { bertTemplate, type Context, doubledTemplate, type Json, type Parts, type TokenizerClass } from "./class.ts";
 import type { ModelOptions } from "./schema.ts";
@@ -170,14 +171,6 @@ const CLASSES: Readonly<Record<string, TokenizerClass>> = {
 };
 /** What means that tokenizer.json is taken as it is. */
 const AS_IT_IS = ["PreTrainedTokenizer", "TokenizersBackend", "BloomTokenizer"];
-/** The class of an architecture's folders that name none. */
-const USUAL: Readonly<Record<string, string>> = {
-  bert: "BertTokenizer",
-  roberta: "RobertaTokenizer",
-  gpt2: "GPT2Tokenizer",
-  opt: "GPT2Tokenizer",
-};
-
 /**
  * The class of a folder; null where tokenizer.json is taken as it is.
  * @throws an Error when the files name a class that is not known here.
@@ -187,7 +180,7 @@ export function classOf(
   architecture: string,
   tokenizerJson: string | undefined,
 ): TokenizerClass | null {
-  const plain = (name ?? USUAL[architecture] ?? "TokenizersBackend").replace(/Fast$/, "");
+  const plain = (name ?? findFamily(architecture)?.tokenizerClass ?? "TokenizersBackend").replace(/Fast$/, "");
   if (AS_IT_IS.includes(plain)) return null;
   // Llama 3's folders name Llama's class, which their byte-level tokenizer is none of.
   if (plain === "LlamaTokenizer" && tokenizerJson?.includes('"ByteLevel"')) return null;

@@ -1,0 +1,130 @@
+/**
+ * What models are made of, written once over `Ops<T>` from what a spec says of its blocks: embeddings, layers with attention
+ * and feed-forward, norms.
+ *
+ * n: positions, d: hidden width, a: query heads, w: a head's width, f: intermediate width.
+ */
+
+import { gelu, silu, softmax } from "../approximations/registry.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary } from "../program/ops.ts";
+import { frequenciesOf } from "../program/rotary.ts";
+import type { ModelSpec } from "../program/spec.ts";
+
+/** What a decoder's layer keeps of all tokens so far. */
+export interface Memory<T> {
+  keys: T | null;
+  values: T | null;
+}
+
+/** A memory for each layer, empty. */
+export function memoriesOf<T>(spec: ModelSpec): readonly Memory<T>[] {
+  return Array.from({ length: spec.layers }, () => ({ keys: null, values: null }));
+}
+
+/** What a model embeds; the client of public tables does it alone. */
+export function embeddingsOf(spec: ModelSpec): EmbeddingRef {
+  const { blocks, hidden, vocabulary, positions, positionOffset, types } = spec;
+  return {
+    word: "embeddings.word",
+    position: blocks.positionTable ? "embeddings.position" : null,
+    type: blocks.typeTable ? "embeddings.type" : null,
+    vocabulary,
+    positions: blocks.positionTable ? positions : 0,
+    types: blocks.typeTable ? types : 0,
+    width: hidden,
+    positionOffset,
+    padding: blocks.skipsPadding ? positionOffset - 1 : null,
+    norm: blocks.embeddingNorm ? norm(spec, "embeddings.norm") : null,
+    readers: readersOf(spec),
+  };
+}
+
+function readersOf({ blocks }: ModelSpec): EmbeddingRef["readers"] {
+  if (blocks.normPlace === "after") return "layers";
+  return blocks.norm === "layer" ? "centred stream" : "plain stream";
+}
+
+/**
+ * The states behind all layers. `asked` picks the rows that are read of the last one, so that it computes no others.
+ * @param memories of a decoder, a layer's each; null: every row sees every row.
+ */
+export function layers<T>(
+  ops: Ops<T>,
+  spec: ModelSpec,
+  embedded: T,
+  asked: (x: T) => T,
+  memories: readonly Memory<T>[] | null,
+): T {
+  let x = embedded; // [n, d]
+  for (let i = 0; i < spec.layers; i++) {
+    const rows = i === spec.layers - 1 ? asked : (h: T) => h;
+    x = layer(ops, spec, x, rows, `layer.${i}`, memories === null ? null : memories[i]);
+  }
+  return spec.blocks.finalNorm ? ops.layerNorm(x, norm(spec, "norm")) : x;
+}
+
+/** One layer: the new states of the rows asked for, which attend to all. */
+function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, at: string, memory: Memory<T> | null): T {
+  const attentionNorm = norm(spec, `${at}.attention.norm`);
+  const feedForwardNorm = norm(spec, `${at}.norm`);
+  if (spec.blocks.normPlace === "after") {
+    const rows = asked(x);
+    const y = ops.layerNorm(ops.add(attention(ops, spec, rows, x, at, memory), rows), attentionNorm);
+    return ops.layerNorm(ops.add(feedForward(ops, spec, y, at), y), feedForwardNorm);
+  }
+  const h = ops.layerNorm(x, attentionNorm);
+  const y = ops.add(attention(ops, spec, asked(h), h, at, memory), asked(x));
+  return ops.add(feedForward(ops, spec, ops.layerNorm(y, feedForwardNorm), at), y);
+}
+
+/** Attention of `rows` over all of `h` and what came before, heads side by side, then the output layer. */
+function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, at: string, memory: Memory<T> | null): T {
+  const { hidden, headWidth, blocks } = spec;
+  const heads: Heads = { queries: spec.heads, keys: spec.keyHeads, causal: memory !== null };
+  const [inner, keyWidth] = [headWidth * heads.queries, headWidth * heads.keys];
+  const { query: bias, output: outputBias } = blocks.biases;
+  const turned = (x: T, count: number) => {
+    const rotary = rotaryOf(spec, count);
+    return rotary === null ? x : ops.rotate(x, rotary);
+  };
+  const q = turned(ops.linear(rows, linear(`${at}.query`, hidden, inner, bias)), heads.queries);
+  const k = turned(ops.maskRows(ops.linear(h, linear(`${at}.key`, hidden, keyWidth, bias))), heads.keys); // [n, keyWidth]
+  const v = ops.maskRows(ops.linear(h, linear(`${at}.value`, hidden, keyWidth, bias)));
+  const { keys, values } = memory === null ? { keys: k, values: v } : remembered(ops, memory, k, v);
+  const weights = softmax(spec.softmax).apply(ops, ops.scores(q, keys, heads)); // [a·rows, n so far]
+  const mean = ops.weightedMean(weights, values, heads); // [rows, a·w]
+  return ops.linear(mean, linear(`${at}.attention.output`, inner, hidden, outputBias));
+}
+
+/** The keys and values of all tokens so far: [n so far, width]. */
+function remembered<T>(ops: Ops<T>, memory: Memory<T>, k: T, v: T): { keys: T; values: T } {
+  const keys = ops.remember(memory.keys, k);
+  const values = ops.remember(memory.values, v);
+  Object.assign(memory, { keys, values });
+  return { keys, values };
+}
+
+function rotaryOf({ blocks, headWidth }: ModelSpec, heads: number): Rotary | null {
+  return blocks.rotary === null ? null : { heads, frequencies: frequenciesOf(blocks.rotary, headWidth) };
+}
+
+function feedForward<T>(ops: Ops<T>, spec: ModelSpec, x: T, at: string): T {
+  const { hidden, intermediate, blocks } = spec;
+  const bias = blocks.biases.feedForward;
+  const activation = blocks.activation === "silu" ? silu(spec.gelu) : gelu(spec.gelu);
+  const inner = ops.linear(x, linear(`${at}.intermediate`, hidden, intermediate, bias)); // [n, f]
+  const output = linear(`${at}.output`, intermediate, hidden, bias);
+  if (!blocks.gated) return ops.linear(activation.apply(ops, inner), output);
+  const gate = activation.apply(ops, ops.linear(x, linear(`${at}.gate`, hidden, intermediate, bias)));
+  return ops.linear(ops.multiply(gate, inner), output);
+}
+
+/** A norm of the model's kind over its hidden width. */
+function norm({ blocks, hidden, epsilon }: ModelSpec, name: string): NormRef {
+  return { name, width: hidden, epsilon, kind: blocks.norm, bias: blocks.normBias };
+}
+
+/** A dense layer by name. */
+export function linear(name: string, inputs: number, outputs: number, bias: boolean): LinearRef {
+  return { name, inputs, outputs, bias };
+}

@@ -1,0 +1,35 @@
+/** All families of models, registered here once: adding one is its definition, its fixture and its line in the list. */
+
+import type { ModelSpec } from "../../program/spec.ts";
+import { bert } from "./bert.ts";
+import type { Family } from "./family.ts";
+import { gpt2 } from "./gpt2.ts";
+import { llama } from "./llama.ts";
+import { opt } from "./opt.ts";
+import { roberta } from "./roberta.ts";
+
+/** Every family, encoders first. */
+export const families: readonly Family[] = [bert, roberta, gpt2, opt, llama];
+
+const byName = new Map(families.map((family) => [family.name, family]));
+
+/** The names of all families. */
+export const familyNames: readonly string[] = [...byName.keys()];
+
+/** The family of this name, if there is one. */
+export function findFamily(name: string): Family | undefined {
+  return byName.get(name);
+}
+
+/** @throws an Error that lists the known families. */
+export function familyOf(name: string): Family {
+  const family = findFamily(name);
+  if (family === undefined) throw new Error(`unknown architecture: use one of ${familyNames.join(", ")}`);
+  return family;
+}
+
+/** What every spec of a family has: to make one without a config.json. */
+export function baseOf(name: string): Pick<ModelSpec, "architecture" | "isDecoder" | "blocks"> {
+  const { isDecoder, blocks } = familyOf(name);
+  return { architecture: name, isDecoder, blocks };
+}

@@ -1,0 +1,156 @@
+/** BERT (Devlin et al., arXiv:1810.04805), and the fields that RoBERTa and others have in common with it. */
+
+import * as v from "valibot";
+import type { Blocks } from "../../program/spec.ts";
+import {
+  activationName,
+  activationOf,
+  type ConfigFormat,
+  checkHeads,
+  choicesOf,
+  epsilon,
+  only,
+  ownBlock,
+  sizes,
+  softmaxName,
+  whole,
+  writtenChoices,
+} from "../config-fields.ts";
+import { HEADLESS, labelFields, labelling, writtenLabels } from "../config-labels.ts";
+import { check } from "../json.ts";
+import type { Family, NameRow } from "./family.ts";
+
+/** Norms last, tables of positions and types, biases everywhere. */
+const blocks: Blocks = {
+  norm: "layer",
+  normBias: true,
+  normPlace: "after",
+  embeddingNorm: true,
+  positionTable: true,
+  typeTable: true,
+  skipsPadding: false,
+  rotary: null,
+  activation: "gelu",
+  gated: false,
+  biases: { query: true, output: true, feedForward: true, head: false },
+  finalNorm: false,
+  pooler: "tanh",
+};
+
+/** The fields of BERT's config.json. */
+export const bertFields = {
+  num_hidden_layers: sizes.layers,
+  hidden_size: sizes.hidden,
+  num_attention_heads: sizes.heads,
+  intermediate_size: sizes.intermediate,
+  vocab_size: sizes.vocabulary,
+  max_position_embeddings: whole(1, 65_536),
+  type_vocab_size: v.optional(whole(1, 64), 2),
+  layer_norm_eps: epsilon(1e-12),
+  pad_token_id: v.nullish(whole(0, 2_000_000)),
+  hidden_act: v.optional(v.string(), "gelu"),
+  softmax_act: v.nullish(v.string()),
+  position_embedding_type: v.nullish(v.literal("absolute", "only absolute positions are supported")),
+  is_decoder: only(false, "decoders of this type are not supported: use an encoder with a classifier"),
+  add_cross_attention: only(false, "must be false: cross-attention is not supported"),
+  is_encoder_decoder: only(false, "must be false: models of two stacks are not supported"),
+  tie_word_embeddings: v.nullish(v.boolean()),
+  ...labelFields,
+  mpcformer: ownBlock,
+} as const;
+
+const schema = v.looseObject(bertFields);
+
+/** Of families whose config.json has BERT's fields; where `skipsPadding`, positions begin behind the padding token's number. */
+export function bertConfig(name: string, className: string, own: Blocks): ConfigFormat {
+  return {
+    fields: ["model_type", ...Object.keys(schema.entries)],
+
+    read(json, headless) {
+      const whole = headless ? { ...(json as object), ...HEADLESS } : json;
+      const config = check(schema, whole, "config.json");
+      checkHeads(config.hidden_size, config.num_attention_heads, ["hidden_size", "num_attention_heads"]);
+      const positionOffset = own.skipsPadding ? (config.pad_token_id ?? 1) + 1 : 0;
+      if (positionOffset >= config.max_position_embeddings) {
+        throw new Error("config.json: max_position_embeddings must be larger than pad_token_id + 1");
+      }
+      return {
+        architecture: name,
+        isDecoder: false,
+        blocks: own,
+        layers: config.num_hidden_layers,
+        hidden: config.hidden_size,
+        heads: config.num_attention_heads,
+        keyHeads: config.num_attention_heads,
+        headWidth: config.hidden_size / config.num_attention_heads,
+        intermediate: config.intermediate_size,
+        vocabulary: config.vocab_size,
+        positions: config.max_position_embeddings,
+        types: config.type_vocab_size,
+        epsilon: config.layer_norm_eps,
+        positionOffset,
+        tied: false,
+        ...labelling(config),
+        ...choicesOf(
+          config.mpcformer,
+          () => activationOf(config.hidden_act, "hidden_act"),
+          softmaxName(config.softmax_act),
+        ),
+      };
+    },
+
+    write: (spec, base) => ({
+      architectures: [`${className}${base ? "Model" : "ForSequenceClassification"}`],
+      model_type: name,
+      num_hidden_layers: spec.layers,
+      hidden_size: spec.hidden,
+      num_attention_heads: spec.heads,
+      intermediate_size: spec.intermediate,
+      vocab_size: spec.vocabulary,
+      max_position_embeddings: spec.positions,
+      type_vocab_size: spec.types,
+      layer_norm_eps: spec.epsilon,
+      pad_token_id: own.skipsPadding ? spec.positionOffset - 1 : 0,
+      hidden_act: activationName(spec.gelu, "gelu"),
+      position_embedding_type: "absolute",
+      ...writtenLabels(spec),
+      mpcformer: writtenChoices(spec),
+    }),
+  };
+}
+
+/** BERT's layers, as others have them under their own prefix. */
+export const bertLayers: readonly NameRow[] = [
+  ["~embeddings.LayerNorm", "embeddings.norm"],
+  ["~encoder.layer.#.attention.self.query", "layer.#.query"],
+  ["~encoder.layer.#.attention.self.key", "layer.#.key"],
+  ["~encoder.layer.#.attention.self.value", "layer.#.value"],
+  ["~encoder.layer.#.attention.output.dense", "layer.#.attention.output"],
+  ["~encoder.layer.#.attention.output.LayerNorm", "layer.#.attention.norm"],
+  ["~encoder.layer.#.intermediate.dense", "layer.#.intermediate"],
+  ["~encoder.layer.#.output.dense", "layer.#.output"],
+  ["~encoder.layer.#.output.LayerNorm", "layer.#.norm"],
+];
+
+/** BERT's tables. */
+export const bertTables: readonly NameRow[] = [
+  ["~embeddings.word_embeddings.weight", "embeddings.word"],
+  ["~embeddings.position_embeddings.weight", "embeddings.position"],
+  ["~embeddings.token_type_embeddings.weight", "embeddings.type"],
+];
+
+/** The definition of BERT's models. */
+export const bert: Family = {
+  name: "bert",
+  className: "Bert",
+  headName: "ForSequenceClassification",
+  isDecoder: false,
+  tokenizerClass: "BertTokenizer",
+  blocks,
+  config: bertConfig("bert", "Bert", blocks),
+  names: {
+    prefixes: ["bert.", ""],
+    layers: [...bertLayers, ["~pooler.dense", "pooler"], ["classifier", "classifier"]],
+    tables: bertTables,
+  },
+};

@@ -1,0 +1,41 @@
+/** What a definition of a family says: all that is known of models of one `model_type`, in one file. */
+
+import type { Blocks } from "../../program/spec.ts";
+import type { ConfigFormat } from "../config-fields.ts";
+
+/** A family of models, as transformers knows it by its `model_type`. */
+export interface Family {
+  /** `model_type` in a config.json. */
+  readonly name: string;
+  /** What its classes of transformers begin with: "Bert" in BertForSequenceClassification. */
+  readonly className: string;
+  /** What the name of the class with the head that answers here ends with. */
+  readonly headName: "ForSequenceClassification" | "ForCausalLM" | "LMHeadModel";
+  readonly isDecoder: boolean;
+  /** The tokenizer class of folders that name none; null: tokenizer.json is taken as it is. */
+  readonly tokenizerClass: string | null;
+  /** The blocks of its usual models; a config.json may change some of them. */
+  readonly blocks: Blocks;
+  /** How its config.json is read and written. */
+  readonly config: ConfigFormat;
+  /** The names of its tensors. */
+  readonly names: NameTable;
+}
+
+/**
+ * [Hugging Face, program], the program's names being several where one stored tensor is cut into equal parts. `#` is a
+ * layer's number, `~` a prefix; a pair without a suffix stands for its `.weight` and `.bias`.
+ */
+export type NameRow = readonly [theirs: string, ours: string, ...more: string[]];
+
+/** Hugging Face's tensors and the program's, as data read in both directions. */
+export interface NameTable {
+  /** What `~` may stand for, the usual one first. */
+  readonly prefixes: readonly string[];
+  /** Layers and norms. */
+  readonly layers: readonly NameRow[];
+  /** Embedding tables, with their full names. */
+  readonly tables: readonly NameRow[];
+  /** Layers whose weights are stored as [inputs, outputs]. */
+  readonly transposed?: readonly string[];
+}

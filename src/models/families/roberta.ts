@@ -1,0 +1,26 @@
+/** RoBERTa (Liu et al., arXiv:1907.11692): BERT's layers, positions that begin behind the padding token's. */
+
+import type { Blocks } from "../../program/spec.ts";
+import { bert, bertConfig, bertLayers, bertTables } from "./bert.ts";
+import type { Family, NameTable } from "./family.ts";
+
+const blocks: Blocks = { ...bert.blocks, skipsPadding: true };
+
+/** RoBERTa's names, as its relatives have them. */
+export const robertaNames: NameTable = {
+  prefixes: ["roberta.", ""],
+  layers: [...bertLayers, ["classifier.dense", "pooler"], ["classifier.out_proj", "classifier"]],
+  tables: bertTables,
+};
+
+/** The definition of RoBERTa's models. */
+export const roberta: Family = {
+  name: "roberta",
+  className: "Roberta",
+  headName: "ForSequenceClassification",
+  isDecoder: false,
+  tokenizerClass: "RobertaTokenizer",
+  blocks,
+  config: bertConfig("roberta", "Roberta", blocks),
+  names: robertaNames,
+};
