@@ -86,7 +86,7 @@ describe("ranges", () => {
     );
     const calibration = join(dir, "texts.txt");
     await writeFile(calibration, "a dull film\n");
-    expect((await openModel(folder, { overrides, calibration })).plan.ranges).toHaveProperty(["0.out"]);
+    expect((await openModel(folder, { overrides, calibration })).plan.ranges).toHaveProperty(["embeddings.out"]);
   });
 
   it("of a model that ships are made of texts of its own kind, or refused", async () => {

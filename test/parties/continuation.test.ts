@@ -10,7 +10,14 @@ import { harness, TINY_GPT2 } from "./harness.ts";
 import { tapped } from "./tapped.ts";
 import { DECODER_WORDS } from "./words.ts";
 
-const SPEC = { architecture: "gpt2", vocabulary: 300, positions: 1024, positionOffset: 0, types: 1 } as const;
+const SPEC = {
+  architecture: "gpt2",
+  isDecoder: true,
+  vocabulary: 300,
+  positions: 1024,
+  positionOffset: 0,
+  types: 1,
+} as const;
 
 /** Bytes as tokens, as GPT-2's alphabet writes them, and some longer ones. */
 function bytes(...merged: readonly string[]): TextTokenizer {
