@@ -288,7 +288,7 @@ export class Emitter {
   }
 
   /** The largest entry of a row of mean square 1, or less where epsilon is much of the variance. */
-  private normed(columns: number, [least]: Range, op: number): number {
+  private normed(columns: number, [least]: Range, op: string): number {
     const reach = magnitude(this.ranges.signed(op, "centred")) / Math.sqrt(least);
     return reach < 1 ? reach : Math.sqrt(columns);
   }

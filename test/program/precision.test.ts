@@ -1,6 +1,7 @@
 /** Precision follows the values: models whose weights are scaled give the float reference's logits, or are refused by name. */
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { PlanError } from "../../src/program/steps.ts";
 import { type Harness, harness, TINY_GPT2 } from "../parties/harness.ts";
@@ -9,8 +10,8 @@ const MODELS: Record<string, Partial<ModelSpec>> = {
   "a BERT with stand-ins": {},
   "a BERT of public embedding": { embedding: "public", gelu: "exact", softmax: "exact" },
   "a GPT-2": TINY_GPT2,
-  "an OPT": { ...TINY_GPT2, architecture: "opt", gelu: "relu", positions: 66, positionOffset: 2 },
-  "a Llama": { ...TINY_GPT2, architecture: "llama", rotary: 10_000, keyHeads: 2, tied: false },
+  "an OPT": { ...TINY_GPT2, ...baseOf("opt"), gelu: "relu", positions: 66, positionOffset: 2 },
+  "a Llama": { ...TINY_GPT2, ...baseOf("llama"), keyHeads: 2, tied: false },
 };
 const TABLES = /^embeddings\.(word|position|type)/;
 const GAINS = /norm\.weight$/;

@@ -9,7 +9,7 @@ import { opt } from "./opt.ts";
 import { roberta } from "./roberta.ts";
 
 /** Every family, encoders first. */
-export const families: readonly Family[] = [bert, roberta, gpt2, opt, llama];
+const families: readonly Family[] = [bert, roberta, gpt2, opt, llama];
 
 const byName = new Map(families.map((family) => [family.name, family]));
 

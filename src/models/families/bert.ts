@@ -38,7 +38,7 @@ const blocks: Blocks = {
 };
 
 /** The fields of BERT's config.json. */
-export const bertFields = {
+const bertFields = {
   num_hidden_layers: sizes.layers,
   hidden_size: sizes.hidden,
   num_attention_heads: sizes.heads,

@@ -7,7 +7,7 @@ import type { Family, NameTable } from "./family.ts";
 const blocks: Blocks = { ...bert.blocks, skipsPadding: true };
 
 /** RoBERTa's names, as its relatives have them. */
-export const robertaNames: NameTable = {
+const robertaNames: NameTable = {
   prefixes: ["roberta.", ""],
   layers: [...bertLayers, ["classifier.dense", "pooler"], ["classifier.out_proj", "classifier"]],
   tables: bertTables,
