@@ -31,7 +31,7 @@ const MOST_CAUSES = 16;
 const ENGINE_ERRORS = [TypeError, ReferenceError, SyntaxError];
 
 /** Whether failures are told with stacks and causes. */
-export function isDebugging(): boolean {
+function isDebugging(): boolean {
   return !["", "0", undefined].includes(process.env.MPCFORMER_DEBUG);
 }
 

@@ -7,7 +7,7 @@ import { fitRelative } from "./fit.ts";
 export type RootKind = "reciprocal" | "inverseSqrt";
 
 /** A first guess by a polynomial in x, normalised to [1/ratio, 1]. */
-export interface PolynomialGuess {
+interface PolynomialGuess {
   /** From the constant up. */
   readonly coefficients: readonly number[];
   /** Bits after the point of x in the guess. */

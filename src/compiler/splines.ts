@@ -5,7 +5,7 @@ import { splinePiece } from "../protocols/spline-table.ts";
 import { exact, GOOD, type NewtonPlan, type RootKind, roomForX, Y_BITS } from "./newton.ts";
 
 /** The spline that a root begins with, or is. */
-export interface SplineGuess {
+interface SplineGuess {
   /** Bits of x that it reads, and those of them that choose an interval. */
   readonly bits: number;
   readonly intervalBits: number;
@@ -17,7 +17,7 @@ export interface SplineGuess {
 export type SplinePlan = NewtonPlan<SplineGuess>;
 
 /** What share of its ring the largest value fills at least, once it is scaled (roots.ts). */
-export const FILL = 0.8;
+const FILL = 0.8;
 const INTERVAL_BITS = [5, 6, 7, 8, 9, 10];
 const DEGREES = [1, 2, 3];
 const MOST_STEPS = 2;

@@ -5,7 +5,7 @@
 import { type Channel, ChannelError } from "../channels/channel.ts";
 
 /** For what a peer computes, and for the way there and back, in all messages of one run. */
-export const GRACE_MS = 60_000;
+const GRACE_MS = 60_000;
 /** A slow telephone line has more. */
 const LEAST_BYTES_PER_SECOND = 32 * 1024;
 
