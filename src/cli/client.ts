@@ -1,17 +1,17 @@
 /** What the commands that ask share: a connection to a server, the text, and an answer as people read it. */
-import { readTextFile } from "../files/text.ts";
 import type { Answer, Reading } from "../parties/answer.ts";
 import { Client } from "../parties/client.ts";
 import type { Witness } from "../parties/engine.ts";
 import type { BatchInference } from "../parties/run.ts";
 import type { ModelSpec } from "../program/spec.ts";
-import { UsageError } from "./failure.ts";
+import { Failure, toldOf } from "./failure.ts";
 import { formatBytes } from "./format.ts";
+import type { Given, GivenLine } from "./input.ts";
 import { connect, ringOf } from "./network.ts";
 import type { PeerOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { openStore } from "./store.ts";
-import { print } from "./terminal.ts";
+import { print, printJson } from "./terminal.ts";
 
 /** One run of a bench, and this process's own time in it. */
 export interface MeasuredRun extends BatchInference {
@@ -34,11 +34,35 @@ export async function openClient(options: PeerOptions, progress: Progress, witne
   });
 }
 
-/** The text given, or that of --file. @throws UsageError for neither and both, FileError for a file that is no text. */
-export async function textOf(text: string | undefined, options: { readonly file?: string }): Promise<string> {
-  if ((text === undefined) === (options.file === undefined)) throw new UsageError("give a text, or --file F");
-  if (text !== undefined) return text;
-  return (await readTextFile(options.file!)).trim();
+/**
+ * Answers each line in its order with a line of JSON, as soon as it is known; one that has no answer is told why, and costs the
+ * others nothing.
+ * @param client says whether the connection is lost
+ * @param ask asks about one, and tells its answer
+ * @throws what ended the connection; Failure behind the last line when one had no answer.
+ */
+export async function answerLines<R extends object>(
+  lines: AsyncIterable<GivenLine>,
+  client: { readonly closed: boolean },
+  ask: (given: Given, tell: (result: R) => void) => Promise<void>,
+): Promise<void> {
+  let [all, failed] = [0, 0];
+  for await (const one of lines) {
+    all++;
+    let told = false;
+    try {
+      if ("error" in one) throw one.error;
+      await ask(one.given, (result) => {
+        told = true;
+        printJson({ line: one.line, ...result });
+      });
+    } catch (error) {
+      if (told || client.closed) throw error;
+      failed++;
+      printJson({ line: one.line, error: toldOf(error) });
+    }
+  }
+  if (failed > 0) throw new Failure(`${failed} of ${all} lines have no answer: their own lines say why`);
 }
 
 export function printReading(result: Reading, spec: ModelSpec): void {

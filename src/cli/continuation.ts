@@ -27,6 +27,7 @@ export interface ChoiceOptions {
 /** How a text is continued. */
 export function choices(command: Command): Command {
   return command
+    .optionsGroup("Continuation:")
     .addOption(whole("--max-tokens <n>", "new tokens, at most").default(32))
     .addOption(
       decimal("--temperature <t>", "0: always the likeliest token; the higher, the more daring (default: 0)", 0, 100),

@@ -40,11 +40,16 @@ export function debug(): void {
   process.env.MPCFORMER_DEBUG = "1";
 }
 
+/** A failure as machines read it. */
+export function toldOf(error: unknown): { readonly kind: Kind; readonly message: string } {
+  const kind = kindOf(error);
+  return { kind, message: messageOf(error, kind) };
+}
+
 /** Tells why a command ends, and gives its exit code. 0: it was asked for help or its version alone. */
 export function report(error: unknown): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
-  const kind = kindOf(error);
-  const message = messageOf(error, kind);
+  const { kind, message } = toldOf(error);
   const traces = isDebugging() ? tracesOf(error) : [];
   if (isForMachines()) note(JSON.stringify({ error: { kind, message, ...(traces.length === 0 ? {} : { traces }) } }));
   else {

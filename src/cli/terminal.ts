@@ -2,6 +2,7 @@
  * The only place that writes to stdout and stderr: results on stdout, everything else on stderr. It keeps the line of
  * progress, which is wiped before anything else is written and drawn again behind it.
  */
+import { createInterface } from "node:readline";
 import colours from "picocolors";
 
 const { bold } = colours.createColors(process.env.NO_COLOR === undefined || process.env.NO_COLOR === "");
@@ -13,8 +14,10 @@ const WIPE = "\r\x1b[K";
 const COLUMNS = 80;
 /** A shell's code for a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
 const BROKEN_PIPE = 141;
+/** The same for one that Ctrl+C ends (128 + SIGINT). */
+const INTERRUPTED = 130;
 
-const { stdout, stderr } = process;
+const { stdin, stdout, stderr } = process;
 /** The line of progress, while there is one; and whether it stands on the screen. */
 let status: string | null = null;
 let drawn = false;
@@ -59,6 +62,31 @@ export function note(line: string): void {
 export function warn(line: string): void {
   if (machines) note(JSON.stringify({ warning: line }));
   else note(isScreen() ? bold(`warning: ${line}`) : `warning: ${line}`);
+}
+
+/** Whether somebody sits at a terminal who can be asked. */
+export function hasPrompt(): boolean {
+  return stdin.isTTY === true && isScreen();
+}
+
+/**
+ * Asks who sits at the terminal for lines, which go into no history, until they end the input (Ctrl+D). Ctrl+C ends the process,
+ * as it does everywhere.
+ */
+export async function* ask(question: string): AsyncGenerator<string> {
+  const lines = createInterface({ input: stdin, output: stderr, historySize: 0, prompt: question });
+  lines.on("SIGINT", () => process.exit(INTERRUPTED));
+  try {
+    lines.prompt();
+    for await (const line of lines) {
+      yield line;
+      lines.prompt();
+    }
+    // Behind the question that had no answer.
+    stderr.write("\n");
+  } finally {
+    lines.close();
+  }
 }
 
 /** Shows a line of progress on a screen until it is replaced or, with null, taken away. */

@@ -199,7 +199,6 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["nobody listening", ["infer", "SECRET", "--server", "127.0.0.1:1"], /no server listens at 127.0.0.1:1/],
     ["no address", ["infer", "SECRET", "--server", "here"], /is no address: write host:port/],
     ["an open network", ["infer", "SECRET", "--server", "10.0.0.1:1"], /not encrypted/],
-    ["no text", ["infer"], /give a text, or --file F/],
     ["no network", ["bench", "bert-tiny", "--length", "8", "--network", "fast"], /--network takes loopback, lan, wan/],
     ["no pairs", ["bench", "bert-tiny", "--length", "8", "--pairs", "quad"], /--pairs takes all, or pairs/],
     ["no threads", ["deal", "--threads", "0", "--listen", "127.0.0.1:0"], /--threads takes a whole number/],

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { hasTerminal, onScreen, type Screen } from "./screen.ts";
+import { CTRL_C, CTRL_D, hasTerminal, onScreen, type Screen } from "./screen.ts";
 import { piped, type Started, start } from "./started.ts";
 
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
@@ -122,8 +122,7 @@ describe.skipIf(!hasTerminal)("on a terminal (needs `script` of util-linux)", ()
 
   it.each(Object.keys(commands))("%s", async (name) => {
     const { args, says } = commands[name];
-    const interrupt = name === "serve" ? /until Ctrl\+C/ : undefined;
-    whole(await onScreen(args(), 100, interrupt), says);
+    whole(await onScreen(args(), 100, name === "serve" ? [[/until Ctrl\+C/, CTRL_C]] : []), says);
   });
 
   it.each([100, 24])("a text that is continued stands there whole, %d columns wide", async (columns) => {
@@ -133,6 +132,37 @@ describe.skipIf(!hasTerminal)("on a terminal (needs `script` of util-linux)", ()
     const { lines, sent } = await onScreen(args, columns);
     expect(sent).toMatch(BAR);
     expect(lines.slice(0, out.trimEnd().split("\n").length).join("\n")).toBe(out.trimEnd());
+  });
+
+  it("a text is asked for, and answered", async () => {
+    const asks = /text: /;
+    const screen = await onScreen(["infer", ...withDemo()], 100, [[asks, "a dull film\r"]]);
+    whole(screen, [/^text: a dull film$/, /^label: negative$/]);
+    const { lines, code } = await onScreen(["generate", ...withStoryteller(), "--max-tokens", "4"], 100, [
+      [asks, `${PROMPT}\r`],
+    ]);
+    expect([code, lines[0]]).toEqual([0, `text: ${PROMPT}`]);
+    expect(lines[1]).toMatch(new RegExp(`^${PROMPT}.+`));
+  });
+
+  it("lines are asked for until the input ends", async () => {
+    const { lines, code } = await onScreen(["infer", "--lines", ...withDemo()], 1000, [
+      [/text: /, "a dull film\r"],
+      [/"line":1,.*text: /s, "a joy\r"],
+      [/"line":2,.*text: /s, CTRL_D],
+    ]);
+    expect(code).toBe(0);
+    const answers = lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+    expect(answers.map(({ line, label }) => [line, label])).toEqual([
+      [1, "negative"],
+      [2, "positive"],
+    ]);
+  });
+
+  it("whoever is asked for a text may go away", async () => {
+    expect((await onScreen(["infer", ...withDemo()], 100, [[/text: /, CTRL_C]])).code).toBe(130);
+    const { code, lines } = await onScreen(["infer", ...withDemo()], 100, [[/text: /, CTRL_D]]);
+    expect([code, lines.at(-1)]).toEqual([1, "mpcformer: no text was given"]);
   });
 
   it("a perplexity, privately", async () => {

@@ -16,8 +16,13 @@ export interface Screen {
 
 const ROWS = 200;
 
-/** Runs `mpcformer …args` on a terminal. Once it wrote what `interrupt` finds, Ctrl+C is typed. */
-export async function onScreen(args: readonly string[], columns = 100, interrupt?: RegExp): Promise<Screen> {
+/** What is typed, once the terminal shows what the pattern finds. */
+export type Typed = readonly [shown: RegExp, typed: string];
+export const CTRL_C = "\x03";
+export const CTRL_D = "\x04";
+
+/** Runs `mpcformer …args` on a terminal at which something is typed, one after the other. */
+export async function onScreen(args: readonly string[], columns = 100, typed: readonly Typed[] = []): Promise<Screen> {
   const quoted = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   const command = `stty cols ${columns} rows ${ROWS} -echoctl; exec ${quoted}`;
   const child = spawn("script", ["-qefc", command, "/dev/null"], {
@@ -25,11 +30,14 @@ export async function onScreen(args: readonly string[], columns = 100, interrupt
     env: { ...process.env, TERM: "xterm-256color", SHELL: "/bin/sh" },
   });
   let sent = "";
+  const waiting = [...typed];
+  let seen = 0;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     sent += text;
-    if (interrupt?.test(sent)) {
-      child.stdin.write("\x03");
-      interrupt = undefined;
+    // What was shown before the last thing was typed does not count again.
+    if (waiting.length > 0 && waiting[0][0].test(sent.slice(seen))) {
+      child.stdin.write(waiting.shift()![1]);
+      seen = sent.length;
     }
   });
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { textOf } from "../../src/cli/client.ts";
+import { textOf } from "../../src/cli/input.ts";
 import { securityOfListener } from "../../src/cli/keys.ts";
 import { readDocuments } from "../../src/cli/language.ts";
 import { readStudies } from "../../src/cli/studies.ts";

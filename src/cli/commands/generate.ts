@@ -3,27 +3,24 @@ import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { stopwatch } from "../../parties/meter.ts";
 import type { TokenizedText } from "../../program/spec.ts";
-import { openClient, textOf } from "../client.ts";
+import { answerLines, openClient } from "../client.ts";
 import { type ChoiceOptions, choiceOf, choices, continued, type MeasuredGeneration } from "../continuation.ts";
+import { type Given, linesOf, type TextOptions, textOf, texts } from "../input.ts";
 import { keepDays, link, network, output, type PeerOptions, peers } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { printJson } from "../terminal.ts";
 import { whole } from "../values.ts";
 
-interface GenerateCommandOptions extends PeerOptions, ChoiceOptions {
-  readonly file?: string;
+interface GenerateCommandOptions extends PeerOptions, ChoiceOptions, TextOptions {
   /** A file with a text as token ids, and how often it is continued. For measuring. */
   readonly ids?: string;
   readonly runs?: number;
 }
 
 export function addGenerate(program: Command): void {
-  const command = program
-    .command("generate")
-    .description("continue a text privately, token by token")
-    .argument("[prompt]", "the text; it stays on this machine")
-    .option("--file <file>", "take the text from a file");
-  choices(command)
+  const command = program.command("generate").description("continue a text privately, token by token");
+  choices(texts(command, "prompt"))
+    .optionsGroup("Material:")
     .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
     .addOption(keepDays())
     .addOption(new Option("--ids <file>").hideHelp())
@@ -33,14 +30,18 @@ export function addGenerate(program: Command): void {
 }
 
 /** Continues a text at a server, and prints it as it comes. */
-async function generate(prompt: string | undefined, options: GenerateCommandOptions): Promise<void> {
-  const progress = new Progress(options.json ?? false);
+async function generate(argument: string | undefined, options: GenerateCommandOptions): Promise<void> {
   if (options.ids !== undefined) return generateIds(options.ids, options);
-  const text = await textOf(prompt, options);
+  const silent = (options.json ?? false) || (options.lines ?? false);
+  const progress = new Progress(silent);
+  const given = options.lines ? linesOf(argument, options) : await textOf(argument, options);
   const client = await openClient(options, progress);
+  const ask = ({ text }: Given) => continued(client, text, options, progress, silent);
   try {
-    const result = await continued(client, text, options, progress, options.json ?? false);
-    if (options.json) printJson({ prompt: text, ...result });
+    if (Symbol.asyncIterator in given)
+      return await answerLines(given, client, async (one, tell) => tell(await ask(one)));
+    const result = await ask(given);
+    if (options.json) printJson({ prompt: given.text, ...result });
   } finally {
     progress.stop();
     await client.close();

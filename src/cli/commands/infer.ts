@@ -1,24 +1,24 @@
 /** `infer`: one private question. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
+import type { Answer } from "../../parties/answer.ts";
 import type { Client } from "../../parties/client.ts";
 import { stopwatch } from "../../parties/meter.ts";
 import { paddedShape } from "../../parties/padding.ts";
-import { ThinClient } from "../../parties/thin.ts";
+import { type ThinAnswer, ThinClient } from "../../parties/thin.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import type { Shape } from "../../program/steps.ts";
-import { LENGTH, type MeasuredRun, openClient, printAnswer, printReading, textOf, timesOf } from "../client.ts";
+import { answerLines, LENGTH, type MeasuredRun, openClient, printAnswer, printReading, timesOf } from "../client.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { formatBytes } from "../format.ts";
+import { type Given, type GivenLine, linesOf, type PairOptions, pairs, textOf, texts } from "../input.ts";
 import { connect, ringOf } from "../network.ts";
 import { keepDays, link, network, output, type PeerOptions, peers } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { print, printJson } from "../terminal.ts";
 import { address, whole } from "../values.ts";
 
-interface InferOptions extends PeerOptions {
-  readonly file?: string;
-  readonly pair?: string;
+interface InferOptions extends PeerOptions, PairOptions {
   /** The padded length, whatever the text. */
   readonly length?: number;
   /** A file of texts as token ids, that run side by side; and how often. For measuring. */
@@ -30,13 +30,10 @@ interface InferOptions extends PeerOptions {
 }
 
 export function addInfer(program: Command): void {
-  const command = program
-    .command("infer")
-    .description("ask a server about a text, privately")
-    .argument("[text]", "the text; it stays on this machine")
-    .option("--file <file>", "take the text from a file")
-    .option("--pair <text>", "the second text of a pair")
+  const command = program.command("infer").description("ask a server about a text, privately");
+  pairs(texts(command, "text"))
     .addOption(whole("--length <n>", LENGTH, 3, 4096))
+    .optionsGroup("Material:")
     .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
     .addOption(keepDays())
     .addOption(
@@ -53,34 +50,65 @@ export function addInfer(program: Command): void {
   output(network(command)).action(infer);
 }
 
-/** Asks one private question. */
-async function infer(text: string | undefined, options: InferOptions): Promise<void> {
+/** Asks about a text, or about each of many lines. */
+async function infer(argument: string | undefined, options: InferOptions): Promise<void> {
   if (options.ahead !== undefined && options.store === undefined)
     throw new UsageError("--ahead keeps material in a store: give --store DIR as well");
-  const progress = new Progress(options.json ?? false);
+  const { helper } = options;
+  if (helper !== undefined && (options.store !== undefined || options.ahead !== undefined))
+    throw new UsageError("the material is the helper's: leave --store and --ahead to it");
+  const progress = new Progress((options.json ?? false) || (options.lines ?? false));
   if (options.ids !== undefined) return inferIds(options.ids, options, progress);
-  const given = await textOf(text, options);
-  if (options.helper !== undefined) return inferThin(given, { ...options, helper: options.helper });
-  const client = await openClient(options, progress);
+  const given = options.lines ? linesOf(argument, options) : await textOf(argument, options);
+  if (helper !== undefined) return askAll(await askThin(options, helper), given, options, progress);
+  return askAll(await askHere(options, progress), given, options, progress);
+}
+
+/** A client, and how it is asked. */
+interface Asking<R extends object> {
+  readonly client: { readonly closed: boolean; close(): Promise<void> };
+  /** Tells the answer, and ends when all is done that comes behind it. */
+  readonly ask: (given: Given, tell: (result: R) => void) => Promise<void>;
+  readonly print: (result: R) => void;
+}
+
+/** Asks about one text or many, and closes the client. */
+async function askAll<R extends object>(
+  { client, ask, print }: Asking<R>,
+  given: Given | AsyncIterable<GivenLine>,
+  { json }: InferOptions,
+  progress: Progress,
+): Promise<void> {
   try {
-    if (isDecoder(client.spec)) throw new Failure("this server continues texts: use mpcformer generate");
-    const { pair, length } = options;
-    const shape = paddedShape([client.encode(given, pair).ids.length], client.limit, length);
-    const asked = client.classify(given, { pair, length });
-    // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.
-    const ahead = asked.catch(() => {}).then(() => prepareAhead(client, shape, options.ahead));
-    try {
-      const result = await asked;
+    if (Symbol.asyncIterator in given) return await answerLines(given, client, ask);
+    await ask(given, (result) => {
       progress.stop();
-      if (options.json) printJson(result);
-      else printAnswer(result, client.spec);
-    } finally {
-      await ahead;
-    }
+      if (json) printJson(result);
+      else print(result);
+    });
   } finally {
     progress.stop();
     await client.close();
   }
+}
+
+/** This machine computes. */
+async function askHere(options: InferOptions, progress: Progress): Promise<Asking<Answer>> {
+  const client = await openClient(options, progress);
+  const ask: Asking<Answer>["ask"] = async ({ text, pair }, tell) => {
+    if (isDecoder(client.spec)) throw new Failure("this server continues texts: use mpcformer generate");
+    const { length } = options;
+    const shape = paddedShape([client.encode(text, pair).ids.length], client.limit, length);
+    const asked = client.classify(text, { pair, length });
+    // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.
+    const ahead = asked.catch(() => {}).then(() => prepareAhead(client, shape, options.ahead));
+    try {
+      tell(await asked);
+    } finally {
+      await ahead;
+    }
+  };
+  return { client, ask, print: (result) => printAnswer(result, client.spec) };
 }
 
 async function prepareAhead(client: Client, shape: Shape, count: number | undefined): Promise<void> {
@@ -88,22 +116,20 @@ async function prepareAhead(client: Client, shape: Shape, count: number | undefi
   await client.prepareUpTo(shape, count);
 }
 
-/** The same through a helper: the text is shared between it and the server, and nothing is computed here. */
-async function inferThin(text: string, options: InferOptions & { readonly helper: string }): Promise<void> {
-  if (options.store !== undefined || options.ahead !== undefined)
-    throw new UsageError("the material is the helper's: leave --store and --ahead to it");
+/** A helper computes: the text is shared between it and the server. */
+async function askThin(options: InferOptions, helper: string): Promise<Asking<ThinAnswer>> {
   const server = await connect("server", options.server, options);
-  const connectHelper = () => connect("helper", options.helper, options);
+  const connectHelper = () => connect("helper", helper, options);
   const client = await ThinClient.connect(await ringOf(options), server, connectHelper, options.model);
-  try {
-    const result = await client.classify(text, { pair: options.pair, length: options.length });
-    if (options.json) return printJson(result);
-    printReading(result, client.spec);
-    print(`time of the helper: ${timesOf(result)}`);
-    print(`here: ${formatBytes(result.bytes.sent)} sent, ${formatBytes(result.bytes.received)} received`);
-  } finally {
-    await client.close();
-  }
+  return {
+    client,
+    ask: async ({ text, pair }, tell) => tell(await client.classify(text, { pair, length: options.length })),
+    print: (result) => {
+      printReading(result, client.spec);
+      print(`time of the helper: ${timesOf(result)}`);
+      print(`here: ${formatBytes(result.bytes.sent)} sent, ${formatBytes(result.bytes.received)} received`);
+    },
+  };
 }
 
 async function inferIds(path: string, options: InferOptions, progress: Progress): Promise<void> {
