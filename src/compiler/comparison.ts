@@ -1,6 +1,9 @@
 import { liftBits } from "../program/lift.ts";
+import { log2 } from "../program/maths.ts";
+import type { Range } from "../program/plan.ts";
 import type { Value, Variable } from "../program/steps.ts";
 import { treeBits } from "../protocols/compare.ts";
+import { countBits } from "../protocols/count.ts";
 import type { Builder } from "./builder.ts";
 import { lifted, polynomial } from "./roots.ts";
 
@@ -14,6 +17,40 @@ export function notNegative(b: Builder, x: Value): Value {
     tree = b.add({ kind: "carry", x: opened.id, nodes }, bits(Math.ceil(nodes / 2)));
   }
   return b.openBits(tree);
+}
+
+/** Places that a near maximum may have, and lanes that the dealer may send for one. */
+const MOST_PLACES = 2 ** 12;
+const MOST_LANES = 2 ** 27;
+
+/** A row's largest entry less what is public of it: a share, and the number that it stands for where it is zero. */
+export interface NearMax {
+  readonly above: Value;
+  readonly least: number;
+}
+
+/**
+ * The largest entry of each row of a masked value within `range`, to less than `unit` up or down: two flights, whatever the row's
+ * length (protocols/count.ts). null where that takes too many places: the range is too wide for the unit.
+ */
+export function nearMax(b: Builder, x: Value, range: Range, unit: number): NearMax | null {
+  const unitBits = Math.floor(log2(unit * x.scale));
+  const least = Math.floor(range[0] * x.scale);
+  // One place more for what carries.
+  const placeBits = Math.ceil(log2((Math.ceil(range[1] * x.scale) - least + 1) / 2 ** unitBits + 1));
+  const bits = Math.max(placeBits, 3) + unitBits;
+  const places = 2 ** (bits - unitBits);
+  if (unitBits < 1 || places > MOST_PLACES || x.rows * x.columns * places > MOST_LANES) return null;
+  const most = x.columns;
+  const share = b.value("counts", x.rows, places - 1, 1, most, "share");
+  b.add({ kind: "counts", x: x.id, bits, unitBits, least }, share);
+  const opened = b.open(share, "exchange", 1, most);
+  const some = b.bits("some", x.rows, places - 1, 1);
+  const bit = b.openBits(b.add({ kind: "nonzero", x: opened.id, bits: countBits(most) }, some));
+  const above = b.value("maximum", x.rows, 1, x.scale / 2 ** unitBits, (places * 2 ** unitBits) / x.scale, "share");
+  const variable = { x: bit.id, kind: "bit", repeat: 1 } as const;
+  polynomial(b, [variable], [{ coefficient: 1, degrees: [1] }], 0, above, true);
+  return { above, least: least / x.scale };
 }
 
 /** The largest entry of each row of a masked value, as a masked value of one column. */

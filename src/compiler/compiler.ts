@@ -6,7 +6,7 @@ import type { InputSource, Program, Step, Value } from "../program/steps.ts";
 import { PlanError } from "../program/steps.ts";
 import { SERIES_WORK } from "./budget.ts";
 import { constant } from "./builder.ts";
-import { argmax, notNegative, rowMax } from "./comparison.ts";
+import { argmax, type NearMax, nearMax, notNegative, rowMax } from "./comparison.ts";
 import { Emitter, once, ROOT_BITS } from "./emitter.ts";
 import {
   groupOf,
@@ -51,6 +51,9 @@ const FOURIER_OUT_BITS = 26;
 const POWER_BITS = 44;
 /** How far below the smallest calibrated score a padded key is put, where it must vanish from exact softmax. */
 const PADDED_BELOW = 12;
+
+/** How far from a row's maximum what is subtracted may be: its power of e, as a power of the plan's margin. */
+const NEAR_MAX = 0.75;
 
 /** Gumbel noise of 32 random bits lies between -3.2 and this. */
 const MOST_NOISE = 23;
@@ -196,8 +199,10 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const x = this.counting(shareOf(s));
     const all = this.open(x.value, "exchange", this.scoreScale(x.range), magnitude(x.range));
     // Any number near the maximum serves: e^x then lies within the plan's margin of its own range.
-    const unit = log(this.plan.margin) / 2;
-    const coarse = this.shifted(all, Math.min(all.scale, 2 ** Math.ceil(-log2(unit))));
+    const unit = log(this.plan.margin) * NEAR_MAX;
+    const near = nearMax(this.b, all, x.range, unit);
+    if (near !== null) return this.lessNearMax(x, all, near, unit);
+    const coarse = this.shifted(all, Math.min(all.scale, 2 ** Math.ceil(-log2(unit / 2))));
     const max = rowMax(this.b, coarse);
     const range: Range = [x.range[0] - x.range[1], 2 / coarse.scale];
     const out = this.b.value("scores", all.rows, all.columns, all.scale, magnitude(range), "share");
@@ -208,6 +213,18 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     ];
     polynomial(this.b, variables, monomials, 0, out);
     return { ...x, value: out, range, behind: "known" };
+  }
+
+  /** The same for a maximum that is a share, and up to `unit` too small or too large. */
+  private lessNearMax(x: ShareHandle, all: Value, { above, least }: NearMax, unit: number): Handle {
+    const range: Range = [x.range[0] - x.range[1] - unit, unit];
+    const value = this.b.value("scores", all.rows, all.columns, all.scale, magnitude(range), "share");
+    const monomials = [{ coefficient: 1, degrees: [1] }];
+    const addends = [{ x: above.id, coefficient: -all.scale / above.scale, repeat: all.columns }];
+    const variables = [lifted(all)];
+    const negative = constant(-least * all.scale);
+    this.b.add({ kind: "polynomial", variables, monomials, addends, constant: negative, rowSum: false }, value);
+    return { ...x, value, range, behind: "known" };
   }
 
   polynomial(given: Handle, coefficients: readonly number[]): Handle {

@@ -192,6 +192,20 @@ export type Step = StepBase &
         readonly trigBits: number;
         readonly out: ValueId;
       }
+    /**
+     * Of each row, how many values lie above place 0, 1, 2, ... of 2^(bits - unitBits): places are 2^unitBits wide and begin at
+     * `least`; a value may count in the place above its own.
+     */
+    | {
+        readonly kind: "counts";
+        readonly x: ValueId;
+        readonly bits: number;
+        readonly unitBits: number;
+        readonly least: Constant;
+        readonly out: ValueId;
+      }
+    /** Whether x mod 2^bits is not zero, as a bit. */
+    | { readonly kind: "nonzero"; readonly x: ValueId; readonly bits: number; readonly out: ValueId }
     /** f(x / largest) of x from `least` to `largest` < 2^bits, times the factor if there is one; at scale 2^(coefficientBits + bits - intervalBits). */
     | {
         readonly kind: "spline";

@@ -2,6 +2,7 @@
 import { InternalError } from "../errors.ts";
 import type { Program, Step, StepKind } from "../program/steps.ts";
 import { carry, lessThan, openBits } from "./compare.ts";
+import { counts, nonzero } from "./count.ts";
 import { linear } from "./linear.ts";
 import { input, open } from "./open.ts";
 import { fourier } from "./periodic.ts";
@@ -32,6 +33,8 @@ const rules: { readonly [K in StepKind]: Rule<K> } = {
   spline,
   lessThan,
   carry,
+  counts,
+  nonzero,
 };
 
 /** The name of every kind. */

@@ -16,6 +16,7 @@ import { Memo } from "../program/memo.ts";
 import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import { type Block, elements, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import type { Scope } from "./scope.ts";
 import type { Dealer, Party } from "./sides.ts";
 
 type Polynomial = StepOf<"polynomial">;
@@ -167,7 +168,7 @@ export const polynomial: LocalRule<"polynomial"> = {
     const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
     if (variables.length === 0) c.ring.zero(sum);
     else c.ring.polynomial(sum, true, variables, monomials, []);
-    for (const a of step.addends) c.ring.addScaled(sum, c.x(a.x), ...halves(a.coefficient));
+    for (const addend of step.addends) addAddend(c, addend, sum);
     if (step.rowSum) c.ring.rowSum(out, sum, out.length, size / out.length);
     else c.ring.copy(out, sum);
     c.ring.addConstant(out, out, ...halves(step.constant));
@@ -175,14 +176,14 @@ export const polynomial: LocalRule<"polynomial"> = {
 };
 
 /** Adds coefficient·share of another value, repeated along rows where asked. */
-function addAddend(p: Party, addend: Polynomial["addends"][number], sum: Words): void {
-  let x = p.get("share", addend.x);
+function addAddend(s: Scope, addend: Polynomial["addends"][number], sum: Words): void {
+  let x = s.get("share", addend.x);
   if (addend.repeat > 1) {
-    const wide = p.temp(sum.length);
-    p.ring.repeat(wide, x, addend.repeat);
+    const wide = s.temp(sum.length);
+    s.ring.repeat(wide, x, addend.repeat);
     x = wide;
   }
-  p.ring.addScaled(sum, x, ...halves(addend.coefficient));
+  s.ring.addScaled(sum, x, ...halves(addend.coefficient));
 }
 
 function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {

@@ -43,6 +43,17 @@ export class Dealer extends Scope {
     this.correction = secret;
   }
 
+  /** The same for lanes of 8 or 16 bits, several in a word: sums that carry within their lane alone. */
+  dealLanes(step: Step, secret: Words, bits: 8 | 16): void {
+    const client = this.drawClient(step, secret.length);
+    const [to, from] = [secret, client].map((words) => {
+      const bytes = words.bytes();
+      return bits === 8 ? bytes : new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+    });
+    for (let i = 0; i < to.length; i++) to[i] -= from[i];
+    this.correction = secret;
+  }
+
   takeCorrection(): Words | null {
     const correction = this.correction;
     this.correction = null;

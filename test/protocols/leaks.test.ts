@@ -424,3 +424,13 @@ it("a spline's values, opened under masks without the bits that choose their row
   expect(many.length).toBeGreaterThan(0);
   for (const id of many) expect(found.filter(({ key }) => key.startsWith(`open ${id}, seen by `))).not.toEqual([]);
 });
+
+it.each(["counts", "nonzero"])("one-hot vectors dealt without the client's shares are found: %s", async (kind) => {
+  const exact = await harness({ softmax: "exact", layers: 1 }, LENGTH);
+  const dealt = new Set(exact.program.steps.filter((s) => s.kind === kind).map((s) => s.id));
+  expect(dealt.size).toBeGreaterThan(0);
+  plantDraws((a) => (dealt.has(a.stream) && a.purpose === SHARE ? null : a));
+  const found = deviations(await collect(exact, 2, { broken: true })).filter(({ z }) => z > Z);
+  for (const id of dealt)
+    expect(found.filter(({ key }) => key.startsWith(`${kind} ${id}, offline, dealer to server`))).not.toEqual([]);
+});

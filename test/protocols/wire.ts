@@ -92,6 +92,14 @@ const RULES: Readonly<Record<string, Rule>> = {
     const coefficients = (step.degree + 1) * 2 ** step.intervalBits * (step.factor === null ? 1 : 2);
     return [{ length: coefficients * sizeOf(step, program), bits: ringOf(step, program) }];
   }),
+  "a lane of 8 or 16 a place of each value": onlyFor("counts", (step, program) => {
+    const { rows, columns } = program.values[step.x];
+    const lane = columns < 256 ? 8 : 16;
+    return [{ length: (rows * columns * 2 ** (step.bits - step.unitBits) * lane) / 64, bits: 64 }];
+  }),
+  "2^w, at least 64": onlyFor("nonzero", (step, program) => [
+    { length: sizeOf(step, program) * Math.max(1, 2 ** step.bits / 64), bits: 64 },
+  ]),
   "64, one for four blocks": onlyFor("lessThan", (step, program) => [
     { length: elements(program.values[step.x]) * Math.ceil(step.blocks / 4), bits: 64 },
   ]),

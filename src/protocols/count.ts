@@ -1,0 +1,184 @@
+/**
+ * The largest of many values, nearly, in two openings whatever their number: by counting.
+ *
+ * counts:  c = x + r mod 2^k is open. With i = (c - least) >> l, t = i - (r >> l) mod D is the interval of 2^l that x lies in, or the
+ *          next one, where the low bits carried. The dealer shares, for each value, the one-hot vector of r's top bits over D = 2^(k-l)
+ *          places, in lanes of 8 or 16 bits: turned by the public i it is that of t. Added up over a row, and from the top down,
+ *          it is for each v the number of the row's values with t > v.
+ * nonzero: such a number, opened under a mask ρ mod 2^w, is zero where c = ρ: the dealer shares, XOR, the one-hot vector of ρ.
+ *
+ * The number of v whose count is not zero is the largest t. Both are local online. What is opened between them is uniform, as
+ * every opening is, and what is dealt is uniform in every lane and bit. (docs/protocols.md, "Maxima".)
+ */
+import { log2 } from "../program/maths.ts";
+import type { Program, StepOf } from "../program/steps.ts";
+import type { Words } from "../ring/memory.ts";
+import { type Block, elements, expectSameShape, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import type { Scope } from "./scope.ts";
+
+type Counts = StepOf<"counts">;
+type Nonzero = StepOf<"nonzero">;
+
+/** Bits that a count of up to `most` needs. */
+export function countBits(most: number): number {
+  return Math.ceil(log2(most + 1));
+}
+
+function places({ bits, unitBits }: Counts): number {
+  return 2 ** (bits - unitBits);
+}
+
+/** Bits of a lane: a row's counts must not wrap. */
+function laneBits(step: Counts, program: Program): 8 | 16 {
+  return program.values[step.x].columns < 2 ** 8 ? 8 : 16;
+}
+
+function lanes(step: Counts, program: Program): Block[] {
+  const bits = elements(program.values[step.x]) * places(step) * laneBits(step, program);
+  return [{ length: bits / 64, bits: 64 }];
+}
+
+/** Of every value the top bits that choose among the places, as numbers. */
+function topBits(s: Scope, step: Counts, x: Words, from: number): Float64Array {
+  const part = s.temp(x.length);
+  s.ring.addConstant(part, x, ...halves(-from));
+  s.ring.truncate(part, part, step.bits, step.unitBits, step.bits - step.unitBits);
+  return s.ring.decode(part, 64, 1);
+}
+
+function lanesOf(words: Words, bits: 8 | 16): Uint8Array | Uint16Array {
+  const bytes = words.bytes();
+  return bits === 8 ? bytes : new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+}
+
+/** From how many values of a row lie in each place to how many lie above each but the last. */
+function aboveEach(s: Scope, step: Counts, out: Words, perPlace: Float64Array): void {
+  const size = places(step);
+  const above = new Float64Array(out.length);
+  for (let row = 0; row < perPlace.length / size; row++) {
+    let sum = 0;
+    for (let v = size - 2; v >= 0; v--) {
+      sum += perPlace[row * size + v + 1];
+      above[row * (size - 1) + v] = sum;
+    }
+  }
+  s.ring.encode(out, above, 1);
+}
+
+export const counts: LocalRule<"counts"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.x],
+  needs: (step, _values, need) => need(step.x, step.bits),
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "masked" && out.form === "share", "gives a share of a masked value's counts");
+    expect(out.rows === x.rows && out.columns === places(step) - 1, "has a count for each place but the last");
+    expect(step.unitBits >= 1 && places(step) >= 8 && places(step) <= 2 ** 16, "has 8 to 65,536 places");
+    expect(out.ring <= laneBits(step, program), "has counts that fit a lane");
+  },
+
+  traffic: (step, program) => ({ dealt: lanes(step, program) }),
+
+  deal(d, step) {
+    const secret = d.temp(lengthOf(lanes(step, d.program)));
+    const size = places(step);
+    const top = topBits(d, step, d.get("full", step.x), 0);
+    const bits = laneBits(step, d.program);
+    const to = lanesOf(secret, bits);
+    // 1 where i is the value's own place, without a choice.
+    for (let e = 0, at = 0; e < top.length; e++) {
+      const place = top[e] | 0;
+      for (let i = 0; i < size; i++, at++) to[at] = ((i ^ place) - 1) >>> 31;
+    }
+    d.dealLanes(step, secret, bits);
+  },
+
+  run(p, step) {
+    const { columns } = p.value(step.x);
+    const shares = lanesOf(p.dealt(step, lanes(step, p.program)), laneBits(step, p.program));
+    const size = places(step);
+    const top = topBits(p, step, p.get("public", step.x), step.least);
+    const perPlace = new Float64Array((top.length / columns) * size);
+    for (let e = 0; e < top.length; e++) {
+      const [from, to] = [e * size, Math.floor(e / columns) * size];
+      const turn = top[e] | 0;
+      for (let t = 0; t <= turn; t++) perPlace[to + t] += shares[from + turn - t];
+      for (let t = turn + 1; t < size; t++) perPlace[to + t] += shares[from + turn + size - t];
+    }
+    aboveEach(p, step, p.set("share", step.out, p.ring.alloc(elements(p.value(step.out)))), perPlace);
+  },
+
+  clear(c, step, out) {
+    const { columns } = c.value(step.x);
+    const size = places(step);
+    const perPlace = new Float64Array((out.length / (size - 1)) * size);
+    topBits(c, step, c.x(step.x), step.least).forEach((t, e) => {
+      perPlace[Math.floor(e / columns) * size + t]++;
+    });
+    aboveEach(c, step, out, perPlace);
+  },
+};
+
+/** 32-bit halves of a value's table. */
+function tableHalves(step: Nonzero): number {
+  return 2 * Math.max(1, 2 ** (step.bits - 6));
+}
+
+function tables(step: Nonzero, program: Program): Block[] {
+  return [{ length: (elements(outOf(step, program)) * tableHalves(step)) / 2, bits: 64 }];
+}
+
+/** Bit j of PATTERNS[b]: bit b of j. */
+const PATTERNS = [0xaaaaaaaa, 0xcccccccc, 0xf0f0f0f0, 0xff00ff00, 0xffff0000];
+
+export const nonzero: LocalRule<"nonzero"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.x],
+  needs: (step, _values, need) => need(step.x, step.bits),
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "masked" && out.form === "bits" && out.ring === 1, "gives a shared bit of a masked value");
+    expectSameShape(expect, x, out);
+    expect(step.bits >= 1 && step.bits <= 16, "has a table of at most 2^16 bits");
+  },
+
+  traffic: (step, program) => ({ dealt: tables(step, program) }),
+
+  deal(d, step) {
+    const secret = d.temp(lengthOf(tables(step, d.program)));
+    const rho = d.temp(elements(d.value(step.out)));
+    d.ring.reduce(rho, d.get("full", step.x), step.bits);
+    const [to, from] = [secret.i32(), rho.i32()];
+    const size = tableHalves(step);
+    for (let e = 0; e < rho.length; e++) {
+      const value = from[2 * e];
+      let low = -1;
+      for (let b = 0; b < PATTERNS.length; b++) low &= PATTERNS[b] ^ (((value >> b) & 1) - 1);
+      for (let h = 0; h < size; h++) to[e * size + h] = low & -(((h ^ (value >> 5)) - 1) >>> 31);
+    }
+    d.dealBits(step, secret);
+  },
+
+  run(p, step) {
+    const shares = p.dealt(step, tables(step, p.program)).i32();
+    const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
+    const c = p.temp(out.length);
+    p.ring.reduce(c, p.get("public", step.x), step.bits);
+    const size = tableHalves(step);
+    const own = p.isServer ? 1 : 0;
+    const bits = p.ring.decode(c, 64, 1).map((at, e) => own ^ ((shares[e * size + (at >> 5)] >>> (at & 31)) & 1));
+    p.ring.encode(out, bits, 1);
+  },
+
+  clear(c, step, out) {
+    c.ring.encode(
+      out,
+      c.ring.decode(c.x(step.x), 64, 1).map((x) => (x === 0 ? 0 : 1)),
+      1,
+    );
+  },
+};
