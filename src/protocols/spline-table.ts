@@ -35,19 +35,22 @@ export function splineTable(shape: SplineShape): Float64Array {
   });
 }
 
-/** The polynomial around the lower end of interval t, in u; zero where no value lies. */
+/** How far below the least value a table still follows the function; further down it keeps the value that it has there. */
+const REACH = 0.6;
+
+/** The polynomial around the lower end of interval t, in u. */
 export function splinePiece(shape: Omit<SplineShape, "coefficientBits">, t: number): number[] {
   const { of, bits, intervalBits, degree, least, largest } = shape;
   const unit = 2 ** (bits - intervalBits);
-  // A value may be off by one after its truncation.
-  const from = Math.max(-1, (least - 1) / unit - t);
-  const to = Math.min(1, (largest + 1) / unit - t);
-  if (from > to) return new Array<number>(degree + 1).fill(0);
+  const f = splineFunctions[of];
+  const end = (REACH * least) / unit - t;
+  // A value outside its range is wrong, but not beyond what its readers' rings hold.
+  if (end >= 1) return [f((REACH * least) / largest), ...new Array<number>(degree).fill(0)];
+  const [from, to] = [Math.max(-1, end), 1];
   const nodes = Array.from({ length: degree + 1 }, (_, j) => {
     const c = cos((Math.PI * (j + 0.5)) / (degree + 1));
     return 0.5 * (from + to) + 0.5 * (to - from) * c;
   });
-  const f = splineFunctions[of];
   return interpolated(
     nodes,
     nodes.map((u) => f(((t + u) * unit) / largest)),
@@ -59,9 +62,7 @@ function interpolated(nodes: readonly number[], values: number[]): number[] {
   const differences = [...values];
   for (let order = 1; order < nodes.length; order++)
     for (let i = nodes.length - 1; i >= order; i--) {
-      const apart = nodes[i] - nodes[i - order];
-      // Where a single value lies in an interval, its polynomial is a constant.
-      differences[i] = apart === 0 ? 0 : (differences[i] - differences[i - 1]) / apart;
+      differences[i] = (differences[i] - differences[i - 1]) / (nodes[i] - nodes[i - order]);
     }
   const out = new Array<number>(nodes.length).fill(0);
   for (let i = nodes.length - 1; i >= 0; i--) {
