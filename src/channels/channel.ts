@@ -246,6 +246,11 @@ export class Channel {
     return this.failure !== null;
   }
 
+  /** Whether the peer has ended the connection between two frames. */
+  get left(): boolean {
+    return this.gone && this.headerFilled === 0;
+  }
+
   /** Calls `gone` if the connection ends while nobody receives from it; the result stops that. */
   watch(gone: (reason: Error) => void): () => void {
     const { failure } = this;

@@ -9,6 +9,18 @@ import { note, warn } from "./terminal.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 
+/** Starts a command of this program that ends when this process does, however that ends. */
+function startAttached(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [MAIN, "--attached", ...args, "--json"], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+}
+
+/** The other side of it, for a process that was started so: the channel between the two closes when either is gone. */
+export function endWithParent(): void {
+  process.once("disconnect", () => process.exit(1));
+  // Its parent may be gone already.
+  if (!process.connected) process.exit(1);
+}
+
 type Told = (measured: Measured) => void;
 
 export interface Running {
@@ -26,7 +38,7 @@ export interface Running {
  * @throws the process's own failure when it ends before it listens.
  */
 export async function start(args: readonly string[], told: Told = () => {}): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = startAttached(args);
   const stop = () => child.kill("SIGTERM");
   process.once("exit", stop);
   const measured: Measured[] = [];
@@ -106,12 +118,12 @@ export async function startParties(
  * @throws its own failure.
  */
 export async function runJson(args: readonly string[], shown = false): Promise<unknown> {
-  const child = spawn(process.execPath, [MAIN, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = startAttached(args);
   let [out, last] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => {
+  child.stdout!.on("data", (chunk: Buffer) => {
     out += chunk.toString();
   });
-  createInterface({ input: child.stderr }).on("line", (line) => {
+  createInterface({ input: child.stderr! }).on("line", (line) => {
     // What was not the last line is no error.
     if (shown && last !== "") passOn(last);
     last = line;

@@ -1,5 +1,5 @@
 /** The commands of `mpcformer`: one a party, and those that look at cost and accuracy. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { addApproximations } from "./commands/approximations.ts";
 import { addBench } from "./commands/bench.ts";
 import { addBuildNative } from "./commands/build-native.ts";
@@ -22,6 +22,7 @@ import { addServe } from "./commands/serve.ts";
 import { addStudy } from "./commands/study.ts";
 import { addWeb } from "./commands/web.ts";
 import { debug, report } from "./failure.ts";
+import { endWithParent } from "./processes.ts";
 import { VERSION } from "./release.ts";
 import { isForMachines, note, write, writeForMachines } from "./terminal.ts";
 
@@ -62,6 +63,9 @@ function program(): Command {
     .description("Private Transformer inference: neither side learns the other's secret.")
     .version(VERSION)
     .option("--debug", "show where an error comes from, with its causes, which may quote files (or MPCFORMER_DEBUG=1)")
+    .addOption(new Option("--attached").hideHelp())
+    // As soon as it is read: what a command has to read or compute first may take minutes.
+    .on("option:attached", endWithParent)
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", `\n${EXIT_CODES}`)
     .exitOverride()

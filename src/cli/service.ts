@@ -1,5 +1,6 @@
 /** What `serve`, `deal` and `helper` share: they listen until they are told to stop. */
 
+import { totalmem } from "node:os";
 import type { Limits } from "../admission/admission.ts";
 import type { Channel } from "../channels/channel.ts";
 import { compilerInThread } from "../parties/compile-thread.ts";
@@ -31,6 +32,13 @@ export function compilingOf({ lengths, maxTurns, maxSteps, maxPrograms }: ShapeO
     ...(maxPrograms === undefined ? {} : { bytes: 1e6 * maxPrograms }),
   };
   return { programs: { compile: compilerInThread(), limits }, shapes: { lengths, turns: maxTurns } };
+}
+
+/** Bytes: a part of this machine's memory, or of what the process may have of it. */
+export function partOfMemory(part: number): number {
+  // Without a bound it is 0, or more than there is.
+  const allowed = process.constrainedMemory?.() ?? 0;
+  return Math.floor(part * (allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()));
 }
 
 /** Listens until it is told to stop; then nothing begins, and what runs may end. */

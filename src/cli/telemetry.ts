@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Admission } from "../admission/admission.ts";
 import { ChannelError } from "../channels/channel.ts";
-import { lineOf, type ServiceEvent } from "../parties/events.ts";
+import { lineOf, referenceOf, type ServiceEvent } from "../parties/events.ts";
 import { PartyError } from "../parties/messages.ts";
 import { Activity } from "./activity.ts";
 import type { ServiceOptions } from "./options.ts";
@@ -57,7 +57,8 @@ export class Telemetry {
     const known = error instanceof ChannelError || error instanceof PartyError;
     const words = known && error.peersWords ? "the other side gave up or refused" : error.message;
     const why = words.slice(0, MOST_WORDS).replace(/[^\x20-\x7e]/g, " ");
-    note(`mpcformer: a session ended: ${why}`);
+    const reference = referenceOf(error);
+    note(`mpcformer: a session ended: ${why}${reference === "" ? "" : ` (${reference})`}`);
   };
 
   /** Shows who is served and who waits. */

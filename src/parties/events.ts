@@ -6,6 +6,8 @@
 import { type RefusalReason, Refused } from "../admission/quota.ts";
 import { ChannelError } from "../channels/channel.ts";
 import { PlanError, type Shape } from "../program/steps.ts";
+import { hex } from "../ring/hex.ts";
+import { randomKey } from "../ring/prg.ts";
 import { described, PartyError } from "./messages.ts";
 
 /** How a failed session failed: a peer lost or out of turn, a refusal, or a fault of this program. */
@@ -17,25 +19,47 @@ export type ServiceEvent =
   | { readonly event: "dealt"; readonly shape: Shape; readonly bytes: number; readonly seconds: number }
   | { readonly event: "weights sent"; readonly count: number }
   | { readonly event: "refused"; readonly reason: RefusalReason }
-  | { readonly event: "failed"; readonly kind: FailureKind };
+  | {
+      readonly event: "failed";
+      readonly kind: FailureKind;
+      /** Of a fault: what its peer was told to look up, and which system call or kind of error it was. */
+      readonly reference?: string;
+      readonly name?: string;
+    };
 
 export type Log = (event: ServiceEvent) => void;
 
 /** The event that an error is. */
 export function failureOf(error: unknown): ServiceEvent {
   if (error instanceof Refused) return { event: "refused", reason: error.reason };
-  const kind = error instanceof ChannelError ? "channel" : error instanceof PartyError ? "party" : "fault";
-  return { event: "failed", kind };
+  if (isOwn(error)) return { event: "failed", kind: error instanceof ChannelError ? "channel" : "party" };
+  const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
+  const word = [code, name].find((text) => typeof text === "string" && /^[A-Za-z_]{1,40}$/.test(text)) as string;
+  return { event: "failed", kind: "fault", reference: referenceOf(error), name: word };
 }
 
-/** What a peer is told of an error: our own words; of anything else, which may name this machine's files, that it happened. */
+/** What a peer is told of an error: our own words; of anything else, which may name this machine's files, where to look. */
 export function lineForPeer(error: unknown): string {
-  const own =
-    error instanceof ChannelError ||
-    error instanceof PartyError ||
-    error instanceof Refused ||
-    error instanceof PlanError;
-  return own ? error.message : "a fault on this side: its operator's log says more";
+  if (isOwn(error)) return error.message;
+  return `a fault on this side: its operator finds ${referenceOf(error)} in the log`;
+}
+
+/** Under which a fault is told to the peer and logged; empty for what is told in our own words. */
+export function referenceOf(error: unknown): string {
+  if (isOwn(error) || typeof error !== "object" || error === null) return "";
+  let reference = references.get(error);
+  if (reference === undefined) {
+    reference = hex(randomKey()).slice(0, 8);
+    references.set(error, reference);
+  }
+  return reference;
+}
+
+const references = new WeakMap<object, string>();
+
+/** Whether an error says in our own words what a peer did or may not do. */
+function isOwn(error: unknown): error is Error {
+  return [ChannelError, PartyError, Refused, PlanError].some((kind) => error instanceof kind);
 }
 
 /** One line for people. */
@@ -52,6 +76,6 @@ export function lineOf(event: ServiceEvent): string {
     case "refused":
       return `refused a request: ${event.reason}`;
     case "failed":
-      return `a session ended early: ${event.kind}`;
+      return `a session ended early: ${[event.kind, event.reference, event.name].filter(Boolean).join(" ")}`;
   }
 }

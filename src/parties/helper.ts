@@ -14,7 +14,7 @@ import type { Compile } from "./compiling.ts";
 import type { Log } from "./events.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
-import { serving, WHOLE_MS, within } from "./serving.ts";
+import { nextMessage, serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo } from "./session.ts";
 import { checkShape } from "./shapes.ts";
 
@@ -66,8 +66,8 @@ export class HelperService {
     let client: Client | null = null;
     try {
       for (;;) {
-        const message = await channel.receiveJson(0);
-        if (messages.isBye(message)) return;
+        const message = await nextMessage(channel);
+        if (message === null) return;
         const request = parse(messages.carry, message, "client");
         const place = await this.admission.turn(channel.account);
         try {

@@ -30,7 +30,7 @@ import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import { SharedPace } from "./pace.ts";
 import { Patience } from "./patience.ts";
 import { Programs, type ProgramsOptions } from "./programs.ts";
-import { serving, WHOLE_MS, within } from "./serving.ts";
+import { nextMessage, serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import { checkShape, type ShapeBounds } from "./shapes.ts";
 import { keyOfVersion, versionOf } from "./version.ts";
@@ -205,8 +205,8 @@ export class ServerService {
   /** One request, from its arrival to its answer; false when the client said that there are no more. */
   private async next(channel: Channel, waiting: Waiting[]): Promise<boolean> {
     this.idle.add(channel);
-    const message = await channel.receiveJson(0).finally(() => this.idle.delete(channel));
-    if (messages.isBye(message)) return false;
+    const message = await nextMessage(channel).finally(() => this.idle.delete(channel));
+    if (message === null) return false;
     const request = parse(messages.request, message, "client");
     const goesOn = request.request === "run" && waiting.length > 0;
     const place = await this.admission.turn(channel.account, { goesOn });

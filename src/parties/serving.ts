@@ -3,6 +3,7 @@
 import type { Admission } from "../admission/admission.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
 import { failureOf, type Log, lineForPeer } from "./events.ts";
+import { isBye } from "./messages.ts";
 
 /** What one request may take in all, unless told. */
 export const WHOLE_MS = 30 * 60_000;
@@ -36,5 +37,17 @@ export async function within<T>(channel: Channel, ms: number, work: () => Promis
     return await work();
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** The next message, or null where the peer has said, or shown by leaving between two messages, that there is none. */
+export async function nextMessage(channel: Channel): Promise<unknown> {
+  try {
+    const message = await channel.receiveJson(0);
+    return isBye(message) ? null : message;
+  } catch (error) {
+    // A closed page says no goodbye: nobody has to look into it.
+    if (channel.left) return null;
+    throw error;
   }
 }

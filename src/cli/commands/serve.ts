@@ -26,7 +26,7 @@ import {
 } from "../options.ts";
 import { serverStatus } from "../overview.ts";
 import { Progress } from "../progress.ts";
-import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
+import { compilingOf, limitsOf, measuredBy, partOfMemory, run } from "../service.ts";
 import { identity, openModel, openSource } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
@@ -67,7 +67,7 @@ export function addServe(program: Command): void {
     .addOption(
       whole(
         "--max-material <MB>",
-        "material in memory, being made or waiting; half of it for one key (default: 16000)",
+        "material in memory, being made or waiting; half of it for one key (default: half of the machine's memory)",
       ),
     )
     .addOption(whole("--warm <length>", "compile this padded length before listening"))
@@ -114,7 +114,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
       ...compilingOf(options),
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),
-      mostWaitingBytes: options.maxMaterial === undefined ? undefined : 1e6 * options.maxMaterial,
+      mostWaitingBytes: options.maxMaterial === undefined ? partOfMemory(0.5) : 1e6 * options.maxMaterial,
     },
   );
   telemetry.gauge(
