@@ -93,7 +93,7 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: numb
 export function examplesOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer): Example[] {
   if (spec.problem === "generation")
     throw new UsageError("a model that continues texts has no labels: give plain texts");
-  const labels = labelValues(data.rows, { problem: spec.problem, labelNames: spec.labelNames }, data.path);
+  const labels = labelValues(data.rows, spec, data.path, data.task);
   return textsOf(data, tokenizer).map((text, i) => ({ text, label: labels[i] }));
 }
 

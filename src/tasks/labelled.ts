@@ -55,29 +55,73 @@ export async function readLabelled(
 }
 
 /**
- * Labels as class numbers, or as values. @throws DataError with file and line where a label is none of the model's.
+ * Labels as the model's class numbers, or as values. A name is one of the model's; its letters' case, `_`, `-` and spaces do not count.
+ * A number is the model's, or with a task that has names the task's: the model may have the same names in another order.
+ * @throws DataError with file and line where a label is none of the model's, and for a model with other names than the task's.
  */
-export function labelValues(rows: readonly LabelledText[], space: LabelSpace, path: string): number[] {
-  const byName = new Map(space.labelNames.map((name, i) => [name, i]));
+export function labelValues(
+  rows: readonly LabelledText[],
+  space: LabelSpace,
+  path: string,
+  task: Pick<Task, "labels"> = PLAIN,
+): number[] {
+  if (space.problem === "regression") return rows.map((row) => regressionValue(row, path));
+  const byName = new Map(space.labelNames.map((name, i) => [plainly(name), i]));
+  const byNumber = numbered(space.labelNames, byName, task.labels ?? null, path);
   return rows.map(({ label, line }) => {
-    if (space.problem === "regression") {
-      const value = Number(label);
-      if (Number.isFinite(value)) return value;
-      throw new DataError(`${path}, line ${line}: the label is not a number, as a regression needs it`);
-    }
-    const index = byName.get(label) ?? (/^\d+$/.test(label) ? Number(label) : -1);
-    if (index >= 0 && index < space.labelNames.length) return index;
+    const exact = space.labelNames.indexOf(label);
+    const index = exact >= 0 ? exact : (byName.get(plainly(label)) ?? byNumber.get(label));
+    if (index !== undefined) return index;
+    const spaces = label === label.trim() ? "" : "; it has spaces around it";
     throw new DataError(
-      `${path}, line ${line}: the label is none of 0 to ${space.labelNames.length - 1}, nor one of the classes' names`,
+      `${path}, line ${line}: the label is none of 0 to ${space.labelNames.length - 1}, nor one of the classes' names${spaces}`,
     );
   });
+}
+
+function regressionValue({ label, line }: LabelledText, path: string): number {
+  const value = Number(label);
+  if (Number.isFinite(value)) return value;
+  throw new DataError(`${path}, line ${line}: the label is not a number, as a regression needs it`);
+}
+
+/** The model's class for each label as a file may number or name it. @throws DataError when the task's names are not the model's. */
+function numbered(
+  names: readonly string[],
+  byName: ReadonlyMap<string, number>,
+  task: readonly string[] | null,
+  path: string,
+): ReadonlyMap<string, number> {
+  const own = new Map(names.map((_, i) => [String(i), i]));
+  if (task === null) return own;
+  if (names.every((name, i) => name === placeholder(i))) {
+    // The model says nothing of its classes: they are the task's, in its order.
+    return new Map([...own, ...task.slice(0, names.length).map((name, i) => [name, i] as const)]);
+  }
+  const classes = task.map((name) => byName.get(plainly(name)));
+  if (classes.length !== names.length || classes.includes(undefined)) {
+    throw new DataError(
+      `${path}: the task's labels are ${task.join(", ")}, the model's are others: leave --task out, or name them so in its config.json`,
+    );
+  }
+  return new Map(classes.map((index, i) => [String(i), index!]));
+}
+
+/** What a model's class is called that has no name. */
+function placeholder(index: number): string {
+  return `LABEL_${index}`;
+}
+
+/** A name without what writers of it do differently. */
+function plainly(name: string): string {
+  return name.toLowerCase().replace(/[_\- ]+/g, " ");
 }
 
 /** The classes that a file's own labels name, in the order of their names, or of their numbers from 0. */
 export function labelsIn(rows: readonly LabelledText[]): string[] {
   const distinct = [...new Set(rows.map(({ label }) => label))];
   if (!distinct.every((label) => /^\d+$/.test(label))) return distinct.sort();
-  return Array.from({ length: Math.max(...distinct.map(Number)) + 1 }, (_, i) => `LABEL_${i}`);
+  return Array.from({ length: Math.max(...distinct.map(Number)) + 1 }, (_, i) => placeholder(i));
 }
 
 function placesOf(first: Row, task: Task, path: string): { places: [number, number, number]; header: boolean } {
@@ -104,6 +148,7 @@ function placesOf(first: Row, task: Task, path: string): { places: [number, numb
 function labelled({ fields, line }: Row, [text, pair, label]: readonly number[], path: string): LabelledText {
   if (fields[text].trim() === "") throw new DataError(`${path}, line ${line}: the text is empty`);
   if (fields[label].trim() === "") throw new DataError(`${path}, line ${line}: the label is empty`);
-  const second = pair < 0 ? "" : fields[pair].trim();
-  return { text: fields[text].trim(), ...(second === "" ? {} : { pair: second }), label: fields[label].trim(), line };
+  const second = pair < 0 || fields[pair].trim() === "" ? {} : { pair: fields[pair] };
+  // Spaces around a text are part of it: for many tokenizers they make other tokens.
+  return { text: fields[text], ...second, label: fields[label], line };
 }

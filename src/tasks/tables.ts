@@ -38,15 +38,15 @@ export interface PlainText {
   readonly line: number;
 }
 
-/** The file's lines that are not empty. @throws FileError when it cannot be read, DataError when it has none. */
+/** The file's lines that are not blank, each as it stands. @throws FileError when it cannot be read, DataError when it has none. */
 export async function readTexts(path: string): Promise<string[]> {
   return (await readNumberedTexts(path)).map(({ text }) => text);
 }
 
 /** The same with the numbers of their lines. @throws as `readTexts` does. */
 export async function readNumberedTexts(path: string): Promise<PlainText[]> {
-  const lines = (await readTextFile(path)).split(/\r?\n/).map((text, i) => ({ text: text.trim(), line: i + 1 }));
-  const texts = lines.filter(({ text }) => text !== "");
+  const lines = (await readTextFile(path)).split(/\r?\n/).map((text, i) => ({ text, line: i + 1 }));
+  const texts = lines.filter(({ text }) => text.trim() !== "");
   if (texts.length === 0) throw new DataError(`${path} has no texts: give one a line`);
   return texts;
 }

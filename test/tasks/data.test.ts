@@ -23,7 +23,7 @@ async function file(name: string, content: string | Uint8Array): Promise<string>
 
 describe("labelled texts", () => {
   it.each([
-    ["sst2.tsv", "sentence\tlabel\na fine film \t1\nbad\t0\n"],
+    ["sst2.tsv", "sentence\tlabel\na fine film\t1\nbad\t0\n"],
     ["bare.tsv", "a fine film\t1\r\nbad\t0"],
     ["swapped.tsv", "label\tid\tsentence\n1\t7\ta fine film\n0\t8\tbad\n"],
     ["texts.csv", 'text,label\na fine film,1\n"bad",0\n'],
@@ -34,6 +34,12 @@ describe("labelled texts", () => {
       ["a fine film", "1"],
       ["bad", "0"],
     ]);
+  });
+
+  it("keeps the spaces around texts and names: tokenizers and models tell them apart", async () => {
+    const rows = await readLabelled(await file("spaces.tsv", "sentence\tsentence2\tlabel\n a  b \t c\t d\n"));
+    expect(rows).toEqual([{ text: " a  b ", pair: " c", label: " d", line: 2 }]);
+    expect(await readTexts(await file("spaces.txt", " a \n  \n\u00a0b\n"))).toEqual([" a ", "\u00a0b"]);
   });
 
   it("reads pairs, quotes, commas and line ends inside quotes, and knows the lines", async () => {
@@ -68,8 +74,32 @@ describe("labelled texts", () => {
     const path = await file("latin.tsv", Uint8Array.from(Buffer.from("good\t1\ncaf\xe9\t0\n", "latin1")));
     await expect(readLabelled(path)).rejects.toThrow(/latin\.tsv, line 2: not UTF-8/);
     await expect(readLabelled(join(dir, "none.tsv"))).rejects.toThrow(/cannot read .*none\.tsv/);
-    expect(await readTexts(await file("texts.txt", "one\n\n two \n"))).toEqual(["one", "two"]);
+    expect(await readTexts(await file("texts.txt", "one\n\n two \n"))).toEqual(["one", " two "]);
     await expect(readTexts(await file("nothing.txt", "\n \n"))).rejects.toThrow(/has no texts/);
+  });
+});
+
+describe("a task's labels", () => {
+  const rows = (...labels: string[]) => labels.map((label, i) => ({ text: "a", label, line: i + 2 }));
+  const of = (...labelNames: string[]) => ({ problem: "classification" as const, labelNames });
+  const rte = taskOf("rte");
+
+  it("are the model's by their names, whatever order it has them in", () => {
+    const turned = of("NOT ENTAILMENT", "Entailment");
+    expect(labelValues(rows("0", "1", "entailment", "not_entailment"), turned, "f", rte)).toEqual([1, 0, 1, 0]);
+    expect(labelValues(rows("0", "1"), turned, "f")).toEqual([0, 1]);
+  });
+
+  it("are in the task's order where the model has no names", () => {
+    const unnamed = of("LABEL_0", "LABEL_1");
+    expect(labelValues(rows("0", "not_entailment", "LABEL_1"), unnamed, "f", rte)).toEqual([0, 1, 1]);
+  });
+
+  it("are not guessed where the model has other ones", () => {
+    for (const other of [of("no", "yes"), of("entailment", "not_entailment", "unknown")])
+      expect(() => labelValues(rows("0"), other, "f.tsv", rte)).toThrow(
+        /^f\.tsv: the task's labels are entailment, not_entailment, the model's are others: leave --task out/,
+      );
   });
 });
 
@@ -80,6 +110,7 @@ describe("labels", () => {
   it("are names or numbers of classes, or values", () => {
     expect(labelValues(rows("yes", "0", "no", "1"), space, "f")).toEqual([1, 0, 0, 1]);
     expect(labelValues(rows("2.5", "-1"), { ...space, problem: "regression" }, "f")).toEqual([2.5, -1]);
+    expect(labelValues(rows("Yes", "NO"), space, "f")).toEqual([1, 0]);
     expect(labelsIn(rows("b", "a", "b"))).toEqual(["a", "b"]);
     expect(labelsIn(rows("2", "0"))).toEqual(["LABEL_0", "LABEL_1", "LABEL_2"]);
   });
@@ -88,6 +119,7 @@ describe("labels", () => {
     expect(() => labelValues(rows("yes", "SECRET"), space, "f.tsv")).toThrow(
       /^f\.tsv, line 3: the label is none of 0 to 1/,
     );
+    expect(() => labelValues(rows(" yes"), space, "f.tsv")).toThrow(/line 2: .*; it has spaces around it$/);
     expect(() => labelValues(rows("2"), space, "f.tsv")).toThrow(/line 2/);
     expect(() => labelValues(rows("1.5"), space, "f.tsv")).toThrow(/line 2/);
     expect(() => labelValues(rows("yes"), { ...space, problem: "regression" }, "f.tsv")).toThrow(/not a number/);

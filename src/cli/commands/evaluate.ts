@@ -64,7 +64,7 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
   const known = options.task === undefined ? undefined : taskOf(options.task);
   const rows = await readLabelled(options.data, known, options.limit);
-  const labels = labelValues(rows, spec, options.data);
+  const labels = labelValues(rows, spec, options.data, known);
   const texts = eachRow(rows, options.data, ({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
   const metrics = known?.metrics ?? defaultMetrics(spec);
   const clear = await inTheClear(source, texts, matmul, progress);
