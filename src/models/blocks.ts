@@ -58,33 +58,35 @@ export function layers<T>(
   let x = embedded; // [n, d]
   for (let i = 0; i < spec.layers; i++) {
     const rows = i === spec.layers - 1 ? asked : (h: T) => h;
-    x = layer(ops, spec, x, rows, `layer.${i}`, memories === null ? null : memories[i]);
+    x = layer(ops, spec, x, rows, i, memories === null ? null : memories[i]);
   }
   return spec.blocks.finalNorm ? ops.layerNorm(x, norm(spec, "norm")) : x;
 }
 
 /** One layer: the new states of the rows asked for, which attend to all. */
-function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, at: string, memory: Memory<T> | null): T {
+function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, index: number, memory: Memory<T> | null): T {
+  const at = `layer.${index}`;
   const attentionNorm = norm(spec, `${at}.attention.norm`);
   const feedForwardNorm = norm(spec, `${at}.norm`);
   if (spec.blocks.normPlace === "after") {
     const rows = asked(x);
-    const y = ops.layerNorm(ops.add(attention(ops, spec, rows, x, at, memory), rows), attentionNorm);
+    const y = ops.layerNorm(ops.add(attention(ops, spec, rows, x, index, memory), rows), attentionNorm);
     return ops.layerNorm(ops.add(feedForward(ops, spec, y, at), y), feedForwardNorm);
   }
   const h = ops.layerNorm(x, attentionNorm);
-  const y = ops.add(attention(ops, spec, asked(h), h, at, memory), asked(x));
+  const y = ops.add(attention(ops, spec, asked(h), h, index, memory), asked(x));
   return ops.add(feedForward(ops, spec, ops.layerNorm(y, feedForwardNorm), at), y);
 }
 
 /** Attention of `rows` over all of `h` and what came before, heads side by side, then the output layer. */
-function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, at: string, memory: Memory<T> | null): T {
+function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number, memory: Memory<T> | null): T {
+  const at = `layer.${index}`;
   const { hidden, headWidth, blocks } = spec;
   const heads: Heads = { queries: spec.heads, keys: spec.keyHeads, causal: memory !== null };
   const [inner, keyWidth] = [headWidth * heads.queries, headWidth * heads.keys];
   const { query: bias, output: outputBias } = blocks.biases;
   const turned = (x: T, count: number) => {
-    const rotary = rotaryOf(spec, count);
+    const rotary = rotaryOf(spec, index, count);
     return rotary === null ? x : ops.rotate(x, rotary);
   };
   const q = turned(ops.linear(rows, linear(`${at}.query`, hidden, inner, bias)), heads.queries);
@@ -104,8 +106,10 @@ function remembered<T>(ops: Ops<T>, memory: Memory<T>, k: T, v: T): { keys: T; v
   return { keys, values };
 }
 
-function rotaryOf({ blocks, headWidth }: ModelSpec, heads: number): Rotary | null {
-  return blocks.rotary === null ? null : { heads, frequencies: frequenciesOf(blocks.rotary, headWidth) };
+function rotaryOf({ blocks, headWidth }: ModelSpec, layer: number, heads: number): Rotary | null {
+  const { rotary } = blocks;
+  if (rotary === null || rotary.without.includes(layer)) return null;
+  return { heads, frequencies: frequenciesOf(rotary, headWidth) };
 }
 
 function feedForward<T>(ops: Ops<T>, spec: ModelSpec, x: T, at: string): T {

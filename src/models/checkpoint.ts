@@ -214,7 +214,7 @@ async function noWeights(files: ModelFiles, spec: ModelSpec): Promise<Error> {
 }
 
 function missingTensors(missing: readonly string[], spec: ModelSpec): Error {
-  const name = placeOf(missing[0], spec.architecture).names[0];
+  const name = placeOf(missing[0], spec).names[0];
   if (missing.every(isHead)) {
     return new Error(
       `the model has no classifier (${name} is missing): fine-tune it for sequence classification first`,

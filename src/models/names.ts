@@ -17,8 +17,12 @@ export interface StoredTensor {
   /** Where tied weights may be stored as well, or instead. */
   readonly twins: readonly string[];
   readonly shape: readonly number[];
-  /** The program's tensors: equal parts of the outputs, in this order. */
+  /** The program's tensors: parts of the outputs, in this order. */
   readonly parts: readonly string[];
+  /** Rows of each part. */
+  readonly sizes: readonly number[];
+  /** The file's row of each row of the parts; null: the same. */
+  readonly order: readonly number[] | null;
   /** Whether the file has [inputs, outputs]. */
   readonly transposed: boolean;
 }
@@ -43,15 +47,15 @@ export function storedTensors(
   shapes: ReadonlyMap<string, readonly number[]>,
   spec: ModelSpec,
 ): readonly StoredTensor[] {
-  const { architecture } = spec;
   const found = new Map<string, StoredTensor>();
   for (const name of shapes.keys()) {
-    const { names, parts, transposed } = placeOf(name, architecture);
-    const [first, ...rest] = parts.map((part) => partShape(part, shapes));
-    const whole = [first[0] * (1 + rest.length), ...first.slice(1)];
+    const { names, parts, transposed, order } = placeOf(name, spec);
+    const partShapes = parts.map((part) => partShape(part, shapes));
+    const sizes = partShapes.map(([rows]) => rows);
+    const whole = [sizes.reduce((sum, rows) => sum + rows, 0), ...partShapes[0].slice(1)];
     const twin = twinOf(name, spec);
-    const twins = twin === undefined ? [] : placeOf(twin, architecture).names;
-    found.set(names[0], { names, twins, parts, transposed, shape: transposed ? whole.reverse() : whole });
+    const twins = twin === undefined ? [] : placeOf(twin, spec).names;
+    found.set(names[0], { names, twins, parts, sizes, order, transposed, shape: transposed ? whole.reverse() : whole });
   }
   return [...found.values()];
 }
@@ -66,8 +70,8 @@ function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>)
  * Where a checkpoint has a tensor of the program: names and parts as in `StoredTensor`. Old BERT files call a layer norm's
  * weight and bias gamma and beta.
  */
-export function placeOf(name: string, architecture: string): Omit<StoredTensor, "shape" | "twins"> {
-  const { prefixes, layers, tables, transposed } = familyOf(architecture).names;
+export function placeOf(name: string, spec: ModelSpec): Omit<StoredTensor, "shape" | "twins" | "sizes"> {
+  const { prefixes, layers, tables, transposed, ordered } = familyOf(spec.architecture).names;
   const usual = usualName(name);
   const row = [...layers.flatMap(withSuffixes), ...tables].find(([, ...ours]) => ours.includes(usual.pattern));
   if (row === undefined) throw new Error(`the checkpoint has no place for ${name}: add it to the table of names`);
@@ -79,6 +83,7 @@ export function placeOf(name: string, architecture: string): Omit<StoredTensor, 
     names: ["", ...WRAPPERS].flatMap((wrapper) => names.map((one) => wrapper + one)),
     parts: ours.map((one) => one.replace("#", usual.layer)),
     transposed: transposed?.some((layer) => pattern === `${layer}.weight`) ?? false,
+    order: ordered?.[pattern.replace(/\.(weight|bias)$/, "")]?.(spec) ?? null,
   };
 }
 
@@ -98,18 +103,40 @@ function oldName(name: string): string[] {
 
 /** The program's parts of a stored tensor. */
 export function split(stored: StoredTensor, data: Float32Array): readonly Float32Array[] {
-  const rows = stored.transposed ? transpose(data, stored.shape[0], stored.shape[1]) : data;
-  const { length } = stored.parts;
-  if (length === 1) return [rows];
-  const size = rows.length / length;
-  return stored.parts.map((_, i) => rows.slice(i * size, (i + 1) * size));
+  const plain = stored.transposed ? transpose(data, stored.shape[0], stored.shape[1]) : data;
+  const rows = stored.order === null ? plain : moved(plain, stored.order, (to, from) => [to, from]);
+  if (stored.parts.length === 1) return [rows];
+  const width = rows.length / stored.sizes.reduce((sum, size) => sum + size, 0);
+  const ends = stored.sizes.map((_, i) => stored.sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
+  return stored.sizes.map((size, i) => rows.slice((ends[i] - size) * width, ends[i] * width));
 }
 
 /** The stored tensor of the program's parts: `split` backwards. */
 export function join(stored: StoredTensor, parts: readonly Float32Array[]): Float32Array {
   const rows = parts.length === 1 ? parts[0] : new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  if (parts.length > 1) parts.forEach((part, i) => void rows.set(part, i * part.length));
-  return stored.transposed ? transpose(rows, stored.shape[1], stored.shape[0]) : rows;
+  let at = 0;
+  if (parts.length > 1)
+    for (const part of parts) {
+      rows.set(part, at);
+      at += part.length;
+    }
+  const plain = stored.order === null ? rows : moved(rows, stored.order, (from, to) => [to, from]);
+  return stored.transposed ? transpose(plain, stored.shape[1], stored.shape[0]) : plain;
+}
+
+/** The rows in another order: of each entry, which row goes where. */
+function moved(
+  data: Float32Array,
+  order: readonly number[],
+  pair: (index: number, entry: number) => readonly [to: number, from: number],
+): Float32Array {
+  const width = data.length / order.length;
+  const out = new Float32Array(data.length);
+  for (const [index, entry] of order.entries()) {
+    const [to, from] = pair(index, entry);
+    out.set(data.subarray(from * width, (from + 1) * width), to * width);
+  }
+  return out;
 }
 
 function transpose(data: Float32Array, rows: number, columns: number): Float32Array {

@@ -10,6 +10,21 @@ import { labelSchema } from "./labels.ts";
 const MOST_VALUES = 2 ** 31;
 const name = v.pipe(v.string(), v.maxLength(100));
 
+const least1 = v.pipe(v.number(), v.minValue(1), v.maxValue(1e6));
+const rotary = v.object({
+  theta: v.pipe(v.number(), v.minValue(1), v.maxValue(1e12)),
+  width: v.nullable(whole(2, 16_384)),
+  scaling: v.nullable(
+    v.variant("kind", [
+      v.object({ kind: v.literal("linear"), factor: least1 }),
+      v.object({
+        kind: v.literal("llama3"),
+        ...{ factor: least1, low: least1, high: least1, original: whole(1, 2 ** 20) },
+      }),
+    ]),
+  ),
+  without: v.pipe(v.array(whole(0, 127)), v.maxLength(128), v.readonly()),
+});
 const blocks = v.object({
   norm: v.picklist(["layer", "rms"]),
   normBias: v.boolean(),
@@ -18,7 +33,7 @@ const blocks = v.object({
   positionTable: v.boolean(),
   typeTable: v.boolean(),
   skipsPadding: v.boolean(),
-  rotary: v.nullable(v.object({ theta: v.pipe(v.number(), v.minValue(1), v.maxValue(1e12)) })),
+  rotary: v.nullable(rotary),
   activation: v.picklist(["gelu", "silu"]),
   gated: v.boolean(),
   biases: v.object({ query: v.boolean(), output: v.boolean(), feedForward: v.boolean(), head: v.boolean() }),
@@ -69,7 +84,9 @@ function largestTensor({ hidden, heads, headWidth, intermediate, vocabulary, pos
 }
 
 function rotatesWholePairs({ blocks, headWidth }: ModelSpec): boolean {
-  return blocks.rotary === null || headWidth % 2 === 0;
+  if (blocks.rotary === null) return true;
+  const width = blocks.rotary.width ?? headWidth;
+  return headWidth % 2 === 0 && width % 2 === 0 && width <= headWidth;
 }
 
 function labelsFit(spec: ModelSpec): boolean {

@@ -76,7 +76,7 @@ describe("specOf", () => {
     [
       "another model type",
       { model_type: "SECRET" },
-      /model_type: this model type is not supported: use bert, roberta, gpt2, opt or llama/,
+      /model_type: this model type is not supported: use bert, .* or smollm3/,
     ],
     ["no model type", { model_type: undefined }, /model_type: the field is missing/],
     ["no layers", { num_hidden_layers: 0 }, /num_hidden_layers: must be a whole number from 1 to 128/],
@@ -309,7 +309,7 @@ describe("specOf a decoder", () => {
     });
     expect(
       of({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: "default" }, head_dim: 64 }).blocks.rotary,
-    ).toEqual({ theta: 1e6 });
+    ).toMatchObject({ theta: 1e6 });
     expect(of({ ...llama, mpcformer: { gelu: "quad", answer: "label" } })).toMatchObject({
       gelu: "quad",
       answer: "label",
@@ -326,8 +326,16 @@ describe("specOf a decoder", () => {
     ["layers without biases", { ...opt, enable_bias: false }, /enable_bias: must be true/],
     ["plain norms", { ...opt, layer_norm_elementwise_affine: false }, /elementwise_affine: must be true/],
     ["no final norm", { ...opt, _remove_final_layer_norm: true }, /_remove_final_layer_norm: must be false/],
-    ["scaled rotation", { ...llama, rope_scaling: { type: "linear", factor: 2 } }, /rope_scaling.type: is not supp/],
-    ["newer scaled rotation", { ...llama, rope_parameters: { rope_type: "llama3" } }, /rope_type: is not supported/],
+    [
+      "scaled rotation",
+      { ...llama, rope_scaling: { type: "dynamic", factor: 2 } },
+      /rope_scaling.type: must be default/,
+    ],
+    [
+      "newer scaled rotation",
+      { ...llama, rope_parameters: { rope_type: "yarn" } },
+      /rope_type: must be default, linear or llama3/,
+    ],
     [
       "rotation by layers",
       { ...llama, rope_parameters: { full_attention: { rope_type: "default" } } },
@@ -340,10 +348,12 @@ describe("specOf a decoder", () => {
     ],
     ["names that disagree", { ...gpt2, hidden_size: 64 }, /hidden_size and n_embd must agree/],
     ["other layers", { ...gpt2, layer_types: ["sliding_attention"] }, /layer_types.0: must be full_attention/],
-    ["rotation of a part", { ...llama, rope_parameters: { partial_rotary_factor: 0.5 } }, /heads are rotated whole/],
-    ["biases in attention", { ...llama, attention_bias: true }, /attention_bias: must be false/],
-    ["biases in feed-forward layers", { ...llama, mlp_bias: true }, /mlp_bias: must be false/],
-    ["wider heads", { ...llama, head_dim: 128 }, /head_dim must be hidden_size \/ num_attention_heads/],
+    [
+      "scaling of a kind that lacks its numbers",
+      { ...llama, rope_parameters: { rope_type: "llama3" } },
+      /llama3 needs/,
+    ],
+    ["rotation of half pairs", { ...llama, rope_parameters: { partial_rotary_factor: 0.05 } }, /an even width/],
     ["groups that do not divide", { ...llama, num_key_value_heads: 5 }, /num_key_value_heads must divide/],
     ["heads of an odd width", { ...llama, hidden_size: 96, num_key_value_heads: 32 }, /heads of an even width/],
     ["a table for no machine", { ...llama, hidden_size: 16_384, vocab_size: 2_000_000 }, /more than 2147483648 values/],
@@ -375,7 +385,13 @@ const decoders = fc
     const [llama, opt] = [architecture === "llama", architecture === "opt"];
     const own = baseOf(architecture).blocks;
     const after = opt && !some.flags.normFirst ? ({ normPlace: "after", finalNorm: false } as const) : {};
-    const blocks = { blocks: { ...own, rotary: llama ? { theta: some.theta } : null, ...after } };
+    const blocks = {
+      blocks: {
+        ...own,
+        rotary: llama ? { theta: some.theta, width: null, scaling: null, without: [] } : null,
+        ...after,
+      },
+    };
     const gelu = llama && !["exact", "quad"].includes(some.gelu) ? "exact" : some.gelu;
     return {
       ...{

@@ -1,6 +1,6 @@
 /** What a definition of a family says: all that is known of models of one `model_type`, in one file. */
 
-import type { Blocks } from "../../program/spec.ts";
+import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import type { ConfigFormat } from "../config-fields.ts";
 
 /** A family of models, as transformers knows it by its `model_type`. */
@@ -23,7 +23,7 @@ export interface Family {
 }
 
 /**
- * [Hugging Face, program], the program's names being several where one stored tensor is cut into equal parts. `#` is a
+ * [Hugging Face, program], the program's names being several where one stored tensor is cut into parts, by rows. `#` is a
  * layer's number, `~` a prefix; a pair without a suffix stands for its `.weight` and `.bias`.
  */
 export type NameRow = readonly [theirs: string, ours: string, ...more: string[]];
@@ -38,4 +38,8 @@ export interface NameTable {
   readonly tables: readonly NameRow[];
   /** Layers whose weights are stored as [inputs, outputs]. */
   readonly transposed?: readonly string[];
+  /**
+   * Layers whose rows stand in another order: the stored row of each of the program's rows, all parts one behind the other.
+   */
+  readonly ordered?: Readonly<Record<string, (spec: ModelSpec) => readonly number[] | null>>;
 }

@@ -1,26 +1,26 @@
-/** Llama (Touvron et al., arXiv:2302.13971 and arXiv:2307.09288). */
+/** Llama (Touvron et al., arXiv:2302.13971 and arXiv:2307.09288), and the fields that its many relatives have in common. */
 
 import * as v from "valibot";
-import type { Blocks } from "../../program/spec.ts";
+import type { RotarySpec } from "../../program/rotary.ts";
+import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import {
   type ConfigFormat,
-  checkHeads,
   choicesOf,
   decoderFields,
   epsilon,
   generation,
-  only,
   ownBlock,
   sizes,
   whole,
   writtenChoices,
 } from "../config-fields.ts";
+import { rotaryFields, rotaryIn, writtenRotary } from "../config-rotary.ts";
 import { check } from "../json.ts";
-import type { Family } from "./family.ts";
+import type { Family, NameTable } from "./family.ts";
+import { turnedRows } from "./rows.ts";
 
-const THETA = 10_000;
 /** Root mean squares first, rotary positions, a gate, no biases. */
-const blocks: Blocks = {
+export const llamaBlocks: Blocks = {
   norm: "rms",
   normBias: false,
   normPlace: "before",
@@ -28,7 +28,7 @@ const blocks: Blocks = {
   positionTable: false,
   typeTable: false,
   skipsPadding: false,
-  rotary: { theta: THETA },
+  rotary: { theta: 10_000, width: null, scaling: null, without: [] },
   activation: "silu",
   gated: true,
   biases: { query: false, output: false, feedForward: false, head: false },
@@ -36,22 +36,7 @@ const blocks: Blocks = {
   pooler: "tanh",
 };
 
-const theta = v.nullish(
-  v.pipe(v.number(), v.minValue(1, "must be 1 or more"), v.maxValue(1e12, "must be 1e12 or less")),
-);
-const plainRope = v.nullish(v.literal("default", "is not supported: only rotary positions without scaling are"));
-const wholeHeads = v.nullish(v.literal(1, "must be 1: heads are rotated whole"));
-const ropeSchema = v.nullish(
-  v.strictObject({
-    rope_type: plainRope,
-    type: plainRope,
-    rope_theta: theta,
-    factor: v.nullish(v.literal(1, "must be 1: only rotary positions without scaling are supported")),
-    partial_rotary_factor: wholeHeads,
-  }),
-);
-
-const schema = v.looseObject({
+const fields = {
   num_hidden_layers: sizes.layers,
   hidden_size: sizes.hidden,
   num_attention_heads: sizes.heads,
@@ -61,85 +46,150 @@ const schema = v.looseObject({
   vocab_size: sizes.vocabulary,
   max_position_embeddings: sizes.positions,
   rms_norm_eps: epsilon(1e-6),
-  rope_theta: theta,
-  rope_scaling: ropeSchema,
-  rope_parameters: ropeSchema,
-  partial_rotary_factor: wholeHeads,
+  ...rotaryFields,
   hidden_act: v.nullish(v.picklist(["silu", "swish"], "must be silu: other gates are not supported")),
-  attention_bias: only(false, "must be false: biases in attention are not supported"),
-  mlp_bias: only(false, "must be false: biases in feed-forward layers are not supported"),
-  tie_word_embeddings: v.nullish(v.boolean(), false),
+  tie_word_embeddings: v.nullish(v.boolean()),
   ...decoderFields,
   mpcformer: ownBlock,
-});
+} as const;
+const schema = v.looseObject(fields);
+type Config = v.InferOutput<typeof schema>;
 
-const config: ConfigFormat = {
-  fields: Object.keys(schema.entries),
+/** What a relative of Llama's has of its own. */
+export interface Relative<Own extends v.ObjectEntries> {
+  readonly name: string;
+  readonly className: string;
+  /** Its own fields, checked beside the common ones. */
+  readonly fields: Own;
+  /** Whether its head is tied to its words unless the file says so. */
+  readonly tied: boolean;
+  /** Its blocks, from those with the file's rotary positions. */
+  blocks(
+    blocks: Blocks & { readonly rotary: RotarySpec },
+    config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>,
+    layers: number,
+  ): Blocks;
+  /** The most tokens whose attention sees each other; null: all. */
+  window?(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>): number | null;
+  /** The fields of its own that give the spec's blocks back. */
+  write(blocks: Blocks, layers: number): Readonly<Record<string, unknown>>;
+}
 
-  read(json) {
-    const config = check(schema, json, "config.json");
-    checkLlamaHeads(config);
-    return {
-      architecture: "llama",
-      isDecoder: true,
-      blocks: { ...blocks, rotary: { theta: thetaOf(config) } },
-      layers: config.num_hidden_layers,
-      hidden: config.hidden_size,
-      heads: config.num_attention_heads,
-      keyHeads: config.num_key_value_heads ?? config.num_attention_heads,
-      headWidth: config.hidden_size / config.num_attention_heads,
-      intermediate: config.intermediate_size,
-      vocabulary: config.vocab_size,
-      positions: config.max_position_embeddings,
-      epsilon: config.rms_norm_eps,
-      positionOffset: 0,
-      tied: config.tie_word_embeddings ?? false,
-      ...generation(config.vocab_size),
-      ...choicesOf(config.mpcformer, () => "exact"),
-    };
-  },
+/** How a relative of Llama's writes its config.json. */
+export function llamaConfig<Own extends v.ObjectEntries>(relative: Relative<Own>): ConfigFormat {
+  const own = v.looseObject(relative.fields);
+  return {
+    fields: [...Object.keys(fields), ...Object.keys(relative.fields)],
 
-  write: (spec, base) => ({
-    architectures: [base ? "LlamaModel" : "LlamaForCausalLM"],
-    model_type: "llama",
+    read(json) {
+      const config = check(schema, withoutOwn(json, relative.fields), "config.json");
+      const more = check(own, json, "config.json");
+      const headWidth = headWidthOf(config);
+      const rotary = rotaryIn(config, headWidth);
+      return {
+        architecture: relative.name,
+        isDecoder: true,
+        blocks: relative.blocks({ ...llamaBlocks, rotary }, more, config.num_hidden_layers),
+        layers: config.num_hidden_layers,
+        hidden: config.hidden_size,
+        heads: config.num_attention_heads,
+        keyHeads: config.num_key_value_heads ?? config.num_attention_heads,
+        headWidth,
+        intermediate: config.intermediate_size,
+        vocabulary: config.vocab_size,
+        // Within a window every token sees all before it: such texts are computed as they should be, longer ones refused.
+        positions: Math.min(config.max_position_embeddings, relative.window?.(more) ?? Number.POSITIVE_INFINITY),
+        epsilon: config.rms_norm_eps,
+        positionOffset: 0,
+        tied: config.tie_word_embeddings ?? relative.tied,
+        ...generation(config.vocab_size),
+        ...choicesOf(config.mpcformer, () => "exact"),
+      };
+    },
+
+    write: (spec, base) => ({
+      architectures: [`${relative.className}${base ? "Model" : "ForCausalLM"}`],
+      model_type: relative.name,
+      ...writtenLlama(spec),
+      ...relative.write(spec.blocks, spec.layers),
+      mpcformer: writtenChoices(spec),
+    }),
+  };
+}
+
+/** A file without the fields that a relative checks itself. */
+function withoutOwn(json: unknown, own: v.ObjectEntries): unknown {
+  if (typeof json !== "object" || json === null) return json;
+  return Object.fromEntries(Object.entries(json).filter(([name]) => !Object.hasOwn(own, name)));
+}
+
+function writtenLlama(spec: ModelSpec): Record<string, unknown> {
+  return {
     num_hidden_layers: spec.layers,
     hidden_size: spec.hidden,
     num_attention_heads: spec.heads,
     num_key_value_heads: spec.keyHeads,
+    head_dim: spec.headWidth,
     intermediate_size: spec.intermediate,
     vocab_size: spec.vocabulary,
     max_position_embeddings: spec.positions,
     rms_norm_eps: spec.epsilon,
-    rope_theta: spec.blocks.rotary?.theta,
+    ...(spec.blocks.rotary === null ? {} : writtenRotary(spec.blocks.rotary, spec.headWidth)),
     hidden_act: "silu",
-    attention_bias: false,
-    mlp_bias: false,
     tie_word_embeddings: spec.tied,
-    mpcformer: writtenChoices(spec),
-  }),
-};
-
-/** @throws an Error when the places that may say it say different things. */
-function thetaOf({ rope_parameters, rope_scaling, rope_theta }: v.InferOutput<typeof schema>): number {
-  const said = [rope_parameters?.rope_theta, rope_scaling?.rope_theta, rope_theta].filter(
-    (one) => typeof one === "number",
-  );
-  if (said.some((one) => one !== said[0]))
-    throw new Error("config.json: rope_theta is told twice and not the same: remove one");
-  return said[0] ?? THETA;
+  };
 }
 
-function checkLlamaHeads(config: v.InferOutput<typeof schema>): void {
-  const { hidden_size: hidden, num_attention_heads: heads } = config;
-  checkHeads(hidden, heads, ["hidden_size", "num_attention_heads"]);
+/** @throws an Error when heads do not divide the width, or groups the heads. */
+function headWidthOf(config: Config): number {
+  const { hidden_size: hidden, num_attention_heads: heads, head_dim: said } = config;
+  if ((said ?? null) === null && hidden % heads !== 0)
+    throw new Error("config.json: num_attention_heads must divide hidden_size");
   if (heads % (config.num_key_value_heads ?? heads) !== 0) {
     throw new Error("config.json: num_key_value_heads must divide num_attention_heads");
   }
-  if ((config.head_dim ?? hidden / heads) !== hidden / heads) {
-    throw new Error("config.json: head_dim must be hidden_size / num_attention_heads: other widths are not supported");
-  }
-  if ((hidden / heads) % 2 !== 0) throw new Error("config.json: rotary positions need heads of an even width");
+  return said ?? hidden / heads;
 }
+
+/** Biases that a file switches on, of attention and of feed-forward layers. */
+export const llamaBiases = { attention_bias: v.nullish(v.boolean(), false), mlp_bias: v.nullish(v.boolean(), false) };
+
+/** The biases of a file with these switches. */
+export function biasesOf(config: {
+  readonly attention_bias: boolean | null;
+  readonly mlp_bias: boolean | null;
+}): Blocks["biases"] {
+  const [attention, feedForward] = [config.attention_bias ?? false, config.mlp_bias ?? false];
+  return { query: attention, output: attention, feedForward, head: false };
+}
+
+/** The switches of `llamaBiases`. */
+export function writtenBiases({ biases }: Blocks): Readonly<Record<string, unknown>> {
+  return { attention_bias: biases.query, mlp_bias: biases.feedForward };
+}
+
+/** Llama's names, as its relatives have them. */
+export const llamaNames: NameTable = {
+  prefixes: ["model.", ""],
+  layers: [
+    ["~layers.#.self_attn.q_proj", "layer.#.query"],
+    ["~layers.#.self_attn.k_proj", "layer.#.key"],
+    ["~layers.#.self_attn.v_proj", "layer.#.value"],
+    ["~layers.#.self_attn.o_proj", "layer.#.attention.output"],
+    ["~layers.#.input_layernorm", "layer.#.attention.norm"],
+    ["~layers.#.mlp.gate_proj", "layer.#.gate"],
+    ["~layers.#.mlp.up_proj", "layer.#.intermediate"],
+    ["~layers.#.mlp.down_proj", "layer.#.output"],
+    ["~layers.#.post_attention_layernorm", "layer.#.norm"],
+    ["~norm", "norm"],
+    ["lm_head", "head"],
+  ],
+  tables: [["~embed_tokens.weight", "embeddings.word"]],
+  ordered: {
+    "~layers.#.self_attn.q_proj": (spec) => turnedRows(spec, spec.heads),
+    "~layers.#.self_attn.k_proj": (spec) => turnedRows(spec, spec.keyHeads),
+  },
+};
 
 /** The definition of Llama's models. */
 export const llama: Family = {
@@ -148,23 +198,14 @@ export const llama: Family = {
   headName: "ForCausalLM",
   isDecoder: true,
   tokenizerClass: null,
-  blocks,
-  config,
-  names: {
-    prefixes: ["model.", ""],
-    layers: [
-      ["~layers.#.self_attn.q_proj", "layer.#.query"],
-      ["~layers.#.self_attn.k_proj", "layer.#.key"],
-      ["~layers.#.self_attn.v_proj", "layer.#.value"],
-      ["~layers.#.self_attn.o_proj", "layer.#.attention.output"],
-      ["~layers.#.input_layernorm", "layer.#.attention.norm"],
-      ["~layers.#.mlp.gate_proj", "layer.#.gate"],
-      ["~layers.#.mlp.up_proj", "layer.#.intermediate"],
-      ["~layers.#.mlp.down_proj", "layer.#.output"],
-      ["~layers.#.post_attention_layernorm", "layer.#.norm"],
-      ["~norm", "norm"],
-      ["lm_head", "head"],
-    ],
-    tables: [["~embed_tokens.weight", "embeddings.word"]],
-  },
+  blocks: llamaBlocks,
+  config: llamaConfig({
+    name: "llama",
+    className: "Llama",
+    fields: llamaBiases,
+    tied: false,
+    blocks: (blocks, config) => ({ ...blocks, biases: biasesOf(config) }),
+    write: writtenBiases,
+  }),
+  names: llamaNames,
 };

@@ -1,0 +1,91 @@
+"""Makes a small folder a family under test/models/fixtures/families and what PyTorch computes with it (golden.json).
+
+Needs torch and transformers 5; run from the repository's root: python scripts/make-family-goldens.py [NAME ...]
+The weights are random and large enough that every part of a model shows; the tokenizer is a list of words.
+"""
+
+import json
+import os
+import shutil
+import sys
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+ROOT = "test/models/fixtures/families"
+WORDS = "[PAD] [UNK] [CLS] [SEP] the a film story is was gripping slow old river house by of in and but long".split()
+TEXT = "the old film is a gripping story of the river and was slow but long"
+
+ENCODER = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+BERT = {**ENCODER, "max_position_embeddings": 40, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+LLAMA = {**ENCODER, "num_key_value_heads": 2, "max_position_embeddings": 64}
+GPT2 = {"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 1000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+
+# By folder: the family's model_type and its config.
+MODELS = {
+    "distilbert": ("distilbert", {"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 40}),
+    "xlm-roberta": ("xlm-roberta", {**BERT, "pad_token_id": 0, "type_vocab_size": 1}),
+    "camembert": ("camembert", {**BERT, "pad_token_id": 0, "type_vocab_size": 1}),
+    "qwen2": ("qwen2", {**LLAMA, "tie_word_embeddings": True}),
+    "mistral": ("mistral", {**LLAMA, "head_dim": 16, "sliding_window": 32}),
+    "phi3": ("phi3", {**LLAMA, "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.5}}),
+    "smollm3": ("smollm3", {**LLAMA, "no_rope_layers": [1, 0]}),
+    "llama-bias": ("llama", {**LLAMA, "attention_bias": True, "mlp_bias": True}),
+    "llama3": ("llama", {**LLAMA, "head_dim": 16, "rope_parameters": LLAMA3, "tie_word_embeddings": True}),
+}
+
+
+def words(folder, encoder):
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    if encoder:
+        marks = [("[CLS]", 2), ("[SEP]", 3)]
+        tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", marks)
+    tokenizer.save(f"{folder}/tokenizer.json")
+    with open(f"{folder}/tokenizer_config.json", "w") as file:
+        json.dump({"tokenizer_class": "PreTrainedTokenizerFast"}, file)
+    return tokenizer.encode(TEXT).ids
+
+
+def make(name):
+    kind, fields = MODELS[name]
+    folder = f"{ROOT}/{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    ends = {"bos_token_id": 2, "eos_token_id": 3}
+    config = AutoConfig.for_model(kind, **{"pad_token_id": 0, **ends, **fields, "vocab_size": len(WORDS)})
+    encoder = kind in ENCODERS
+    torch.manual_seed(len(name))
+    make_model = (AutoModelForSequenceClassification if encoder else AutoModelForCausalLM).from_config
+    model = make_model(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for values in model.parameters():
+            if values.dim() == 1:  # gains are about 1, biases about 0
+                values.add_(torch.randn_like(values) * 0.1)
+            else:
+                values.normal_(0, 0.15)
+    model.save_pretrained(folder)
+    ids = words(folder, encoder)
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0]
+    rows = [[round(x, 5) for x in row] for row in logits.reshape(-1, logits.shape[-1]).tolist()]
+    golden = {"text": TEXT, "ids": ids, "types": [0] * len(ids), "logits": rows}
+    with open(f"{folder}/golden.json", "w") as file:
+        json.dump(golden, file, separators=(",", ":"))
+    if os.path.exists(f"{folder}/generation_config.json"):
+        os.remove(f"{folder}/generation_config.json")
+    print(name, sum(os.path.getsize(f"{folder}/{file}") for file in os.listdir(folder)))
+
+
+ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "mpnet"}
+for one in sys.argv[1:] or MODELS:
+    make(one)

@@ -1,0 +1,26 @@
+/** Mistral (Jiang et al., arXiv:2310.06825): Llama with a window of attention. */
+
+import * as v from "valibot";
+import { sizes } from "../config-fields.ts";
+import type { Family } from "./family.ts";
+import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
+
+/** The definition of Mistral's models. */
+export const mistral: Family = {
+  name: "mistral",
+  className: "Mistral",
+  headName: "ForCausalLM",
+  isDecoder: true,
+  tokenizerClass: null,
+  blocks: llamaBlocks,
+  config: llamaConfig({
+    name: "mistral",
+    className: "Mistral",
+    fields: { sliding_window: v.optional(v.nullable(sizes.positions), 4096) },
+    tied: false,
+    blocks: (blocks) => blocks,
+    window: ({ sliding_window }) => sliding_window,
+    write: () => ({ sliding_window: null }),
+  }),
+  names: llamaNames,
+};
