@@ -32,11 +32,14 @@ const MAY_IMPORT = {
   distill: ["files", "models", "reference", "approximations", "program"],
   // What a provider's console is told: src/cli tells it, web/console shows it.
   console: ["parties", "admission"],
+  // OpenAI's API, over a client.
+  gateway: ["parties", "program", "channels"],
   // The pages; src/cli serves what is built of them.
   "../web": ["console", "admission", "parties", "models", "program", "ring", "channels"],
   cli: [
     "files",
     "console",
+    "gateway",
     "tasks",
     "distill",
     "parties",

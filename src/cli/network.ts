@@ -9,9 +9,14 @@ import type { NetworkOptions } from "./options.ts";
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
+/** Whether an address is this machine's alone. */
+export function isLoopback({ host }: Address): boolean {
+  return LOOPBACK.has(host);
+}
+
 /** @throws UsageError for a network that others can read, unless the caller said that it is safe. */
 export function checkPlaintext(address: Address, options: NetworkOptions): void {
-  if (LOOPBACK.has(address.host) || options.plaintext || usesKeys(options)) return;
+  if (isLoopback(address) || options.plaintext || usesKeys(options)) return;
   throw new UsageError(
     `${address.host} is not this machine and the channel is not encrypted: use keys ("mpcformer keys DIR"), or --plaintext inside a tunnel`,
   );

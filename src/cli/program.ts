@@ -11,6 +11,7 @@ import { addDistill } from "./commands/distill.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvaluate } from "./commands/evaluate.ts";
 import { addFinetune } from "./commands/finetune.ts";
+import { addGateway } from "./commands/gateway.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addHelper } from "./commands/helper.ts";
 import { addInfer } from "./commands/infer.ts";
@@ -29,7 +30,7 @@ import { isForMachines, note, write, writeForMachines } from "./terminal.ts";
 /** The commands, by what they are for. */
 const GROUPS: readonly (readonly [string, readonly ((program: Command) => void)[]])[] = [
   ["To begin with:", [addDemo, addWeb]],
-  ["Ask a service:", [addInfer, addGenerate, addPrepare]],
+  ["Ask a service:", [addInfer, addGenerate, addGateway, addPrepare]],
   ["Run a service:", [addServe, addDeal, addHelper, addKeys]],
   ["Cost and accuracy:", [addPlan, addBench, addEvaluate, addCalibrate, addApproximations]],
   ["Make models:", [addPretrain, addFinetune, addDistill, addStudy, addConvert]],

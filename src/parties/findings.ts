@@ -10,6 +10,9 @@ const VOCABULARY = "the tokenizer gives tokens that the model does not have: ask
 const ANSWER =
   "the answer lies outside the plan's range, so it is void: ask the provider to calibrate on texts like yours, or with a larger margin";
 
+/** A run that ended as every run does, and whose answer is void. To ask again because of it would tell the peers: nothing does so by itself. */
+export class VoidAnswerError extends PartyError {}
+
 export class Findings {
   #first: string | null = null;
   #closed = false;
@@ -39,9 +42,9 @@ export class Findings {
     if (!this.#closed) this.#first ??= what;
   }
 
-  /** To be called once the run has ended. @throws PartyError with what was found first. */
+  /** To be called once the run has ended. @throws VoidAnswerError with what was found first. */
   raise(): void {
-    if (this.#first !== null) throw new PartyError(this.#first);
+    if (this.#first !== null) throw new VoidAnswerError(this.#first);
   }
 }
 

@@ -11,7 +11,7 @@ import { LEFT_OUT, PORTS, REPLACED, SCALED } from "./rules.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PREAMBLE = fileURLToPath(new URL("preamble.sh", import.meta.url));
 /** What the commands take where nothing is said. */
-const USUAL_PORTS = ["7700", "7701", "7780"];
+const USUAL_PORTS = ["7700", "7701", "7780", "7790"];
 
 export interface Outcome {
   /** By block, its standard output. */

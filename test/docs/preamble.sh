@@ -46,12 +46,13 @@ mpcformer() {
     deal) own=(--listen "127.0.0.1:$PORT_7701") ;;
     web) own=(--listen "127.0.0.1:$PORT_7780") ;;
     serve) own=(--listen "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
+    gateway) own=(--listen "127.0.0.1:$PORT_7790" --server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
     infer | generate | prepare) own=(--server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
   esac
   local scaled="SCALED_${command//-/_}"
   local words=("$command" "${own[@]}" "$@" ${!scaled:-})
   case "$command" in
-    deal | serve | helper | web) service "until Ctrl+C" "$(listen_of "${words[@]}")" node "$MAIN" "${words[@]}" ;;
+    deal | serve | helper | web | gateway) service "until Ctrl+C" "$(listen_of "${words[@]}")" node "$MAIN" "${words[@]}" ;;
     *) node "$MAIN" "${words[@]}" ;;
   esac
 }

@@ -8,6 +8,7 @@ import { connectTcp, listenTcp, type TcpListener } from "../../src/channels/tcp.
 import { calibrate } from "../../src/compiler/calibrate.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { logitsOf } from "../../src/models/model.ts";
+import type { TokenizerFiles } from "../../src/models/tokenizer.ts";
 import { Client } from "../../src/parties/client.ts";
 import { type DealerOptions, DealerService } from "../../src/parties/dealer.ts";
 import { HelperService } from "../../src/parties/helper.ts";
@@ -31,6 +32,8 @@ export type LinkName = "client to server" | "client to dealer" | "server to deal
 export interface WorldOptions {
   readonly spec?: Partial<ModelSpec>;
   readonly modelId?: string;
+  /** The files of the server's tokenizer; without any it takes ids alone. */
+  readonly tokenizer?: TokenizerFiles;
   readonly serving?: Partial<ServerOptions>;
   readonly dealing?: DealerOptions;
   readonly deadlineMs?: number;
@@ -87,6 +90,7 @@ export class World {
   async services({
     spec: overrides,
     modelId = hex(randomKey()),
+    tokenizer = {},
     serving,
     dealing,
     through,
@@ -104,10 +108,10 @@ export class World {
     const server = new ServerService(
       ring,
       {
-        model: await publicModel({ spec, plan, tokenizer: {}, commitment: modelId }, weights),
+        model: await publicModel({ spec, plan, tokenizer, commitment: modelId }, weights),
         modelKey: new Secret(randomKey()),
         weights: async () => weights,
-        tokenizer: {},
+        tokenizer,
       },
       { connectDealer: async () => this.dial(await via("server to dealer", dealerPort), "dealer"), store, ...serving },
     );

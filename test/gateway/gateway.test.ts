@@ -1,0 +1,276 @@
+/** The gateway as programs see it: through OpenAI's own client, and through plain requests that are wrong. */
+import { createServer, request, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import OpenAI, { APIError } from "openai";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { Channel } from "../../src/channels/channel.ts";
+import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
+import type { Client } from "../../src/parties/client.ts";
+import type { Plan } from "../../src/program/plan.ts";
+import { TINY_GPT2 } from "../parties/harness.ts";
+import { DECODER_WORDS } from "../parties/words.ts";
+import { World, type WorldOptions } from "../parties/world.ts";
+
+const PROMPT = "w7 w8 w9";
+const MODEL = "tiny";
+const KEY = "a key of some letters";
+const DECODER = { ...TINY_GPT2, embedding: "public" } as const;
+
+let here: World;
+const opened: { close(): Promise<void> }[] = [];
+beforeAll(async () => {
+  here = await World.create(60_000);
+});
+afterAll(async () => {
+  for (const one of opened) await one.close();
+  await here.close();
+});
+
+/** Services and a gateway to them, and a program's client of it. */
+async function gatewayTo(world: WorldOptions = {}, options: Partial<GatewayOptions> = {}) {
+  const w = await here.services({ spec: DECODER, tokenizer: DECODER_WORDS, ...world });
+  let connections = 0;
+  const connect = (model?: string) => {
+    connections++;
+    return w.connect(false, undefined, model);
+  };
+  const peers = { server: { address: "here:1", key: null }, dealer: { address: "there:2", key: "ab" } };
+  const gateway = new Gateway({ connect, name: MODEL, maxTokens: 8, peers, ...options });
+  const server = createServer((asked, response) => void gateway.handle(asked, response));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  opened.push({ close: () => ended(server, gateway) });
+  const openai = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: KEY, maxRetries: 2 });
+  return { ...w, gateway, port, openai, connections: () => connections };
+}
+
+async function ended(server: Server, gateway: Gateway): Promise<void> {
+  server.closeAllConnections();
+  server.close();
+  await gateway.close();
+}
+
+async function expected(client: Client, maxTokens: number): Promise<string> {
+  const stream = client.generate(PROMPT, { maxTokens });
+  for (;;) {
+    const step = await stream.next();
+    if (step.done === true) return step.value.text;
+  }
+}
+
+/** A request as it is written, and its answer. */
+function plain(
+  port: number,
+  options: { path?: string; method?: string; headers?: Record<string, string>; body?: string },
+) {
+  const { path = "/v1/completions", method = "POST", headers = { "content-type": "application/json" }, body } = options;
+  return new Promise<{ status: number; body: { error: { message: string; code: string; param: string } } }>(
+    (resolve, reject) => {
+      const asked = request({ host: "127.0.0.1", port, path, method, headers }, async (response) => {
+        const parts: Buffer[] = [];
+        for await (const part of response) parts.push(part as Buffer);
+        resolve({ status: response.statusCode!, body: JSON.parse(Buffer.concat(parts).toString()) });
+      });
+      asked.on("error", reject);
+      asked.end(body);
+    },
+  );
+}
+
+describe("OpenAI's client", () => {
+  let g: Awaited<ReturnType<typeof gatewayTo>>;
+  let text: string;
+  beforeAll(async () => {
+    g = await gatewayTo();
+    const client = await g.connect();
+    text = await expected(client, 4);
+    await client.close();
+  });
+  const ask = { model: MODEL, prompt: PROMPT, max_tokens: 4, temperature: 0 };
+
+  it("finds the model", async () => {
+    const { data } = await g.openai.models.list();
+    expect(data).toMatchObject([{ id: MODEL, object: "model" }]);
+    expect(await g.openai.models.retrieve(MODEL)).toMatchObject({ id: MODEL });
+  });
+
+  it("gets a completion, and what it took", async () => {
+    const { choices, usage, object, model } = await g.openai.completions.create(ask);
+    expect([object, model]).toEqual(["text_completion", MODEL]);
+    expect(choices).toEqual([{ index: 0, text, logprobs: null, finish_reason: "length" }]);
+    expect(usage).toMatchObject({ prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 });
+    expect(usage).toMatchObject({ mpc: { padded_length: 8, flights: expect.any(Number) } });
+  });
+
+  it("gets it as it comes, with usage where it asks for that", async () => {
+    const stream = await g.openai.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } });
+    const chunks = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    expect(chunks.map(({ choices: [choice] }) => choice?.text ?? "").join("")).toBe(text);
+    expect(chunks.map(({ choices: [choice] }) => choice?.finish_reason ?? null).filter((why) => why !== null)).toEqual([
+      "length",
+    ]);
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 4 } });
+    expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it("stops before a text", async () => {
+    const word = text.trim().split(" ")[2];
+    const { choices } = await g.openai.completions.create({ ...ask, stop: [word] });
+    expect(choices[0]).toMatchObject({ text: text.slice(0, text.indexOf(word)), finish_reason: "stop" });
+  });
+
+  it("asks several times at once, and draws again with a seed", async () => {
+    const sampled = { ...ask, temperature: 1.5, top_p: 0.9, seed: 4 };
+    const answers = await Promise.all([sampled, sampled, ask].map((one) => g.openai.completions.create(one)));
+    const texts = answers.map(({ choices }) => choices[0].text);
+    expect(texts[0]).toBe(texts[1]);
+    expect(texts[2]).toBe(text);
+    expect(g.connections()).toBe(1);
+  });
+
+  it.each([
+    [{ n: 2 }, "n", "unsupported_value"],
+    [{ logprobs: 3 }, "logprobs", "unsupported_value"],
+    [{ echo: true }, "echo", "unsupported_value"],
+    [{ suffix: "end" }, "suffix", "unsupported_value"],
+    [{ presence_penalty: 0.5 }, "presence_penalty", "unsupported_value"],
+    [{ logit_bias: { 5: 1 } }, "logit_bias", "unknown_parameter"],
+    [{ made_up: 1 }, "made_up", "unknown_parameter"],
+    [{ temperature: 3 }, "temperature", "invalid_value"],
+    [{ max_tokens: 0 }, "max_tokens", "invalid_value"],
+    [{ max_tokens: 9 }, "max_tokens", "invalid_value"],
+    [{ prompt: [1, 2] }, "prompt", "invalid_value"],
+    [{ prompt: ["a", "b"] }, "prompt", "invalid_value"],
+    [{ stop: ["a", "b", "c", "d", "e"] }, "stop", "invalid_value"],
+    [{ prompt: Array.from({ length: 60 }, () => "w7").join(" "), max_tokens: 8 }, "prompt", "context_length_exceeded"],
+    [{ prompt: Array.from({ length: 70 }, () => "w7").join(" ") }, "prompt", "context_length_exceeded"],
+  ])("is refused %j by name", async (more, param, code) => {
+    const error = await g.openai.completions.create({ ...ask, ...more } as never).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(APIError);
+    expect(error).toMatchObject({ status: 400, param, code, type: "invalid_request_error" });
+    expect((error as APIError).message).not.toContain("w7");
+  });
+
+  it("may say what every answer is anyway", async () => {
+    const said = { n: 1, echo: false, logprobs: null, presence_penalty: 0, user: "somebody", suffix: null };
+    expect((await g.openai.completions.create({ ...ask, ...said })).choices[0].text).toBe(text);
+  });
+
+  it("is told of a model that is not here", async () => {
+    const error = await g.openai.completions.create({ ...ask, model: "gpt-4" }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ status: 404, code: "model_not_found" });
+  });
+
+  it("that goes away stops its run, and the next one is answered", async () => {
+    const leave = new AbortController();
+    const stream = await g.openai.completions.create({ ...ask, max_tokens: 8, stream: true }, { signal: leave.signal });
+    const listening = async () => {
+      for await (const _ of stream) leave.abort();
+    };
+    await listening().catch(() => {});
+    await vi.waitFor(() => expect(g.server.admission.running).toBe(0));
+    await vi.waitFor(() => expect(g.server.materialBytes).toBe(0));
+    expect((await g.openai.completions.create(ask)).choices[0].text).toBe(text);
+    expect(g.connections()).toBe(2);
+  });
+
+  it("is answered after the server let an idle connection go", async () => {
+    const channels: Channel[] = [];
+    const done = here.watching((channel) => channels.push(channel));
+    const w = await gatewayTo();
+    await w.openai.completions.create(ask);
+    done();
+    for (const channel of channels) channel.close();
+    expect((await w.openai.completions.create(ask)).choices[0].text).toBe(text);
+    expect(w.connections()).toBe(2);
+  });
+});
+
+describe("a request that is no program's own", () => {
+  const body = JSON.stringify({ model: MODEL, prompt: PROMPT, max_tokens: 1 });
+  const json = { "content-type": "application/json" };
+
+  it("of another origin, by another name, or without a key is refused", async () => {
+    const g = await gatewayTo({}, { keys: [KEY], hosts: ["gateway.example"] });
+    const shown = { ...json, authorization: `Bearer ${KEY}` };
+    const asked = async (headers: Record<string, string>) => (await plain(g.port, { headers, body })).status;
+    expect(await asked({ ...shown, host: "evil.example" })).toBe(403);
+    expect(await asked({ ...shown, origin: "https://evil.example" })).toBe(403);
+    expect(await asked({ ...shown, origin: "null" })).toBe(403);
+    expect(await asked(json)).toBe(401);
+    expect(await asked({ ...json, authorization: "Bearer another" })).toBe(401);
+    expect(await asked({ ...shown, "content-type": "text/plain" })).toBe(415);
+    expect(await asked({ ...shown, host: "gateway.example:80" })).toBe(200);
+    expect(await asked({ ...shown, host: `localhost:${g.port}`, origin: `http://localhost:${g.port}` })).toBe(200);
+  });
+
+  it("is answered in the API's shape when it is none", async () => {
+    const g = await gatewayTo();
+    const asked = (options: Parameters<typeof plain>[1]) => plain(g.port, options);
+    expect(await asked({ body: "{" })).toMatchObject({
+      status: 400,
+      body: { error: { type: "invalid_request_error" } },
+    });
+    expect(await asked({ body: "[]" })).toMatchObject({ status: 400 });
+    expect(await asked({ body: "{}" })).toMatchObject({
+      status: 400,
+      body: { error: { code: "missing_required_parameter" } },
+    });
+    expect(await asked({ body, path: "/v1/embeddings" })).toMatchObject({ status: 404 });
+    expect(await asked({ method: "GET", path: "//", body: "" })).toMatchObject({ status: 404 });
+    expect(await asked({ body: `"${"a".repeat(5e6)}"` })).toMatchObject({ status: 413 });
+  });
+});
+
+describe("privacy", () => {
+  it("is told: parties, model, and what each learns", async () => {
+    const g = await gatewayTo({}, { length: 16, fixed: true });
+    const { status, body } = await plain(g.port, { method: "GET", path: "/privacy" });
+    expect(status).toBe(200);
+    const client = await g.connect();
+    expect(body).toMatchObject({
+      model: { id: client.model.id, architecture: "gpt2" },
+      parties: { dealer: { key: "ab" } },
+      learns: { server: expect.stringContaining("the padded length 16") },
+    });
+    await client.close();
+    const { usage } = await g.openai.completions.create({
+      model: MODEL,
+      prompt: PROMPT,
+      max_tokens: 2,
+      temperature: 0,
+    });
+    expect(usage).toMatchObject({ completion_tokens: 2, mpc: { padded_length: 16 } });
+  });
+
+  it("holds for void answers: nobody asks again by himself", async () => {
+    const narrow = (plan: Plan): Plan => {
+      const last = Math.max(...Object.keys(plan.ranges).map((key) => Number(key.split(".")[0])));
+      const [lo, hi] = plan.ranges[`${last}.out`];
+      return { ...plan, ranges: { ...plan.ranges, [`${last}.out`]: [lo / 20, hi / 20] } };
+    };
+    let answered = 0;
+    const log = ({ event }: { readonly event: string }) => {
+      if (event === "answered") answered++;
+    };
+    const g = await gatewayTo({ change: narrow, serving: { log } });
+    const ask = { model: MODEL, prompt: PROMPT, max_tokens: 2, temperature: 0 };
+    const error = await g.openai.completions.create(ask).catch((e: unknown) => e);
+    expect(error).toMatchObject({ status: 422, code: "void_answer" });
+    const streamed = async () => {
+      for await (const _ of await g.openai.completions.create({ ...ask, stream: true }));
+    };
+    await expect(streamed()).rejects.toThrow(/outside the plan's range/);
+    expect(answered).toBe(2);
+    expect(g.connections()).toBe(1);
+  });
+
+  it("of a server of tokens alone: what needs logits is refused", async () => {
+    const g = await gatewayTo({ spec: { ...DECODER, answer: "label" } });
+    const ask = { model: MODEL, prompt: PROMPT, max_tokens: 2, temperature: 0 };
+    expect((await g.openai.completions.create(ask)).choices[0].text).not.toBe("");
+    const error = await g.openai.completions.create({ ...ask, seed: 1 }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ status: 400, code: "unsupported_value" });
+  });
+});
