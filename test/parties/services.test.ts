@@ -381,7 +381,7 @@ describe("failures", () => {
   });
 
   it("more texts at once than the server holds material for are refused before any more is made", async () => {
-    const bytes = 300_000;
+    const bytes = 1_000_000;
     // Half of it for one client.
     const w = await here.services({ serving: { mostWaitingBytes: 2 * bytes } });
     const { offline } = costOf(compile(w.spec, w.plan, oneTurn(8)));
