@@ -6,6 +6,11 @@ export interface Address {
   readonly port: number;
 }
 
+/** As people write it. */
+export function shownAddress({ host, port }: Address): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /** "host:port" or ":port" or "port". @throws UsageError */
 export function parseAddress(text: string): Address {
   const match = /^(?:(.*):)?(\d{1,5})$/.exec(text);

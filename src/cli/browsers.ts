@@ -8,7 +8,7 @@ import { boundedServer, type Certificate } from "../channels/http.ts";
 import type { Sites } from "../channels/sites.ts";
 import { CHANNEL_PATH, listenWeb } from "../channels/web-listener.ts";
 import type { PinnedAddress, PinnedParties } from "../parties/connect.ts";
-import type { Address } from "./address.ts";
+import { type Address, shownAddress } from "./address.ts";
 import { Failure, UsageError } from "./failure.ts";
 import { fingerprint, type PeerName, pinnedForBrowsers } from "./keys.ts";
 import { deadlineMs } from "./network.ts";
@@ -65,9 +65,20 @@ export async function listenForBrowsers(
   };
 }
 
-/** Of a listener, as a browser writes it. */
-export function webUrl({ address: { host, port }, secure }: Pick<BrowserListener, "address" | "secure">): string {
-  return `http${secure ? "s" : ""}://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}/`;
+/** Of a listener with the page, as a browser writes it. */
+export function webUrl({ address, secure }: Pick<BrowserListener, "address" | "secure">): string {
+  return `http${secure ? "s" : ""}://${shownAddress(reachable(address))}/`;
+}
+
+/** Of a listener without it: what the page of another one is told. */
+export function channelUrl({ address, secure }: Pick<BrowserListener, "address" | "secure">): string {
+  return `ws${secure ? "s" : ""}://${shownAddress(reachable(address))}${CHANNEL_PATH}`;
+}
+
+/** From this machine, where a listener takes all of its addresses. */
+function reachable({ host, port }: Address): Address {
+  if (host === "0.0.0.0") return { host: "127.0.0.1", port };
+  return { host: host === "::" ? "::1" : host, port };
 }
 
 /** The HTTP server of --listen or --web. @throws UsageError for a certificate that cannot be used. */
@@ -93,7 +104,7 @@ export async function serverOf(
 }
 
 const nothing: Handler = (_request, response) => {
-  answerText(response, 404, "this address is for the page's channels\n");
+  answerText(response, 404, "the page is not here: its channels are, at /mpc; serve --dealer-web has both\n");
 };
 
 /** The page's files; its HTML with the parties in it. @throws UsageError when they were not built. */

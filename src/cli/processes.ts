@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Measured } from "../parties/meter.ts";
-import type { Address } from "./address.ts";
+import { type Address, shownAddress } from "./address.ts";
 import { failureFrom } from "./failure.ts";
 import { note, warn } from "./terminal.ts";
 
@@ -66,7 +66,7 @@ function listening(child: ChildProcess, take: Told): Promise<Pick<Running, "addr
       const message = JSON.parse(line) as { listening?: Address; web?: Address; measured?: Measured };
       if (message.measured) take(message.measured);
       const { listening: at, web } = message;
-      if (at) resolve({ address: `${at.host}:${at.port}`, web: web === undefined ? "" : `${web.host}:${web.port}` });
+      if (at) resolve({ address: shownAddress(at), web: web === undefined ? "" : shownAddress(web) });
     });
     child.on("error", reject);
     child.on("close", () => reject(failureFrom(last, "a party could not be started")));

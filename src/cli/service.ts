@@ -8,7 +8,8 @@ import type { PinnedParties } from "../parties/connect.ts";
 import type { Measured } from "../parties/meter.ts";
 import type { ProgramLimits } from "../parties/programs.ts";
 import type { ServerService } from "../parties/server.ts";
-import { type BrowserListener, listenForBrowsers, webUrl } from "./browsers.ts";
+import { shownAddress } from "./address.ts";
+import { type BrowserListener, channelUrl, listenForBrowsers, webUrl } from "./browsers.ts";
 import { listen } from "./network.ts";
 import { type Console, listenForOperator } from "./operator.ts";
 import type { OutputOptions, ServiceOptions, ShapeOptions } from "./options.ts";
@@ -99,8 +100,11 @@ export async function run(
       ...(browsers === null ? {} : { web: browsers.address }),
     });
   else {
-    print(`${what} on ${host}:${port}, until Ctrl+C`);
-    if (browsers !== null) print(`${page === null ? "for browsers" : "the page"} at ${webUrl(browsers)}`);
+    print(`${what} on ${shownAddress({ host, port })}, until Ctrl+C`);
+    // Without the page its address would show nothing to who opens it.
+    if (browsers !== null)
+      print(page === null ? `channels of the page at ${channelUrl(browsers)}` : `the page at ${webUrl(browsers)}`);
+    if (health !== null) print(`the console at http://${shownAddress(health)}/console`);
     if (model !== undefined) print(`model ${model}`);
   }
 }

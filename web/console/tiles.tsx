@@ -97,8 +97,10 @@ export function Load({ status }: { readonly status: Status }) {
         )}
       </div>
       <p class="note">
-        {keys(load.keysAtWork)} work here now. Each may have {count(limits.each)} phases at work or waiting, begin{" "}
-        {count(limits.perMinute)} in a minute, and keep {count(limits.connectionsEach)} connections open.
+        {keys(load.keysAtWork)} work here now. Each may have{" "}
+        {count(Math.min(limits.each, limits.running + limits.waiting))} phases at work or waiting, begin{" "}
+        {count(limits.perMinute)} in a minute, and keep {count(Math.min(limits.connectionsEach, limits.connections))}{" "}
+        connections open.
       </p>
     </>
   );

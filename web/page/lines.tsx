@@ -4,14 +4,14 @@ import { onceAFrame, type Progress, type Work } from "./hooks.ts";
 import type { ClassifiedLine, OpenedModel } from "./messages.ts";
 import type { Service } from "./service.ts";
 import { Table } from "./table.tsx";
-import { csvParts, textsOf } from "./texts.ts";
+import { csvParts, type FileText, textsOf } from "./texts.ts";
 import { countOf, leftOf } from "./words.ts";
 
 /** A file at work, or done. */
 export interface Job {
   readonly name: string;
-  readonly texts: readonly string[];
-  /** By line; holes where there is no answer yet. */
+  readonly texts: readonly FileText[];
+  /** By text; holes where there is no answer yet. */
   readonly results: readonly (ClassifiedLine | undefined)[];
   /** Lines that are over, with an answer or without. */
   readonly done: number;
@@ -22,7 +22,7 @@ export interface Job {
 
 interface Running {
   readonly name: string;
-  readonly texts: readonly string[];
+  readonly texts: readonly FileText[];
   readonly results: (ClassifiedLine | undefined)[];
   done: number;
   stopping: boolean;
@@ -39,7 +39,7 @@ export function useLines(service: Service, progress: Progress, work: Work) {
     return { now: draw, soon: onceAFrame(draw) };
   }, []);
   const go = async (state: Running) => {
-    const open = [...state.texts.keys()].filter((line) => state.results[line] === undefined);
+    const open = [...state.texts.keys()].filter((i) => state.results[i] === undefined);
     Object.assign(state, { begun: performance.now(), answered: 0, stopping: false });
     const took = (happened: ClassifiedLine) => {
       state.results[open[happened.line]] = { ...happened, line: open[happened.line] };
@@ -49,7 +49,7 @@ export function useLines(service: Service, progress: Progress, work: Work) {
     };
     progress.begin();
     await service
-      .ask("classifyAll", { texts: open.map((line) => state.texts[line]) }, (h) => {
+      .ask("classifyAll", { texts: open.map((i) => state.texts[i].text) }, (h) => {
         if (h.what === "progress") progress.take(h);
         else if (h.what === "line") took(h);
       })

@@ -1,12 +1,13 @@
 /** Texts and their answers, a page of them at a time: ten thousand rows would block a browser. */
 import { useState } from "preact/hooks";
 import type { ClassifiedLine } from "./messages.ts";
+import type { FileText } from "./texts.ts";
 import { percentOf } from "./words.ts";
 
 const ROWS = 50;
 
 interface Given {
-  readonly texts: readonly string[];
+  readonly texts: readonly FileText[];
   readonly results: readonly (ClassifiedLine | undefined)[];
 }
 
@@ -31,8 +32,8 @@ export function Table({ texts, results }: Given) {
           </tr>
         </thead>
         <tbody>
-          {texts.slice(first, first + ROWS).map((text, i) => (
-            <Row key={first + i} line={first + i} text={text} result={results[first + i]} />
+          {texts.slice(first, first + ROWS).map(({ text, line }, i) => (
+            <Row key={line} line={line} text={text} result={results[first + i]} />
           ))}
         </tbody>
       </table>
@@ -46,7 +47,7 @@ function Row({ line, text, result }: { line: number; text: string; result: Class
   const failed = result !== undefined && "error" in result ? result.error : null;
   return (
     <tr>
-      <td class="number">{line + 1}</td>
+      <td class="number">{line}</td>
       <td class="words">{text.length > 300 ? `${text.slice(0, 300)}…` : text}</td>
       {failed === null ? (
         <>

@@ -5,10 +5,17 @@ import type { ClassifiedLine } from "./messages.ts";
 const MOST_TEXTS = 10_000;
 const MOST_BYTES = 16 << 20;
 
-/** One text a line; empty lines are none. @throws Error for a file that holds no texts, or too many. */
-export async function textsOf(file: Blob): Promise<string[]> {
+/** A text of a file, and its line there, from 1. */
+export interface FileText {
+  readonly text: string;
+  readonly line: number;
+}
+
+/** One text a line, each as it stands; blank lines are none. @throws Error for a file that holds no texts, or too many. */
+export async function textsOf(file: Blob): Promise<FileText[]> {
   if (file.size > MOST_BYTES) throw new Error("the file has more than 16 MB: split it");
-  const texts: string[] = [];
+  const texts: FileText[] = [];
+  let line = 0;
   let rest = "";
   const reader = file
     .stream()
@@ -20,7 +27,10 @@ export async function textsOf(file: Blob): Promise<string[]> {
     });
     const lines = (rest + value).split(/\r?\n/);
     rest = done ? "" : lines.pop()!;
-    for (const line of lines) if (line.trim() !== "") texts.push(line.trim());
+    for (const text of lines) {
+      line++;
+      if (text.trim() !== "") texts.push({ text, line });
+    }
     if (texts.length > MOST_TEXTS)
       throw new Error(`the file has more than ${MOST_TEXTS.toLocaleString("en")} texts: split it`);
     if (done) break;
@@ -31,17 +41,17 @@ export async function textsOf(file: Blob): Promise<string[]> {
 
 /** Line, text, answer and each label's score; a row a text. */
 export function csvParts(
-  texts: readonly string[],
+  texts: readonly FileText[],
   results: readonly (ClassifiedLine | undefined)[],
   labels: readonly string[],
 ): string[] {
   const head = ["line", "text", "answer", ...labels, "error"];
-  const rows = texts.map((text, line) => rowOf(line, text, results[line], labels.length));
+  const rows = texts.map((text, i) => rowOf(text, results[i], labels.length));
   return [head, ...rows].map((cells) => `${cells.map(quoted).join(",")}\r\n`);
 }
 
-function rowOf(line: number, text: string, result: ClassifiedLine | undefined, labels: number): string[] {
-  const start = [String(line + 1), text];
+function rowOf({ text, line }: FileText, result: ClassifiedLine | undefined, labels: number): string[] {
+  const start = [String(line), text];
   if (result === undefined || "error" in result)
     return [...start, "", ...Array<string>(labels).fill(""), result === undefined ? "not asked" : result.error];
   const { label, value, scores = [] } = result.answer;
