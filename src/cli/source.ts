@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { calibrate } from "../compiler/calibrate.ts";
-import { randomModel, randomText } from "../models/catalog.ts";
+import { calibrateShape } from "../compiler/shape.ts";
+import { randomModel } from "../models/catalog.ts";
 import { loadModel, type Model } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { hasFile, readText } from "../models/files.ts";
@@ -28,7 +29,6 @@ import { asset, type Folder, named, namedFolder, type Shape } from "./named.ts";
 export const PLAN_FILE = "mpcformer.json";
 const PLAN_LIMIT = 2 ** 24;
 const RANDOM_SEED = 1;
-const RANDOM_TEXTS = 3;
 
 export interface Source {
   readonly name: string;
@@ -118,11 +118,9 @@ async function openShape(name: string, found: Shape, options: SourceOptions): Pr
   const limit = longestText(spec);
   if ((options.length ?? 0) > limit) throw new UsageError(`--length takes 3 to ${limit} tokens for this model`);
   const positions = (options.length ?? 128) + (isDecoder(spec) ? (options.newTokens ?? 1) - 1 : 0);
-  const texts = Array.from({ length: RANDOM_TEXTS }, (_, i) =>
-    randomText(spec, Math.min(positions, limit), RANDOM_SEED + i),
-  );
   const known = options.planPath === undefined ? null : await readPlan(options.planPath, spec);
-  const plan = known ?? calibrate(spec, weights, texts, { matmul: options.matmul, progress: options.progress });
+  const { matmul, progress } = options;
+  const plan = known ?? calibrateShape(spec, weights, Math.min(positions, limit), { matmul, progress });
   return {
     name,
     spec,

@@ -1,6 +1,6 @@
 /** Calibration: from texts to the plan that all parties compile with. */
 
-import { logitsOf } from "../models/model.ts";
+import { logitsOf, operationsOf } from "../models/model.ts";
 import { log2 } from "../program/maths.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range, USUAL_EXPONENT } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
@@ -21,6 +21,7 @@ const TABLE_BITS = 8;
 export interface CalibrateOptions {
   readonly matmul?: Matmul;
   readonly margin?: number;
+  /** Hears of every operation on every text. */
   readonly progress?: (done: number, total: number) => void;
 }
 
@@ -38,8 +39,11 @@ export function calibrate(
 ): Plan {
   if (texts.length === 0) throw new PlanError("calibration needs at least one text");
   const ranges: Record<string, Range> = {};
+  const total = texts.length * operationsOf(spec);
+  let done = 0;
   const observer = {
     observe(op: string, what: string, lo: number, hi: number) {
+      if (what === "out") options.progress?.(Math.min(++done, total - 1), total);
       if (!Number.isFinite(lo) || !Number.isFinite(hi)) {
         throw new PlanError(`${op} gave a value that is not finite: check the model's weights`);
       }
@@ -48,10 +52,9 @@ export function calibrate(
       ranges[key] = seen ? [Math.min(seen[0], lo), Math.max(seen[1], hi)] : [lo, hi];
     },
   };
-  texts.forEach((text, i) => {
+  for (const text of texts)
     logitsOf(new FloatOps(weights, text, text.ids.length, { matmul: options.matmul, observer, scoring: true }), spec);
-    options.progress?.(i + 1, texts.length);
-  });
+  options.progress?.(total, total);
   const draft: Plan = { ranges, exponents: {}, margin: options.margin ?? DEFAULT_MARGIN };
   const plan = { ...draft, exponents: exponents(spec, weights, draft) };
   checkGains(compile(spec, plan, oneTurn(8)), weights);

@@ -184,7 +184,7 @@ export class Emitter {
     return this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer);
   }
 
-  protected target(range: Range, bits: number, cap: number, least = LEAST_BITS): number {
+  protected target(range: Range, bits: number, cap: number, least = LEAST_BITS + this.finer): number {
     return scaleFor(range, bits - this.slack, cap, least);
   }
 
@@ -209,7 +209,7 @@ export class Emitter {
   }
 
   /** A handle's value, masked and known to both parties, with `bits` significant bits, and `least` of a small one. */
-  protected masked(x: Handle, bits: number, cap = 12, least = LEAST_BITS): Value {
+  protected masked(x: Handle, bits: number, cap = 12, least = LEAST_BITS + this.finer): Value {
     return this.opened(x, this.target(rangeOf(x), bits, cap, least));
   }
 

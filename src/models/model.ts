@@ -54,3 +54,16 @@ function* continuation<T>(ops: Ops<T>, spec: ModelSpec): Generator<T, never> {
     yield logits;
   }
 }
+
+/** How many operations a model's first turn has. */
+export function operationsOf(spec: ModelSpec): number {
+  let count = 0;
+  const counting = new Proxy({} as Interpreter<object>, {
+    get: (_, method) => () => {
+      if (method !== "begin") count++;
+      return {};
+    },
+  });
+  logitsOf(counting, spec);
+  return count;
+}
