@@ -7,7 +7,7 @@ import type { Channel } from "../../src/channels/channel.ts";
 import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
 import type { Client } from "../../src/parties/client.ts";
 import type { Plan } from "../../src/program/plan.ts";
-import { TINY_GPT2 } from "../parties/harness.ts";
+import { TINY_GPT2, withLast } from "../parties/harness.ts";
 import { DECODER_WORDS } from "../parties/words.ts";
 import { World, type WorldOptions } from "../parties/world.ts";
 
@@ -245,11 +245,7 @@ describe("privacy", () => {
   });
 
   it("holds for void answers: nobody asks again by himself", async () => {
-    const narrow = (plan: Plan): Plan => {
-      const last = Math.max(...Object.keys(plan.ranges).map((key) => Number(key.split(".")[0])));
-      const [lo, hi] = plan.ranges[`${last}.out`];
-      return { ...plan, ranges: { ...plan.ranges, [`${last}.out`]: [lo / 20, hi / 20] } };
-    };
+    const narrow = (plan: Plan) => withLast(plan, [-0.01, 0.01]);
     let answered = 0;
     const log = ({ event }: { readonly event: string }) => {
       if (event === "answered") answered++;

@@ -7,7 +7,7 @@ import type { Client } from "../../src/parties/client.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import type { TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
-import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
+import { type Harness, harness, TINY_GPT2, withLast } from "./harness.ts";
 import { tapped } from "./tapped.ts";
 import { ENCODER_WORDS, wordsOf } from "./words.ts";
 import { World } from "./world.ts";
@@ -187,11 +187,7 @@ async function manyTexts() {
   const [small, large] = [texts.slice(0, 4), texts[texts.length - 1]];
   const middle = Math.sqrt(sizeOf(small[3]) * sizeOf(large));
   expect(sizeOf(large) / sizeOf(small[3])).toBeGreaterThan(1.1);
-  const narrow = (plan: Plan): Plan => {
-    const last = Math.max(...Object.keys(plan.ranges).map((key) => Number(key.split(".")[0])));
-    const range = [-middle / plan.margin, middle / plan.margin] as const;
-    return { ...plan, ranges: { ...plan.ranges, [`${last}.out`]: range } };
-  };
+  const narrow = (plan: Plan) => withLast(plan, [-middle / plan.margin, middle / plan.margin]);
   const h = await harness({ positions: 32 }, 16, undefined, narrow);
   return { h, world: await tapped(h, { tokenizer: ENCODER_WORDS }), texts: small, void: large };
 }

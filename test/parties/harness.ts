@@ -10,7 +10,7 @@ import { maskedOperands } from "../../src/parties/rehearse.ts";
 import { type Simulation, type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { answerOf, TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/weights.ts";
-import type { Plan } from "../../src/program/plan.ts";
+import type { Plan, Range } from "../../src/program/plan.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../../src/program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../../src/program/steps.ts";
 import { type Choose, runClear } from "../../src/protocols/clear.ts";
@@ -124,4 +124,11 @@ export async function harness(
       return { logits, run };
     },
   };
+}
+
+/** The plan with another range of its last operation, the answer. @throws Error when that is another one. */
+export function withLast(plan: Plan, range: Range): Plan {
+  const last = Object.keys(plan.ranges).at(-1) ?? "";
+  if (!/^(classifier|head)\.out$/.test(last)) throw new Error(`a plan ends with its answer, not with ${last}`);
+  return { ...plan, ranges: { ...plan.ranges, [last]: range } };
 }

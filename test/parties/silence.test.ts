@@ -4,7 +4,7 @@ import { randomText } from "../../src/models/catalog.ts";
 import type { Plan, Range } from "../../src/program/plan.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
-import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
+import { type Harness, harness, TINY_GPT2, withLast } from "./harness.ts";
 import { byWire, tapped } from "./tapped.ts";
 import { World } from "./world.ts";
 
@@ -31,13 +31,6 @@ async function apart(
     withLast(plan, [-middle / plan.margin, middle / plan.margin]),
   );
   return { h, small: small.text, large: large.text };
-}
-
-/** The plan with another range of the last operation. */
-function withLast(plan: Plan, range: Range): Plan {
-  const last = Object.keys(plan.ranges).at(-1) ?? "";
-  expect(last).toMatch(/^(classifier|head)\.out$/);
-  return { ...plan, ranges: { ...plan.ranges, [last]: range } };
 }
 
 /** The frames of a client that asks about these texts together, and of what it asks afterwards. */
