@@ -39,6 +39,12 @@ MODELS = {
     "mistral": ("mistral", {**LLAMA, "head_dim": 16, "sliding_window": 32}),
     "phi3": ("phi3", {**LLAMA, "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.5}}),
     "smollm3": ("smollm3", {**LLAMA, "no_rope_layers": [1, 0]}),
+    "starcoder2": ("starcoder2", LLAMA),
+    "gpt-bigcode": ("gpt_bigcode", GPT2),
+    "gpt-neox": ("gpt_neox", {**ENCODER, "max_position_embeddings": 64, "rotary_pct": 0.5}),
+    "phi": ("phi", {**ENCODER, "max_position_embeddings": 64}),
+    "gptj": ("gptj", {**GPT2, "rotary_dim": 4}),
+    "codegen": ("codegen", {**GPT2, "rotary_dim": 4, "n_ctx": 64}),
     "llama-bias": ("llama", {**LLAMA, "attention_bias": True, "mlp_bias": True}),
     "llama3": ("llama", {**LLAMA, "head_dim": 16, "rope_parameters": LLAMA3, "tie_word_embeddings": True}),
 }

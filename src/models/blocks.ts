@@ -74,6 +74,11 @@ function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, index:
     return ops.layerNorm(ops.add(feedForward(ops, spec, y, at), y), feedForwardNorm);
   }
   const h = ops.layerNorm(x, attentionNorm);
+  if (spec.blocks.parallel !== "no") {
+    const g = spec.blocks.parallel === "one norm" ? asked(h) : ops.layerNorm(asked(x), feedForwardNorm);
+    const branches = ops.add(attention(ops, spec, asked(h), h, index, memory), feedForward(ops, spec, g, at));
+    return ops.add(branches, asked(x));
+  }
   const y = ops.add(attention(ops, spec, asked(h), h, index, memory), asked(x));
   return ops.add(feedForward(ops, spec, ops.layerNorm(y, feedForwardNorm), at), y);
 }

@@ -29,6 +29,7 @@ const blocks = v.object({
   norm: v.picklist(["layer", "rms"]),
   normBias: v.boolean(),
   normPlace: v.picklist(["after", "before"]),
+  parallel: v.picklist(["no", "one norm", "two norms"]),
   embeddingNorm: v.boolean(),
   positionTable: v.boolean(),
   typeTable: v.boolean(),
@@ -68,6 +69,10 @@ export const specSchema = v.pipe(
   v.check((spec) => spec.heads % spec.keyHeads === 0, "groups of queries share keys evenly"),
   v.check((spec) => spec.positionOffset < spec.positions, "there are positions"),
   v.check(rotatesWholePairs, "heads that are rotated have an even width"),
+  v.check(
+    ({ blocks: { parallel, normPlace } }) => parallel === "no" || normPlace === "before",
+    "norms stand before parallel branches",
+  ),
   v.check(labelsFit, "the labels are the problem's"),
   v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),
 );

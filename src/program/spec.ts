@@ -11,6 +11,11 @@ export interface Blocks {
   readonly normBias: boolean;
   /** Where norms stand: behind the sum of a branch and the stream (BERT), or before a branch, which leaves the stream as it is (GPT-2). */
   readonly normPlace: "after" | "before";
+  /**
+   * Whether attention and feed-forward read the same stream and are added to it together (GPT-J), by one norm or each by its own
+   * (GPT-NeoX). Norms stand first then.
+   */
+  readonly parallel: "no" | "one norm" | "two norms";
   /** Whether the embeddings' sum is normalised. */
   readonly embeddingNorm: boolean;
   /** Whether a table of positions is added to the words. */

@@ -76,7 +76,7 @@ describe("specOf", () => {
     [
       "another model type",
       { model_type: "SECRET" },
-      /model_type: this model type is not supported: use bert, .* or smollm3/,
+      /model_type: this model type is not supported: use bert, .* or \w+/,
     ],
     ["no model type", { model_type: undefined }, /model_type: the field is missing/],
     ["no layers", { num_hidden_layers: 0 }, /num_hidden_layers: must be a whole number from 1 to 128/],

@@ -3,22 +3,29 @@
 import type { ModelSpec } from "../../program/spec.ts";
 import { bert } from "./bert.ts";
 import { camembert } from "./camembert.ts";
+import { codegen } from "./codegen.ts";
 import { distilbert } from "./distilbert.ts";
 import type { Family } from "./family.ts";
+import { gptBigcode } from "./gpt-bigcode.ts";
+import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
+import { gptj } from "./gptj.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { opt } from "./opt.ts";
+import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { roberta } from "./roberta.ts";
 import { smollm3 } from "./smollm3.ts";
+import { starcoder2 } from "./starcoder2.ts";
 import { xlmRoberta } from "./xlm-roberta.ts";
 
 /** Every family, encoders first. */
 const families: readonly Family[] = [
   ...[bert, roberta, distilbert, xlmRoberta, camembert],
   ...[gpt2, opt, llama, qwen2, mistral, phi3, smollm3],
+  ...[starcoder2, gptBigcode, gptNeox, phi, gptj, codegen],
 ];
 
 const byName = new Map(families.map((family) => [family.name, family]));

@@ -25,6 +25,7 @@ const blocks: Blocks = {
   norm: "layer",
   normBias: true,
   normPlace: "after",
+  parallel: "no",
   embeddingNorm: true,
   positionTable: true,
   typeTable: true,

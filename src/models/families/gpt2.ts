@@ -24,6 +24,7 @@ const blocks: Blocks = {
   norm: "layer",
   normBias: true,
   normPlace: "before",
+  parallel: "no",
   embeddingNorm: false,
   positionTable: true,
   typeTable: false,

@@ -24,6 +24,7 @@ export const llamaBlocks: Blocks = {
   norm: "rms",
   normBias: false,
   normPlace: "before",
+  parallel: "no",
   embeddingNorm: false,
   positionTable: false,
   typeTable: false,

@@ -9,7 +9,7 @@ export type Pairs = "halves" | "neighbours";
  * The stored column of each of a head's columns. The program has a pair a half of the head apart, whatever part of a head is
  * turned: those that are not stand behind the others in both halves. Queries and keys alike, no score notices.
  */
-function headColumns({ headWidth, blocks }: ModelSpec, pairs: Pairs = "halves"): readonly number[] {
+export function headColumns({ headWidth, blocks }: ModelSpec, pairs: Pairs = "halves"): readonly number[] {
   const half = headWidth / 2;
   const turned = (blocks.rotary?.width ?? headWidth) / 2;
   return Array.from({ length: headWidth }, (_, column) => {
@@ -18,6 +18,19 @@ function headColumns({ headWidth, blocks }: ModelSpec, pairs: Pairs = "halves"):
     if (pairs === "neighbours") return 2 * j + (second ? 1 : 0);
     return j + (second ? turned : 0);
   });
+}
+
+/**
+ * Queries, keys and values stored as one, head after head, each head's three beside each other (GPT-NeoX): the stored row of each
+ * row of the queries, then the keys, then the values.
+ */
+export function interleavedRows(spec: ModelSpec): readonly number[] {
+  const { heads, headWidth } = spec;
+  const columns = headColumns(spec);
+  const plain = columns.map((_, column) => column);
+  return [columns, columns, plain].flatMap((of, part) =>
+    Array.from({ length: heads }, (_, head) => of.map((column) => (3 * head + part) * headWidth + column)).flat(),
+  );
 }
 
 /** The stored row of each row of queries or keys: head after head. Null: the same order. */

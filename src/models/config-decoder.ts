@@ -1,0 +1,154 @@
+/** config.json of decoders that are not Llama's relatives: the common sizes, under each family's own field names. */
+
+import * as v from "valibot";
+import type { RotarySpec } from "../program/rotary.ts";
+import type { Blocks, ModelSpec } from "../program/spec.ts";
+import {
+  activationName,
+  activationOf,
+  type ConfigFormat,
+  checkHeads,
+  choicesOf,
+  decoderFields,
+  epsilon,
+  generation,
+  ownBlock,
+  sizes,
+  writtenChoices,
+} from "./config-fields.ts";
+import { rotaryFields, rotaryIn, writtenRotary } from "./config-rotary.ts";
+import { check } from "./json.ts";
+
+/** The names of the fields of a decoder's sizes. */
+export interface SizeNames {
+  readonly layers: string;
+  readonly hidden: string;
+  readonly heads: string;
+  readonly intermediate: string;
+  readonly vocabulary: string;
+  readonly positions: string;
+  readonly epsilon: string;
+  readonly activation: string;
+}
+
+/** GPT-2's names, as GPT-J and others have them. */
+export const GPT2_NAMES: SizeNames = {
+  layers: "n_layer",
+  hidden: "n_embd",
+  heads: "n_head",
+  intermediate: "n_inner",
+  vocabulary: "vocab_size",
+  positions: "n_positions",
+  epsilon: "layer_norm_epsilon",
+  activation: "activation_function",
+};
+
+/** The names that most newer families share. */
+export const USUAL_NAMES: SizeNames = {
+  layers: "num_hidden_layers",
+  hidden: "hidden_size",
+  heads: "num_attention_heads",
+  intermediate: "intermediate_size",
+  vocabulary: "vocab_size",
+  positions: "max_position_embeddings",
+  epsilon: "layer_norm_eps",
+  activation: "hidden_act",
+};
+
+type Checked<Own extends v.ObjectEntries> = v.InferOutput<v.LooseObjectSchema<Own, undefined>>;
+
+/** What a family's config.json has beside its sizes. */
+export interface DecoderFormat<Own extends v.ObjectEntries> {
+  readonly name: string;
+  readonly className: string;
+  readonly headName: string;
+  readonly names: SizeNames;
+  /** What counts where the file does not say. A feed-forward layer is four times as wide as the model then. */
+  readonly usual: { readonly activation: string; readonly tied: boolean };
+  /** Its own fields. */
+  readonly fields: Own;
+  /** The part of a head that is turned; null: the model has no rotary positions. */
+  readonly turned: ((config: Checked<Own>, headWidth: number) => number) | null;
+  /** Its blocks; `rotary` are the file's. */
+  blocks(config: Checked<Own>, rotary: RotarySpec | null): Blocks;
+  /** Heads of keys and values; as many as of queries unless told. */
+  keyHeads?(config: Checked<Own>, heads: number): number;
+  /** The most tokens whose attention sees each other; null: all. */
+  window?(config: Checked<Own>): number | null;
+  /** The fields of its own that give the spec back. */
+  write(spec: ModelSpec): Readonly<Record<string, unknown>>;
+}
+
+const common = {
+  ...rotaryFields,
+  tie_word_embeddings: v.nullish(v.boolean()),
+  ...decoderFields,
+  mpcformer: ownBlock,
+} as const;
+
+/** How a family writes its config.json. */
+export function decoderConfig<Own extends v.ObjectEntries>(format: DecoderFormat<Own>): ConfigFormat {
+  const { names, usual } = format;
+  const own = v.looseObject(format.fields);
+  const fields = v.looseObject({
+    ...{ layers: sizes.layers, hidden: sizes.hidden, heads: sizes.heads, vocabulary: sizes.vocabulary },
+    intermediate: v.nullish(sizes.intermediate),
+    positions: sizes.positions,
+    epsilon: epsilon(1e-5),
+    activation: v.optional(v.string(), usual.activation),
+  });
+  const schema = v.looseObject({
+    ...Object.fromEntries(Object.entries(fields.entries).map(([key, one]) => [names[key as keyof SizeNames], one])),
+    ...common,
+  });
+  return {
+    fields: [...Object.values(names), ...Object.keys(common), ...Object.keys(format.fields)],
+
+    read(json) {
+      const config = check(schema, json, "config.json") as v.InferOutput<typeof schema> & Record<string, unknown>;
+      const said = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, config[name]]));
+      const size = check(fields, said, "config.json");
+      const more = check(own, json, "config.json");
+      checkHeads(size.hidden, size.heads, [names.hidden, names.heads]);
+      const headWidth = size.hidden / size.heads;
+      const rotary = format.turned === null ? null : rotaryIn(config, headWidth, format.turned(more, headWidth));
+      const keyHeads = format.keyHeads?.(more, size.heads) ?? size.heads;
+      if (size.heads % keyHeads !== 0) throw new Error(`config.json: groups of keys must divide ${names.heads}`);
+      return {
+        architecture: format.name,
+        isDecoder: true,
+        blocks: format.blocks(more, rotary),
+        layers: size.layers,
+        hidden: size.hidden,
+        heads: size.heads,
+        keyHeads,
+        headWidth,
+        intermediate: size.intermediate ?? 4 * size.hidden,
+        vocabulary: size.vocabulary,
+        positions: Math.min(size.positions, format.window?.(more) ?? Number.POSITIVE_INFINITY),
+        epsilon: size.epsilon,
+        positionOffset: 0,
+        tied: config.tie_word_embeddings ?? usual.tied,
+        ...generation(size.vocabulary),
+        ...choicesOf(config.mpcformer, () => activationOf(size.activation, names.activation)),
+      };
+    },
+
+    write: (spec, base) => ({
+      architectures: [`${format.className}${base ? "Model" : format.headName}`],
+      model_type: format.name,
+      [names.layers]: spec.layers,
+      [names.hidden]: spec.hidden,
+      [names.heads]: spec.heads,
+      [names.intermediate]: spec.intermediate,
+      [names.vocabulary]: spec.vocabulary,
+      [names.positions]: spec.positions,
+      [names.epsilon]: spec.epsilon,
+      [names.activation]: activationName(spec.gelu, usual.activation),
+      ...(spec.blocks.rotary === null ? {} : writtenRotary(spec.blocks.rotary, spec.headWidth)),
+      tie_word_embeddings: spec.tied,
+      ...format.write(spec),
+      mpcformer: writtenChoices(spec),
+    }),
+  };
+}

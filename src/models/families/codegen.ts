@@ -1,0 +1,77 @@
+/** CodeGen (Nijkamp et al., arXiv:2203.13474): GPT-J with queries, values and keys stored as one, for four accelerators. */
+
+import * as v from "valibot";
+import type { Blocks, ModelSpec } from "../../program/spec.ts";
+import { decoderConfig, GPT2_NAMES } from "../config-decoder.ts";
+import { whole } from "../config-fields.ts";
+import type { Family } from "./family.ts";
+import { gpt2 } from "./gpt2.ts";
+import { llamaBlocks } from "./llama.ts";
+import { headColumns } from "./rows.ts";
+
+const blocks: Blocks = {
+  ...gpt2.blocks,
+  positionTable: false,
+  rotary: llamaBlocks.rotary,
+  parallel: "one norm",
+  biases: { query: false, output: false, feedForward: true, head: true },
+};
+
+/** Parts that the stored layer was cut into; each has its heads' queries, then values, then keys. */
+const PARTS = 4;
+
+/** The stored row of each row of the queries, then the keys, then the values. */
+function fusedRows(spec: ModelSpec): readonly number[] {
+  const { heads, headWidth } = spec;
+  const [columns, local] = [headColumns(spec, "neighbours"), heads / PARTS];
+  const plain = columns.map((_, column) => column);
+  const places = [
+    [columns, 0],
+    [columns, 2],
+    [plain, 1],
+  ] as const;
+  return places.flatMap(([of, place]) =>
+    Array.from({ length: heads }, (_, head) => {
+      const first = (3 * Math.floor(head / local) + place) * local + (head % local);
+      return of.map((column) => first * headWidth + column);
+    }).flat(),
+  );
+}
+
+/** The definition of CodeGen's models. */
+export const codegen: Family = {
+  name: "codegen",
+  className: "CodeGen",
+  headName: "ForCausalLM",
+  isDecoder: true,
+  tokenizerClass: "GPT2Tokenizer",
+  blocks,
+  config: decoderConfig({
+    name: "codegen",
+    className: "CodeGen",
+    headName: "ForCausalLM",
+    names: GPT2_NAMES,
+    usual: { activation: "gelu_new", tied: false },
+    fields: { rotary_dim: v.nullish(whole(2, 16_384), 64) },
+    turned: ({ rotary_dim: width }, headWidth) => (width ?? headWidth) / headWidth,
+    blocks: (_, rotary) => ({ ...blocks, rotary }),
+    write: ({ blocks: { rotary }, headWidth }) => ({
+      rotary_dim: rotary?.width ?? headWidth,
+      partial_rotary_factor: null,
+    }),
+  }),
+  names: {
+    prefixes: ["transformer.", ""],
+    layers: [
+      ["~h.#.ln_1", "layer.#.attention.norm"],
+      ["~h.#.attn.qkv_proj", "layer.#.query", "layer.#.key", "layer.#.value"],
+      ["~h.#.attn.out_proj", "layer.#.attention.output"],
+      ["~h.#.mlp.fc_in", "layer.#.intermediate"],
+      ["~h.#.mlp.fc_out", "layer.#.output"],
+      ["~ln_f", "norm"],
+      ["lm_head", "head"],
+    ],
+    tables: [["~wte.weight", "embeddings.word"]],
+    ordered: { "~h.#.attn.qkv_proj": fusedRows },
+  },
+};
