@@ -12,11 +12,14 @@ const MAY_IMPORT = {
   approximations: ["program"],
   reference: ["program"],
   models: ["files", "reference", "program", "approximations"],
+  // What people read of a model's answer.
+  answers: ["models", "program"],
   protocols: ["program", "ring"],
   admission: [],
   stores: ["protocols", "program", "ring", "channels"],
   compiler: ["models", "reference", "protocols", "program"],
   parties: [
+    "answers",
     "admission",
     "stores",
     "compiler",

@@ -7,11 +7,13 @@ import { connectWeb } from "./channels/websocket.ts";
 import type { Client } from "./parties/client.ts";
 import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts";
 
+export type { Entity, TokenLabel } from "./answers/entities.ts";
+export type { AnswerSpan } from "./answers/question.ts";
 export { ChannelError } from "./channels/channel.ts";
 export { SigningKey } from "./channels/signing.ts";
 export { connectWeb } from "./channels/websocket.ts";
 export { AbortError } from "./parties/abort.ts";
-export { type Answer, ContinuedText, type Reading, reading } from "./parties/answer.ts";
+export { type Answer, type Asked, ContinuedText, type Reading, reading } from "./parties/answer.ts";
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";

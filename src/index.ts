@@ -10,6 +10,8 @@ import { connectWeb } from "./channels/websocket.ts";
 import type { Client } from "./parties/client.ts";
 import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts";
 
+export type { Entity, TokenLabel } from "./answers/entities.ts";
+export type { AnswerSpan } from "./answers/question.ts";
 export { type Approximation, type ApproximationKind, register } from "./approximations/registry.ts";
 export { Channel, ChannelError } from "./channels/channel.ts";
 export { Identity } from "./channels/identity.ts";
@@ -25,7 +27,7 @@ export type { SpecOverrides } from "./models/config.ts";
 export { logitsOf as classifier } from "./models/model.ts";
 export type { TextTokenizer, TokenizerFiles } from "./models/tokenizer.ts";
 export { AbortError } from "./parties/abort.ts";
-export { type Answer, ContinuedText, type Reading, reading } from "./parties/answer.ts";
+export { type Answer, type Asked, ContinuedText, type Reading, reading } from "./parties/answer.ts";
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";

@@ -67,11 +67,26 @@ export async function answerLines<R extends object>(
 
 export function printReading(result: Reading, spec: ModelSpec): void {
   if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
+  else if (result.values !== undefined)
+    print(result.values.map((value, i) => `${spec.labelNames[i] ?? i} ${value.toFixed(4)}`).join(", "));
+  else if (result.entities !== undefined) printEntities(result.entities);
+  else if (spec.problem === "spans") printSpan(result.answer);
   else {
     print(`label: ${result.label}`);
     if (result.scores)
       print(`scores: ${result.scores.map((p, i) => `${spec.labelNames[i] ?? i} ${(100 * p).toFixed(1)}%`).join(", ")}`);
   }
+}
+
+function printEntities(entities: NonNullable<Reading["entities"]>): void {
+  if (entities.length === 0) print("no entities");
+  for (const { entity_group, word, score, start, end } of entities)
+    print(`${entity_group} ${(100 * score).toFixed(1)}% at ${start} to ${end}: ${word}`);
+}
+
+function printSpan(answer: Reading["answer"]): void {
+  if (answer === undefined) print("no answer");
+  else print(`answer: ${answer.answer} (${(100 * answer.score).toFixed(1)}%, at ${answer.start} to ${answer.end})`);
 }
 
 export const timesOf = ({ seconds }: Pick<Answer, "seconds">) =>

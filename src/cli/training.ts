@@ -89,6 +89,12 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: numb
   return new TextTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
 }
 
+/** @throws UsageError for a model that gives a text neither one label nor one value. */
+export function judgesTexts({ problem, labels }: ModelSpec, command: string): void {
+  if (problem === "classification" || (problem === "regression" && labels === 1) || problem === "generation") return;
+  throw new UsageError(`${command} takes models that give a text one label or one value: give another model`);
+}
+
 /** @throws DataError with file and line where a label is none of the model's. */
 export function examplesOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer): Example[] {
   if (spec.problem === "generation")

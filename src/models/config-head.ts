@@ -1,13 +1,14 @@
 /** Which heads answer here: `architectures` of a config.json names the class that a model was saved from. */
 
 import * as v from "valibot";
+import type { ModelSpec } from "../program/spec.ts";
 import type { Family } from "./families/family.ts";
 import { check } from "./json.ts";
 
 /** What classes of transformers do that this program does not, by the end of their names. */
 const OTHER_TASKS: readonly (readonly [ending: string, what: string])[] = [
-  ["ForTokenClassification", "labels tokens, not texts"],
-  ["ForQuestionAnswering", "finds answers within a text"],
+  ["ForTokenClassification", "labels tokens with a decoder"],
+  ["ForQuestionAnswering", "finds answers with a decoder"],
   ["ForMaskedLM", "fills masked words"],
   ["ForPreTraining", "is for pre-training"],
   ["ForNextSentencePrediction", "tells whether sentences follow each other"],
@@ -19,23 +20,43 @@ const OTHER_TASKS: readonly (readonly [ending: string, what: string])[] = [
   ["Model", "has no head"],
 ];
 
+/** Encoders' heads that judge tokens, by the end of their classes' names. */
+const TOKEN_HEADS = [
+  ["ForTokenClassification", "tokens"],
+  ["ForQuestionAnswering", "spans"],
+] as const;
+
 const schema = v.looseObject({ architectures: v.nullish(v.array(v.string())) });
 
 /**
- * Old files name no class: their weights decide. A decoder without a head may be tied to its words, which its weights decide
- * as well.
- * @throws an Error that names the class where it is another than the one whose function is computed here.
+ * The spec with the head that `architectures` names. Old files name no class: their weights decide. A decoder without a head may
+ * be tied to its words, which its weights decide as well.
+ * @throws an Error that names the class where it is another than those whose function is computed here.
  */
-export function checkHead(json: unknown, { className, headName, isDecoder }: Family): void {
+export function withHead(json: unknown, family: Family, spec: ModelSpec): ModelSpec {
+  const { className: name, headName, isDecoder } = family;
   const [saved] = check(schema, json, "config.json").architectures ?? [];
-  if (saved === undefined) return;
-  const wanted = [className + headName, ...(isDecoder ? [`${className}Model`] : [])];
-  if (wanted.includes(saved)) return;
-  const task = OTHER_TASKS.find(([ending]) => saved === className + ending)?.[1] ?? "is not known";
+  const wanted = [name + headName, ...(isDecoder ? [`${name}Model`] : [])];
+  if (saved === undefined || wanted.includes(saved)) return spec;
+  const head = isDecoder ? undefined : TOKEN_HEADS.find(([ending]) => saved === name + ending);
+  if (head === undefined) throw otherHead(saved, name, wanted[0]);
+  // Where an answer begins and ends has no names in a config.json.
+  const [, problem] = head;
+  return problem === "tokens" ? { ...spec, problem } : { ...spec, problem, labels: 2, labelNames: ["start", "end"] };
+}
+
+/** The class of a head that judges tokens; undefined for the family's own. */
+export function className(family: Family, { problem }: ModelSpec): string | undefined {
+  const head = TOKEN_HEADS.find(([, own]) => own === problem);
+  return head === undefined ? undefined : family.className + head[0];
+}
+
+function otherHead(saved: string, name: string, wanted: string): Error {
+  const task = OTHER_TASKS.find(([ending]) => saved === name + ending)?.[1] ?? "is not known";
   const shown = saved.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
   const advice =
-    saved === `${className}Model`
+    saved === `${name}Model`
       ? "there is no classifier yet, so fine-tune it for sequence classification first"
-      : `give a ${wanted[0]}`;
-  throw new Error(`config.json: architectures says ${shown}, which ${task}: ${advice}`);
+      : `give a ${wanted}`;
+  return new Error(`config.json: architectures says ${shown}, which ${task}: ${advice}`);
 }

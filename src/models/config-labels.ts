@@ -5,7 +5,7 @@ import type { ModelSpec } from "../program/spec.ts";
 import { whole } from "./config-fields.ts";
 import { labelSchema } from "./labels.ts";
 
-const PROBLEMS = ["regression", "single_label_classification"] as const;
+const PROBLEMS = ["regression", "single_label_classification", "multi_label_classification"] as const;
 
 /** The fields of a classifier's labels. */
 export const labelFields = {
@@ -14,9 +14,7 @@ export const labelFields = {
     v.record(v.string(), v.pipe(v.union([v.string(), v.number()]), v.transform(String), labelSchema)),
   ),
   label2id: v.nullish(v.record(v.string(), v.unknown())),
-  problem_type: v.nullish(
-    v.picklist(PROBLEMS, `must be ${PROBLEMS.join(" or ")}: several labels of one text are not supported`),
-  ),
+  problem_type: v.nullish(v.picklist(PROBLEMS, `must be one of ${PROBLEMS.join(", ")}: correct it, or remove it`)),
 } as const;
 
 /** The fields of a head, unsaid. */
@@ -34,26 +32,33 @@ export function labelling(config: Config): Pick<ModelSpec, "labels" | "labelName
   const labelNames = labelsOf(config);
   const labels = labelNames.length;
   checkProblem(config, labels);
+  const { problem_type } = config;
+  if (problem_type === "multi_label_classification") return { labels, labelNames, problem: "labels" };
   return {
     labels,
     labelNames,
-    problem: config.problem_type === "regression" || labels === 1 ? "regression" : "classification",
+    problem: problem_type === "regression" || labels === 1 ? "regression" : "classification",
   };
 }
 
 /** The fields that `labelling` reads. */
 export function writtenLabels({ problem, labelNames }: ModelSpec): Record<string, unknown> {
   return {
-    problem_type: problem === "regression" ? "regression" : "single_label_classification",
+    ...problemType(problem),
     id2label: Object.fromEntries(labelNames.map((name, i) => [String(i), name])),
     label2id: Object.fromEntries(labelNames.map((name, i) => [name, i])),
   };
 }
 
-/** @throws an Error when the answers are no label and no single value. */
+/** transformers' word for the problem; heads of tokens have none. */
+function problemType(problem: ModelSpec["problem"]): { readonly problem_type?: (typeof PROBLEMS)[number] } {
+  if (problem === "regression") return { problem_type: "regression" };
+  if (problem === "labels") return { problem_type: "multi_label_classification" };
+  return problem === "classification" ? { problem_type: "single_label_classification" } : {};
+}
+
+/** @throws an Error when one label is to be chosen of one. */
 function checkProblem({ problem_type }: Config, labels: number): void {
-  if (problem_type === "regression" && labels !== 1)
-    throw new Error("config.json: problem_type is regression with several outputs: only a single value is supported");
   if (problem_type === "single_label_classification" && labels === 1)
     throw new Error("config.json: problem_type is single_label_classification with one label: name two, or regression");
 }

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { gelu, silu, softmax } from "../approximations/registry.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import type { Choices } from "./config-fields.ts";
-import { checkHead } from "./config-head.ts";
+import { className, withHead } from "./config-head.ts";
 import { checkUnread } from "./config-unread.ts";
 import { familyNames, familyOf } from "./families/all.ts";
 import { check, parseJson } from "./json.ts";
@@ -36,9 +36,9 @@ export function specOf(
   const json = parseJson(configText, "config.json");
   const { model_type } = check(typeSchema, json, "config.json");
   const family = familyOf(model_type);
-  const spec = family.config.read(json, head === "replaced");
+  const read = family.config.read(json, head === "replaced");
   checkUnread(json as object, family.config.fields);
-  if (head === "kept") checkHead(json, family);
+  const spec = head === "kept" ? withHead(json, family, read) : read;
   checkSize(spec, "config.json");
   return withOverrides(spec, overrides);
 }
@@ -46,8 +46,12 @@ export function specOf(
 /** The spec with the caller's choices, names of approximations in their canonical form. @throws on unknown names. */
 export function withOverrides(spec: ModelSpec, overrides: SpecOverrides): ModelSpec {
   const answer = overrides.answer ?? spec.answer;
-  if (answer === "label" && spec.problem === "regression")
-    throw new Error("a regression has no label: answer with scores");
+  if (answer === "label" && spec.problem !== "classification" && spec.problem !== "generation")
+    throw new Error(
+      spec.problem === "regression"
+        ? "a regression has no label: answer with scores"
+        : "only where one label of a text wins can it be told alone: answer with scores",
+    );
   const activation = spec.blocks.activation === "silu" ? silu : gelu;
   return {
     ...spec,
@@ -60,5 +64,8 @@ export function withOverrides(spec: ModelSpec, overrides: SpecOverrides): ModelS
 
 /** The text of a config.json that Hugging Face reads and that `specOf` turns back into this spec. */
 export function configJson(spec: ModelSpec, encoderOnly = false): string {
-  return `${JSON.stringify(familyOf(spec.architecture).config.write(spec, encoderOnly), null, 2)}\n`;
+  const family = familyOf(spec.architecture);
+  const fields = family.config.write(spec, encoderOnly);
+  const own = encoderOnly ? undefined : className(family, spec);
+  return `${JSON.stringify({ ...fields, ...(own === undefined ? {} : { architectures: [own] }) }, null, 2)}\n`;
 }

@@ -15,6 +15,11 @@ export function classification<T>(ops: Ops<T>, spec: ModelSpec, first: T): T {
   return ops.linear(pooled, linear("classifier", hidden, labels, true));
 }
 
+/** Judges each token by its own row: one dense layer. The rows beyond the text are zero. [n, labels] */
+export function ofTokens<T>(ops: Ops<T>, { problem, hidden, labels }: ModelSpec, states: T): T {
+  return ops.maskRows(ops.linear(states, linear(problem, hidden, labels, true)));
+}
+
 /** The next token's logits, of each row: [rows, vocabulary]. */
 export function nextToken<T>(ops: Ops<T>, spec: ModelSpec, states: T): T {
   return ops.linear(states, linear("head", spec.hidden, spec.vocabulary, spec.blocks.biases.head));

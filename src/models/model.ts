@@ -2,9 +2,9 @@
 
 import { NamedOps } from "../program/named.ts";
 import type { Interpreter, Ops } from "../program/ops.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import { answersTokens, type ModelSpec } from "../program/spec.ts";
 import { embeddingsOf, layers, memoriesOf } from "./blocks.ts";
-import { classification, nextToken } from "./heads.ts";
+import { classification, nextToken, ofTokens } from "./heads.ts";
 
 export { embeddingsOf } from "./blocks.ts";
 
@@ -12,6 +12,12 @@ export { embeddingsOf } from "./blocks.ts";
 export function* turnsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): Generator<T, void> {
   const ops = new NamedOps(interpreter);
   if (spec.isDecoder) yield* continuation(ops, spec);
+  else if (answersTokens(spec))
+    yield ofTokens(
+      ops,
+      spec,
+      encoded(ops, spec, (x) => x),
+    );
   // Only the first row of the last layer is ever read: there the queries are that row alone.
   else
     yield classification(
@@ -21,7 +27,7 @@ export function* turnsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): Gener
     );
 }
 
-/** The logits of the first turn: [1, labels]; of a decoder whose text is scored, [n, vocabulary]. */
+/** The logits of the first turn: [1, labels]; of a head that judges tokens, [n, labels]; of a decoder whose text is scored, [n, vocabulary]. */
 export function logitsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): T {
   const first = turnsOf(interpreter, spec).next();
   if (first.done === true) throw new Error("a model has at least one turn");

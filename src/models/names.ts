@@ -7,6 +7,12 @@ import { isDecoder, type ModelSpec } from "../program/spec.ts";
 import { familyOf } from "./families/all.ts";
 import type { NameRow } from "./families/family.ts";
 
+/** Heads that all families store under the same names. */
+const HEADS: readonly NameRow[] = [
+  ["classifier", "tokens"],
+  ["qa_outputs", "spans"],
+];
+
 /** What training wraps around a model and leaves before all names: DataParallel's, and torch.compile's. */
 const WRAPPERS = ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."];
 
@@ -29,7 +35,7 @@ export interface StoredTensor {
 
 /** Whether a name of the program belongs to a classifier's head, which a bare encoder lacks. */
 export function isHead(name: string): boolean {
-  return /^(pooler|classifier)\./.test(name);
+  return /^(pooler|classifier|tokens|spans)\./.test(name);
 }
 
 /** The program's tensor that is another one of its tensors, not stored again: a tied head. */
@@ -73,7 +79,9 @@ function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>)
 export function placeOf(name: string, spec: ModelSpec): Omit<StoredTensor, "shape" | "twins" | "sizes"> {
   const { prefixes, layers, tables, transposed, ordered } = familyOf(spec.architecture).names;
   const usual = usualName(name);
-  const row = [...layers.flatMap(withSuffixes), ...tables].find(([, ...ours]) => ours.includes(usual.pattern));
+  const row = [...[...layers, ...HEADS].flatMap(withSuffixes), ...tables].find(([, ...ours]) =>
+    ours.includes(usual.pattern),
+  );
   if (row === undefined) throw new Error(`the checkpoint has no place for ${name}: add it to the table of names`);
   const [pattern, ...ours] = row;
   const theirs = pattern.replace("#", usual.layer);

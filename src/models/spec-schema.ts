@@ -1,7 +1,7 @@
 /** A `ModelSpec` that another party sent, or that a config.json gave: bounded, and its parts fit together. */
 
 import * as v from "valibot";
-import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, PROBLEMS } from "../program/spec.ts";
 import { sizes, whole } from "./config-fields.ts";
 import { familyNames } from "./families/all.ts";
 import { labelSchema } from "./labels.ts";
@@ -55,7 +55,7 @@ const fields = v.object({
   epsilon: v.pipe(v.number(), v.minValue(1e-15), v.maxValue(0.1)),
   positionOffset: whole(0, 65_535),
   tied: v.boolean(),
-  problem: v.picklist(["classification", "regression", "generation"]),
+  problem: v.picklist(PROBLEMS),
   labelNames: v.pipe(v.array(labelSchema), v.maxLength(10_000), v.readonly()),
   gelu: name,
   softmax: name,
@@ -97,6 +97,7 @@ function rotatesWholePairs({ blocks, headWidth }: ModelSpec): boolean {
 function labelsFit(spec: ModelSpec): boolean {
   const { problem, labels, labelNames, vocabulary, answer } = spec;
   if (isDecoder(spec)) return problem === "generation" && labels === vocabulary && labelNames.length === 0;
-  if (problem === "regression" && (labels !== 1 || answer === "label")) return false;
+  if (problem !== "classification" && answer === "label") return false;
+  if (problem === "spans" && labels !== 2) return false;
   return problem !== "generation" && labels === labelNames.length;
 }

@@ -1,29 +1,71 @@
 /** An answer as people and machines read it: a label with probabilities, a value, or how a text goes on. */
-import type { TextTokenizer } from "../models/tokenizer.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import { type Entity, entitiesOf, labelled, type TokenLabel, tokenLabels } from "../answers/entities.ts";
+import { largestOf, sigmoidOf, softmaxOf } from "../answers/probabilities.ts";
+import { type AnswerSpan, answerSpans } from "../answers/question.ts";
+import type { SpannedText, TextTokenizer } from "../models/tokenizer.ts";
+import { answersTokens, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { Inference } from "./run.ts";
 
 export interface Reading {
   readonly label?: string;
   readonly index?: number;
-  /** Probabilities of the labels; none where the server tells the label alone. */
+  /**
+   * Probabilities of the labels, of each by itself where several may hold; none where the server tells the label alone, or where
+   * tokens are judged.
+   */
   readonly scores?: readonly number[];
-  /** Of a regression. */
+  /** Of a regression of one value. */
   readonly value?: number;
+  /** Of a regression of several. */
+  readonly values?: readonly number[];
+  /** Of a model that labels tokens: neighbours with one label are one entity. */
+  readonly entities?: readonly Entity[];
+  /** The same, token by token, without those that belong to no entity. */
+  readonly tokenLabels?: readonly TokenLabel[];
+  /** Of a model that finds answers: the likeliest part of the text. */
+  readonly answer?: AnswerSpan;
 }
 
 /** One answer and what it took. */
 export interface Answer extends Inference, Reading {}
 
-/** Logits as label and probabilities, or as the value of a regression. */
-export function reading(spec: ModelSpec, logits: readonly number[]): Reading {
-  if (spec.problem === "regression") return { value: logits[0] };
-  if (spec.answer === "label") return { label: spec.labelNames[logits[0]] ?? String(logits[0]), index: logits[0] };
-  const top = Math.max(...logits);
-  const powers = logits.map((x) => Math.exp(x - top));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  const index = logits.indexOf(top);
-  return { label: spec.labelNames[index] ?? String(index), index, scores: powers.map((p) => p / sum) };
+/** What was asked: the text (or two), and its tokens as `encode` gives them. */
+export interface Asked {
+  readonly text: string;
+  readonly pair?: string;
+  readonly encoded: TokenizedText;
+  readonly tokenizer: TextTokenizer | null;
+}
+
+/**
+ * Logits as people read them: label and probabilities, values, entities, or an answer.
+ * @param asked of models that judge tokens: what the logits are of
+ */
+export function reading(spec: ModelSpec, logits: readonly number[], asked?: Asked): Reading {
+  const { problem, labelNames, answer } = spec;
+  if (problem === "regression") return spec.labels === 1 ? { value: logits[0] } : { values: logits };
+  if (answersTokens(spec)) return asked === undefined ? {} : tokensReading(spec, logits, asked);
+  if (answer === "label") return { label: labelNames[logits[0]] ?? String(logits[0]), index: logits[0] };
+  const index = largestOf(logits);
+  const scores = problem === "labels" ? sigmoidOf(logits) : softmaxOf(logits);
+  return { label: labelNames[index] ?? String(index), index, scores };
+}
+
+/** Of a head that judges tokens, the logits of the text's own: the rows of padding behind them are zero. */
+export function ownRows(spec: ModelSpec, { ids }: TokenizedText, logits: number[]): number[] {
+  return answersTokens(spec) ? logits.slice(0, ids.length * spec.labels) : logits;
+}
+
+function tokensReading(
+  { problem, labelNames }: ModelSpec,
+  logits: readonly number[],
+  { text, pair, encoded, tokenizer }: Asked,
+): Reading {
+  if (tokenizer === null || !("spans" in encoded)) return {};
+  const spanned = encoded as SpannedText;
+  if (problem === "spans") return { answer: answerSpans(spanned, logits, pair ?? "")[0] };
+  const labels = tokenLabels(spanned, logits, labelNames, tokenizer);
+  return { entities: entitiesOf(labels, text), tokenLabels: labelled(labels) };
 }
 
 /** How a text goes on, as its tokens come. */

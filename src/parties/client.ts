@@ -8,7 +8,7 @@ import { packAll } from "../protocols/packing.ts";
 import type { Party, SharedInput } from "../protocols/sides.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { MaterialStore } from "../stores/store.ts";
-import { type Answer, reading } from "./answer.ts";
+import { type Answer, type Asked, ownRows, reading } from "./answer.ts";
 import { type Batch, batchesOf, checkCount, type Numbered } from "./batches.ts";
 import { ClientMaterial } from "./client-material.ts";
 import type { Compile } from "./compiling.ts";
@@ -137,16 +137,19 @@ export class Client extends TextClient<Inference> {
   ): Promise<PromiseSettledResult<Answer>[]> {
     const results: PromiseSettledResult<Answer>[] = new Array(texts.length);
     const encoded: Numbered[] = [];
+    const asked: Asked[] = new Array(texts.length);
     for (const [at, given] of texts.entries()) {
       try {
-        const text = typeof given === "string" ? this.encode(given) : this.encode(...given);
-        encoded.push({ at, text, shape: paddedShape([text.ids.length], this.limit, options?.length) });
+        const [text, pair] = typeof given === "string" ? [given] : given;
+        const own = this.encode(text, pair);
+        asked[at] = { text, pair, encoded: own, tokenizer: this.tokenizer };
+        encoded.push({ at, text: own, shape: paddedShape([own.ids.length], this.limit, options?.length) });
       } catch (reason) {
         results[at] = { status: "rejected", reason };
       }
     }
     for (const batch of batchesOf(encoded)) {
-      const answers = await this.settled(batch, options);
+      const answers = await this.settled(batch, asked, options);
       for (const [i, { at }] of batch.texts.entries()) results[at] = answers[i];
     }
     return results;
@@ -282,7 +285,9 @@ export class Client extends TextClient<Inference> {
     return this.connection.call(async () => {
       const run = await this.begin(shape, texts.length);
       const inputs = texts.map((text, i) => this.input(run, text, findings[i]));
-      const logits = await run.online(inputs, (all) => all.map((party, i) => answerOf(party, findings[i])));
+      const logits = await run.online(inputs, (all) =>
+        all.map((party, i) => ownRows(this.spec, texts[i], answerOf(party, findings[i]))),
+      );
       return { logits, findings, run: await run.end() };
     }, options);
   }
@@ -290,18 +295,19 @@ export class Client extends TextClient<Inference> {
   /** Each answer of one run, or why it has none. */
   private async settled(
     { texts, shape }: Batch,
+    asked: readonly Asked[],
     options?: CallOptions,
   ): Promise<readonly PromiseSettledResult<Answer>[]> {
-    const asked = this.together(
+    const answered = this.together(
       texts.map(({ text }) => text),
       shape,
       options,
     );
     return Promise.allSettled(
-      texts.map(async ({ text }, i) => {
-        const { logits, findings, run } = await asked;
+      texts.map(async ({ at, text }, i) => {
+        const { logits, findings, run } = await answered;
         findings[i].raise();
-        return { ...reading(this.spec, logits[i]), logits: logits[i], tokens: text.ids.length, ...run };
+        return { ...reading(this.spec, logits[i], asked[at]), logits: logits[i], tokens: text.ids.length, ...run };
       }),
     );
   }

@@ -2,7 +2,7 @@
 import type { Channel } from "../channels/channel.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
-import { isDecoder, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
+import { answersTokens, isDecoder, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { modelId, tablesDigest } from "./model-identity.ts";
@@ -43,7 +43,9 @@ export function encoded(
   if (!isDecoder(spec) && text.trim() === "")
     throw new PartyError("the text is empty: give one with at least one letter");
   if (tokenizer === null) throw new PartyError("this server has no tokenizer: it serves token ids only");
-  return tokenizer.encode(text, pair);
+  if (spec.problem === "spans" && pair === undefined)
+    throw new PartyError("this model finds answers in a text: give the question, and the text as its pair");
+  return answersTokens(spec) ? tokenizer.encodeWithSpans(text, pair) : tokenizer.encode(text, pair);
 }
 
 /** The embedding tables of a model whose they are public. @throws PartyError when they are not those of the model's id. */

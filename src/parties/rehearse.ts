@@ -10,6 +10,7 @@ import type { Words } from "../ring/memory.ts";
 import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
+import { ownRows } from "./answer.ts";
 import { simulate } from "./simulate.ts";
 import { answerOf, TextInput } from "./text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "./weights.ts";
@@ -46,11 +47,12 @@ export async function simulateText(
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
   const maskedWeights = new StoredWeights(maskedOperands(ring, program, integers, weightMasks), program.weights);
   const input = () => new TextInput(ring, program, spec, text, spec.embedding === "public" ? weights : null);
-  const { logits: clear, violations } = runClear(ring, program, served, input());
+  const { logits: all, violations } = runClear(ring, program, served, input());
+  const clear = ownRows(spec, text, [...all]);
   const own = input();
   const run = await simulate(ring, program, { input: own, weights: served, maskedWeights, weightMasks });
   try {
-    const logits = answerOf(run.client, own.findings);
+    const logits = ownRows(spec, text, answerOf(run.client, own.findings));
     own.findings.raise();
     return { logits, clear, violations, program, flights: run.channel.onlineFlights };
   } finally {

@@ -68,8 +68,10 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
   async classify(text: string, asked: string | ClassifyOptions = {}): Promise<R & Reading> {
     if (typeof asked !== "string") checkArguments(classifySchema, asked, "classify");
     const { pair, ...options } = typeof asked === "string" ? { pair: asked } : asked;
-    const run = await this.infer(this.encode(text, pair), options);
-    return { ...reading(this.spec, run.logits), ...run };
+    const encoded = this.encode(text, pair);
+    const run = await this.infer(encoded, options);
+    const { tokenizer } = this;
+    return { ...reading(this.spec, run.logits, { text, pair, encoded, tokenizer }), ...run };
   }
 
   /**

@@ -15,7 +15,7 @@ import { hex } from "../ring/hex.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import type { Reading } from "./answer.ts";
+import { ownRows, type Reading } from "./answer.ts";
 import { Connection } from "./connection.ts";
 import { Findings } from "./findings.ts";
 import { fetchTables, type Greeted, greet } from "./greeting.ts";
@@ -124,7 +124,7 @@ export class ThinClient extends TextClient<ThinRun> {
       await this.helper.send("online", 0, [covered]);
       return this.helper.receive("online", 1, bytesOf([answerBlock(program)]));
     });
-    const logits = this.uncovered(program, cover, answer, findings);
+    const logits = ownRows(this.spec, text, this.uncovered(program, cover, answer, findings));
     const { seconds, flights } = parse(messages.helped, await this.helper.receiveJson(0), "helper");
     const { sent, received } = this.traffic();
     const bytes = { sent: sent - before.sent, received: received - before.received };

@@ -43,6 +43,18 @@ export interface Blocks {
   readonly pooler: "tanh" | "relu" | "gelu";
 }
 
+/**
+ * classification: one of several labels that exclude each other. labels: several that may hold together. regression: one value
+ * or several. tokens: a label for each token. spans: where an answer begins and ends. generation: how the text goes on.
+ */
+export const PROBLEMS = ["classification", "labels", "regression", "tokens", "spans", "generation"] as const;
+export type Problem = (typeof PROBLEMS)[number];
+
+/** Whether each token of a text has an answer of its own, rather than the text one. */
+export function answersTokens({ problem }: Pick<ModelSpec, "problem">): boolean {
+  return problem === "tokens" || problem === "spans";
+}
+
 /** What every party may know of a model: its shape and the functions it uses. Weights, vocabulary and texts are not in it. */
 export interface ModelSpec {
   /** The family's name (`model_type` of a config.json): for people and for files. No program depends on it. */
@@ -69,7 +81,8 @@ export interface ModelSpec {
   readonly positionOffset: number;
   /** Whether a decoder's output head is its word table. */
   readonly tied: boolean;
-  readonly problem: "classification" | "regression" | "generation";
+  /** What is asked of a text. */
+  readonly problem: Problem;
   /** None for a decoder. */
   readonly labelNames: readonly string[];
   /**

@@ -14,7 +14,7 @@ export interface LabelledText {
 
 /** What of a model decides how labels are read. */
 export interface LabelSpace {
-  readonly problem: "classification" | "regression" | "generation";
+  readonly problem: string;
   readonly labelNames: readonly string[];
 }
 

@@ -90,13 +90,12 @@ describe("specOf", () => {
     ["another activation", { hidden_act: "SECRET" }, /this hidden_act is not supported: use gelu, gelu_new, relu/],
     ["cross-attention", { add_cross_attention: true }, /add_cross_attention: must be false/],
     ["two stacks", { is_encoder_decoder: true }, /is_encoder_decoder: must be false/],
-    ["several values", { num_labels: 3, problem_type: "regression" }, /regression with several outputs/],
     ["one class", { num_labels: 1, problem_type: "single_label_classification" }, /with one label/],
     ["labels that contradict", { id2label: { 0: "a", 1: "b" }, label2id: { a: 1, b: 0 } }, /id2label and label2id con/],
     ["an unknown stand-in", { mpcformer: { softmax: "3quad" } }, /unknown softmax "3quad": use one of exact, 2quad/],
     ["an unknown field of ours", { mpcformer: { SECRET: 1 } }, /mpcformer: remove the unknown field/],
     ["an unknown embedding", { mpcformer: { embedding: "SECRET" } }, /embedding: must be public or private/],
-    ["several labels at once", { problem_type: "multi_label_classification" }, /problem_type: must be regression or/],
+    ["another problem", { problem_type: "ranking" }, /problem_type: must be one of regression, single_label/],
     ["labels that disagree", { num_labels: 3, id2label: { 0: "a", 1: "b" } }, /num_labels and id2label must agree/],
     ["labels with a hole", { id2label: { 0: "a", 2: "b" } }, /id2label must name the labels 0 to 1/],
     [
@@ -142,11 +141,13 @@ describe("architectures", () => {
   it.each([
     ["bert", "BertForSequenceClassification"],
     ["roberta", "RobertaForSequenceClassification"],
-  ])("%s answers as %s alone", (model_type, name) => {
+  ])("%s answers as %s, and as heads that judge tokens", (model_type, name) => {
     expect(spec({ model_type, architectures: [name] }).architecture).toBe(model_type);
     expect(spec({ model_type, architectures: null }).architecture).toBe(model_type);
     const family = name.replace("ForSequenceClassification", "");
-    for (const task of ["TokenClassification", "QuestionAnswering", "MaskedLM", "MultipleChoice", "PreTraining"]) {
+    const problemOf = (task: string) => spec({ model_type, architectures: [`${family}For${task}`] }).problem;
+    expect([problemOf("TokenClassification"), problemOf("QuestionAnswering")]).toEqual(["tokens", "spans"]);
+    for (const task of ["MaskedLM", "NextSentencePrediction", "MultipleChoice", "PreTraining"]) {
       const config = { model_type, architectures: [`${family}For${task}`] };
       expect(() => spec(config)).toThrow(`architectures says ${family}For${task}, which`);
       // To be fine-tuned, with another head.

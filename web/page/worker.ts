@@ -10,7 +10,7 @@ import { PartyError } from "../../src/parties/messages.ts";
 import type { SessionParts } from "../../src/parties/session.ts";
 import { ThinClient, type ThinRun } from "../../src/parties/thin.ts";
 import { bucketFor } from "../../src/program/lengths.ts";
-import { isDecoder, type TokenizedText } from "../../src/program/spec.ts";
+import { answersTokens, isDecoder, type TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn, PlanError } from "../../src/program/steps.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { ownKey } from "./key.ts";
@@ -74,6 +74,8 @@ class PageClient {
 
   async opened(): Promise<OpenedModel> {
     const { spec, limit } = await this.connected();
+    if (answersTokens(spec) || (spec.problem === "regression" && spec.labels > 1))
+      throw new Error("this page judges whole texts: ask this server with mpcformer infer or with the library");
     const kind = isDecoder(spec) ? "text" : spec.problem === "regression" ? "value" : "labels";
     const described = `${spec.architecture}, ${spec.layers} layers of ${spec.hidden}, ${spec.gelu} + ${spec.softmax}`;
     const { fingerprint } = this.key;

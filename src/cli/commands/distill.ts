@@ -25,6 +25,7 @@ import {
   devSetOf,
   examplesOf,
   finish,
+  judgesTexts,
   readTrainingData,
   sessionOf,
   settingsOf,
@@ -97,6 +98,7 @@ async function distill(options: DistillOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
   const settings = settingsOf(options, options.temperature);
   const teacher = await loadModel(options.teacher);
+  judgesTexts(teacher.spec, "distill");
   const student = await studentOf(options, teacher, settings.seed);
   const { examples, teacherTexts, dev } = await dataOf(options, student, teacher);
   const matmul = await floatMatmul();

@@ -29,7 +29,7 @@ import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
 import { openModel, type Source } from "../source.ts";
 import { print, printJson, warn } from "../terminal.ts";
-import { defaultMetrics } from "../training.ts";
+import { defaultMetrics, judgesTexts } from "../training.ts";
 import { whole } from "../values.ts";
 
 export function addEvaluate(program: Command): void {
@@ -62,6 +62,7 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   });
   const { spec, tokenizer } = source;
   if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
+  judgesTexts(spec, "evaluate");
   const known = options.task === undefined ? undefined : taskOf(options.task);
   const rows = await readLabelled(options.data, known, options.limit);
   const labels = labelValues(rows, spec, options.data, known);
