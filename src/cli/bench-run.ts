@@ -13,13 +13,27 @@ import { planJson, type Source } from "./source.ts";
 /** Round trip in milliseconds, and Mbit/s, by name. */
 const NETWORKS: Readonly<Record<string, readonly [number, number]>> = { lan: [0.5, 1000], wan: [80, 100] };
 
-/** The hidden option that makes both ends' channel as slow as the network. @throws UsageError */
-export function linkFlags(network: string): string[] {
-  if (network === "loopback") return [];
+/** A network that two ends are joined by. */
+export interface Link {
+  /** Milliseconds. */
+  readonly roundTrip: number;
+  /** Mbit/s, each way. */
+  readonly megabits: number;
+}
+
+/** What a network's name, or its numbers, stand for; null for this machine's own. @throws UsageError */
+export function networkOf(network: string): Link | null {
+  if (network === "loopback") return null;
   const [roundTrip, megabits] = NETWORKS[network] ?? network.split(",").map(Number);
   if (!(roundTrip >= 0 && megabits > 0))
     throw new UsageError("--network takes loopback, lan, wan, or round-trip milliseconds,Mbit/s such as 20,300");
-  return ["--link", `${roundTrip / 2},${megabits}`];
+  return { roundTrip, megabits };
+}
+
+/** The hidden option that makes both ends' channel as slow as the network. @throws UsageError */
+export function linkFlags(network: string): string[] {
+  const link = networkOf(network);
+  return link === null ? [] : ["--link", `${link.roundTrip / 2},${link.megabits}`];
 }
 
 /** Runs a command of the client's so many times against a server and a dealer of its own; `step` hears of each run. */

@@ -1,6 +1,7 @@
 /** How a root is found by a dealt spline: how many intervals of which degree, and whether a Newton step follows. */
 import { log2, realPower } from "../program/maths.ts";
 import { Memo } from "../program/memo.ts";
+import { DEFAULT_MARGIN } from "../program/plan.ts";
 import { splinePiece } from "../protocols/spline-table.ts";
 import { exact, GOOD, type NewtonPlan, type RootKind, roomForX, Y_BITS } from "./newton.ts";
 
@@ -40,7 +41,7 @@ const planned = new Memo<SplinePlan | null>();
 
 /**
  * The cheapest spline for `values` values in [1/ratio, 1] with so many `bits` after the point whose relative error stays below
- * 2^-11; null where none of them does: a range too wide for even intervals.
+ * 2^-11 (2^-9 near the lower end); null where none of them does: a range too wide for even intervals.
  */
 export function planSpline(kind: RootKind, ratio: number, values: number, bits: number): SplinePlan | null {
   if (!(ratio >= 1) || !Number.isFinite(ratio)) return null;
@@ -96,7 +97,10 @@ function planWith(kind: RootKind, ratio: number, c: Candidate): SplinePlan | nul
   return { kind, guess, steps: c.steps, xBits, yBits, error };
 }
 
-/** The largest relative error of the intervals' polynomials, each value in the interval that it lies in and in the next. */
+/**
+ * The largest relative error of the intervals' polynomials, each value in the interval that it lies in and in the next. Near the
+ * range's lower end, where calibration has seen nothing, a quarter of it counts.
+ */
 function fitError(of: RootKind, ratio: number, intervalBits: number, degree: number): number {
   const bits = intervalBits + 20;
   const [largest, unit] = [FILL * 2 ** bits, 2 ** 20];
@@ -106,7 +110,8 @@ function fitError(of: RootKind, ratio: number, intervalBits: number, degree: num
     const x = shape.least * realPower(Math.min(ratio, JUDGED), i / SAMPLES);
     for (const t of [Math.floor(x / unit), Math.floor(x / unit) + 1]) {
       const y = splinePiece(shape, t).reduceRight((sum, c) => sum * (x / unit - t) + c, 0);
-      worst = Math.max(worst, Math.abs(y / exact[of](x / largest) - 1));
+      const error = Math.abs(y / exact[of](x / largest) - 1);
+      worst = Math.max(worst, x < DEFAULT_MARGIN * shape.least ? error / 4 : error);
     }
   }
   return worst;

@@ -83,6 +83,50 @@ export function costOf(program: Program): Cost {
   };
 }
 
+/** Which forms the compiler chose for what takes most flights. */
+export interface Forms {
+  /** Roots of rows that begin with a dealt spline, those that begin with a polynomial, and the Newton steps of all. */
+  readonly splines: number;
+  readonly polynomials: number;
+  readonly newtonSteps: number;
+  /** Rows' maxima that are found by counting, and the levels of the others' tournaments. */
+  readonly counted: number;
+  readonly levels: number;
+}
+
+/** The forms of a program's roots and maxima. */
+export function formsOf({ steps, values }: Program): Forms {
+  const count = (holds: (step: Step) => boolean) => steps.filter(holds).length;
+  const rooted = (variables: (n: number) => boolean) =>
+    count(
+      (s) =>
+        s.kind === "polynomial" &&
+        /^(reciprocal|inverseSqrt)$/.test(values[s.out].name) &&
+        variables(s.variables.length),
+    );
+  return {
+    splines: count((s) => s.kind === "spline"),
+    polynomials: rooted((n) => n === 1),
+    newtonSteps: rooted((n) => n > 1),
+    counted: count((s) => s.kind === "counts"),
+    levels: count((s) => s.kind === "open" && values[s.x].name === "maximum"),
+  };
+}
+
+/**
+ * Seconds that a run's messages take online: each flight one way, and the longer of its two messages at the link's rate. What the
+ * parties compute comes on top.
+ */
+export function secondsOver(program: Program, link: { readonly roundTrip: number; readonly megabits: number }): number {
+  let seconds = 0;
+  for (const flight of program.flights) {
+    const { bytes, flights } = onlineCost([flight], program);
+    const longest = Math.max(bytes.client_to_server, bytes.server_to_client);
+    seconds += (flights * link.roundTrip) / 2000 + (8 * longest) / (link.megabits * 1e6);
+  }
+  return seconds;
+}
+
 /** What the server gets offline for one run, frame headers included: the material that it keeps until then. */
 export function materialBytes(program: Program): number {
   let bytes = 0;

@@ -1,7 +1,8 @@
 /** `plan`: what a private inference costs, without running it. */
 import type { Command } from "commander";
 import { compile } from "../../compiler/compile.ts";
-import { costOf, type OnlineCost } from "../../protocols/cost.ts";
+import { costOf, type Forms, formsOf, type OnlineCost, secondsOver } from "../../protocols/cost.ts";
+import { networkOf } from "../bench-run.ts";
 import { BENCH_BOUNDS, costTable, NEW_TOKENS, type PlanOptions, shapeOf, size, sizeOf, standInsOf } from "../costs.ts";
 import { floatMatmul } from "../float.ts";
 import { formatBytes } from "../format.ts";
@@ -15,11 +16,17 @@ export function addPlan(program: Command): void {
     .command("plan")
     .description("the cost of a private inference, by step and in all, without running it")
     .argument("<model>", SHAPE);
-  output(approximate(size(command))).action(plan);
+  size(command).option(
+    "--network <name>",
+    "seconds online over lan, wan, or round-trip milliseconds,Mbit/s such as 20,300, and the forms that were chosen",
+  );
+  output(approximate(command)).action(plan);
 }
 
 /** Prints what a private inference costs. */
-async function plan(name: string, options: PlanOptions): Promise<void> {
+async function plan(name: string, options: PlanOptions & { readonly network?: string }): Promise<void> {
+  // What is wrong with it is told before any work.
+  const link = options.network === undefined ? null : networkOf(options.network);
   const progress = new Progress(options.json ?? false);
   const source = await openSource(name, {
     overrides: overridesOf(options),
@@ -32,8 +39,11 @@ async function plan(name: string, options: PlanOptions): Promise<void> {
   });
   progress.stop();
   const { spec } = source;
-  const cost = costOf(compile(spec, source.plan, shapeOf(options, spec), BENCH_BOUNDS));
-  if (options.json) return printJson(cost);
+  const program = compile(spec, source.plan, shapeOf(options, spec), BENCH_BOUNDS);
+  const cost = costOf(program);
+  const seconds =
+    link === null ? {} : { network: { ...link, seconds: secondsOver(program, link), forms: formsOf(program) } };
+  if (options.json) return printJson({ ...cost, ...seconds });
   print(`${name}, ${sizeOf(cost.shape)}, ${standInsOf(spec)}, embedding ${spec.embedding}`);
   print();
   print(costTable(cost));
@@ -43,7 +53,19 @@ async function plan(name: string, options: PlanOptions): Promise<void> {
     print(`the text and its first token: ${onlineLine(cost.turns[0])}`);
     print(`each later token: ${onlineLine(cost.turns[1])}`);
   }
+  if (link !== null) {
+    print(
+      `online over ${link.roundTrip} ms and ${link.megabits} Mbit/s: ${secondsOver(program, link).toFixed(2)} s of messages`,
+    );
+    print(`chosen: ${formsLine(formsOf(program))}`);
+  }
   print(`once for the model: ${formatBytes(cost.setup.bytes.server_to_dealer)} of masked weights, server to dealer`);
+}
+
+function formsLine(forms: Forms): string {
+  const { splines, polynomials, newtonSteps, counted, levels } = forms;
+  const roots = `roots by ${splines} dealt splines and ${polynomials} polynomials, ${newtonSteps} Newton steps`;
+  return `${roots}; maxima by ${counted} counts and ${levels} levels of tournaments`;
 }
 
 function onlineLine({ flights, bytes }: OnlineCost): string {
