@@ -66,8 +66,9 @@ function probesOf(telemetry: Telemetry): Readonly<Record<string, Route>> {
     "/readyz": (_request, response) =>
       telemetry.isReady ? answerText(response, 200, "ready\n") : answerText(response, 503, "not ready\n"),
     "/metrics": async (_request, response) => {
-      const { type, text } = await telemetry.metrics();
-      response.writeHead(200, { "content-type": type }).end(text);
+      const metrics = await telemetry.metrics();
+      if (metrics === null) return answerText(response, 501, "metrics need a package: npm install prom-client\n");
+      response.writeHead(200, { "content-type": metrics.type }).end(metrics.text);
     },
   };
 }

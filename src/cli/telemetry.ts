@@ -1,21 +1,18 @@
 /** What an operator sees of a service: log lines, numbers for the console, and Prometheus metrics. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Admission } from "../admission/admission.ts";
 import { ChannelError } from "../channels/channel.ts";
 import { lineOf, referenceOf, type ServiceEvent } from "../parties/events.ts";
 import { PartyError } from "../parties/messages.ts";
 import { Activity } from "./activity.ts";
+import { Metrics } from "./metrics.ts";
 import type { ServiceOptions } from "./options.ts";
 import { note } from "./terminal.ts";
 
 const MOST_WORDS = 500;
-const SECONDS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300];
 
 /** Counts a service's events and tells them. Nothing gets in but what `ServiceEvent` has. */
 export class Telemetry {
-  private readonly registry = new Registry();
-  private readonly events: Counter<"event" | "reason">;
-  private readonly seconds: Histogram<"event">;
+  private readonly prometheus = Metrics.load();
   private readonly format: "text" | "json" | "none";
   /** Since the start. */
   readonly activity = new Activity();
@@ -23,29 +20,14 @@ export class Telemetry {
 
   constructor({ log, json }: Pick<ServiceOptions, "log" | "json">) {
     this.format = log ?? (json ? "none" : "text");
-    const registers = [this.registry];
-    collectDefaultMetrics({ register: this.registry });
-    this.events = new Counter({
-      name: "mpcformer_events_total",
-      help: "What happened, by kind; refusals and failures by reason.",
-      labelNames: ["event", "reason"],
-      registers,
-    });
-    this.seconds = new Histogram({
-      name: "mpcformer_seconds",
-      help: "Time of an online phase (answered) or of a session's dealing (dealt).",
-      labelNames: ["event"],
-      buckets: SECONDS,
-      registers,
-    });
   }
 
   /** For a service's `log` option. */
   readonly tell = (event: ServiceEvent): void => {
     const reason = event.event === "refused" ? event.reason : event.event === "failed" ? event.kind : "";
-    this.events.inc({ event: event.event, reason });
+    this.prometheus?.count(event.event, reason);
     this.activity.count(event);
-    if ("seconds" in event) this.seconds.observe({ event: event.event }, event.seconds);
+    if ("seconds" in event) this.prometheus?.observe(event.event, event.seconds);
     // Of failures `explain` says more.
     if (this.format === "text" && event.event !== "failed" && event.event !== "refused") note(lineOf(event));
     else if (this.format === "json") note(JSON.stringify({ time: new Date().toISOString(), ...event }));
@@ -70,14 +52,7 @@ export class Telemetry {
 
   /** Shows a number as it is whenever somebody asks. */
   gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.registry],
-      collect() {
-        this.set(read());
-      },
-    });
+    this.prometheus?.gauge(name, help, read);
   }
 
   /** Whether /readyz says so. */
@@ -89,8 +64,8 @@ export class Telemetry {
     return this.ready;
   }
 
-  /** For Prometheus. */
-  async metrics(): Promise<{ readonly type: string; readonly text: string }> {
-    return { type: this.registry.contentType, text: await this.registry.metrics() };
+  /** For Prometheus; null where prom-client is not installed. */
+  async metrics(): Promise<{ readonly type: string; readonly text: string } | null> {
+    return this.prometheus === null ? null : this.prometheus.all();
   }
 }

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { calibrate } from "../compiler/calibrate.ts";
 import type { Example } from "../distill/batches.ts";
-import { readCurves, stageCurves } from "../distill/curves.ts";
+import { readCurves } from "../distill/curves.ts";
 import type { Settings, StageResult } from "../distill/recipe.ts";
 import type { DevSet, RunStatus } from "../distill/run.ts";
 import type { SessionOptions } from "../distill/session.ts";
@@ -18,6 +18,7 @@ import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks
 import { type MetricName, measure } from "../tasks/metrics.ts";
 import { eachRow } from "../tasks/tables.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
+import { writeChart } from "./charts.ts";
 import { UsageError } from "./failure.ts";
 import type { TrainingOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
@@ -146,7 +147,8 @@ export async function finish(
   const plan = calibrate(model.spec, weights, texts, { matmul, progress: progress.of("calibrating") });
   await saveModel(folder, { ...model, weights });
   await writeFile(join(folder, PLAN_FILE), planJson(model.spec, plan));
-  await writeFile(join(folder, TRAINING, "curves.svg"), stageCurves(await readCurves(join(folder, TRAINING), stages)));
+  const curves = await readCurves(join(folder, TRAINING), stages);
+  await writeChart(join(folder, TRAINING, "curves.svg"), ({ stageCurves }) => stageCurves(curves));
 }
 
 /** What a command says of its stages. */

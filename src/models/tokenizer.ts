@@ -24,7 +24,7 @@ export interface SpannedText extends TokenizedText {
 }
 
 /** Part of the first text or the second, in UTF-16 units: `text.slice(from, to)`. */
-export interface TokenSpan extends TextSpan {
+interface TokenSpan extends TextSpan {
   readonly text: 0 | 1;
 }
 

@@ -1,5 +1,4 @@
 /** `bench`: private inference measured over three processes, where its time and bytes go, and what stand-ins buy. */
-import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { list } from "../../approximations/registry.ts";
 import { randomText } from "../../models/catalog.ts";
@@ -8,8 +7,8 @@ import { PlanError } from "../../program/steps.ts";
 import type { Matmul } from "../../reference/float.ts";
 import { type BenchOptions, type BenchResult, measure, pairsTable, printResult, TEXT_SEED } from "../bench-classify.ts";
 import { generateResult, printGenerate } from "../bench-generate.ts";
-import { benchSvg, pairsSvg } from "../bench-report.ts";
 import { linkFlags, run } from "../bench-run.ts";
+import { writeChart } from "../charts.ts";
 import type { MeasuredGeneration } from "../continuation.ts";
 import { NEW_TOKENS, shapeOf, size } from "../costs.ts";
 import { UsageError } from "../failure.ts";
@@ -41,7 +40,7 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
   if (isDecoder(source.spec)) return benchGenerate(name, options, source, matmul);
   if (options.pairs === undefined) {
     const { result, cost } = await measure(name, options, source, matmul);
-    if (options.svg !== undefined) await writeFile(options.svg, benchSvg(result));
+    if (options.svg !== undefined) await writeChart(options.svg, ({ benchSvg }) => benchSvg(result));
     if (options.json) return printJson(result);
     return printResult(result, cost);
   }
@@ -58,7 +57,7 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
       note(`${gelu} + ${softmax} is left out: ${error.message}`);
     }
   }
-  if (options.svg !== undefined) await writeFile(options.svg, pairsSvg(results));
+  if (options.svg !== undefined) await writeChart(options.svg, ({ pairsSvg }) => pairsSvg(results));
   if (options.json) return printJson(results);
   print(pairsTable(results));
 }

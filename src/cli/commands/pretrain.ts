@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { readCurves, stageCurves } from "../../distill/curves.ts";
+import { readCurves } from "../../distill/curves.ts";
 import { ADAM } from "../../distill/optimiser.ts";
 import { type MaskTokens, maskedBatch, piecesOf, writeMaskedModelling } from "../../distill/pretrain.ts";
 import { run, SAVE_SECONDS } from "../../distill/run.ts";
@@ -13,6 +13,7 @@ import { TextTokenizer } from "../../models/tokenizer.ts";
 import { learnWordPieces, SPECIALS } from "../../models/wordpiece.ts";
 import type { ModelSpec } from "../../program/spec.ts";
 import { readTexts } from "../../tasks/tables.ts";
+import { writeChart } from "../charts.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { isQuiet, outputWithProgress, trainerOptions } from "../options.ts";
 import { ARCHITECTURES, type PretrainOptions, pretrainDecoder } from "../pretrain-decoder.ts";
@@ -108,7 +109,7 @@ async function pretrain(options: PretrainOptions): Promise<void> {
   const final = new TextTokenizer(tokenizer.files, spec);
   await saveModel(options.out, { spec, weights, tokenizer: final }, { encoderOnly: true });
   const curves = await readCurves(join(options.out, TRAINING), [{ name: "tokens" }]);
-  await writeFile(join(options.out, TRAINING, "curves.svg"), stageCurves(curves));
+  await writeChart(join(options.out, TRAINING, "curves.svg"), ({ stageCurves }) => stageCurves(curves));
   progress.stop();
   const loss = curves[0].loss.at(-1)?.[1] ?? null;
   if (options.json) return printJson({ out: options.out, steps, seconds: Math.round(state.seconds), loss, vocabulary });

@@ -13,12 +13,12 @@ import * as v from "valibot";
 import { parse } from "yaml";
 import type { Row } from "../../console/study.ts";
 import { readTextFile } from "../../files/text.ts";
-import { costSvg } from "../cost-chart.ts";
+import { writeChart } from "../charts.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { type OutputOptions, output } from "../options.ts";
 import { published } from "../paper.ts";
 import { runJson } from "../processes.ts";
-import { studyMarkdown, studySvg } from "../report.ts";
+import { studyMarkdown } from "../report.ts";
 import { note, print, printJson } from "../terminal.ts";
 
 interface StudyOptions extends OutputOptions {
@@ -131,8 +131,8 @@ async function writeResults(
   for (const task of tasks) rows.push(...(await rowsOf(task)));
   await writeFile(join(out, "results.md"), studyMarkdown(title, rows));
   await writeFile(join(out, "results.json"), `${JSON.stringify({ title, rows }, null, 2)}\n`);
-  await writeFile(join(out, "results.svg"), studySvg(title, rows));
-  await writeFile(join(out, "cost.svg"), costSvg(title, rows));
+  await writeChart(join(out, "results.svg"), ({ studySvg }) => studySvg(title, rows));
+  await writeChart(join(out, "cost.svg"), ({ costSvg }) => costSvg(title, rows));
   return rows;
 }
 
