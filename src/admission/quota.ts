@@ -37,6 +37,11 @@ export class Quota {
     return this.all;
   }
 
+  /** Of one identity. */
+  takenBy(identity: string): number {
+    return this.held.get(identity) ?? 0;
+  }
+
   /** How many identities hold some of it. */
   get identities(): number {
     return this.held.size - (this.held.has("") ? 1 : 0);

@@ -2,7 +2,7 @@
 
 import type * as v from "valibot";
 import { Admission, type Limits, type Place } from "../admission/admission.ts";
-import { Quota } from "../admission/quota.ts";
+import { Quota, Refused } from "../admission/quota.ts";
 import { type Channel, jsonBytes } from "../channels/channel.ts";
 import { InternalError } from "../errors.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
@@ -34,7 +34,7 @@ import { nextMessage, serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId, type SessionParts, sessionId } from "./session.ts";
 import { checkShape, type ShapeBounds } from "./shapes.ts";
 import { keyOfVersion, versionOf } from "./version.ts";
-import { IntegerWeights, WeightMasks } from "./weights.ts";
+import { digestOf, IntegerWeights, WeightMasks } from "./weights.ts";
 
 export interface ServedModel {
   readonly model: PublicModel;
@@ -64,6 +64,8 @@ export interface ServerOptions {
   readonly measured?: (phase: Measured) => void;
   /** Bytes of material in this process's memory, being made or waiting for its run; 16 GB unless given. Half of it for one key. */
   readonly mostWaitingBytes?: number;
+  /** Bytes of prepared material that wait in the store for one account; 4 GB unless given. */
+  readonly mostStockBytes?: number;
 }
 
 /** One text's worth of material, and the session that made it. */
@@ -97,6 +99,10 @@ interface Dealing {
 
 /** What may wait in all, unless told. */
 const MOST_WAITING_BYTES = 16e9;
+/** What may wait in the store for one account, unless told. */
+const MOST_STOCK_BYTES = 4e9;
+
+const STOCK_FULL = "as much material waits here as may be prepared for you: use some of it first";
 
 type Request = v.InferOutput<typeof messages.request>;
 
@@ -114,6 +120,8 @@ export class ServerService {
   /** Bytes of material in memory, and the bound on them. */
   private readonly inMemory: Quota;
   readonly mostMaterialBytes: number;
+  /** Bytes on their way into the store, by account. */
+  private readonly preparing: Quota;
   /** Connections between two requests, and those whose material waits for its run. */
   private readonly idle = new Set<Channel>();
   private readonly pledged = new Set<Channel>();
@@ -137,12 +145,29 @@ export class ServerService {
       finish: (compiled) => this.finished(compiled),
     });
     this.mostMaterialBytes = options.mostWaitingBytes ?? MOST_WAITING_BYTES;
+    const each = options.mostStockBytes ?? MOST_STOCK_BYTES;
+    this.preparing = new Quota({ most: Number.POSITIVE_INFINITY, each, full: STOCK_FULL, own: STOCK_FULL });
     this.inMemory = new Quota({
       most: this.mostMaterialBytes,
       each: this.mostMaterialBytes / 2,
       full: "this server has no memory for that much material now: ask about fewer at once, or again in a moment",
       own: "your runs take all the memory that one key may have here: ask about fewer at once, or again in a moment",
     });
+  }
+
+  /**
+   * Keeps room in the store for what an account prepares; the result gives it back, when the item is in the store and counted there.
+   * @throws Refused when the account's stock is full.
+   */
+  private async roomFor(account: string, bytes: number): Promise<() => void> {
+    const { store, mostStockBytes = MOST_STOCK_BYTES } = this.options;
+    if (store === undefined) throw new PartyError("the server keeps no material: start it with --store DIR");
+    if (account === "") return () => {};
+    const free = this.preparing.take(account, bytes);
+    const stock = await store.stockOf(await digestOf(account));
+    if (stock + this.preparing.takenBy(account) <= mostStockBytes) return free;
+    free();
+    throw new Refused("quota", STOCK_FULL);
   }
 
   /** Of material in this process's memory, being made or waiting for its run. */
@@ -266,13 +291,19 @@ export class ServerService {
       await channel.sendJson(0, { accepted: true });
       return { session, material };
     }
-    const measured = stopwatch("offline");
-    const made = await this.offline(channel, request.nonce, compiled);
-    this.options.measured?.(measured());
-    if (!request.prepare) return made;
-    if (this.options.store === undefined)
-      throw new PartyError("the server keeps no material: start it with --store DIR");
-    await this.options.store.put(made.session, { key: this.storeKey(compiled), parts: made.material.parts() });
+    const [{ store }, { account }] = [this.options, channel];
+    // Before any is made: it must not fill the disk.
+    const free = request.prepare ? await this.roomFor(account, compiled.materialBytes) : () => {};
+    try {
+      const measured = stopwatch("offline");
+      const made = await this.offline(channel, request.nonce, compiled);
+      this.options.measured?.(measured());
+      if (!request.prepare) return made;
+      const owner = account === "" ? undefined : await digestOf(account);
+      await store!.put(made.session, { key: this.storeKey(compiled), owner, parts: made.material.parts() });
+    } finally {
+      free();
+    }
     await channel.sendJson(0, { accepted: true });
     this.options.log?.({ event: "prepared", shape: compiled.program.shape });
     return null;

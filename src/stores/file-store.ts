@@ -4,6 +4,7 @@
  *   <dir>/<key>/<id>.<epoch>.material   waiting, put under the ledger of this epoch
  *   <dir>/<key>/<id>.claimed            taken: being read by its claimant, or left by one that died
  *   <dir>/<model>.identity              the model's public name and the key of R
+ *   <dir>.used/owners/<owner>/<key>.<id>   whose stock an item is: an empty file
  *   <dir>.used/<key>                    the ledger of claimed ids, beside the folder and not in it
  *
  * A claim renames the item, so that most who race lose early, and then enters it in the ledger, which decides. The ledger
@@ -11,7 +12,7 @@
  * ids are in the ledger, or it names another ledger.
  */
 
-import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fromHex, hex } from "../ring/hex.ts";
 import { Secret } from "../ring/secret.ts";
@@ -32,6 +33,8 @@ import {
 
 /** Nobody takes longer from one write to the next: what is older belongs to no living process. */
 const QUIET_MS = 60_000;
+/** No key is called so. */
+const OWNERS = "owners";
 
 export interface FileStoreOptions {
   /** The folder of the ledgers; keep it out of backups of the store. */
@@ -59,10 +62,25 @@ export class FileStore implements MaterialStore {
     if (await ledger.has(id)) throw spent();
     const path = join(folder, waitingName(id, ledger));
     if (!(await createOnce(path, sealed(item.parts), join(folder, `${id}.partial`)))) throw spent();
+    if (item.owner === undefined) return;
+    // Not synced: what a crash forgets is not counted, and used all the same.
+    await writeFile(join(await this.ownersFolder(item.owner), `${item.key}.${id}`), "", { mode: 0o600 });
   }
 
   async count(key: string): Promise<number> {
     return (await this.waiting(key)).length;
+  }
+
+  async stockOf(owner: string): Promise<number> {
+    const folder = await this.ownersFolder(owner);
+    let total = 0;
+    for (const name of await readdir(folder)) {
+      const [key, id] = name.split(".");
+      const item = await stat(join(this.dir, key, waitingName(id, await this.ledger(key)))).catch(() => null);
+      if (item === null) await rm(join(folder, name), { force: true });
+      else total += item.size;
+    }
+    return total;
   }
 
   async claim(key: string, id?: string): Promise<Claimed | undefined> {
@@ -124,6 +142,11 @@ export class FileStore implements MaterialStore {
   private async folder(key: string): Promise<string> {
     checkName(key);
     return makeFolder(join(this.dir, key));
+  }
+
+  private ownersFolder(owner: string): Promise<string> {
+    checkName(owner);
+    return makeFolder(join(this.used, OWNERS, owner));
   }
 
   private ledger(key: string): Promise<Ledger> {

@@ -6,6 +6,7 @@
  *   mpcformer:epoch, :claims        which data set this is, and how many claims it has seen
  *   mpcformer:<key>:waiting         id -> number of pieces
  *   mpcformer:<key>:used            every id that was ever claimed
+ *   mpcformer:owner:<owner>         key:id -> bytes, of the items that are an owner's stock
  *   mpcformer:<key>:<id>:<n>        the pieces; they expire, all at once, when their item has waited too long
  *
  * A claim is one script, which Redis runs alone, and with `appendfsync always` its answer leaves after the disk has it. A Redis
@@ -92,6 +93,17 @@ for _, id in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return gone`;
 
+/** KEYS: an owner's items. Their bytes, of those that wait; the others are forgotten. */
+const STOCK = `
+local total = 0
+local items = redis.call('HGETALL', KEYS[1])
+for i = 1, #items, 2 do
+  local key, id = string.match(items[i], '^(%x+):(%x+)$')
+  if redis.call('HEXISTS', 'mpcformer:' .. key .. ':waiting', id) == 1 then total = total + tonumber(items[i + 1])
+  else redis.call('HDEL', KEYS[1], items[i]) end
+end
+return total`;
+
 export interface RedisStoreOptions extends RedisOptions {
   /** Milliseconds after which an item that nobody claimed is burnt; 30 days unless given. */
   readonly keepMs?: number;
@@ -133,18 +145,25 @@ export class RedisStore implements MaterialStore {
     checkName(id);
     if (this.stopped !== null) throw this.stopped;
     const pieces: string[] = [];
+    let bytes = 0;
     for (const group of portions(sealed(item.parts), PIECE)) {
       const name = `${names.item}${id}:${pieces.length}`;
       if ((await this.send("SET", name, Buffer.concat(group), "EX", PASSING_SECONDS, "NX")) === null) throw spent();
       pieces.push(name);
+      bytes += group.reduce((sum, part) => sum + part.length, 0);
     }
     const keys = [names.used, names.waiting, EPOCH, CLAIMS, ...pieces];
     const reply = await this.send("EVAL", PUT, String(keys.length), ...keys, id, hex(randomKey()), String(this.keepMs));
     const [done, epoch, claims] = (reply as unknown[]).map(String);
     this.demandForwards(epoch, Number(claims), 0);
-    if (done === "1") return;
+    if (done === "1") return this.own(item, id, bytes);
     await this.send("DEL", ...pieces);
     throw done === "0" ? spent() : new Error("the material took too long to write: prepare it again");
+  }
+
+  async stockOf(owner: string): Promise<number> {
+    checkName(owner);
+    return Number(await this.send("EVAL", STOCK, "1", `mpcformer:owner:${owner}`));
   }
 
   async count(key: string): Promise<number> {
@@ -190,6 +209,14 @@ export class RedisStore implements MaterialStore {
 
   close(): Promise<void> {
     return this.end();
+  }
+
+  private async own({ key, owner }: Item, id: string, bytes: number): Promise<void> {
+    if (owner === undefined) return;
+    checkName(owner);
+    const name = `mpcformer:owner:${owner}`;
+    await this.send("HSET", name, `${key}:${id}`, String(bytes));
+    await this.send("PEXPIRE", name, String(this.keepMs));
   }
 
   private async sweep(waiting: string): Promise<number> {

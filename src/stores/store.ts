@@ -20,6 +20,8 @@ const NAME = /^[0-9a-f]{16,128}$/;
 export interface Item {
   /** What it serves: the model's id and the program's fingerprint. */
   readonly key: string;
+  /** Whose stock it is, in hexadecimal: nobody's unless given. */
+  readonly owner?: string;
   /** Read once, as they are written. */
   readonly parts: Iterable<Uint8Array>;
 }
@@ -47,6 +49,8 @@ export interface MaterialStore {
   put(id: string, item: Item): Promise<void>;
   /** How many items of a key wait. A hint: others claim at the same time. */
   count(key: string): Promise<number>;
+  /** Bytes of all items of an owner that wait, of whatever key. A hint, as `count`. */
+  stockOf(owner: string): Promise<number>;
   /**
    * Takes one item, or the one of this id, for good; undefined when there is none, or no more.
    * @throws Error when it cannot be made durable that the item is taken: then nobody has it.

@@ -9,6 +9,10 @@ export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.
 export interface Started {
   readonly address: string;
   readonly health: string;
+  /** For browsers. */
+  readonly web: string;
+  readonly pid: number;
+  running(): boolean;
   /** What it has written to stderr. */
   log(): string;
   signal(signal: NodeJS.Signals): void;
@@ -25,10 +29,13 @@ export async function start(args: readonly string[], limit?: string): Promise<St
     log += chunk.toString();
   });
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-  const { listening, health } = JSON.parse(line) as Record<string, { host: string; port: number } | undefined>;
+  const { listening, health, web } = JSON.parse(line) as Record<string, { host: string; port: number } | undefined>;
   return {
     address: `${listening?.host}:${listening?.port}`,
     health: `${health?.host}:${health?.port}`,
+    web: `${web?.host}:${web?.port}`,
+    pid: child.pid!,
+    running: () => child.exitCode === null && child.signalCode === null,
     log: () => log,
     signal: (signal) => child.kill(signal),
     ended: async (signal) => {

@@ -395,6 +395,21 @@ describe("failures", () => {
     expect(w.clientRing.memory.bytesInUse).toBe(0);
   });
 
+  it("one address prepares no more than its part of the store, and more again when it has used some", async () => {
+    const { spec, plan } = await here.services();
+    const { dealer_to_server, client_to_server } = costOf(compile(spec, plan, oneTurn(8))).offline.bytes;
+    const each = dealer_to_server + client_to_server;
+    const w = await here.services({ serving: { mostStockBytes: 2.5 * each } });
+    const client = await w.connect(true);
+    await client.prepareUpTo(oneTurn(8), 2);
+    await expect(client.prepare(oneTurn(8))).rejects.toThrow(/as much material waits here as may be prepared for you/);
+    const again = await w.connect(true);
+    await again.infer(randomText(w.spec, 7, 1));
+    await again.prepare(oneTurn(8));
+    expect(await again.prepared(oneTurn(8))).toBe(2);
+    await again.close();
+  });
+
   it("a dealer keeps no place for a side that has gone", async () => {
     const w = await here.services();
     const session = freshParts();

@@ -99,6 +99,25 @@ describe.each(["files", "redis"] as const)("%s", (kind) => {
     expect(await (await open()).claim(KEY, id(1))).toBeUndefined();
   });
 
+  it.skipIf(skip)("knows how much of an owner waits, of whatever key, and forgets what was claimed", async () => {
+    const [store, owner, other] = [await open(), "a".repeat(64), "f".repeat(32)];
+    const part = new Uint8Array(100_000);
+    expect(await store.stockOf(owner)).toBe(0);
+    await store.put(id(1), { key: KEY, owner, parts: [part] });
+    await store.put(id(2), { key: other, owner, parts: [part, part] });
+    await store.put(id(3), { key: KEY, parts: [part] });
+    await store.put(id(4), { key: KEY, owner: "b".repeat(64), parts: [part] });
+    // And what tells whether an item is whole.
+    const whole = await (await open()).stockOf(owner);
+    expect(whole).toBeGreaterThanOrEqual(300_000);
+    expect(whole).toBeLessThan(301_000);
+    await (await store.claim(other, id(2)))!.discard();
+    expect(await store.stockOf(owner)).toBeLessThan(101_000);
+    await (await store.claim(KEY, id(1)))!.discard();
+    expect([await store.stockOf(owner), (await store.stockOf("b".repeat(64))) > 0]).toEqual([0, true]);
+    expect(await store.burnLeftovers()).toBe(0);
+  });
+
   it.skipIf(skip)("keeps items of some megabytes, and keys apart", async () => {
     const store = await open();
     const large = Uint8Array.from({ length: 2 ** 24 + 5 }, (_, i) => i * 7);

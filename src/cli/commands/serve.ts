@@ -39,6 +39,8 @@ interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, Shape
   readonly plan?: string;
   /** Megabytes. */
   readonly maxMaterial?: number;
+  /** Megabytes. */
+  readonly maxStock?: number;
   /** Where browsers reach the dealer: with it the page is served too. */
   readonly dealerWeb?: string;
   /** Where they reach a helper, which the page offers then. */
@@ -68,6 +70,12 @@ export function addServe(program: Command): void {
       whole(
         "--max-material <MB>",
         "material in memory, being made or waiting; half of it for one key (default: half of the machine's memory)",
+      ),
+    )
+    .addOption(
+      whole(
+        "--max-stock <MB>",
+        "prepared material that --store keeps for one key (default: a quarter of the machine's memory)",
       ),
     )
     .addOption(whole("--warm <length>", "compile this padded length before listening"))
@@ -114,6 +122,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
       ...compilingOf(options),
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),
+      mostStockBytes: options.maxStock === undefined ? partOfMemory(0.25) : 1e6 * options.maxStock,
       mostWaitingBytes: options.maxMaterial === undefined ? partOfMemory(0.5) : 1e6 * options.maxMaterial,
     },
   );
