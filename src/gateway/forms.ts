@@ -59,6 +59,28 @@ export function completionForm(model: string): Form {
   };
 }
 
+export function chatForm(model: string): Form {
+  const id = `chatcmpl-${randomUUID()}`;
+  const common = { id, created: seconds(), model };
+  const chunk = (delta: object, finish_reason: Generated["ended"] | null) => ({
+    ...common,
+    object: "chat.completion.chunk",
+    choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+  });
+  return {
+    whole: (content, finish_reason, usage) => ({
+      ...common,
+      object: "chat.completion",
+      choices: [{ index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason }],
+      usage,
+    }),
+    first: () => chunk({ role: "assistant", content: "" }, null),
+    piece: (content) => chunk({ content }, null),
+    last: (ended) => chunk({}, ended),
+    used: (usage) => ({ ...common, object: "chat.completion.chunk", choices: [], usage }),
+  };
+}
+
 function seconds(): number {
   return Math.floor(Date.now() / 1000);
 }

@@ -3,11 +3,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Client } from "../parties/client.ts";
 import { type GenerateOptions, sampler } from "../parties/generation.ts";
 import { isDecoder, type TokenizedText } from "../program/spec.ts";
+import { conversation } from "./chat.ts";
 import { ApiError, apiErrorOf } from "./errors.ts";
-import { completionForm, type Form, usageOf } from "./forms.ts";
+import { chatForm, completionForm, type Form, usageOf } from "./forms.ts";
 import { checkHost, checkKey, EventStream, goneSignal, jsonOf, sendJson } from "./http.ts";
 import { type Peer, privacyOf } from "./privacy.ts";
-import { type Asked, completionRequest } from "./requests.ts";
+import { type Asked, chatRequest, completionRequest } from "./requests.ts";
 import { Upstream } from "./upstream.ts";
 
 export interface GatewayOptions {
@@ -81,10 +82,18 @@ export class Gateway {
       const asked = completionRequest(await jsonOf(request));
       return this.answer(asked, (client) => client.encode(asked.prompt), completionForm(asked.model), response);
     }
-    throw new ApiError(`there is no such address here: see /v1/models, /v1/completions, /privacy`, {
-      status: 404,
-      code: "unknown_url",
-    });
+    if (route === "POST /v1/chat/completions") {
+      const asked = chatRequest(await jsonOf(request));
+      const textOf = (client: Client) => conversation(client.tokenizer!, asked.messages);
+      return this.answer(asked, textOf, chatForm(asked.model), response);
+    }
+    throw new ApiError(
+      "there is no such address here: see /v1/models, /v1/completions, /v1/chat/completions, /privacy",
+      {
+        status: 404,
+        code: "unknown_url",
+      },
+    );
   }
 
   private get model(): object {

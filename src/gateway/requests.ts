@@ -18,6 +18,15 @@ export interface CompletionRequest extends Asked {
   readonly prompt: string;
 }
 
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+export interface ChatRequest extends Asked {
+  readonly messages: readonly ChatMessage[];
+}
+
 const text = v.string("must be a text");
 const flag = v.nullish(v.boolean("must be true or false"));
 const whole = v.pipe(v.number("must be a whole number"), v.integer("must be a whole number"));
@@ -56,6 +65,33 @@ const completion = v.strictObject({
   max_tokens: atLeastOne,
 });
 
+/** A message's text, as such or as the parts that it may come in. */
+const content = v.union(
+  [
+    text,
+    v.pipe(
+      v.array(v.strictObject({ type: v.literal("text"), text })),
+      v.transform((parts) => parts.map((part) => part.text).join("")),
+    ),
+  ],
+  "must be text",
+);
+const chat = v.strictObject({
+  ...common,
+  messages: v.pipe(
+    v.array(
+      v.strictObject({
+        role: v.picklist(["system", "user", "assistant"], "must be system, user or assistant"),
+        content,
+      }),
+      "must be messages with role and content",
+    ),
+    v.minLength(1, "must have at least one message"),
+  ),
+  max_tokens: atLeastOne,
+  max_completion_tokens: atLeastOne,
+});
+
 /** Fields of the API whose only values here are these: those that say nothing. */
 const NOTHING: Readonly<Record<string, readonly unknown[]>> = {
   n: [1],
@@ -72,6 +108,12 @@ const NOTHING: Readonly<Record<string, readonly unknown[]>> = {
 export function completionRequest(body: unknown): CompletionRequest {
   const { prompt, max_tokens, ...rest } = read(completion, body);
   return { ...askedOf(rest), prompt, maxTokens: max_tokens ?? undefined };
+}
+
+/** @throws ApiError that names the field. */
+export function chatRequest(body: unknown): ChatRequest {
+  const { messages, max_tokens, max_completion_tokens, ...rest } = read(chat, body);
+  return { ...askedOf(rest), messages, maxTokens: max_completion_tokens ?? max_tokens ?? undefined };
 }
 
 function askedOf(given: v.InferOutput<v.ObjectSchema<typeof common, undefined>>): Omit<Asked, "maxTokens"> {

@@ -5,6 +5,7 @@
 
 import { isDecoder, longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { endsIn, type TokenizerFiles } from "./tokenizers/files.ts";
+import { bare } from "./tokenizers/processors.ts";
 import type { TextSpan } from "./tokenizers/spans.ts";
 import { type DecodeOptions, Tokenizer } from "./tokenizers/tokenizer.ts";
 
@@ -31,6 +32,8 @@ interface TokenSpan extends TextSpan {
 export interface EncodeOptions {
   /** Shortens a text beyond the model's positions instead of refusing it; of a pair, the longer one first. */
   readonly truncate?: boolean;
+  /** Places no special tokens around the text: it has its own, as what a chat template writes. */
+  readonly bare?: boolean;
 }
 
 /** Encodes texts for one model, and decodes its tokens. */
@@ -103,7 +106,8 @@ export class TextTokenizer {
   ): TokenizedText {
     if (isDecoder(this.#spec) && second !== undefined)
       throw new Error("this model continues one text: give no second one");
-    const specials = this.#tokenizer.assemble([], second && []).ids.length;
+    const assemble = options.bare === true ? bare : this.#tokenizer.assemble;
+    const specials = assemble([], second && []).ids.length;
     const total = first.length + (second?.length ?? 0) + specials;
     if (total === 0) throw new Error("the text is empty: give one with at least one letter");
     let [n, m] = [first.length, second?.length ?? 0];
@@ -113,7 +117,7 @@ export class TextTokenizer {
       }
       [n, m] = kept(n, m, this.limit - specials);
     }
-    const { ids, types } = this.#tokenizer.assemble(first.slice(0, n), second?.slice(0, m));
+    const { ids, types } = assemble(first.slice(0, n), second?.slice(0, m));
     return this.#checked({ ids: ids.map(idOf), types });
   }
 

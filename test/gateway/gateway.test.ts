@@ -187,6 +187,69 @@ describe("OpenAI's client", () => {
   });
 });
 
+describe("a conversation", () => {
+  const TEMPLATE =
+    "{{ bos_token }}{% for m in messages %} {{ m['content'] }}{% endfor %}{% if add_generation_prompt %} w9{% endif %}";
+  const withTemplate = (chat_template: unknown) => ({
+    ...DECODER_WORDS,
+    "tokenizer_config.json": JSON.stringify({
+      tokenizer_class: "PreTrainedTokenizerFast",
+      bos_token: "w7",
+      chat_template,
+    }),
+  });
+  const messages = [{ role: "user", content: "w8" }] as const;
+  const ask = { model: MODEL, messages: [...messages], max_tokens: 4, temperature: 0 };
+
+  it("is written by the model's own template, and answered as a text is", async () => {
+    const g = await gatewayTo({ tokenizer: withTemplate(TEMPLATE) });
+    const client = await g.connect();
+    const text = await expected(client, 4);
+    await client.close();
+    const { choices, usage, object } = await g.openai.chat.completions.create(ask);
+    expect(object).toBe("chat.completion");
+    expect(choices[0]).toMatchObject({ message: { role: "assistant", content: text }, finish_reason: "length" });
+    expect(usage).toMatchObject({ prompt_tokens: 3, completion_tokens: 4 });
+    const parts = [{ type: "text", text: "w8" }] as const;
+    const stream = await g.openai.chat.completions.create({
+      ...ask,
+      messages: [{ role: "user", content: [...parts] }],
+      stream: true,
+      max_tokens: null,
+      max_completion_tokens: 4,
+    });
+    const chunks = [];
+    for await (const {
+      choices: [choice],
+    } of stream)
+      chunks.push(choice);
+    expect(chunks[0].delta).toMatchObject({ role: "assistant" });
+    expect(chunks.map(({ delta }) => delta.content ?? "").join("")).toBe(text);
+    expect(chunks.at(-1)?.finish_reason).toBe("length");
+  });
+
+  it("is refused where there is no template, one that refuses it, or fields that nothing here honours", async () => {
+    const bare = await gatewayTo();
+    const errorOf = (g: Awaited<ReturnType<typeof gatewayTo>>, more: object = {}) =>
+      g.openai.chat.completions.create({ ...ask, ...more } as never).catch((e: unknown) => e);
+    expect(await errorOf(bare)).toMatchObject({ status: 400, code: "no_chat_template" });
+    const strict = await gatewayTo({ tokenizer: withTemplate("{{ raise_exception('w8 is secret') }}") });
+    const error = await errorOf(strict);
+    expect(error).toMatchObject({ status: 400, param: "messages" });
+    expect((error as APIError).message).not.toContain("secret");
+    expect(await errorOf(bare, { tools: [] })).toMatchObject({
+      status: 400,
+      param: "tools",
+      code: "unknown_parameter",
+    });
+    expect(await errorOf(bare, { messages: [{ role: "tool", content: "x" }] })).toMatchObject({
+      param: "messages.0.role",
+    });
+    expect(await errorOf(bare, { messages: [] })).toMatchObject({ status: 400, param: "messages" });
+    expect(await errorOf(bare, { logprobs: true })).toMatchObject({ status: 400, code: "unsupported_value" });
+  });
+});
+
 describe("a request that is no program's own", () => {
   const body = JSON.stringify({ model: MODEL, prompt: PROMPT, max_tokens: 1 });
   const json = { "content-type": "application/json" };

@@ -6,13 +6,14 @@ import { check, parseJson } from "../json.ts";
 import { addedToken, type ModelOptions, modelSchema } from "./schema.ts";
 import { MOST_TOKENS, vocabularySchema } from "./vocabulary.ts";
 
-/** The files of a tokenizer that are read, by name. generation_config.json has the tokens that end texts. */
+/** The files of a tokenizer that are read, by name. generation_config.json has the tokens that end texts. Clients render chat templates. */
 export const TOKENIZER_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",
   "added_tokens.json",
   "generation_config.json",
+  "chat_template.jinja",
   "vocab.txt",
   "vocab.json",
   "merges.txt",
