@@ -9,6 +9,7 @@ import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts"
 
 export type { Entity, TokenLabel } from "./answers/entities.ts";
 export type { AnswerSpan } from "./answers/question.ts";
+export type { ZeroShot } from "./answers/zero-shot.ts";
 export { ChannelError } from "./channels/channel.ts";
 export { SigningKey } from "./channels/signing.ts";
 export { connectWeb } from "./channels/websocket.ts";

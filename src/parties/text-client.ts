@@ -1,12 +1,13 @@
 /** What every client offers to whoever asks about texts, however it is computed. */
 import * as v from "valibot";
+import { entailmentIn, sentencesAbout, USUAL_SENTENCE, type ZeroShot, zeroShotOf } from "../answers/zero-shot.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { type Reading, reading } from "./answer.ts";
 import { abortSignal, checkArguments, mustBe } from "./arguments.ts";
 import type { CallOptions } from "./connection.ts";
 import { encoded, type Greeted } from "./greeting.ts";
-import type { PublicModel } from "./messages.ts";
+import { PartyError, type PublicModel } from "./messages.ts";
 
 /** A text as people write it; of a pair, with the second one. */
 export type TextOrPair = string | readonly [text: string, pair: string];
@@ -24,6 +25,21 @@ export interface ClassifyOptions extends TextOptions {
   /** The second text of a pair. */
   readonly pair?: string;
 }
+
+/** How a text is asked about with labels of one's own. */
+export interface ClassifyAsOptions extends TextOptions {
+  /** The sentence about a label, which goes where `{}` stands; "This example is {}." unless told. */
+  readonly template?: string;
+  /** Whether labels may hold together; otherwise their scores sum to 1. */
+  readonly several?: boolean;
+}
+
+const classifyAsSchema = v.strictObject({
+  template: v.optional(v.string(mustBe("a text"))),
+  several: v.optional(v.boolean(mustBe("true or false"))),
+  length: v.optional(v.number(mustBe("a number"))),
+  signal: abortSignal,
+});
 
 const classifySchema = v.strictObject({
   pair: v.optional(v.string(mustBe("the second text of a pair"))),
@@ -87,6 +103,27 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
       return this.classify(text, { ...options, pair });
     });
     return Promise.allSettled(answers);
+  }
+
+  /**
+   * Which of these labels fits a text, by a model of entailment (labels such as CONTRADICTION and ENTAILMENT): a private answer for
+   * each label. Server and dealer see how many labels there are.
+   * @throws as `classify` does; Error for a model that does not judge entailment, and for a `template` without `{}`.
+   */
+  async classifyAs(text: string, labels: readonly string[], asked: ClassifyAsOptions = {}): Promise<ZeroShot> {
+    checkArguments(classifyAsSchema, asked, "classifyAs");
+    const { template = USUAL_SENTENCE, several = false, ...options } = asked;
+    const { problem, answer, labelNames } = this.spec;
+    const entailment = entailmentIn(labelNames);
+    if (problem !== "classification" || answer !== "scores")
+      throw new PartyError("labels of one's own need a model of entailment that tells all scores: ask another server");
+    const pairs = sentencesAbout(labels, template).map((sentence): TextOrPair => [text, sentence]);
+    const answers = await this.classifyAll(pairs, options);
+    const logits = answers.map((one) => {
+      if (one.status === "rejected") throw one.reason;
+      return one.value.logits;
+    });
+    return zeroShotOf(labels, logits, entailment, several);
   }
 
   /** Ends what is at work, and the connection with it: whoever waits gets `reason`. */
