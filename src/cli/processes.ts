@@ -17,6 +17,8 @@ function startAttached(args: readonly string[]): ChildProcess {
 /** The other side of it, for a process that was started so: the channel between the two closes when either is gone. */
 export function endWithParent(): void {
   process.once("disconnect", () => process.exit(1));
+  // Whoever listens to the channel lives as long as it does: a command must end when its work does.
+  process.channel?.unref();
   // Its parent may be gone already.
   if (!process.connected) process.exit(1);
 }
