@@ -45,6 +45,7 @@ MODELS = {
     "phi": ("phi", {**ENCODER, "max_position_embeddings": 64}),
     "gptj": ("gptj", {**GPT2, "rotary_dim": 4}),
     "codegen": ("codegen", {**GPT2, "rotary_dim": 4, "n_ctx": 64}),
+    "gemma": ("gemma", {**LLAMA, "head_dim": 16}),
     "llama-bias": ("llama", {**LLAMA, "attention_bias": True, "mlp_bias": True}),
     "llama3": ("llama", {**LLAMA, "head_dim": 16, "rope_parameters": LLAMA3, "tie_word_embeddings": True}),
 }

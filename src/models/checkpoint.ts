@@ -5,7 +5,7 @@ import { join as pathOf } from "node:path";
 import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
 import { type ModelFiles, openModelFiles, SINGLE, type StoredWeight } from "./model-files.ts";
-import { isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
+import { headOf, isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
@@ -153,7 +153,8 @@ async function loadWeights(
   const any = await files.eachOfWeights((entries) => readTensors(entries, wanted, shapes, found));
   if (!any) throw await noWeights(files, spec);
   for (const name of shapes.keys()) {
-    const tensor = found.get(name) ?? standIn(name) ?? found.get(sharedWith(name, spec) ?? "");
+    const shared = found.get(sharedWith(name, spec) ?? "");
+    const tensor = found.get(name) ?? standIn(name) ?? (shared && headOf(shared, spec));
     if (tensor !== undefined) found.set(name, tensor);
   }
   const missing = [...shapes.keys()].filter((name) => !found.has(name));

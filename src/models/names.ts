@@ -3,9 +3,11 @@
  * [inputs, outputs] and three of them as one tensor, which the program has as [outputs, inputs] and apart.
  */
 
-import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import { isDecoder, type ModelSpec, type NamedTensor } from "../program/spec.ts";
 import { familyOf } from "./families/all.ts";
-import type { NameRow } from "./families/family.ts";
+import type { NameRow, ValueChange } from "./families/family.ts";
+
+const SAME: ValueChange = { times: 1, add: 0 };
 
 /** Heads that all families store under the same names. */
 const HEADS: readonly NameRow[] = [
@@ -29,6 +31,8 @@ export interface StoredTensor {
   readonly sizes: readonly number[];
   /** The file's row of each row of the parts; null: the same. */
   readonly order: readonly number[] | null;
+  /** What turns the file's values into the program's. */
+  readonly change: ValueChange;
   /** Whether the file has [inputs, outputs]. */
   readonly transposed: boolean;
 }
@@ -48,6 +52,13 @@ function twinOf(name: string, spec: ModelSpec): string | undefined {
   return sharedWith("head.weight", spec) === name ? "head.weight" : undefined;
 }
 
+/** A tied head of words that the program has in another size than the file: the head is as the file has it. */
+export function headOf(words: NamedTensor, spec: ModelSpec): NamedTensor {
+  const { change } = placeOf("embeddings.word", spec);
+  if (change === SAME) return words;
+  return { shape: words.shape, data: words.data.map((x) => (x - change.add) / change.times) };
+}
+
 /** The tensors of a file that hold these tensors of the program, in the order of their use. */
 export function storedTensors(
   shapes: ReadonlyMap<string, readonly number[]>,
@@ -55,13 +66,22 @@ export function storedTensors(
 ): readonly StoredTensor[] {
   const found = new Map<string, StoredTensor>();
   for (const name of shapes.keys()) {
-    const { names, parts, transposed, order } = placeOf(name, spec);
+    const { names, parts, transposed, order, change } = placeOf(name, spec);
     const partShapes = parts.map((part) => partShape(part, shapes));
     const sizes = partShapes.map(([rows]) => rows);
     const whole = [sizes.reduce((sum, rows) => sum + rows, 0), ...partShapes[0].slice(1)];
     const twin = twinOf(name, spec);
     const twins = twin === undefined ? [] : placeOf(twin, spec).names;
-    found.set(names[0], { names, twins, parts, sizes, order, transposed, shape: transposed ? whole.reverse() : whole });
+    found.set(names[0], {
+      names,
+      twins,
+      parts,
+      sizes,
+      order,
+      change,
+      transposed,
+      shape: transposed ? whole.reverse() : whole,
+    });
   }
   return [...found.values()];
 }
@@ -77,7 +97,7 @@ function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>)
  * weight and bias gamma and beta.
  */
 export function placeOf(name: string, spec: ModelSpec): Omit<StoredTensor, "shape" | "twins" | "sizes"> {
-  const { prefixes, layers, tables, transposed, ordered } = familyOf(spec.architecture).names;
+  const { prefixes, layers, tables, transposed, ordered, changed } = familyOf(spec.architecture).names;
   const usual = usualName(name);
   const row = [...[...layers, ...HEADS].flatMap(withSuffixes), ...tables].find(([, ...ours]) =>
     ours.includes(usual.pattern),
@@ -92,6 +112,7 @@ export function placeOf(name: string, spec: ModelSpec): Omit<StoredTensor, "shap
     parts: ours.map((one) => one.replace("#", usual.layer)),
     transposed: transposed?.some((layer) => pattern === `${layer}.weight`) ?? false,
     order: ordered?.[pattern.replace(/\.(weight|bias)$/, "")]?.(spec) ?? null,
+    change: changed?.[usual.pattern]?.(spec) ?? SAME,
   };
 }
 
@@ -111,7 +132,9 @@ function oldName(name: string): string[] {
 
 /** The program's parts of a stored tensor. */
 export function split(stored: StoredTensor, data: Float32Array): readonly Float32Array[] {
-  const plain = stored.transposed ? transpose(data, stored.shape[0], stored.shape[1]) : data;
+  const { times, add } = stored.change;
+  const own = stored.change === SAME ? data : data.map((x) => x * times + add);
+  const plain = stored.transposed ? transpose(own, stored.shape[0], stored.shape[1]) : own;
   const rows = stored.order === null ? plain : moved(plain, stored.order, (to, from) => [to, from]);
   if (stored.parts.length === 1) return [rows];
   const width = rows.length / stored.sizes.reduce((sum, size) => sum + size, 0);
@@ -128,7 +151,9 @@ export function join(stored: StoredTensor, parts: readonly Float32Array[]): Floa
       rows.set(part, at);
       at += part.length;
     }
-  const plain = stored.order === null ? rows : moved(rows, stored.order, (from, to) => [to, from]);
+  const { times, add } = stored.change;
+  const theirs = stored.change === SAME ? rows : rows.map((x) => (x - add) / times);
+  const plain = stored.order === null ? theirs : moved(theirs, stored.order, (from, to) => [to, from]);
   return stored.transposed ? transpose(plain, stored.shape[1], stored.shape[0]) : plain;
 }
 

@@ -6,6 +6,7 @@ import { camembert } from "./camembert.ts";
 import { codegen } from "./codegen.ts";
 import { distilbert } from "./distilbert.ts";
 import type { Family } from "./family.ts";
+import { gemma } from "./gemma.ts";
 import { gptBigcode } from "./gpt-bigcode.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -24,7 +25,7 @@ import { xlmRoberta } from "./xlm-roberta.ts";
 /** Every family, encoders first. */
 const families: readonly Family[] = [
   ...[bert, roberta, distilbert, xlmRoberta, camembert],
-  ...[gpt2, opt, llama, qwen2, mistral, phi3, smollm3],
+  ...[gpt2, opt, llama, qwen2, mistral, phi3, smollm3, gemma],
   ...[starcoder2, gptBigcode, gptNeox, phi, gptj, codegen],
 ];
 

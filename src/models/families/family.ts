@@ -28,6 +28,12 @@ export interface Family {
  */
 export type NameRow = readonly [theirs: string, ours: string, ...more: string[]];
 
+/** What turns a stored value into the program's. */
+export interface ValueChange {
+  readonly times: number;
+  readonly add: number;
+}
+
 /** Hugging Face's tensors and the program's, as data read in both directions. */
 export interface NameTable {
   /** What `~` may stand for, the usual one first. */
@@ -38,6 +44,8 @@ export interface NameTable {
   readonly tables: readonly NameRow[];
   /** Layers whose weights are stored as [inputs, outputs]. */
   readonly transposed?: readonly string[];
+  /** Tensors of the program (with `#`) whose values are not the stored ones: stored · times + add. */
+  readonly changed?: Readonly<Record<string, (spec: ModelSpec) => ValueChange>>;
   /**
    * Layers whose rows stand in another order: the stored row of each of the program's rows, all parts one behind the other.
    */

@@ -70,10 +70,12 @@ export interface Relative<Own extends v.ObjectEntries> {
     config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>,
     layers: number,
   ): Blocks;
+  /** The stand-in that is its function; SiLU itself unless told. */
+  activation?(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>): string;
   /** The most tokens whose attention sees each other; null: all. */
   window?(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>): number | null;
   /** The fields of its own that give the spec's blocks back. */
-  write(blocks: Blocks, layers: number): Readonly<Record<string, unknown>>;
+  write(blocks: Blocks, layers: number, gelu: string): Readonly<Record<string, unknown>>;
 }
 
 /** How a relative of Llama's writes its config.json. */
@@ -104,7 +106,7 @@ export function llamaConfig<Own extends v.ObjectEntries>(relative: Relative<Own>
         positionOffset: 0,
         tied: config.tie_word_embeddings ?? relative.tied,
         ...generation(config.vocab_size),
-        ...choicesOf(config.mpcformer, () => "exact"),
+        ...choicesOf(config.mpcformer, () => relative.activation?.(more) ?? "exact"),
       };
     },
 
@@ -112,7 +114,7 @@ export function llamaConfig<Own extends v.ObjectEntries>(relative: Relative<Own>
       architectures: [`${relative.className}${base ? "Model" : "ForCausalLM"}`],
       model_type: relative.name,
       ...writtenLlama(spec),
-      ...relative.write(spec.blocks, spec.layers),
+      ...relative.write(spec.blocks, spec.layers, spec.gelu),
       mpcformer: writtenChoices(spec),
     }),
   };

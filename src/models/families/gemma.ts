@@ -1,0 +1,47 @@
+/** Gemma (arXiv:2403.08295): Llama with GELU gates, gains stored less one, and words larger by the root of the width. */
+
+import * as v from "valibot";
+import type { ModelSpec } from "../../program/spec.ts";
+import { activationName, activationOf, only } from "../config-fields.ts";
+import type { Family } from "./family.ts";
+import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
+
+const gain = () => ({ times: 1, add: 1 });
+const ACTIVATION = "gelu_pytorch_tanh";
+const blocks = { ...llamaBlocks, activation: "gelu" } as const;
+
+/** The definition of Gemma's models. */
+export const gemma: Family = {
+  name: "gemma",
+  className: "Gemma",
+  headName: "ForCausalLM",
+  isDecoder: true,
+  tokenizerClass: "GemmaTokenizer",
+  blocks,
+  config: llamaConfig({
+    name: "gemma",
+    className: "Gemma",
+    fields: {
+      // transformers takes the newer name first, and GELU's tanh form whichever GELU the older one says.
+      hidden_act: v.nullish(v.string()),
+      hidden_activation: v.nullish(v.string()),
+      attention_bias: only(false, "must be false: biases in attention are not supported"),
+      tie_word_embeddings: only(true, "must be true: a head of its own is not supported"),
+      use_bidirectional_attention: only(false, "must be false: attention to later tokens is not supported"),
+    },
+    tied: true,
+    blocks: (own) => ({ ...own, activation: "gelu" }),
+    activation: ({ hidden_activation: name, hidden_act: before }) =>
+      activationOf(name ?? (before === "gelu" ? ACTIVATION : before) ?? ACTIVATION, "hidden_activation"),
+    write: (_blocks, _layers, gelu) => ({ hidden_act: null, hidden_activation: activationName(gelu, ACTIVATION) }),
+  }),
+  names: {
+    ...llamaNames,
+    changed: {
+      "embeddings.word": ({ hidden }: ModelSpec) => ({ times: Math.sqrt(hidden), add: 0 }),
+      "layer.#.attention.norm.weight": gain,
+      "layer.#.norm.weight": gain,
+      "norm.weight": gain,
+    },
+  },
+};
