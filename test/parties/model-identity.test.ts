@@ -17,13 +17,13 @@ afterEach(async () => {
   await here.close();
 });
 
-/** Lets the server send something else as its welcome. */
+/** Lets the client receive something else as the server's welcome. */
 function rewriteWelcome(change: (welcome: { model: PublicModel; tokenizer: Record<string, string> }) => void): void {
-  const send = Channel.prototype.sendJson;
-  vi.spyOn(Channel.prototype, "sendJson").mockImplementation(function (this: Channel, step, value) {
-    const message = structuredClone(value) as { model: PublicModel; tokenizer: Record<string, string> };
+  const receive = Channel.prototype.receiveJson;
+  vi.spyOn(Channel.prototype, "receiveJson").mockImplementation(async function (this: Channel, ...asked) {
+    const message = (await receive.apply(this, asked)) as { model: PublicModel; tokenizer: Record<string, string> };
     if ("tokenizer" in message) change(message);
-    return send.call(this, step, message);
+    return message;
   });
 }
 
