@@ -28,7 +28,7 @@ export interface EvaluateOptions extends ModelOptions, OutputOptions {
 }
 
 /** The logits of every token of a text, one row behind the other. */
-type Rows = Float32Array;
+export type Rows = Float32Array;
 
 /** Perplexity on plain texts, one a line. */
 export async function evaluateDecoder(
@@ -120,12 +120,12 @@ async function underMpc(
 }
 
 /** The log likelihood of each token behind the first. */
-function likelihoods({ ids }: TokenizedText, rows: Rows, columns: number): number[] {
+export function likelihoods({ ids }: TokenizedText, rows: Rows, columns: number): number[] {
   return ids.slice(1).map((id, i) => logLikelihood(rows.subarray(i * columns, (i + 1) * columns), id));
 }
 
 /** Share of tokens behind which both find the same one likeliest. */
-function sameChoices(a: readonly Rows[], b: readonly Rows[], columns: number): number {
+export function sameChoices(a: readonly Rows[], b: readonly Rows[], columns: number): number {
   let [same, all] = [0, 0];
   a.forEach((rows, i) => {
     for (let at = 0; at < rows.length; at += columns, all++) {
@@ -136,6 +136,6 @@ function sameChoices(a: readonly Rows[], b: readonly Rows[], columns: number): n
   return same / all;
 }
 
-function largestDifference(a: Rows, b: Rows): number {
+export function largestDifference(a: Rows, b: Rows): number {
   return a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i])), 0);
 }

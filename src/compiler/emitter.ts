@@ -2,7 +2,15 @@
 
 import { log2 } from "../program/maths.ts";
 import type { EmbeddingRef, NormRef, Rotary } from "../program/ops.ts";
-import { DEFAULT_EXPONENT, magnitude, type Plan, PlannedRanges, type Range, USUAL_EXPONENT } from "../program/plan.ts";
+import {
+  DEFAULT_EXPONENT,
+  magnitude,
+  type Plan,
+  PlannedRanges,
+  type Precision,
+  type Range,
+  USUAL_EXPONENT,
+} from "../program/plan.ts";
 import { isDecoder, type ModelSpec } from "../program/spec.ts";
 import type { OpenMode, Rotation, Shape, Value, WeightRef } from "../program/steps.ts";
 import { PlanError, ROTATION_BITS } from "../program/steps.ts";
@@ -30,6 +38,8 @@ const STREAM_BITS = 20;
 const STREAM_CAP = 20;
 /** Bits of a sum of tiny weights before it is opened: its readers take fewer, and what it is made from has rings as wide. */
 const SUM_BITS = 34;
+/** Bits of a row's sum of squares. */
+const SQUARES_BITS = 58;
 const NORM_BITS = 14;
 const NORM_OUT_BITS = 12;
 /** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
@@ -107,7 +117,7 @@ export class Emitter {
   }
 
   protected inputScale(ref: EmbeddingRef, range: Range): number {
-    return ref.readers === "layers" ? this.activationScale(range) : this.target(range, STREAM_BITS, STREAM_CAP);
+    return ref.readers === "layers" ? this.activationScale(range) : this.streamScale(range);
   }
 
   /** What a model's layers begin with: rows, or a residual stream. */
@@ -134,7 +144,7 @@ export class Emitter {
         const addends = [{ x: y.id, coefficient: 1, repeat: 1 }];
         const variables = [lifted(before)];
         this.b.add({ kind: "polynomial", variables, monomials, addends, constant: 0, rowSum: false }, sum);
-        return this.openIn(range, sum, "exchange", this.target(range, STREAM_BITS, STREAM_CAP));
+        return this.openIn(range, sum, "exchange", this.streamScale(range));
       });
     });
     return { kind: "stream", rows, columns, range, centred, opened };
@@ -181,7 +191,17 @@ export class Emitter {
 
   /** Of what a linear layer reads. */
   private activationScale(range: Range): number {
-    return this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer);
+    return Math.max(this.target(range, ACTIVATION_BITS + this.finer, 12 + this.finer), this.least("activation"));
+  }
+
+  private streamScale(range: Range): number {
+    return Math.max(this.target(range, STREAM_BITS, STREAM_CAP), this.least("stream"));
+  }
+
+  /** The scale of the bits after the point that the plan asks for. */
+  private least(of: keyof Precision): number {
+    const bits = this.plan.precision?.[of];
+    return bits === undefined ? 0 : 2 ** (bits - this.slack);
   }
 
   protected target(range: Range, bits: number, cap: number, least = LEAST_BITS + this.finer): number {
@@ -259,7 +279,7 @@ export class Emitter {
 
   /** An opened stream with as many bits as its norm's readers need: the fewer, the narrower the rings before it. */
   protected coarse(x: Value, range: Range): Value {
-    return this.shifted(x, this.target(range, NORM_BITS + this.finer, STREAM_CAP));
+    return this.shifted(x, Math.max(this.target(range, NORM_BITS + this.finer, STREAM_CAP), this.least("norm")));
   }
 
   /** A masked value at a scale of at most `scale`: a local shift. */
@@ -275,14 +295,18 @@ export class Emitter {
     const mask = rows === this.shape.length && rows > 1 ? this.maskFactor() : null;
     this.b.label = ref.name;
     this.b.group = "norm";
-    const squares = this.b.value("variance", rows, 1, x.scale * x.scale * x.columns, variance[1], "share");
+    // Few values far beyond the others leave their squares no room for all bits.
+    const room = 2 ** Math.floor((SQUARES_BITS - log2(variance[1] * x.columns)) / 2);
+    const coarse = x.scale > room ? this.shifted(x, room) : x;
+    const squares = this.b.value("variance", rows, 1, coarse.scale * coarse.scale * x.columns, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
-    polynomial(this.b, [lifted(x)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
+    polynomial(this.b, [lifted(coarse)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
     const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
     const most = this.normed(x.columns, variance, op);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
     polynomial(this.b, [lifted(x), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
-    const unit = 2 ** Math.max(NORM_OUT_BITS + this.finer, LEAST_BITS - Math.ceil(log2(most)));
+    const usual = 2 ** Math.max(NORM_OUT_BITS + this.finer, LEAST_BITS - Math.ceil(log2(most)));
+    const unit = Math.max(usual, this.least("norm"));
     const held = this.open(this.relieved(out, unit, most), "toServer", unit, most);
     return { kind: "rows", rows, columns: x.columns, norm: ref, held: () => held };
   }

@@ -33,6 +33,8 @@ const bound = v.pipe(v.number(), v.finite(), v.minValue(-LARGEST), v.maxValue(LA
 /** "layer.0.query.out", "layer.0.scores.head.3", "layer.0.sum.2.centred"; "embeddings.word". */
 const planned = v.pipe(v.string(), v.regex(/^[a-z0-9]{1,40}(\.[a-z0-9]{1,40}){0,6}$/));
 
+const after = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_EXPONENT));
+
 const plan = v.object({
   ranges: v.record(
     planned,
@@ -44,6 +46,7 @@ const plan = v.object({
   ),
   exponents: v.record(planned, v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_EXPONENT))),
   margin: v.pipe(v.number(), v.minValue(1), v.maxValue(1000)),
+  precision: v.optional(v.object({ stream: after, norm: after, activation: after })),
 });
 
 /** New tokens of one run, at most: its whole program and material are made ahead. */

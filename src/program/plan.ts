@@ -15,6 +15,21 @@ export interface Plan {
   readonly exponents: Readonly<Record<string, number>>;
   /** Magnitudes may exceed what calibration saw by this factor; ranges of sums and variances widen by it on both sides. */
   readonly margin: number;
+  /** Of a model whose values need more than others': see `Precision`. */
+  readonly precision?: Precision;
+}
+
+/**
+ * Bits after the point that values have at least, whatever their range: where few values are far beyond all others, bits below the
+ * largest one say nothing of the others.
+ */
+export interface Precision {
+  /** Of a residual stream. */
+  readonly stream: number;
+  /** Of a norm's input and result. */
+  readonly norm: number;
+  /** Of what layers read else. */
+  readonly activation: number;
 }
 
 export const DEFAULT_MARGIN = 2;

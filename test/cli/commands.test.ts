@@ -155,7 +155,9 @@ describe("results", () => {
     await writeFile(texts, "the film is slow and its ending is surprising\nprices rose\nthe music was bad\n");
     const args = ["evaluate", folder, "--data", data, ...standIns, "--json"];
     expect((await mpcformer(...args, "--private")).err).toMatch(/has no ranges: run "mpcformer calibrate /);
-    expect((await mpcformer("calibrate", folder, "--data", texts, ...standIns)).code).toBe(0);
+    const calibrated = JSON.parse((await mpcformer("calibrate", folder, "--data", texts, ...standIns, "--json")).out);
+    expect(calibrated).toMatchObject({ texts: 3, agreement: 1 });
+    expect(calibrated.max_abs_logit_error).toBeLessThan(0.05);
     const clear = JSON.parse((await mpcformer(...args)).out);
     const hidden = JSON.parse((await mpcformer(...args, "--private")).out);
     expect(clear).toMatchObject({ metric: "accuracy", texts: 2 });

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { baseOf } from "../../src/models/families/all.ts";
+import type { Precision } from "../../src/program/plan.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { PlanError } from "../../src/program/steps.ts";
-import { type Harness, harness, TINY_GPT2 } from "../parties/harness.ts";
+import { type Harness, harness, TINY, TINY_GPT2 } from "../parties/harness.ts";
 
 const MODELS: Record<string, Partial<ModelSpec>> = {
   "a BERT with stand-ins": {},
@@ -33,6 +34,10 @@ function relativeError({ spec, float, clear }: Harness): number {
   return Math.max(...errors) / (Math.max(...right) - Math.min(...right));
 }
 
+function furthest(a: readonly number[], b: readonly number[]): number {
+  return Math.max(...a.map((x, i) => Math.abs(x - b[i])));
+}
+
 describe.each(Object.entries(MODELS))("%s", (_, spec) => {
   // A tied head is the table, so that its logits are scaled with the embedding.
   const heads = spec.tied === true ? [] : [-20, -10, 8];
@@ -53,6 +58,33 @@ describe.each(Object.entries(MODELS))("%s", (_, spec) => {
       expect(error.message).toMatch(/layer\.\d|embeddings\.norm/);
       expect(exponent).toBeLessThan(-9);
     }
+  });
+});
+
+describe("a Llama with a value far beyond all others", () => {
+  const spec = MODELS["a Llama"];
+  const massive = (name: string, data: Float32Array) =>
+    name === "embeddings.word" ? data.map((x, i) => (i === 32 * 5 ? 2 ** 7 : x)) : data;
+  // The massive token comes first and is seen by calibration.
+  const texts = [9, 12, 16].map((length) => {
+    const { ids, types } = randomText({ ...TINY, ...spec }, length, length);
+    return { ids: [5, ...ids.slice(1)], types };
+  });
+  const withPrecision = (precision?: Precision) =>
+    harness(spec, 16, texts, (plan) => ({ ...plan, precision }), massive);
+  const error = (one: Harness) => Math.max(...texts.map((text) => furthest(one.float(text), one.clear(text).logits)));
+
+  it("has bits for the others where the plan asks for them", async () => {
+    const [plain, precise] = [await withPrecision(), await withPrecision({ stream: 20, norm: 16, activation: 16 })];
+    const finest = ({ program }: Harness, label: string, mode: string) =>
+      program.steps
+        .filter((step) => step.kind === "open" && step.mode === mode && step.label === label)
+        .map((step) => program.values[step.out].scale);
+    // The stream behind a layer's attention, and the norm that reads it.
+    expect(Math.max(...finest(plain, "layer.0.attention.output", "exchange"))).toBeLessThan(2 ** 16);
+    expect(Math.max(...finest(precise, "layer.0.attention.output", "exchange"))).toBeGreaterThanOrEqual(2 ** 19);
+    expect(Math.max(...finest(precise, "layer.0.norm", "toServer"))).toBeGreaterThanOrEqual(2 ** 15);
+    expect(error(precise)).toBeLessThan(error(plain));
   });
 });
 

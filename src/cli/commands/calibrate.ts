@@ -1,10 +1,12 @@
 /** `calibrate`: a model's ranges, from texts. */
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { eachRow, readNumberedTexts } from "../../tasks/tables.ts";
 import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
 import { namedFolder } from "../named.ts";
 import { disclosure, type ModelOptions, type OutputOptions, output, overridesOf, standIns } from "../options.ts";
+import { measured, predictionLine } from "../prediction.ts";
 import { Progress } from "../progress.ts";
 import { openModel, planJson, planPathOf } from "../source.ts";
 import { print, printJson } from "../terminal.ts";
@@ -34,18 +36,22 @@ async function calibrateModel(model: string, options: CalibrateOptions): Promise
   const found = await namedFolder(model);
   if (found.ships) throw new UsageError(`${model} ships with its ranges: give a model of your own`);
   const path = planPathOf(found.folder);
+  const matmul = await floatMatmul();
   const source = await openModel(model, {
     overrides: overridesOf(options),
     calibration: options.data,
     margin: options.margin,
-    matmul: await floatMatmul(),
+    matmul,
     progress: progress.of("calibrating"),
   });
-  await writeFile(path, planJson(source.spec, source.plan));
+  const { spec, tokenizer } = source;
+  const lines = await readNumberedTexts(options.data);
+  const texts = eachRow(lines, options.data, ({ text }) => tokenizer.encode(text, undefined, { truncate: true }));
+  const { plan, foretold } = await measured(source, texts, matmul, progress.of("in fixed point"));
+  await writeFile(path, planJson(spec, plan));
   progress.stop();
-  if (options.json) printJson({ plan: path, ranges: Object.keys(source.plan.ranges).length });
-  else
-    print(
-      `wrote ${path}: ${Object.keys(source.plan.ranges).length} ranges for ${source.spec.gelu} and ${source.spec.softmax}`,
-    );
+  const ranges = Object.keys(plan.ranges).length;
+  if (options.json) return printJson({ plan: path, ranges, ...foretold });
+  print(`wrote ${path}: ${ranges} ranges for ${spec.gelu} and ${spec.softmax}`);
+  print(predictionLine(foretold));
 }
