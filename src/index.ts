@@ -34,13 +34,14 @@ export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/conn
 export type { CallOptions } from "./parties/connection.ts";
 export { type DealerOptions, DealerService } from "./parties/dealer.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
+export type { ServedModel } from "./parties/held-model.ts";
 export { type HelperOptions, HelperService } from "./parties/helper.ts";
 export { Meeting } from "./parties/meeting.ts";
 export { PartyError } from "./parties/messages.ts";
 export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
 export type { BatchInference, Inference, Run } from "./parties/run.ts";
 export { servedModel } from "./parties/served.ts";
-export { type ServedModel, type ServerOptions, ServerService } from "./parties/server.ts";
+export { type ServerOptions, ServerService } from "./parties/server.ts";
 export { type Simulation, type SimulationInputs, simulate } from "./parties/simulate.ts";
 export { type ClassifyOptions, TextClient, type TextOrPair } from "./parties/text-client.ts";
 export { type ThinAnswer, ThinClient, type ThinRun } from "./parties/thin.ts";

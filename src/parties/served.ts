@@ -5,8 +5,8 @@ import type { Plan } from "../program/plan.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
 import type { MaterialStore } from "../stores/store.ts";
+import type { ServedModel } from "./held-model.ts";
 import { commitmentOf, publicModel } from "./model-identity.ts";
-import type { ServedModel } from "./server.ts";
 import { versionOf } from "./version.ts";
 
 /**

@@ -162,7 +162,7 @@ describe("randomness", () => {
     ]);
     expect(found(/new StoredMaterial\([^;]*\)/g)).toEqual([
       'parties/offline-session.ts: new StoredMaterial("client", program, new Secret(randomKey()))',
-      'parties/server.ts: new StoredMaterial("server", program, new Secret(randomKey()))',
+      'parties/server-offline.ts: new StoredMaterial("server", program, new Secret(randomKey()))',
       'parties/simulate.ts: new StoredMaterial("client", program, new Secret(clientSeed))',
       'parties/simulate.ts: new StoredMaterial("server", program, new Secret(serverSeed))',
       "stores/material.ts: new StoredMaterial(role, program, new Secret(bytes.subarray(0, 16)))",
