@@ -69,6 +69,7 @@ const wrong: Readonly<Record<string, { readonly usage: readonly string[]; readon
     doctor: { usage: ["everything"], failed: () => [] },
     evaluate: { usage: ["demo"], failed: () => ["demo", "--data", missing] },
     finetune: { usage: ["--lr", "0", ...trains], failed: () => ["--from", missing, ...trains] },
+    gateway: { usage: ["--listen", "0.0.0.0:1"], failed: () => ["--server", "127.0.0.1:1"] },
     generate: { usage: ["SECRET", "--top-p", "2"], failed: () => ["SECRET", "--server", "127.0.0.1:1"] },
     helper: { usage: ["--server", "here"], failed: () => ["--listen", at] },
     infer: { usage: ["SECRET", "--server", "here"], failed: () => ["SECRET", "--server", "127.0.0.1:1"] },
