@@ -3,9 +3,10 @@
  * https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  */
 
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { readTextFile } from "./text.ts";
 
 /** `name`, `owner/name`, or such a model's GGUF file. */
 const ID = /^((?:[\w-][\w.-]{0,95}\/)?[\w-][\w.-]{0,95}?)(?:\/([\w-][\w.-]{0,200}\.gguf))?$/;
@@ -22,7 +23,7 @@ export async function cachedModel(id: string, cache = hubCache()): Promise<strin
   const [, name, file] = ID.exec(id) ?? [];
   if (name === undefined) return undefined;
   const repository = join(cache, `models--${name.replace("/", "--")}`);
-  const commit = await readFile(join(repository, "refs", "main"), "utf8").catch(() => "");
+  const commit = await readTextFile(join(repository, "refs", "main")).catch(() => "");
   if (!COMMIT.test(commit.trim())) return undefined;
   const found = join(repository, "snapshots", commit.trim(), file ?? "");
   return (await stat(found).catch(() => undefined)) === undefined ? undefined : found;
