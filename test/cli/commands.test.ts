@@ -154,7 +154,7 @@ describe("results", () => {
     const texts = join(dir, "texts.txt");
     await writeFile(texts, "the film is slow and its ending is surprising\nprices rose\nthe music was bad\n");
     const args = ["evaluate", folder, "--data", data, ...standIns, "--json"];
-    expect((await mpcformer(...args, "--private")).err).toMatch(/has no ranges: run "mpcformer calibrate /);
+    expect((await mpcformer(...args, "--private")).err).toMatch(/has no ranges: run .?"mpcformer calibrate /);
     const calibrated = JSON.parse((await mpcformer("calibrate", folder, "--data", texts, ...standIns, "--json")).out);
     expect(calibrated).toMatchObject({ texts: 3, agreement: 1 });
     expect(calibrated.max_abs_logit_error).toBeLessThan(0.05);
