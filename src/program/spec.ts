@@ -48,7 +48,7 @@ export interface Blocks {
  * or several. tokens: a label for each token. spans: where an answer begins and ends. generation: how the text goes on.
  */
 export const PROBLEMS = ["classification", "labels", "regression", "tokens", "spans", "generation"] as const;
-export type Problem = (typeof PROBLEMS)[number];
+type Problem = (typeof PROBLEMS)[number];
 
 /** Whether each token of a text has an answer of its own, rather than the text one. */
 export function answersTokens({ problem }: Pick<ModelSpec, "problem">): boolean {

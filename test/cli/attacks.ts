@@ -61,7 +61,7 @@ export async function target(): Promise<Target> {
 }
 
 /** A channel to a party, as whoever has this key, from this address. */
-export function dial(one: Started, key: string, identity: Identity, from?: string): Promise<Channel> {
+function dial(one: Started, key: string, identity: Identity, from?: string): Promise<Channel> {
   const [host, port] = one.address.split(":");
   const security = { identity, trusts: (found: string) => found === key };
   return connectTcp(host, Number(port), { peer: "server", deadlineMs: DEADLINE_MS, security, from });
