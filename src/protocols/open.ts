@@ -204,7 +204,8 @@ export const open: OpeningRule<"open"> = {
 
   clear(c, step, out) {
     c.ring.arithmeticShift(out, c.x(step.x), step.shift);
-    c.checkRange(step, out);
+    const { bound } = c.value(step.out);
+    c.checkRange(step, c.value(step.out), out, [-bound, bound]);
   },
 };
 

@@ -1,6 +1,6 @@
 /** Who runs a program: the dealer, the client before its text, client or server online, and the program in the clear. */
 import { InternalError } from "../errors.ts";
-import type { Program, Step, StepOf, ValueId } from "../program/steps.ts";
+import type { Program, Step, StepOf, Value, ValueId } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -208,7 +208,7 @@ export interface Violation {
   readonly step: number;
   readonly label: string;
   readonly name: string;
-  /** Largest magnitude seen, over the planned one. */
+  /** How many times it lies beyond the end of its range: above 1. */
   readonly excess: number;
 }
 
@@ -229,20 +229,21 @@ export class ClearScope extends Scope {
     return this.get("share", id);
   }
 
-  /** Compares the text's own rows of an opened value with the plan; padded rows may hold anything. */
-  checkRange(step: Step, out: Words): void {
-    const value = this.value(step.out);
+  /**
+   * Compares the text's own rows of a value with a range of whole numbers, least < 0 or > 0 and most > 0; padded rows may hold
+   * anything.
+   */
+  checkRange(step: Step, value: Value, words: Words, [least, most]: readonly [least: number, most: number]): void {
     const { length } = this.program.shape;
     const padded = value.rows >= length && value.rows % length === 0;
-    const numbers = this.ring.decode(out, 64, 1);
-    let largest = 0;
+    const numbers = this.ring.decode(words, 64, 1);
+    let excess = 0;
     for (let i = 0; i < numbers.length; i++) {
       const row = Math.floor(i / value.columns) % length;
       if (padded && !this.input.isOwn(row)) continue;
-      largest = Math.max(largest, Math.abs(numbers[i]));
+      const below = least > 0 ? least / Math.max(numbers[i], 1) : numbers[i] / least;
+      excess = Math.max(excess, numbers[i] / most, below);
     }
-    if (largest > value.bound) {
-      this.violations.push({ step: step.id, label: step.label, name: value.name, excess: largest / value.bound });
-    }
+    if (excess > 1) this.violations.push({ step: step.id, label: step.label, name: value.name, excess });
   }
 }

@@ -38,6 +38,11 @@ export function splineTable(shape: SplineShape): Float64Array {
 /** How far below the least value a table still follows the function; further down it keeps the value that it has there. */
 const REACH = 0.6;
 
+/** Whose function a table follows: the least and the largest of these values, as whole numbers. */
+export function splineRange({ bits, intervalBits, least }: SplineShape): [least: number, largest: number] {
+  return [Math.ceil(REACH * least), 2 ** bits - 2 ** (bits - intervalBits) - 1];
+}
+
 /** The polynomial around the lower end of interval t, in u. */
 export function splinePiece(shape: Omit<SplineShape, "coefficientBits">, t: number): number[] {
   const { of, bits, intervalBits, degree, least, largest } = shape;

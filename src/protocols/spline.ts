@@ -18,7 +18,7 @@ import type { Words } from "../ring/memory.ts";
 import { type Block, elements, expectSameShape, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { Dealer } from "./sides.ts";
-import { splineTable } from "./spline-table.ts";
+import { splineRange, splineTable } from "./spline-table.ts";
 
 type Spline = StepOf<"spline">;
 
@@ -93,6 +93,7 @@ export const spline: LocalRule<"spline"> = {
   },
 
   clear(c, step, out) {
+    c.checkRange(step, c.value(step.x), c.x(step.x), splineRange(step));
     const { rows, powers } = publicPart(c, step, c.x(step.x));
     combined(c, out, powers, encodedTable(c, step), (j, i) => j * 2 ** step.intervalBits + rows[i]);
     if (step.factor !== null) c.ring.multiply(out, out, c.x(step.factor));
