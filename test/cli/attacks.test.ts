@@ -7,7 +7,7 @@ const MOST_GROWN_BYTES = 512 * 2 ** 20;
 let services: Target;
 beforeAll(async () => {
   services = await target();
-});
+}, 300_000);
 afterAll(() => services?.close());
 
 it.each(ATTACKS)("$name: the honest are answered, nothing ends", { timeout: 300_000 }, async ({ server, begin }) => {

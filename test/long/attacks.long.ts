@@ -10,7 +10,7 @@ const [ROUNDS, ANSWERS, MOST_RATIO] = [3, 5, 3];
 let services: Target;
 beforeAll(async () => {
   services = await target();
-});
+}, 300_000);
 afterAll(() => services?.close());
 
 const median = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
