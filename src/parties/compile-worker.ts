@@ -1,9 +1,13 @@
 /** The thread of compile-thread.ts: takes one task after the other, and answers in pieces, each when it is asked for. */
+import { constants, setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { TooLarge } from "../compiler/budget.ts";
 import { PlanError } from "../program/steps.ts";
 import type { FromThread, ToThread } from "./compile-thread.ts";
 import { type CompileTask, compileHere } from "./compiling.ts";
+
+// Runs come first: what strangers ask to have compiled waits for the processor. (On Linux a thread has a priority of its own.)
+if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
 
 /** Items of a list in one piece: some milliseconds of the receiver. */
 const PIECE = 2000;

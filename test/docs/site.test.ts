@@ -28,7 +28,8 @@ const idsOf = (html: string) => all(html, / id="([^"]+)"/g);
 /** What a page names that is not there. */
 function broken(path: string, html: string): string[] {
   return all(html, / (?:href|src)="([^"]*)"/g).filter((target) => {
-    if (/^(?:https?|mailto):/.test(target)) return false;
+    // Small pictures stand in the page itself.
+    if (/^(?:https?|mailto|data):/.test(target)) return false;
     const [file, anchor] = target.split("#");
     const from = file === "" ? path : file.startsWith("/") ? file.slice(1) : join(dirname(path), file);
     const at = [from, join(from, "index.html"), `${from}.html`].map((name) => resolve(out, name));
