@@ -3,7 +3,7 @@
  * `npm run build`. Writes one line of JSON a door: inputs, findings, the slowest input, growth of memory.
  */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -22,20 +22,23 @@ const { values } = parseArgs({
   },
 });
 
-/** The modules of test/fuzz as JavaScript over dist: Node 20 does not read TypeScript. */
+const MODULES = ["fuzz/edits", "fuzz/judge", "fuzz/doors", "models/gguf-bytes"];
+
+/** The modules of test/fuzz, and what they import of other tests, as JavaScript over dist: Node 20 does not read TypeScript. */
 async function fuzzModules() {
   const folder = mkdtempSync(join(tmpdir(), "mpcformer-fuzz-"));
   const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
   const dist = new URL("../../dist/", import.meta.url).href;
-  for (const name of ["edits", "judge", "doors"]) {
-    const source = readFileSync(fileURLToPath(new URL(`../fuzz/${name}.ts`, import.meta.url)), "utf8");
+  for (const room of ["fuzz", "models"]) mkdirSync(join(folder, room));
+  for (const name of MODULES) {
+    const source = readFileSync(fileURLToPath(new URL(`../${name}.ts`, import.meta.url)), "utf8");
     const script = ts.transpileModule(source, { compilerOptions: options }).outputText;
     const linked = script.replace(/from "\.\.\/\.\.\/src\/(.+?)\.ts"/g, (_, path) => `from "${dist}${path}.js"`);
-    writeFileSync(join(folder, `${name}.mjs`), linked.replace(/from "\.\/(\w+)\.ts"/g, 'from "./$1.mjs"'));
+    writeFileSync(join(folder, `${name}.mjs`), linked.replace(/from "(\.[\w./-]+)\.ts"/g, 'from "$1.mjs"'));
   }
   try {
     const [doors, { judge }] = await Promise.all(
-      ["doors", "judge"].map((name) => import(pathToFileURL(join(folder, `${name}.mjs`)).href)),
+      ["doors", "judge"].map((name) => import(pathToFileURL(join(folder, "fuzz", `${name}.mjs`)).href)),
     );
     return { doors: Object.values(doors).filter((door) => Array.isArray(door.bases)), judge };
   } finally {
