@@ -16,6 +16,14 @@ beforeAll(async () => {
 });
 
 const built = NATIVE_LEVELS.filter((level) => existsSync(nativeUrl(level)));
+/** Of those, whose instructions this processor has; any other reason why one does not load fails its tests. */
+const here = built.filter((level) => {
+  try {
+    return loadLevel(level) !== undefined;
+  } catch (error) {
+    return !/this processor lacks the instructions/.test(String(error));
+  }
+});
 it.skipIf(built.length > 0)("native kernels are not built here: npm run build:native", () => {});
 
 /** Random words, a third of them extremes. */
@@ -49,7 +57,7 @@ const weights = (k: number, n: number, limit: number) => {
   return packed;
 };
 
-describe.each(built)("%s", (level) => {
+describe.each(here)("%s", (level) => {
   let native: NativeModule;
   beforeAll(async () => {
     native = loadLevel(level);
