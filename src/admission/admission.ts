@@ -22,7 +22,12 @@ export interface Limits {
   readonly connectionsEach: number;
   /** Bytes of greetings, tokenizer and all, that one account may have within a minute; one more where any are left. */
   readonly greetingBytesPerMinute: number;
+  /** Bytes of messages beyond their first SHORT_MESSAGE that one account may send within a minute: to read them takes time. */
+  readonly longBytesPerMinute: number;
 }
+
+/** Bytes of a message that cost no account anything. */
+export const SHORT_MESSAGE = 16_384;
 
 const DEFAULT_LIMITS: Limits = {
   running: 8,
@@ -32,6 +37,8 @@ const DEFAULT_LIMITS: Limits = {
   connections: 512,
   connectionsEach: 64,
   greetingBytesPerMinute: 256e6,
+  // The plan of BERT-large, of 24 layers, comes a hundred times a minute.
+  longBytesPerMinute: 4e6,
 };
 
 /** A piece of work that was let in. */
@@ -53,6 +60,7 @@ export class Admission {
   private readonly held: Quota;
   private readonly begun: Allowance;
   private readonly greeted: Allowance;
+  private readonly heard: Allowance;
   /** Pieces at work, by account. */
   private readonly active = new Map<string, number>();
   private activeNow = 0;
@@ -62,9 +70,10 @@ export class Admission {
 
   constructor(limits: Partial<Limits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
-    const { running, waiting, each, connections, connectionsEach, perMinute, greetingBytesPerMinute } = this.limits;
-    this.begun = new Allowance(perMinute);
-    this.greeted = new Allowance(greetingBytesPerMinute);
+    const { running, waiting, each, connections, connectionsEach } = this.limits;
+    this.begun = new Allowance(this.limits.perMinute);
+    this.greeted = new Allowance(this.limits.greetingBytesPerMinute);
+    this.heard = new Allowance(this.limits.longBytesPerMinute);
     this.open = new Quota({
       most: connections,
       each: connectionsEach,
@@ -109,6 +118,15 @@ export class Admission {
     if (this.greeted.left(account, now) <= 0)
       throw new Refused("rate", "you connect too often: wait a little, and ask over one connection");
     this.greeted.spend(account, bytes, now);
+  }
+
+  /** A message of so many bytes has come from this account, and is to be read. @throws Refused when it has sent too many long ones. */
+  hear(account: string, bytes: number, now = Date.now()): void {
+    const long = bytes - SHORT_MESSAGE;
+    if (account === "" || long <= 0) return;
+    if (this.heard.left(account, now) <= 0)
+      throw new Refused("rate", "you send many long messages: wait a little");
+    this.heard.spend(account, long, now);
   }
 
   /**

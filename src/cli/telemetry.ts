@@ -14,12 +14,15 @@ const MOST_WORDS = 500;
 export class Telemetry {
   private readonly prometheus = Metrics.load();
   private readonly format: "text" | "json" | "none";
+  /** Where nothing is logged but faults, their form. */
+  private readonly faults: "text" | "json";
   /** Since the start. */
   readonly activity = new Activity();
   private ready = false;
 
   constructor({ log, json }: Pick<ServiceOptions, "log" | "json">) {
     this.format = log ?? (json ? "none" : "text");
+    this.faults = json ? "json" : "text";
   }
 
   /** For a service's `log` option. */
@@ -28,9 +31,12 @@ export class Telemetry {
     this.prometheus?.count(event.event, reason);
     this.activity.count(event);
     if ("seconds" in event) this.prometheus?.observe(event.event, event.seconds);
-    // Of failures `explain` says more.
-    if (this.format === "text" && event.event !== "failed" && event.event !== "refused") note(lineOf(event));
-    else if (this.format === "json") note(JSON.stringify({ time: new Date().toISOString(), ...event }));
+    // Of failures `explain` says more. A peer was told to have a fault's reference looked up: it is logged even where nothing else is.
+    const fault = event.event === "failed" && event.kind === "fault";
+    const form = this.format === "none" && fault ? this.faults : this.format;
+    if (form === "json") note(JSON.stringify({ time: new Date().toISOString(), ...event }));
+    else if (form === "text" && event.event !== "refused" && (event.event !== "failed" || this.format === "none"))
+      note(lineOf(event));
   };
 
   /** Why a session ended, for the operator's terminal; a peer's own words stay out of it. */

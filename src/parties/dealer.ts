@@ -107,7 +107,9 @@ export class DealerService {
   /** Serves one connection: a server's or a client's side of one session. Ends when the session is dealt. */
   async serve(channel: Channel): Promise<void> {
     await serving(channel, this.admission, this.options.log, async () => {
-      const message = parse(toDealer, await channel.receiveJson(0, MOST_MESSAGE_BYTES), "peer");
+      const unread = await channel.receiveJson(0, MOST_MESSAGE_BYTES);
+      this.admission.hear(channel.account, channel.received.control.bytes);
+      const message = parse(toDealer, unread, "peer");
       checkIdentities(message, channel);
       const id = await sessionId(message.session);
       await boundTo(channel, id, () => this.met(id, message, channel));

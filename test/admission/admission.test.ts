@@ -1,6 +1,6 @@
 /** Who may begin work: places, queues, quotas, rates, and going down. */
 import { describe, expect, it } from "vitest";
-import { Admission } from "../../src/admission/admission.ts";
+import { Admission, SHORT_MESSAGE } from "../../src/admission/admission.ts";
 import { Quota, Refused } from "../../src/admission/quota.ts";
 
 const refusal = async (work: Promise<unknown>) => {
@@ -142,6 +142,17 @@ describe("admission", () => {
     admission.greet("b", 1, 0);
     admission.greet("a", 1, 600_000);
     for (let i = 0; i < 5; i++) admission.greet("", 1000, 0);
+  });
+
+  it("bounds the long messages of an account by their bytes beyond the short ones", () => {
+    const admission = new Admission({ longBytesPerMinute: 100_000 });
+    for (let i = 0; i < 1000; i++) admission.hear("a", SHORT_MESSAGE, 0);
+    admission.hear("a", SHORT_MESSAGE + 150_000, 0);
+    expect(() => admission.hear("a", SHORT_MESSAGE + 1, 0)).toThrow(/^you send many long messages/);
+    admission.hear("a", SHORT_MESSAGE, 0);
+    admission.hear("b", SHORT_MESSAGE + 1, 0);
+    admission.hear("a", SHORT_MESSAGE + 1, 60_000);
+    for (let i = 0; i < 5; i++) admission.hear("", 1e6, 0);
   });
 
   it("leaves no trace of who was refused", async () => {

@@ -238,3 +238,18 @@ it("one key's connections leave others theirs, at a server as at a dealer", asyn
   const connections = () => [server, dealer].map(({ admission }) => admission.connections);
   await expect.poll(connections).toEqual([1, 2]);
 });
+
+it("a key that sends a dealer long messages is refused before they are read, and no other is", async () => {
+  const dealer = new DealerService(await Ring.create(), { limits: { longBytesPerMinute: 300_000 } });
+  const answer = async (from: string, padding: number): Promise<string> => {
+    const channel = dial(dealer, from, "dealer");
+    await channel.sendJson(0, { padding: "x".repeat(padding) });
+    const { error } = (await channel.receiveJson(0)) as { error: string };
+    channel.close();
+    return error;
+  };
+  for (let i = 0; i < 2; i++) expect(await answer("greedy", 250_000)).toMatch(/^the peer sent a message/);
+  expect(await answer("greedy", 250_000)).toMatch(/^you send many long messages/);
+  expect(await answer("greedy", 100)).toMatch(/^the peer sent a message/);
+  expect(await answer("other", 250_000)).toMatch(/^the peer sent a message/);
+});
