@@ -124,8 +124,7 @@ export class Admission {
   hear(account: string, bytes: number, now = Date.now()): void {
     const long = bytes - SHORT_MESSAGE;
     if (account === "" || long <= 0) return;
-    if (this.heard.left(account, now) <= 0)
-      throw new Refused("rate", "you send many long messages: wait a little");
+    if (this.heard.left(account, now) <= 0) throw new Refused("rate", "you send many long messages: wait a little");
     this.heard.spend(account, long, now);
   }
 

@@ -285,10 +285,18 @@ export function peers(command: Command): Command {
     .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
     .addOption(address("--dealer <address>", "host:port of the dealer").default("127.0.0.1:7701"))
     .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
-    .option(
-      "--model <id>",
-      "the model's id, as its operator tells it: another model is refused before any text is sent",
-    );
+    .addOption(pinnedModel());
+}
+
+/** The model that a client asks, and no other. */
+export function pinnedModel(): Option {
+  return new Option(
+    "--model <id>",
+    "the model's id, as its operator tells it: another model is refused before any text is sent",
+  ).argParser((text) => {
+    if (/^[0-9a-f]{64}$/.test(text)) return text;
+    throw new UsageError("--model takes a model's id, 64 hexadecimal digits: its server prints it");
+  });
 }
 
 /** What the columns of a file are. */

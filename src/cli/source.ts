@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { calibrate } from "../compiler/calibrate.ts";
 import { calibrateShape } from "../compiler/shape.ts";
 import { randomModel } from "../models/catalog.ts";
-import { loadModel, type Model } from "../models/checkpoint.ts";
+import { loadModel, loadSpec, type Model } from "../models/checkpoint.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { hasFile, readText } from "../models/files.ts";
 import { isGguf } from "../models/model-files.ts";
@@ -82,9 +82,11 @@ export async function openModel(name: string, options: SourceOptions): Promise<M
 }
 
 async function openFolder(name: string, found: Folder, options: SourceOptions): Promise<ModelSource> {
+  // A missing plan is told before gigabytes of weights are read.
+  const planned = await plannedBy(name, found, await loadSpec(found.folder, options.overrides), options);
   const model = await loadModel(found.folder, options.overrides);
   const { spec, weights, tokenizer } = model;
-  const plan = await planFor(name, found, model, options);
+  const plan = "texts" in planned ? await calibrated(model, planned.texts, options) : planned.plan;
   return {
     name,
     spec,
@@ -133,19 +135,23 @@ async function openShape(name: string, found: Shape, options: SourceOptions): Pr
   };
 }
 
-/** The plan of a folder's model: that of the file, or made of --calibrate's texts. @throws Failure without both. */
-async function planFor(name: string, { folder, ships }: Folder, model: Model, options: SourceOptions): Promise<Plan> {
-  const { spec } = model;
-  if (options.calibration !== undefined) return calibrated(model, options.calibration, options);
-  const known = await readPlan(options.planPath ?? planPathOf(folder), spec);
-  if (known !== null) return known;
+/** The plan of a folder's model, or the file of texts that make one: --calibrate's before the plan's. @throws Failure without both. */
+async function plannedBy(
+  name: string,
+  { folder, ships }: Folder,
+  spec: ModelSpec,
+  options: SourceOptions,
+): Promise<{ readonly plan: Plan } | { readonly texts: string }> {
+  if (options.calibration !== undefined) return { texts: options.calibration };
+  const plan = await readPlan(options.planPath ?? planPathOf(folder), spec);
+  if (plan !== null) return { plan };
   const texts = asset("calibration.txt");
   // The texts that ship are like those that the demo's model was trained on.
-  if (ships && !isDecoder(spec)) return calibrated(model, texts, options);
+  if (ships && !isDecoder(spec)) return { texts };
   const missing = await missingPlan(name, folder, ships, spec);
   if (options.unplanned === undefined) throw new Failure(missing);
   options.unplanned(`${missing}; until then its ranges are guessed from film reviews`);
-  return calibrated(model, texts, options);
+  return { texts };
 }
 
 /** What is to be done about a model that has no ranges for the functions that it is to be computed with. */

@@ -21,7 +21,8 @@ export type PinnedAddress = Required<PartyAddress>;
 
 /** Whom a page speaks to, as it ships with it; an address may be a path at the page's own host. */
 export interface PinnedParties {
-  readonly server: PinnedAddress;
+  /** With the id of the model that it must serve; any where none is named. */
+  readonly server: PinnedAddress & Pick<ServerAddress, "model">;
   readonly dealer: PinnedAddress;
   /** Whom the person may let compute; none where nobody offers it. */
   readonly helper?: PinnedAddress;

@@ -42,6 +42,17 @@ inBrowser("the page, when something is wrong,", (place) => {
     await page.context().close();
   });
 
+  it("refuses a server with another model than the one that the page was opened for", async () => {
+    const { world, server, dealer, open } = place();
+    const { page } = await open(await world.page(server, dealer, undefined, "--model", "0".repeat(64)));
+    await page.locator("#alert", { hasText: `The server serves the model ` }).waitFor();
+    // The server's own page names the model that it serves.
+    const own = await open(`http://${server.web}/`);
+    await ready(own.page);
+    await own.page.getByText("A server that serves another model is refused.").waitFor();
+    for (const one of [page, own.page]) await one.context().close();
+  });
+
   it("shows a key that the server does not know yet, for its operator", async () => {
     const { world, dealer, open } = place();
     const peers = join(world.folder, "peers");

@@ -60,6 +60,7 @@ export class World {
     server: Pick<Party, "web" | "key">,
     dealer: Pick<Party, "web" | "key">,
     helper?: Pick<Party, "web" | "key">,
+    ...more: readonly string[]
   ): Promise<string> {
     const of = (name: string, { web, key }: Pick<Party, "web" | "key">) => [
       `--${name}`,
@@ -68,7 +69,7 @@ export class World {
       key,
     ];
     const named = [...of("server", server), ...of("dealer", dealer), ...(helper ? of("helper", helper) : [])];
-    return (await this.start(["web", ...named])).page!;
+    return (await this.start(["web", ...named, ...more])).page!;
   }
 
   /** What `mpcformer infer` answers at the same server. */

@@ -13,12 +13,13 @@ export function Keys({ parties, own }: { parties: PinnedParties; own: string | n
       </p>
       <dl class="keys">
         <Party name="Server" party={parties.server} />
+        {parties.server.model && <ModelId id={parties.server.model} />}
         <Party name="Dealer" party={parties.dealer} />
         {parties.helper && <Party name="Helper" party={parties.helper} />}
         <div>
           <dt>This browser</dt>
           <dd>
-            {own === null ? "–" : <Key of="This browser" fingerprint={own} />}
+            {own === null ? "–" : <Digits what="This browser, key" digits={own} />}
             {own !== null && <Copy text={own} />}
             <span class="quiet">An operator who has a list of clients puts this key on it.</span>
           </dd>
@@ -33,21 +34,35 @@ function Party({ name, party }: { name: string; party: PinnedAddress }) {
     <div>
       <dt>{name}</dt>
       <dd>
-        <Key of={name} fingerprint={party.key} />
+        <Digits what={`${name}, key`} digits={party.key} />
         <span class="quiet url">{party.url}</span>
       </dd>
     </div>
   );
 }
 
-function Key({ of, fingerprint }: { of: string; fingerprint: string }) {
+/** Of the model that this page asks, and no other. */
+function ModelId({ id }: { id: string }) {
+  return (
+    <div>
+      <dt>Model</dt>
+      <dd>
+        <Digits what="Model, id" digits={id} />
+        <span class="quiet">A server that serves another model is refused.</span>
+      </dd>
+    </div>
+  );
+}
+
+/** A key's fingerprint or a model's id: in short, and whole when opened. */
+function Digits({ what, digits }: { what: string; digits: string }) {
   return (
     <details class="key">
       <summary>
-        <span class="unseen">{of}, key </span>
-        <code>{shortKey(fingerprint)}</code>
+        <span class="unseen">{what} </span>
+        <code>{shortKey(digits)}</code>
       </summary>
-      <code class="whole">{fingerprint}</code>
+      <code class="whole">{digits}</code>
     </details>
   );
 }

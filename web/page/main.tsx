@@ -9,7 +9,10 @@ import "./results.css";
 
 const given = JSON.parse(document.getElementById("parties")!.textContent!) as PinnedParties | null;
 /** An address may be a path of the page's own host. */
-const absolute = ({ url, key }: PinnedAddress) => ({ url: new URL(url, document.baseURI).href, key });
+const absolute = <A extends PinnedAddress>(party: A): A => ({
+  ...party,
+  url: new URL(party.url, document.baseURI).href,
+});
 const parties = given && {
   server: absolute(given.server),
   dealer: absolute(given.dealer),

@@ -195,8 +195,9 @@ class PageClient {
   private async connected(): Promise<Client> {
     if (this.client !== null && !this.client.closed) return this.client;
     this.lost();
-    const channel = await this.dial("server", this.parties.server);
-    this.client = await Client.connect(this.ring, channel, {
+    const { server } = this.parties;
+    this.client = await Client.connect(this.ring, await this.dial("server", server), {
+      model: server.model,
       connectDealer: () => this.dial("dealer", this.parties.dealer),
       progress: (phase, done, total, { label, group }) => {
         if (phase === "online") this.isPreparing = false;
@@ -216,7 +217,7 @@ class PageClient {
     const { server, helper } = this.parties;
     if (helper === undefined) throw new PartyError("nobody offers to compute for this page");
     const channel = await this.dial("server", server);
-    this.thin = await ThinClient.connect(this.ring, channel, () => this.dial("helper", helper));
+    this.thin = await ThinClient.connect(this.ring, channel, () => this.dial("helper", helper), server.model);
     return this.thin;
   }
 

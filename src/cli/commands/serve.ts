@@ -136,20 +136,21 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
   await run(party, "client", telemetry, options, {
     model: model.id,
     what: `serving ${name} (embedding ${spec.embedding})`,
-    page: await pageParties(options),
+    page: await pageParties(options, model.id),
     shown: { status: serverStatus(party, telemetry, { name, spec, plan }, has), studies },
   });
 }
 
-/** What the page is told, where it is served. @throws UsageError */
-async function pageParties(options: ServeOptions): Promise<PinnedParties | null> {
+/** What the page is told, where it is served: an open page asks no other model than it was opened with. @throws UsageError */
+async function pageParties(options: ServeOptions, model: string): Promise<PinnedParties | null> {
   if (options.dealerWeb === undefined) return null;
   if (options.web === undefined) throw new UsageError("--dealer-web is for the page: give --web host:port too");
   const { key } = await pinnedForBrowsers(options);
   const dealer = partyOf(options.dealerWeb, options.dealerKey, "dealer", "--dealer-web");
   const helper = helperOf(options.helperWeb, options.helperKey, "--helper-web");
-  return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint }, dealer, ...helper };
+  return { server: { url: `.${CHANNEL_PATH}`, key: key.fingerprint, model }, dealer, ...helper };
 }
+
 /** What another process had claimed or half written when it ended is burnt once it is old enough to tell. */
 function keepClean(store: MaterialStore | undefined, telemetry: Telemetry): void {
   if (store !== undefined) setInterval(() => void store.burnLeftovers().catch(telemetry.explain), 60_000).unref();

@@ -8,7 +8,7 @@ import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import { type CertificateOptions, helperOf, pageOf, partyOf, serverOf, webUrl } from "../browsers.ts";
 import { Failure, UsageError } from "../failure.ts";
 import { type KeyOptions, madeIn } from "../keys.ts";
-import { MODEL, names, type OutputOptions, output } from "../options.ts";
+import { MODEL, names, type OutputOptions, output, pinnedModel } from "../options.ts";
 import { listenAt } from "../pages.ts";
 import { start } from "../processes.ts";
 import { print, printJson } from "../terminal.ts";
@@ -19,6 +19,8 @@ interface WebCommandOptions extends CertificateOptions, KeyOptions, OutputOption
   readonly server?: string;
   readonly dealer?: string;
   readonly helper?: string;
+  /** The id that the server's model must have. */
+  readonly model?: string;
 }
 
 export function addWeb(program: Command): void {
@@ -29,6 +31,7 @@ export function addWeb(program: Command): void {
     .addOption(address("--listen <address>", "host:port of the page").default("127.0.0.1:7780"))
     .option("--server <url>", "where browsers reach the server: wss://host or ws://host:port")
     .option("--server-key <fingerprint>", "its key, which ships with the page")
+    .addOption(pinnedModel())
     .option("--dealer <url>", "where browsers reach the dealer")
     .option("--dealer-key <fingerprint>", "its key, which ships with the page")
     .option("--helper <url>", "where browsers reach a helper, which the page offers to phones then")
@@ -45,7 +48,7 @@ async function web(model: string | undefined, options: WebCommandOptions): Promi
   if (options.server === undefined || options.dealer === undefined || model !== undefined)
     throw new UsageError("give --server and --dealer of a running service, or a model to start one here");
   const parties = {
-    server: partyOf(options.server, options.serverKey, "server", "--server"),
+    server: { ...partyOf(options.server, options.serverKey, "server", "--server"), model: options.model },
     dealer: partyOf(options.dealer, options.dealerKey, "dealer", "--dealer"),
     ...helperOf(options.helper, options.helperKey, "--helper"),
   };
