@@ -20,6 +20,7 @@ export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/conn
 export type { CallOptions } from "./parties/connection.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
 export { PartyError } from "./parties/messages.ts";
+export { readProfile, type ServiceProfile } from "./parties/profile.ts";
 export type { Inference, Run } from "./parties/run.ts";
 export { type ClassifyOptions, TextClient, type TextOrPair } from "./parties/text-client.ts";
 export { type ThinAnswer, ThinClient, type ThinRun } from "./parties/thin.ts";

@@ -38,6 +38,7 @@ export type { ServedModel } from "./parties/held-model.ts";
 export { type HelperOptions, HelperService } from "./parties/helper.ts";
 export { Meeting } from "./parties/meeting.ts";
 export { PartyError } from "./parties/messages.ts";
+export { readProfile, type ServiceProfile } from "./parties/profile.ts";
 export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
 export type { BatchInference, Inference, Run } from "./parties/run.ts";
 export { servedModel } from "./parties/served.ts";

@@ -31,6 +31,7 @@ export async function openClient(options: PeerOptions, progress: Progress, witne
     progress: (phase, done, total) => bars[phase](done, total),
     witness,
     model: options.model,
+    lengths: options.profileLengths,
   });
 }
 

@@ -100,6 +100,11 @@ function ownIdentity(options: KeyOptions): Promise<Identity> {
   return known;
 }
 
+/** Of a party's own key, as its profile names it; undefined where its channels are plain. */
+export async function ownFingerprint(options: KeyOptions): Promise<string | undefined> {
+  return usesKeys(options) ? (await ownIdentity(options)).fingerprint : undefined;
+}
+
 /** For a connection to one peer; undefined: plain TCP. @throws UsageError when that peer's key is not given. */
 export async function securityTo(peer: PeerName, options: KeyOptions): Promise<Security | undefined> {
   if (!usesKeys(options)) return undefined;

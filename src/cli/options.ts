@@ -9,6 +9,7 @@ import { TASKS } from "../tasks/tasks.ts";
 import { UsageError } from "./failure.ts";
 import type { KeyOptions } from "./keys.ts";
 import { MODEL_NAMES, SHIPPED_NAMES } from "./named.ts";
+import { takesProfile } from "./profile.ts";
 import { address, decimal, whole, wholes } from "./values.ts";
 
 /** What a command's argument `<model>` may be: with weights, or a shape alone as well. */
@@ -154,6 +155,10 @@ export function network(command: Command): Command {
 /** Of the commands that serve until they are stopped. */
 export interface ServiceOptions extends NetworkOptions, OutputOptions {
   readonly listen: string;
+  /** A file for the service's profile. */
+  readonly profile?: string;
+  /** host:port by which others reach this service; as it listens unless given. */
+  readonly public?: string;
   /** host:port for browsers; none without. */
   readonly web?: string;
   /** PEM files, for https: and wss:. */
@@ -189,6 +194,8 @@ export function names(): Option {
 export function service(command: Command): Command {
   return network(command)
     .optionsGroup("Service:")
+    .option("--profile <file>", "write the service's profile there: all that clients need, as their --service")
+    .addOption(address("--public <address>", "host:port by which others reach this service, for its profile"))
     .addOption(address("--web <address>", "host:port for browsers (needs --key)"))
     .option("--tls-cert <file>", "certificate of --web, as PEM: https and wss then")
     .option("--tls-key <file>", "its key")
@@ -273,14 +280,15 @@ export function link(): Option {
 export interface PeerOptions extends NetworkOptions, OutputOptions, StoreOptions {
   readonly server: string;
   readonly dealer: string;
+  /** The padded lengths that the server takes, from its profile. */
+  readonly profileLengths?: readonly number[];
   /** The id that the server's model must have. */
   readonly model?: string;
 }
 
 /** Whom a command asks. */
 export function peers(command: Command): Command {
-  return command
-    .optionsGroup("Peers:")
+  return takesProfile(command.optionsGroup("Peers:"), "server")
     .addOption(address("--server <address>", "host:port of the server").default("127.0.0.1:7700"))
     .option("--server-key <fingerprint>", "the server's key, as its operator tells it")
     .addOption(address("--dealer <address>", "host:port of the dealer").default("127.0.0.1:7701"))

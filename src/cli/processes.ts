@@ -11,7 +11,10 @@ const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 
 /** Starts a command of this program that ends when this process does, however that ends. */
 function startAttached(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [MAIN, "--attached", ...args, "--json"], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+  // Whom it asks is said in its arguments, whatever profile this command's user has.
+  const { MPCFORMER_SERVICE: _ours, ...env } = process.env;
+  const command = [MAIN, "--attached", ...args, "--json"];
+  return spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe", "ipc"], env });
 }
 
 /** The other side of it, for a process that was started so: the channel between the two closes when either is gone. */

@@ -4,8 +4,9 @@ import { totalmem } from "node:os";
 import type { Limits } from "../admission/admission.ts";
 import type { Channel } from "../channels/channel.ts";
 import { compilerInThread } from "../parties/compile-thread.ts";
-import type { PinnedParties } from "../parties/connect.ts";
+import type { PartyAddress, PinnedParties } from "../parties/connect.ts";
 import type { Measured } from "../parties/meter.ts";
+import type { ServiceProfile } from "../parties/profile.ts";
 import type { ProgramLimits } from "../parties/programs.ts";
 import type { ServerService } from "../parties/server.ts";
 import { shownAddress } from "./address.ts";
@@ -13,6 +14,7 @@ import { type BrowserListener, channelUrl, listenForBrowsers, webUrl } from "./b
 import { listen } from "./network.ts";
 import { type Console, listenForOperator } from "./operator.ts";
 import type { OutputOptions, ServiceOptions, ShapeOptions } from "./options.ts";
+import { publicAddress, writeProfile } from "./profile.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { outliveReaders, print, printJson } from "./terminal.ts";
 
@@ -53,12 +55,15 @@ export async function run(
     model,
     page,
     shown,
+    profile,
   }: {
     readonly what: string;
     /** The id of the model that is served. */
     readonly model?: string;
     readonly page: PinnedParties | null;
     readonly shown: Console;
+    /** What clients must know of the service, which is reached by them at this address; none of a helper. */
+    readonly profile?: (own: PartyAddress) => ServiceProfile;
   },
 ): Promise<void> {
   outliveReaders();
@@ -90,14 +95,17 @@ export async function run(
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
-  telemetry.setReady(true);
   const { host, port } = listener.address;
+  const written = profile?.(await publicAddress(options, listener.address));
+  if (written !== undefined && options.profile !== undefined) await writeProfile(options.profile, written);
+  telemetry.setReady(true);
   if (options.json)
     printJson({
       listening: { host, port },
       ...(model === undefined ? {} : { model }),
       ...(health === null ? {} : { health }),
       ...(browsers === null ? {} : { web: browsers.address }),
+      ...(written === undefined ? {} : { profile: written }),
     });
   else {
     print(`${what} on ${shownAddress({ host, port })}, until Ctrl+C`);
@@ -106,7 +114,14 @@ export async function run(
       print(page === null ? `channels of the page at ${channelUrl(browsers)}` : `the page at ${webUrl(browsers)}`);
     if (health !== null) print(`the console at http://${shownAddress(health)}/console`);
     if (model !== undefined) print(`model ${model}`);
+    if (written !== undefined) printProfile(written, options.profile);
   }
+}
+
+function printProfile(profile: ServiceProfile, file: string | undefined): void {
+  if (file === undefined) print(`profile ${JSON.stringify(profile)}`);
+  else if (profile.server === undefined) print(`profile written: mpcformer serve MODEL --service ${file}`);
+  else print(`profile written: mpcformer infer --service ${file}`);
 }
 
 async function browsersOf(

@@ -20,14 +20,15 @@ export const abortSignal = v.optional(
 /** @throws TypeError that names the call, the option, and what it must be. Values are not shown: they may be a text. */
 export function checkArguments(schema: v.GenericSchema, given: unknown, call: string): void {
   const result = v.safeParse(schema, given);
-  if (!result.success) throw new TypeError(`${call}: ${described(result.issues[0])}`);
+  if (!result.success) throw new TypeError(`${call}: ${described(result.issues[0], "its options", "option")}`);
 }
 
-function described(issue: v.BaseIssue<unknown>): string {
+/** What is wrong, in a few words. `whole`: all that was given, and `field` a part of it, as the message calls them. */
+export function described(issue: v.BaseIssue<unknown>, whole: string, field = "field"): string {
   const { type, expected, message } = issue;
   const path = v.getDotPath(issue);
-  if (type !== "strict_object") return `${path ?? "its options"} ${message}`;
-  if (expected === "never") return `there is no option ${path}`;
+  if (type !== "strict_object") return `${path ?? whole} ${message}`;
+  if (expected === "never") return `there is no ${field} ${path}`;
   // Of an object valibot says what it expects; of a key that is not there, its name.
-  return expected === "Object" ? `${path ?? "its options"} must be an object of options` : `${path} is missing`;
+  return expected === "Object" ? `${path ?? whole} must be an object of ${field}s` : `${path} is missing`;
 }

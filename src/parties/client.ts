@@ -26,7 +26,7 @@ import {
 import { type Greeted, greet } from "./greeting.ts";
 import { PartyError } from "./messages.ts";
 import { type LaterTurns, OnlineRun, type RunParties } from "./online-run.ts";
-import { fitsInto, paddedShape, shapeAt } from "./padding.ts";
+import { fitsInto, shapeAt } from "./padding.ts";
 import type { BatchInference, Inference, Run } from "./run.ts";
 import type { SessionParts } from "./session.ts";
 import { answerOf, TextInput } from "./text.ts";
@@ -37,6 +37,8 @@ export interface ClientOptions {
   /** The id that the server's model must have, as its operator tells it (model-identity.ts). */
   readonly model?: string;
   readonly connectDealer: () => Promise<Channel>;
+  /** The padded lengths that the server takes, smallest first; those that every server takes unless given. */
+  readonly lengths?: readonly number[];
   /** Material prepared ahead of time is taken from here first. Closed with the client. */
   readonly store?: MaterialStore;
   readonly progress?: (phase: "offline" | "online", ...of: Parameters<Progress>) => void;
@@ -76,7 +78,7 @@ export class Client extends TextClient<Inference> {
   private readonly channel: Channel;
 
   private constructor(ring: Ring, channel: Channel, options: ClientOptions, greeted: Greeted) {
-    super(greeted);
+    super(greeted, options.lengths);
     this.ring = ring;
     this.channel = channel;
     this.options = options;
@@ -105,7 +107,7 @@ export class Client extends TextClient<Inference> {
 
   /** The private answer for one text. Material is what `makeReady` made, or taken from the store, or made now. */
   async infer(text: TokenizedText, options: TextOptions = {}): Promise<Inference> {
-    const own = paddedShape([text.ids.length], this.limit, options.length);
+    const own = this.shapeFor([text.ids.length], options.length);
     const { readyShape } = this.material;
     const usesReady = options.length === undefined && readyShape !== null && fitsInto(readyShape, text.ids.length);
     return this.alone(text, usesReady ? readyShape : own, options);
@@ -124,7 +126,7 @@ export class Client extends TextClient<Inference> {
   async inferAll(texts: readonly TokenizedText[], length?: number, options?: CallOptions): Promise<BatchInference> {
     checkCount(texts);
     const tokens = texts.map(({ ids }) => ids.length);
-    const shape = length === undefined ? paddedShape(tokens, this.limit) : shapeAt(tokens, length, this.limit);
+    const shape = length === undefined ? this.shapeFor(tokens) : shapeAt(tokens, length, this.limit);
     const { logits, findings, run } = await this.together(texts, shape, options);
     for (const one of findings) one.raise();
     return { logits, ...run };
@@ -143,7 +145,7 @@ export class Client extends TextClient<Inference> {
         const [text, pair] = typeof given === "string" ? [given] : given;
         const own = this.encode(text, pair);
         asked[at] = { text, pair, encoded: own, tokenizer: this.tokenizer };
-        encoded.push({ at, text: own, shape: paddedShape([own.ids.length], this.limit, options?.length) });
+        encoded.push({ at, text: own, shape: this.shapeFor([own.ids.length], options?.length) });
       } catch (reason) {
         results[at] = { status: "rejected", reason };
       }
@@ -160,7 +162,7 @@ export class Client extends TextClient<Inference> {
     if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
     if (this.spec.answer !== "scores")
       throw new PartyError("this server tells the next token alone, so that texts cannot be scored");
-    const shape = { ...paddedShape([text.ids.length], this.limit, options?.length), scoring: true };
+    const shape = { ...this.shapeFor([text.ids.length], options?.length), scoring: true };
     const { logits, ...run } = await this.alone(text, shape, options);
     return { ...run, logits: logits.slice(-text.ids.length * this.spec.labels) };
   }
@@ -257,7 +259,7 @@ export class Client extends TextClient<Inference> {
         `the text has ${tokens} tokens and is to have ${turns} more, the model takes ${this.limit}: ask for fewer`,
       );
     const noise = this.spec.answer === "label" ? temperature : 0;
-    return { ...paddedShape([tokens], this.limit, length), turns, temperature: noise };
+    return { ...this.shapeFor([tokens], length), turns, temperature: noise };
   }
 
   /** Ends what is at work, and the connection with it: whoever waits for a peer gets `reason`. */

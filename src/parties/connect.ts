@@ -28,7 +28,12 @@ export interface PinnedParties {
   readonly helper?: PinnedAddress;
 }
 
+/** The version of a profile's form (profile.ts), whose fields are options of `connect`. */
+export const PROFILE_VERSION = 1;
+
 export interface ConnectOptions extends Omit<ClientOptions, "connectDealer" | "model"> {
+  /** Where the options are a service's profile. */
+  readonly mpcformer?: typeof PROFILE_VERSION;
   readonly server: ServerAddress;
   readonly dealer: PartyAddress;
   /** Milliseconds after which a silent party is given up; a minute unless given. */
@@ -47,7 +52,7 @@ export type Scheme = "tcp:" | "ws:" | "wss:";
  */
 export async function connectBy(dial: Dial, schemes: readonly Scheme[], given: ConnectOptions): Promise<Client> {
   checkArguments(optionsOf(schemes), given, "connect");
-  const { server, dealer, deadlineMs = 60_000, ...options } = given;
+  const { server, dealer, deadlineMs = 60_000, mpcformer: _version, ...options } = given;
   if ((server.key === undefined) !== (dealer.key === undefined))
     throw new TypeError("connect: one party's key is named and the other's is not: name both keys, or neither");
   const connectDealer = () => dial(dealer, "dealer", deadlineMs);
@@ -60,7 +65,8 @@ export async function connectBy(dial: Dial, schemes: readonly Scheme[], given: C
 
 const HEX = /^[0-9a-f]{64}$/;
 
-function optionsOf(schemes: readonly Scheme[]) {
+/** What a service's profile and the options of `connect` have in common. */
+export function addressFields(schemes: readonly Scheme[]) {
   const example = `${schemes[0]}//127.0.0.1:7700`;
   const anAddress = mustBe(`an address with a port (${schemes.join(", ")}), such as ${example}`);
   const address = {
@@ -70,10 +76,28 @@ function optionsOf(schemes: readonly Scheme[]) {
     ),
     key: v.optional(hexadecimal("a key's fingerprint")),
   };
-  const ms = mustBe("a number of milliseconds");
-  return v.strictObject({
+  return {
+    mpcformer: v.literal(PROFILE_VERSION, mustBe(`${PROFILE_VERSION}: another release wrote this profile`)),
     server: v.pipe(v.strictObject({ ...address, model: v.optional(hexadecimal("a model's id")) }), keyedIfWeb),
     dealer: v.pipe(v.strictObject(address), keyedIfWeb),
+    lengths,
+  };
+}
+
+const order = mustBe("padded lengths: whole numbers from 1, the smallest first");
+const lengths = v.optional(
+  v.pipe(
+    v.array(v.pipe(v.number(order), v.integer(order), v.minValue(1, order)), order),
+    v.check((all) => all.length > 0 && all.every((n, i) => i === 0 || n > all[i - 1]), order),
+  ),
+);
+
+function optionsOf(schemes: readonly Scheme[]) {
+  const ms = mustBe("a number of milliseconds");
+  const { mpcformer, ...addresses } = addressFields(schemes);
+  return v.strictObject({
+    ...addresses,
+    mpcformer: v.optional(mpcformer),
     deadlineMs: v.optional(v.pipe(v.number(ms), v.finite(ms), v.minValue(1, ms))),
     own: v.optional(v.custom<object>(isObject, mustBe("this client's key"))),
     store: v.optional(v.custom<object>(isObject, mustBe("a store of material"))),

@@ -5,12 +5,24 @@ import { PartyError } from "./messages.ts";
 
 /**
  * The shape of one run for texts of so many tokens: the padded length that is given, for texts of any length; else the smallest of the
- * list that holds them all.
+ * list that holds them all. `lengths`: those that the server takes, where it told so.
  * @throws PartyError, PlanError for a text that is longer, and a length that the model has not: before anything is sent.
  */
-export function paddedShape(tokens: readonly number[], limit: number, given?: number): Shape {
+export function paddedShape(
+  tokens: readonly number[],
+  limit: number,
+  given?: number,
+  lengths?: readonly number[],
+): Shape {
   if (given !== undefined) return { ...shapeAt(tokens, given, limit), anyLength: true };
-  return shapeAt(tokens, bucketFor(Math.max(...tokens), limit), limit);
+  const longest = Math.max(...tokens);
+  return shapeAt(tokens, lengths === undefined ? bucketFor(longest, limit) : lengthAmong(lengths, longest), limit);
+}
+
+function lengthAmong(lengths: readonly number[], tokens: number): number {
+  const found = lengths.find((length) => length >= tokens);
+  if (found !== undefined) return found;
+  throw new PartyError(`the text has ${tokens} tokens, this service takes up to ${lengths.at(-1)}: shorten it`);
 }
 
 /** At this length; of texts of any length where one is shorter than a text of this length usually is: a plan's ranges depend on it. */

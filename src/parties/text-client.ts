@@ -3,11 +3,13 @@ import * as v from "valibot";
 import { entailmentIn, sentencesAbout, USUAL_SENTENCE, type ZeroShot, zeroShotOf } from "../answers/zero-shot.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
+import type { Shape } from "../program/steps.ts";
 import { type Reading, reading } from "./answer.ts";
 import { abortSignal, checkArguments, mustBe } from "./arguments.ts";
 import type { CallOptions } from "./connection.ts";
 import { encoded, type Greeted } from "./greeting.ts";
 import { PartyError, type PublicModel } from "./messages.ts";
+import { paddedShape } from "./padding.ts";
 
 /** A text as people write it; of a pair, with the second one. */
 export type TextOrPair = string | readonly [text: string, pair: string];
@@ -52,9 +54,13 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
   /** Null where the server takes token ids only. */
   readonly tokenizer: TextTokenizer | null;
 
-  protected constructor({ model, tokenizer }: Greeted) {
+  /** The padded lengths that the server takes, where its profile names them. */
+  private readonly lengths: readonly number[] | undefined;
+
+  protected constructor({ model, tokenizer }: Greeted, lengths?: readonly number[]) {
     this.model = model;
     this.tokenizer = tokenizer;
+    this.lengths = lengths;
   }
 
   get spec(): ModelSpec {
@@ -68,6 +74,14 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
 
   /** Whether the connection has ended: a new client is needed. */
   abstract get closed(): boolean;
+
+  /**
+   * In which shape texts of so many tokens are asked about: padded to `length`, or to the smallest that the server takes.
+   * @throws PartyError, PlanError for a text that is longer, and a length that the model has not: before anything is sent.
+   */
+  shapeFor(tokens: readonly number[], length?: number): Shape {
+    return paddedShape(tokens, this.limit, length, this.lengths);
+  }
 
   /** Tokenizes here, on the client. @throws Error for an empty text, or one longer than the model takes. */
   encode(text: string, pair?: string): TokenizedText {

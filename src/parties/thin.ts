@@ -21,7 +21,6 @@ import { Findings } from "./findings.ts";
 import { fetchTables, type Greeted, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
-import { paddedShape } from "./padding.ts";
 import { boundTo } from "./session.ts";
 import { decodedAnswer, TextInput } from "./text.ts";
 import { TextClient, type TextOptions } from "./text-client.ts";
@@ -47,8 +46,13 @@ export class ThinClient extends TextClient<ThinRun> {
   witness: ((covered: Uint8Array) => void) | null = null;
   private tables: Weights | null = null;
 
-  private constructor(ring: Ring, { server, helper }: { server: Channel; helper: Channel }, greeted: Greeted) {
-    super(greeted);
+  private constructor(
+    ring: Ring,
+    { server, helper }: { server: Channel; helper: Channel },
+    greeted: Greeted,
+    lengths?: readonly number[],
+  ) {
+    super(greeted, lengths);
     this.ring = ring;
     this.server = server;
     this.helper = helper;
@@ -61,6 +65,7 @@ export class ThinClient extends TextClient<ThinRun> {
     server: Channel,
     connectHelper: () => Promise<Channel>,
     pinned?: string,
+    lengths?: readonly number[],
   ): Promise<ThinClient> {
     let helper: Channel | null = null;
     try {
@@ -68,7 +73,7 @@ export class ThinClient extends TextClient<ThinRun> {
       helper = await connectHelper();
       await helper.sendJson(0, { version: messages.PROTOCOL_VERSION });
       parse(messages.helperWelcome, await helper.receiveJson(0), "helper");
-      return new ThinClient(ring, { server, helper }, greeted);
+      return new ThinClient(ring, { server, helper }, greeted, lengths);
     } catch (error) {
       server.close();
       helper?.close();
@@ -84,7 +89,7 @@ export class ThinClient extends TextClient<ThinRun> {
   async infer(text: TokenizedText, options: TextOptions = {}): Promise<ThinRun> {
     if (isDecoder(this.spec))
       throw new PartyError("a helper carries texts to be judged, not to be continued: ask without one");
-    const shape = { ...paddedShape([text.ids.length], this.limit, options.length), carried: true };
+    const shape = { ...this.shapeFor([text.ids.length], options.length), carried: true };
     const findings = new Findings();
     const run = await this.connection.call(() => this.asked(text, shape, findings), options);
     findings.raise();

@@ -1,9 +1,11 @@
 /** `deal`: correlated randomness for servers and clients. */
 import type { Command } from "commander";
+import type { PartyAddress } from "../../parties/connect.ts";
 import { DealerService } from "../../parties/dealer.ts";
 import { ringOf } from "../network.ts";
 import { output, type ServiceOptions, type ShapeOptions, service, shapes } from "../options.ts";
 import { dealerStatus } from "../overview.ts";
+import { profileOf } from "../profile.ts";
 import { compilingOf, limitsOf, measuredBy, run } from "../service.ts";
 import { openMeeting } from "../store.ts";
 import { Telemetry } from "../telemetry.ts";
@@ -41,5 +43,6 @@ async function deal(options: DealOptions): Promise<void> {
   });
   telemetry.gauge("mpcformer_weight_bytes", "Masked weights that are kept.", () => party.maskedWeights.bytes);
   const shown = { status: dealerStatus(party, telemetry), studies: null };
-  await run(party, "peer", telemetry, options, { what: "dealing", page: null, shown });
+  const profile = (own: PartyAddress) => profileOf({ dealer: own });
+  await run(party, "peer", telemetry, options, { what: "dealing", page: null, shown, profile });
 }

@@ -4,7 +4,6 @@ import { type Command, Option } from "commander";
 import type { Answer } from "../../parties/answer.ts";
 import type { Client } from "../../parties/client.ts";
 import { stopwatch } from "../../parties/meter.ts";
-import { paddedShape } from "../../parties/padding.ts";
 import { type ThinAnswer, ThinClient } from "../../parties/thin.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import type { Shape } from "../../program/steps.ts";
@@ -98,7 +97,7 @@ async function askHere(options: InferOptions, progress: Progress): Promise<Askin
   const ask: Asking<Answer>["ask"] = async ({ text, pair }, tell) => {
     if (isDecoder(client.spec)) throw new Failure("this server continues texts: use mpcformer generate");
     const { length } = options;
-    const shape = paddedShape([client.encode(text, pair).ids.length], client.limit, length);
+    const shape = client.shapeFor([client.encode(text, pair).ids.length], length);
     const asked = client.classify(text, { pair, length });
     // Behind a void answer too, which leaves the connection open: the server does not see which answers are void.
     const ahead = asked.catch(() => {}).then(() => prepareAhead(client, shape, options.ahead));
@@ -120,7 +119,13 @@ async function prepareAhead(client: Client, shape: Shape, count: number | undefi
 async function askThin(options: InferOptions, helper: string): Promise<Asking<ThinAnswer>> {
   const server = await connect("server", options.server, options);
   const connectHelper = () => connect("helper", helper, options);
-  const client = await ThinClient.connect(await ringOf(options), server, connectHelper, options.model);
+  const client = await ThinClient.connect(
+    await ringOf(options),
+    server,
+    connectHelper,
+    options.model,
+    options.profileLengths,
+  );
   return {
     client,
     ask: async ({ text, pair }, tell) => tell(await client.classify(text, { pair, length: options.length })),

@@ -2,7 +2,6 @@
 import type { Command } from "commander";
 import type { Client } from "../../parties/client.ts";
 import { described } from "../../parties/messages.ts";
-import { paddedShape } from "../../parties/padding.ts";
 import { isDecoder } from "../../program/spec.ts";
 import type { Shape } from "../../program/steps.ts";
 import { openClient } from "../client.ts";
@@ -57,6 +56,6 @@ async function prepare(options: PrepareOptions): Promise<void> {
 
 function preparedShape(client: Client, { tokens, length, maxTokens, temperature }: PrepareOptions): Shape {
   const most = length === undefined ? tokens : Math.min(tokens, length);
-  if (!isDecoder(client.spec)) return paddedShape([most], client.limit, length);
+  if (!isDecoder(client.spec)) return client.shapeFor([most], length);
   return client.generationShape(most, { maxTokens, temperature, length });
 }

@@ -4,6 +4,7 @@ import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
 import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
+import { lengthsOf } from "../../parties/shapes.ts";
 import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
 import { UsageError } from "../failure.ts";
@@ -25,6 +26,7 @@ import {
   shapes,
 } from "../options.ts";
 import { serverStatus } from "../overview.ts";
+import { dealerAddress, profileOf, takesProfile } from "../profile.ts";
 import { Progress } from "../progress.ts";
 import { compilingOf, limitsOf, measuredBy, partOfMemory, run } from "../service.ts";
 import { identity, openModel, openSource } from "../source.ts";
@@ -50,10 +52,8 @@ interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, Shape
 }
 
 export function addServe(program: Command): void {
-  const command = program
-    .command("serve")
-    .description("serve a model to clients")
-    .argument("<model>", MODEL)
+  const serving = program.command("serve").description("serve a model to clients").argument("<model>", MODEL);
+  const command = takesProfile(serving, "dealer")
     .addOption(address("--listen <address>", "host:port to listen at").default("127.0.0.1:7700"))
     .addOption(address("--dealer <address>", "host:port of the dealer").default("127.0.0.1:7701"))
     .option("--dealer-key <fingerprint>", "the dealer's key, as its operator tells it")
@@ -138,6 +138,12 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
     what: `serving ${name} (embedding ${spec.embedding})`,
     page: await pageParties(options, model.id),
     shown: { status: serverStatus(party, telemetry, { name, spec, plan }, has), studies },
+    profile: (own) =>
+      profileOf({
+        server: { ...own, model: model.id },
+        dealer: dealerAddress(options),
+        lengths: [...new Set(options.lengths ?? lengthsOf(spec))].sort((a, b) => a - b),
+      }),
   });
 }
 
