@@ -35,6 +35,8 @@ MODELS = {
     "distilbert": ("distilbert", {"n_layers": 2, "dim": 32, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 40}),
     "xlm-roberta": ("xlm-roberta", {**BERT, "pad_token_id": 0, "type_vocab_size": 1}),
     "camembert": ("camembert", {**BERT, "pad_token_id": 0, "type_vocab_size": 1}),
+    "electra": ("electra", {**BERT, "embedding_size": 16, "type_vocab_size": 2}),
+    "albert": ("albert", {**BERT, "num_hidden_layers": 4, "num_hidden_groups": 2, "embedding_size": 16}),
     "qwen2": ("qwen2", {**LLAMA, "tie_word_embeddings": True}),
     "mistral": ("mistral", {**LLAMA, "head_dim": 16, "sliding_window": 32}),
     "phi3": ("phi3", {**LLAMA, "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.5}}),

@@ -135,7 +135,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     this.next(null, "linear");
     const sum = linearOf(x, "maskRows");
     // The one row of a later turn is never padding.
-    return this.turn > 0 ? sum : { ...sum, rowsMasked: true, memo: null };
+    return this.turn > 0 ? sum : { ...sum, rowsMasked: true, memo: null, held: null };
   }
 
   firstRow(x: Handle): Handle {
@@ -153,7 +153,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
 
   rotate(x: Handle, rotary: Rotary): Handle {
     const op = this.next(labelOf(x), "linear");
-    return { ...linearOf(x, "rotate"), rotary, range: this.ranges.signed(op, "out"), memo: null };
+    return { ...linearOf(x, "rotate"), rotary, range: this.ranges.signed(op, "out"), memo: null, held: null };
   }
 
   remember(before: Handle | null, x: Handle): Handle {

@@ -113,7 +113,18 @@ export class Emitter {
     name: string,
     range: Range,
   ): LinearHandle {
-    return { kind: "linear", rows, columns, parts, name, rowsMasked: false, rotary: null, range, memo: null };
+    return {
+      kind: "linear",
+      rows,
+      columns,
+      parts,
+      name,
+      rowsMasked: false,
+      rotary: null,
+      range,
+      memo: null,
+      held: null,
+    };
   }
 
   protected inputScale(ref: EmbeddingRef, range: Range): number {
@@ -176,8 +187,7 @@ export class Emitter {
   /** A handle as rows for a linear layer; shares are opened to the server. */
   protected rows(x: Handle): RowsHandle {
     if (x.kind === "rows") return x;
-    if (x.kind === "linear")
-      throw new PlanError("a linear layer directly on a linear layer: multiply their weights first");
+    if (x.kind === "linear") return this.rowsOfSum(x);
     const { value } = shareOf(x);
     const [label, group] = [this.b.label, groupOf(x)];
     const held = once(() =>
@@ -187,6 +197,20 @@ export class Emitter {
       }),
     );
     return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
+  }
+
+  /** A linear layer directly on another: the sum is opened between them, for the server's part of a message that goes ahead. */
+  private rowsOfSum(x: LinearHandle): RowsHandle {
+    if (!x.rowsMasked && this.turn === 0)
+      throw new PlanError(
+        "a linear layer directly on a linear layer: multiply their weights, or mask the rows between",
+      );
+    const [label, group] = [x.name, "linear"];
+    const held = once(() =>
+      this.b.within(label, group, () => this.openIn(x.range, this.emit(x), "forward", this.activationScale(x.range))),
+    );
+    x.held ??= { kind: "rows", rows: x.rows, columns: x.columns, norm: null, held };
+    return x.held;
   }
 
   /** Of what a linear layer reads. */

@@ -15,6 +15,8 @@ export interface LinearHandle {
   readonly rotary: Rotary | null;
   readonly range: Range;
   memo: Value | null;
+  /** The same as rows for a linear layer, once it was asked for. */
+  held: RowsHandle | null;
 }
 
 export type LinearPart =

@@ -52,6 +52,7 @@ export class TrainingOps implements Interpreter<Activation> {
   readonly #dropout: Dropout | null;
   #operation = "";
   #scores = 0;
+  #layers = 0;
   /** Whether layers add to a stream that norms read, rather than end with a norm. */
   #isStream = false;
 
@@ -100,7 +101,7 @@ export class TrainingOps implements Interpreter<Activation> {
   layerNorm(x: Activation, ref: NormRef): Activation {
     const op = this.#operation;
     const out = { ...plain(x), value: this.#normed(x.value, ref) };
-    const name = this.#isStream ? this.#layerBefore(ref.name) : /^(layer\.\d+)\.norm$/.exec(ref.name)?.[1];
+    const name = this.#isStream ? this.#layerBefore(ref.name) : this.#layerEnding(ref.name);
     if (name !== undefined) {
       const activation = this.#isStream ? x : out;
       this.sites.push({ name, kind: "hidden", activation, width: ref.width, op });
@@ -251,6 +252,11 @@ export class TrainingOps implements Interpreter<Activation> {
 
   #rowsOf(x: Activation): number | string {
     return x.rows === "first" ? 1 : this.#batch.positions;
+  }
+
+  /** The layer that ends in this norm, counted: several may have the same weights. */
+  #layerEnding(norm: string): string | undefined {
+    return /^layer\.\d+\.norm$/.test(norm) ? `layer.${this.#layers++}` : undefined;
   }
 
   /** The layer that a norm over the stream comes behind, if it begins the next one or is the last of all. */

@@ -40,6 +40,9 @@ export function initialTensor(name: string, shape: readonly number[], seed: numb
 /** The first layers of a model, or as many evenly from all of them, the last included. @throws an Error when it has fewer. */
 export function takeLayers({ spec, weights }: TrainedModel, layers: number, which: "first" | "even"): TrainedModel {
   if (layers > spec.layers) throw new Error(`the model has ${spec.layers} layers: take as many or fewer`);
+  if (layers < spec.layers && (spec.blocks.layerGroups ?? 1) > 1)
+    throw new Error("the model's layers share weights in groups: take all of its layers");
+  if (spec.blocks.layerGroups === 1) return { spec: { ...spec, layers }, weights };
   const source = (i: number) => (which === "first" ? i : Math.floor(((i + 1) * spec.layers) / layers) - 1);
   return {
     spec: { ...spec, layers },

@@ -31,10 +31,10 @@ export function embeddingsOf(spec: ModelSpec): EmbeddingRef {
     vocabulary,
     positions: blocks.positionTable ? positions : 0,
     types: blocks.typeTable ? types : 0,
-    width: hidden,
+    width: blocks.embeddingWidth ?? hidden,
     positionOffset,
     padding: blocks.skipsPadding ? positionOffset - 1 : null,
-    norm: blocks.embeddingNorm ? norm(spec, "embeddings.norm") : null,
+    norm: blocks.embeddingNorm ? { ...norm(spec, "embeddings.norm"), width: blocks.embeddingWidth ?? hidden } : null,
     readers: readersOf(spec),
   };
 }
@@ -55,7 +55,7 @@ export function layers<T>(
   asked: (x: T) => T,
   memories: readonly Memory<T>[] | null,
 ): T {
-  let x = embedded; // [n, d]
+  let x = widened(ops, spec, embedded); // [n, d]
   for (let i = 0; i < spec.layers; i++) {
     const rows = i === spec.layers - 1 ? asked : (h: T) => h;
     x = layer(ops, spec, x, rows, i, memories === null ? null : memories[i]);
@@ -63,9 +63,21 @@ export function layers<T>(
   return spec.blocks.finalNorm ? ops.layerNorm(x, norm(spec, "norm")) : x;
 }
 
+/** The embeddings at the layers' width. */
+function widened<T>(ops: Ops<T>, { hidden, blocks }: ModelSpec, embedded: T): T {
+  const { embeddingWidth } = blocks;
+  if (embeddingWidth === null) return embedded;
+  return ops.maskRows(ops.linear(embedded, linear("widened", embeddingWidth, hidden, true)));
+}
+
+/** Where a layer's weights are: `layer.3`. */
+function placeOf({ layers: all, blocks }: ModelSpec, index: number): string {
+  return `layer.${Math.floor((index * (blocks.layerGroups ?? all)) / all)}`;
+}
+
 /** One layer: the new states of the rows asked for, which attend to all. */
 function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, index: number, memory: Memory<T> | null): T {
-  const at = `layer.${index}`;
+  const at = placeOf(spec, index);
   const attentionNorm = norm(spec, `${at}.attention.norm`);
   const feedForwardNorm = norm(spec, `${at}.norm`);
   if (spec.blocks.normPlace === "after") {
@@ -85,7 +97,7 @@ function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, index:
 
 /** Attention of `rows` over all of `h` and what came before, heads side by side, then the output layer. */
 function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number, memory: Memory<T> | null): T {
-  const at = `layer.${index}`;
+  const at = placeOf(spec, index);
   const { hidden, headWidth, blocks } = spec;
   const heads: Heads = { queries: spec.heads, keys: spec.keyHeads, causal: memory !== null };
   const [inner, keyWidth] = [headWidth * heads.queries, headWidth * heads.keys];

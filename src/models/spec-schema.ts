@@ -40,6 +40,8 @@ const blocks = v.object({
   biases: v.object({ query: v.boolean(), output: v.boolean(), feedForward: v.boolean(), head: v.boolean() }),
   finalNorm: v.boolean(),
   pooler: v.picklist(["tanh", "relu", "gelu"]),
+  embeddingWidth: v.nullable(sizes.hidden),
+  layerGroups: v.nullable(sizes.layers),
 });
 
 const fields = v.object({
@@ -73,6 +75,7 @@ export const specSchema = v.pipe(
     ({ blocks: { parallel, normPlace } }) => parallel === "no" || normPlace === "before",
     "norms stand before parallel branches",
   ),
+  v.check(({ blocks: { layerGroups }, layers }) => layers % (layerGroups ?? 1) === 0, "layers share weights evenly"),
   v.check(labelsFit, "the labels are the problem's"),
   v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),
 );

@@ -41,6 +41,10 @@ export interface Blocks {
   readonly finalNorm: boolean;
   /** The function between the two dense layers of a classifier's head. */
   readonly pooler: "tanh" | "relu" | "gelu";
+  /** Columns of the embedding tables and their norm, where a dense layer makes the hidden width of them; null: the hidden width. */
+  readonly embeddingWidth: number | null;
+  /** How many layers have weights of their own, each used by as many layers one behind the other (ALBERT); null: all. */
+  readonly layerGroups: number | null;
 }
 
 /**

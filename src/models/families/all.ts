@@ -1,10 +1,12 @@
 /** All families of models, registered here once: adding one is its definition, its fixture and its line in the list. */
 
 import type { ModelSpec } from "../../program/spec.ts";
+import { albert } from "./albert.ts";
 import { bert } from "./bert.ts";
 import { camembert } from "./camembert.ts";
 import { codegen } from "./codegen.ts";
 import { distilbert } from "./distilbert.ts";
+import { electra } from "./electra.ts";
 import type { Family } from "./family.ts";
 import { gemma } from "./gemma.ts";
 import { gptBigcode } from "./gpt-bigcode.ts";
@@ -24,7 +26,7 @@ import { xlmRoberta } from "./xlm-roberta.ts";
 
 /** Every family, encoders first. */
 const families: readonly Family[] = [
-  ...[bert, roberta, distilbert, xlmRoberta, camembert],
+  ...[bert, roberta, distilbert, xlmRoberta, camembert, electra, albert],
   ...[gpt2, opt, llama, qwen2, mistral, phi3, smollm3, gemma],
   ...[starcoder2, gptBigcode, gptNeox, phi, gptj, codegen],
 ];

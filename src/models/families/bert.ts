@@ -1,7 +1,7 @@
 /** BERT (Devlin et al., arXiv:1810.04805), and the fields that RoBERTa and others have in common with it. */
 
 import * as v from "valibot";
-import type { Blocks } from "../../program/spec.ts";
+import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import {
   activationName,
   activationOf,
@@ -36,6 +36,8 @@ const blocks: Blocks = {
   biases: { query: true, output: true, feedForward: true, head: false },
   finalNorm: false,
   pooler: "tanh",
+  embeddingWidth: null,
+  layerGroups: null,
 };
 
 /** The fields of BERT's config.json. */
@@ -49,7 +51,7 @@ const bertFields = {
   type_vocab_size: v.optional(whole(1, 64), 2),
   layer_norm_eps: epsilon(1e-12),
   pad_token_id: v.nullish(whole(0, 2_000_000)),
-  hidden_act: v.optional(v.string(), "gelu"),
+  hidden_act: v.optional(v.string()),
   softmax_act: v.nullish(v.string()),
   position_embedding_type: v.nullish(v.literal("absolute", "only absolute positions are supported")),
   is_decoder: only(false, "decoders of this type are not supported: use an encoder with a classifier"),
@@ -62,14 +64,43 @@ const bertFields = {
 
 const schema = v.looseObject(bertFields);
 
-/** Of families whose config.json has BERT's fields; where `skipsPadding`, positions begin behind the padding token's number. */
-export function bertConfig(name: string, className: string, own: Blocks): ConfigFormat {
+/** What a relative of BERT's has of its own. */
+export interface BertRelative<Own extends v.ObjectEntries> {
+  /** Its own fields, checked beside BERT's. */
+  readonly fields: Own;
+  /** transformers' name of its layers' function where the file names none; GELU unless told. */
+  readonly activation?: string;
+  /** Its blocks, by its own fields. */
+  blocks(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>, sizes: BertSizes): Blocks;
+  /** The fields of its own that give the spec's blocks back. */
+  write(spec: ModelSpec): Readonly<Record<string, unknown>>;
+}
+
+/** Sizes of a file with BERT's fields. */
+export interface BertSizes {
+  readonly layers: number;
+  readonly hidden: number;
+}
+
+/**
+ * Of families whose config.json has BERT's fields, and some of their own; where `skipsPadding`, positions begin behind the padding
+ * token's number.
+ */
+export function bertConfig<Own extends v.ObjectEntries>(
+  name: string,
+  className: string,
+  own: Blocks,
+  relative?: BertRelative<Own>,
+): ConfigFormat {
+  const ownFields = v.looseObject(relative?.fields ?? ({} as Own));
   return {
-    fields: ["model_type", ...Object.keys(schema.entries)],
+    fields: ["model_type", ...Object.keys(schema.entries), ...Object.keys(ownFields.entries)],
 
     read(json, headless) {
       const whole = headless ? { ...(json as object), ...HEADLESS } : json;
       const config = check(schema, whole, "config.json");
+      const ownSizes = { layers: config.num_hidden_layers, hidden: config.hidden_size };
+      const blocks = relative?.blocks(check(ownFields, json, "config.json"), ownSizes) ?? own;
       checkHeads(config.hidden_size, config.num_attention_heads, ["hidden_size", "num_attention_heads"]);
       const positionOffset = own.skipsPadding ? (config.pad_token_id ?? 1) + 1 : 0;
       if (positionOffset >= config.max_position_embeddings) {
@@ -78,7 +109,7 @@ export function bertConfig(name: string, className: string, own: Blocks): Config
       return {
         architecture: name,
         isDecoder: false,
-        blocks: own,
+        blocks,
         layers: config.num_hidden_layers,
         hidden: config.hidden_size,
         heads: config.num_attention_heads,
@@ -87,14 +118,14 @@ export function bertConfig(name: string, className: string, own: Blocks): Config
         intermediate: config.intermediate_size,
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
-        types: config.type_vocab_size,
+        types: own.typeTable ? config.type_vocab_size : 1,
         epsilon: config.layer_norm_eps,
         positionOffset,
         tied: false,
         ...labelling(config),
         ...choicesOf(
           config.mpcformer,
-          () => activationOf(config.hidden_act, "hidden_act"),
+          () => activationOf(config.hidden_act ?? relative?.activation ?? "gelu", "hidden_act"),
           softmaxName(config.softmax_act),
         ),
       };
@@ -109,11 +140,12 @@ export function bertConfig(name: string, className: string, own: Blocks): Config
       intermediate_size: spec.intermediate,
       vocab_size: spec.vocabulary,
       max_position_embeddings: spec.positions,
-      type_vocab_size: spec.types,
+      ...(own.typeTable ? { type_vocab_size: spec.types } : {}),
       layer_norm_eps: spec.epsilon,
       pad_token_id: own.skipsPadding ? spec.positionOffset - 1 : 0,
       hidden_act: activationName(spec.gelu, "gelu"),
       position_embedding_type: "absolute",
+      ...relative?.write(spec),
       ...writtenLabels(spec),
       mpcformer: writtenChoices(spec),
     }),
@@ -132,6 +164,14 @@ export const bertLayers: readonly NameRow[] = [
   ["~encoder.layer.#.output.dense", "layer.#.output"],
   ["~encoder.layer.#.output.LayerNorm", "layer.#.norm"],
 ];
+
+/** The field of tables whose width is their own; ELECTRA and ALBERT have it. */
+export const embeddingSize = { embedding_size: v.optional(sizes.hidden, 128) };
+
+/** The tables' own width; null: the layers'. */
+export function embeddingWidthOf(config: { readonly embedding_size: number }, { hidden }: BertSizes): number | null {
+  return config.embedding_size === hidden ? null : config.embedding_size;
+}
 
 /** BERT's tables. */
 export const bertTables: readonly NameRow[] = [

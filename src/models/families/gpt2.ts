@@ -35,6 +35,8 @@ const blocks: Blocks = {
   biases: { query: true, output: true, feedForward: true, head: false },
   finalNorm: true,
   pooler: "tanh",
+  embeddingWidth: null,
+  layerGroups: null,
 };
 
 const schema = v.looseObject({

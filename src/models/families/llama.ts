@@ -35,6 +35,8 @@ export const llamaBlocks: Blocks = {
   biases: { query: false, output: false, feedForward: false, head: false },
   finalNorm: true,
   pooler: "tanh",
+  embeddingWidth: null,
+  layerGroups: null,
 };
 
 const fields = {
