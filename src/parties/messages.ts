@@ -8,7 +8,7 @@ import type { Program, Shape } from "../program/steps.ts";
 import { digestOf } from "./weights.ts";
 
 /** Parties of different versions refuse each other: their programs could differ. */
-export const PROTOCOL_VERSION = "mpcformer/0.7";
+export const PROTOCOL_VERSION = "mpcformer/0.8";
 
 /** What is public of a served model. */
 export interface PublicModel {

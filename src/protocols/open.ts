@@ -1,14 +1,14 @@
 /**
  * Opening a share under a fresh mask, with truncation: the only exit from sharing, beside the answer's `reveal`.
  *
- *   c = x + r mod 2^k is what crosses the wire; x̂ = (c >> t) mod 2^m is x >> t masked by r >> t, with an error of 0 or 1
- *   unit in the last place for every x, never more ("truncate and reduce"; SiRNN, eprint 2021/459, SIGMA, eprint
- *   2023/1269; protocols.md, "Truncation: never fails").
+ *   x = x_S + x_C mod 2^k, k = m + t. Each party drops the t low bits of its own share, the server after adding 2^t - 1:
+ *   y_S = (x_S + 2^t - 1) >> t and y_C = x_C >> t are shares of y mod 2^m, and y is x / 2^t rounded down or up, up as often as the
+ *   dropped part says, for every x ("truncate and reduce" on shares; protocols.md, "Truncation"). The mask r is uniform mod 2^m:
+ *   x̂ = y + r, m bits on the wire.
  *
- * exchange: both send their share under their mask, k bits each way; both know x̂. One flight. Where later steps need the
- *           parties' own parts of r >> t, the dealer sends the server its part (m bits).
- * toServer: the client alone sends, under its mask alone; the server holds x̂ = x + r_C. One flight.
- * forward:  x is a linear step's result: the client's x_C + r_C left offline. The server truncates, adds its own mask and
+ * exchange: both send their share under their mask, m bits each way; both know x̂. One flight.
+ * toServer: the client alone sends, under its mask alone; the server holds x̂ = y + r_C. One flight.
+ * forward:  x is a linear step's result: the client's y_C + r_C left offline. The server adds its share and its own mask and
  *           sends m bits. One flight.
  * toClient: the server sends its share, m bits, not truncated; the client adds its own and has the value. For exact integers
  *           that are the answer (a label's index).
@@ -20,6 +20,7 @@
 import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Prg } from "../ring/prg.ts";
 import {
   type Block,
   CLIENT_MASK,
@@ -44,24 +45,32 @@ const MODES = {
   toClient: { form: "held", sentBy: "server" },
 } as const;
 
-/** k: the bits that cross the wire before truncation. */
-function wide(step: Open, program: Program): number {
-  return program.values[step.out].ring + step.shift;
+function blockOf(step: Open, program: Program): Block {
+  const { ring, rows, columns } = program.values[step.out];
+  return { length: rows * columns, bits: ring };
 }
 
-function blockOf(step: Open, program: Program, bits: number): Block {
-  return { length: elements(program.values[step.out]), bits };
+/** out += a party's share of x / 2^t; `up` is the server's. */
+function addShare(s: Scope, step: Open, out: Words, up: boolean): void {
+  const share = s.get("share", step.x);
+  const { ring: m } = s.value(step.out);
+  if (step.shift === 0) return s.ring.add(out, out, share);
+  const part = s.temp(share.length);
+  if (up) s.ring.addConstant(part, share, ...ones(step.shift));
+  s.ring.truncate(part, up ? part : share, m + step.shift, step.shift, m);
+  s.ring.add(out, out, part);
 }
 
-function needsShares(step: Open, program: Program): boolean {
-  return step.mode === "exchange" && program.values[step.out].needsMaskShares;
+/** 2^bits - 1, as 32-bit halves. */
+function ones(bits: number): [number, number] {
+  return [bits < 32 ? 2 ** bits - 1 : -1, bits > 32 ? 2 ** (bits - 32) - 1 : 0];
 }
 
-function truncate(s: Scope, step: Open, a: Words): Words {
-  const out = s.ring.alloc(a.length);
-  const m = s.value(step.out).ring;
-  s.ring.truncate(out, a, m + step.shift, step.shift, m);
-  return out;
+/** A party's mask of what it sends. */
+function drawMask(s: Scope, step: Open, prg: Prg, purpose: number): Words {
+  const mask = s.ring.alloc(elements(s.value(step.out)));
+  prg.words(s.ring, mask, step.id, purpose, s.value(step.out).ring);
+  return mask;
 }
 
 export const open: OpeningRule<"open"> = {
@@ -87,116 +96,89 @@ export const open: OpeningRule<"open"> = {
   },
 
   traffic(step, program) {
-    const k = blockOf(step, program, wide(step, program));
-    const m = blockOf(step, program, program.values[step.out].ring);
-    if (step.mode === "toServer") return { fromClient: k };
-    if (step.mode === "toClient") return { fromServer: k };
-    if (step.mode === "exchange") {
-      return { ...(needsShares(step, program) ? { dealt: [m] } : {}), fromClient: k, fromServer: k };
-    }
-    return { ahead: k, fromServer: m };
+    const block = blockOf(step, program);
+    if (step.mode === "toServer") return { fromClient: block };
+    if (step.mode === "toClient") return { fromServer: block };
+    if (step.mode === "exchange") return { fromClient: block, fromServer: block };
+    return { ahead: block, fromServer: block };
   },
 
   deal(d, step) {
     if (step.mode === "toClient") return;
-    const { program, ring } = d;
-    const k = wide(step, program);
-    const m = d.value(step.out).ring;
-    const length = elements(d.value(step.out));
-    const client = d.temp(length);
-    d.withClient.words(d.ring, client, step.id, CLIENT_MASK, k);
-    if (step.mode === "exchange") {
-      const mask = d.temp(length);
-      d.withServer.words(d.ring, mask, step.id, SERVER_MASK, k);
-      ring.add(mask, mask, client);
-      const full = d.set("full", step.out, truncate(d, step, mask));
-      if (needsShares(step, program)) {
-        const secret = d.temp(length);
-        ring.copy(secret, full);
-        d.deal(step, secret);
-      }
-      return;
-    }
-    const truncated = d.set("client", step.out, truncate(d, step, client));
-    const full = d.set("full", step.out, ring.alloc(length));
-    if (step.mode === "forward") {
-      d.withServer.words(d.ring, full, step.id, SERVER_MASK, m);
-      ring.add(full, full, truncated);
-      ring.reduce(full, full, m);
-    } else ring.copy(full, truncated);
+    const client = drawMask(d, step, d.withClient, CLIENT_MASK);
+    const full = d.set("full", step.out, d.ring.alloc(client.length));
+    if (step.mode !== "exchange") d.set("client", step.out, client);
+    if (step.mode === "exchange" || step.mode === "forward") {
+      d.withServer.words(d.ring, full, step.id, SERVER_MASK, d.value(step.out).ring);
+      d.ring.add(full, full, client);
+      d.ring.reduce(full, full, d.value(step.out).ring);
+    } else d.ring.copy(full, client);
+    if (step.mode === "exchange") d.ring.free(client);
   },
 
   prepare(c, step) {
-    const k = wide(step, c.program);
-    const length = elements(c.value(step.out));
     if (step.mode === "exchange" || step.mode === "toClient") return null;
-    const mask = c.temp(length);
-    c.withDealer.words(c.ring, mask, step.id, CLIENT_MASK, k);
-    c.set("mask", step.out, truncate(c, step, mask));
+    const mask = c.set("mask", step.out, drawMask(c, step, c.withDealer, CLIENT_MASK));
     if (step.mode === "toServer") return null;
-    const ahead = c.temp(length);
-    c.ring.add(ahead, mask, c.get("share", step.x));
+    const ahead = c.temp(mask.length);
+    c.ring.copy(ahead, mask);
+    addShare(c, step, ahead, false);
     return ahead;
   },
 
   send(p, step) {
-    const k = wide(step, p.program);
     const m = p.value(step.out).ring;
-    const length = elements(p.value(step.out));
-    const message = p.temp(length);
+    const message = p.temp(elements(p.value(step.out)));
     if (step.mode === "toClient") {
       p.ring.copy(message, p.get("share", step.x));
-      return underCover(p, step, message, k);
+      return underCover(p, step, message, m);
     }
     if (step.mode === "exchange" || step.mode === "toServer") {
-      p.withDealer.words(p.ring, message, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, k);
-      p.ring.add(message, message, p.get("share", step.x));
+      const mask = drawMask(p, step, p.withDealer, p.isServer ? SERVER_MASK : CLIENT_MASK);
+      p.ring.copy(message, mask);
+      if (step.mode === "exchange" && p.value(step.out).needsMaskShares) p.set("mask", step.out, mask);
+      else p.ring.free(mask);
+      addShare(p, step, message, p.isServer);
       return step.mode === "exchange" ? p.keepSent(step, message) : message;
     }
-    p.material.ahead(p.ring, step, blockOf(step, p.program, k), message);
-    p.ring.add(message, message, p.get("share", step.x));
-    const opened = p.set("public", step.out, truncate(p, step, message));
+    p.material.ahead(p.ring, step, blockOf(step, p.program), message);
+    addShare(p, step, message, true);
+    const opened = p.set("public", step.out, p.ring.alloc(message.length));
     if (step.mode === "forward") {
-      const own = p.set("mask", step.out, p.ring.alloc(length));
-      p.withDealer.words(p.ring, own, step.id, SERVER_MASK, m);
-      p.ring.add(opened, opened, own);
-      p.ring.reduce(opened, opened, m);
+      const own = p.set("mask", step.out, drawMask(p, step, p.withDealer, SERVER_MASK));
+      p.ring.add(message, message, own);
     }
+    p.ring.reduce(opened, message, m);
     return step.mode === "reveal" ? underCover(p, step, opened, m) : opened;
   },
 
   receive(p, step, other) {
-    const k = wide(step, p.program);
+    if (other === null) return;
     const m = p.value(step.out).ring;
-    const length = elements(p.value(step.out));
-    if (step.mode === "exchange" && other !== null) {
-      const sum = p.takeSent(step);
-      p.ring.add(sum, sum, other);
-      p.set("public", step.out, truncate(p, step, sum));
-      if (needsShares(step, p.program)) {
-        const own = p.ring.alloc(length);
-        p.ring.copy(own, p.dealt(step, [{ length, bits: m }]));
-        p.set("mask", step.out, own);
-      }
-    } else if (step.mode === "toServer" && p.isServer && other !== null) {
-      const sum = p.temp(length);
-      p.ring.add(sum, other, p.get("share", step.x));
-      p.set("public", step.out, truncate(p, step, sum));
-    } else if (step.mode === "toClient" && other !== null) {
-      const sum = p.set("public", step.out, p.ring.alloc(length));
+    const opened = () => p.set("public", step.out, p.ring.alloc(other.length));
+    if (step.mode === "exchange") {
+      const sum = opened();
+      p.ring.add(sum, p.takeSent(step), other);
+      p.ring.reduce(sum, sum, m);
+    } else if (step.mode === "toServer") {
+      if (!p.isServer) return;
+      const sum = opened();
+      p.ring.copy(sum, other);
+      addShare(p, step, sum, true);
+      p.ring.reduce(sum, sum, m);
+    } else if (step.mode === "toClient") {
+      const sum = opened();
       p.ring.add(sum, other, p.get("share", step.x));
       p.ring.reduce(sum, sum, m);
-    } else if (!p.isServer && other !== null) {
-      const mask = p.temp(length);
-      p.withDealer.words(p.ring, mask, step.id, CLIENT_MASK, k);
-      const own = truncate(p, step, mask);
-      const opened = p.set("public", step.out, p.ring.alloc(length));
+    } else if (!p.isServer) {
+      const out = opened();
+      const own = drawMask(p, step, p.withDealer, CLIENT_MASK);
       if (step.mode === "forward") {
-        p.ring.copy(opened, other);
+        p.ring.copy(out, other);
         p.set("mask", step.out, own);
       } else {
-        p.ring.subtract(opened, other, own);
-        p.ring.reduce(opened, opened, m);
+        p.ring.subtract(out, other, own);
+        p.ring.reduce(out, out, m);
         p.ring.free(own);
       }
     }

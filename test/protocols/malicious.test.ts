@@ -35,8 +35,7 @@ it("a client that adds 1 to one value before the classifier reads that value's w
         const bytes = message.bytes();
         const words = new BigUint64Array(bytes.buffer, bytes.byteOffset, message.length);
         const { scale, ring } = h.program.values[target.out];
-        const mask = (1n << BigInt(ring + target.shift)) - 1n;
-        words[unit] = (words[unit] + BigInt(Math.round(scale * 2 ** target.shift))) & mask;
+        words[unit] = (words[unit] + BigInt(Math.round(scale))) & ((1n << BigInt(ring)) - 1n);
       }
       return message;
     });

@@ -19,6 +19,21 @@ const kept = (value: Value, bits: number) => Object.assign(value, { ring: bits }
 const masked = (value: Value, bits: number) => Object.assign(value, { ring: bits, needsMaskShares: true });
 
 describe("truncation", () => {
+  it("of shares is x / 2^t rounded down or up for every x and every share of a small ring, up as often as the dropped part says", () => {
+    const [k, t, m] = [8, 3, 5];
+    for (let x = 0; x < 1 << k; x++) {
+      const exact = Number(signed(BigInt(x), k)) / 2 ** t;
+      const found = Array.from({ length: 1 << k }, (_, client) => {
+        const server = (x - client) & 255;
+        const y = (((server + 2 ** t - 1) & 255) >> t) + (client >> t);
+        return [Math.floor(exact), Math.ceil(exact)].find((z) => ((z - y) & 31) === 0);
+      });
+      expect(found).not.toContain(undefined);
+      expect(found.reduce<number>((sum, y) => sum + y!, 0) / found.length).toBe(exact);
+    }
+    expect(m).toBe(k - t);
+  });
+
   it("is off by 0 or 1 unit for every x and every mask of a small ring", () => {
     const [k, shift, to] = [8, 3, 5];
     const size = 1 << (2 * k);

@@ -123,10 +123,7 @@ function restOf(p: Party, step: Step): Uint8Array | null {
 /** This party's own part of what masks an opened value. */
 function ownMask(p: Party, step: Step): Words | null {
   if (step.kind !== "open" || step.mode !== "exchange") return p.has("mask", step.out) ? p.get("mask", step.out) : null;
-  const { ring } = p.value(step.out);
-  const k = ring + step.shift;
   const mask = p.temp(elements(p.value(step.out)));
-  p.withDealer.words(p.ring, mask, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, k);
-  p.ring.truncate(mask, mask, k, step.shift, ring);
+  p.withDealer.words(p.ring, mask, step.id, p.isServer ? SERVER_MASK : CLIENT_MASK, p.value(step.out).ring);
   return mask;
 }

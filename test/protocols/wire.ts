@@ -58,7 +58,6 @@ const bare = (cell: string) => cell.trim().replaceAll("`", "");
 const sorted = (fields: readonly string[]) => [...fields].sort().join(" ");
 
 type Rule = (step: Step, program: Program) => readonly Block[];
-const shiftOf = (step: Step) => (step.kind === "open" ? step.shift : 0);
 const ringOf = (step: Step, program: Program) => program.values[step.out].ring;
 const sizeOf = (step: Step, program: Program) => elements(program.values[step.out]);
 const native: Rule = (step, program) => [{ length: sizeOf(step, program), bits: ringOf(step, program) }];
@@ -71,10 +70,7 @@ const onlyFor =
 
 /** How many elements of how many bits a row's message has: what its cell "bits" means. */
 const RULES: Readonly<Record<string, Rule>> = {
-  k: (step, program) => [{ length: sizeOf(step, program), bits: ringOf(step, program) + shiftOf(step) }],
   m: native,
-  "m if mask shares are needed": (step, program) =>
-    program.values[step.out].needsMaskShares ? native(step, program) : [],
   "m if there are weights": onlyFor("linear", (step, program) =>
     step.terms.some((t) => t.weight.kind !== "identity") ? [...native(step, program)] : [],
   ),
