@@ -5,7 +5,7 @@ import { PartyError } from "./messages.ts";
 
 /**
  * The shape of one run for texts of so many tokens: the padded length that is given, for texts of any length; else the smallest of the
- * list that holds them all. `lengths`: those that the server takes, where it told so.
+ * list that holds them all, or of `lengths`, those that the server takes, where it told so.
  * @throws PartyError, PlanError for a text that is longer, and a length that the model has not: before anything is sent.
  */
 export function paddedShape(
@@ -16,13 +16,15 @@ export function paddedShape(
 ): Shape {
   if (given !== undefined) return { ...shapeAt(tokens, given, limit), anyLength: true };
   const longest = Math.max(...tokens);
-  return shapeAt(tokens, lengths === undefined ? bucketFor(longest, limit) : lengthAmong(lengths, longest), limit);
+  const bucket = bucketFor(longest, limit);
+  return shapeAt(tokens, lengths === undefined ? bucket : lengthAmong(lengths, longest, bucket), limit);
 }
 
-function lengthAmong(lengths: readonly number[], tokens: number): number {
-  const found = lengths.find((length) => length >= tokens);
-  if (found !== undefined) return found;
-  throw new PartyError(`the text has ${tokens} tokens, this service takes up to ${lengths.at(-1)}: shorten it`);
+/** It follows from the bucket alone: whoever wrote `lengths` learns no more of a text's length than the bucket tells. */
+function lengthAmong(lengths: readonly number[], tokens: number, bucket: number): number {
+  const longest = lengths[lengths.length - 1];
+  if (tokens <= longest) return lengths.find((length) => length >= bucket) ?? longest;
+  throw new PartyError(`the text has ${tokens} tokens, this service takes up to ${longest}: shorten it`);
 }
 
 /** At this length; of texts of any length where one is shorter than a text of this length usually is: a plan's ranges depend on it. */
