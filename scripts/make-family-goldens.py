@@ -38,6 +38,7 @@ MODELS = {
     "electra": ("electra", {**BERT, "embedding_size": 16, "type_vocab_size": 2}),
     "albert": ("albert", {**BERT, "num_hidden_layers": 4, "num_hidden_groups": 2, "embedding_size": 16}),
     "qwen2": ("qwen2", {**LLAMA, "tie_word_embeddings": True}),
+    "qwen3": ("qwen3", {**LLAMA, "head_dim": 12, "attention_bias": True, "tie_word_embeddings": True}),
     "mistral": ("mistral", {**LLAMA, "head_dim": 16, "sliding_window": 32}),
     "phi3": ("phi3", {**LLAMA, "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.5}}),
     "smollm3": ("smollm3", {**LLAMA, "no_rope_layers": [1, 0]}),

@@ -17,6 +17,9 @@ const MOST_EXPONENT = 60;
 /** Bits of a weight as large as most, and of a table's entry: with fewer its rounding is seen in the answer. */
 const WEIGHT_BITS = 5;
 const TABLE_BITS = 8;
+/** Bits of a gain that stands alone, as large as most; and after its point, at most. */
+const GAIN_BITS = 14;
+const MOST_GAIN_EXPONENT = 30;
 
 export interface CalibrateOptions {
   readonly matmul?: Matmul;
@@ -76,6 +79,7 @@ function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<strin
 }
 
 function exponentOf(terms: readonly LinearTerm[], weights: Weights): number {
+  if (terms.every(({ weight }) => weight.kind === "diagonal")) return gainExponent(terms, weights);
   const sizes = terms.map((t) => sizeOf(t.weight, weights));
   const largest = Math.max(...sizes.map((s) => s.largest));
   if (largest === 0) return DEFAULT_EXPONENT;
@@ -89,6 +93,17 @@ function exponentOf(terms: readonly LinearTerm[], weights: Weights): number {
   // What most weights are, not the largest one, decides how well they are rounded.
   const typical = Math.sqrt(sizes.reduce((sum, s) => sum + s.meanSquare, 0));
   return typical * 2 ** usual < 2 ** (isTable ? TABLE_BITS : WEIGHT_BITS) ? wanted : usual;
+}
+
+/** Of gains that no layer follows: no narrow kernel bounds them. */
+function gainExponent(terms: readonly LinearTerm[], weights: Weights): number {
+  const gains = terms.flatMap(({ weight }) =>
+    weight.kind === "diagonal" ? [...weights.get(`${weight.name}.weight`).data] : [],
+  );
+  const typical = Math.sqrt(gains.reduce((sum, gain) => sum + gain * gain, 0) / gains.length);
+  return typical === 0
+    ? DEFAULT_EXPONENT
+    : Math.max(4, Math.min(MOST_GAIN_EXPONENT, GAIN_BITS - Math.ceil(log2(typical))));
 }
 
 /** The largest magnitude of an operand that the server has, and its mean square. */

@@ -23,6 +23,7 @@ import {
   LEAST_BITS,
   type LinearHandle,
   type LinearPart,
+  linearOf,
   type RowsHandle,
   rangeOf,
   type StreamHandle,
@@ -73,7 +74,7 @@ export class Emitter {
   protected readonly ranges: PlannedRanges;
   protected turn = -1;
   private maskValue: Value | null = null;
-  private maskFactorValue: Value | null = null;
+  private readonly maskFactors = new Map<number, Value>();
   protected readonly spec: ModelSpec;
   protected readonly plan: Plan;
   protected readonly shape: Shape;
@@ -260,6 +261,7 @@ export class Emitter {
   /** The same at a given scale. */
   protected opened(x: Handle, scale: number): Value {
     if (x.kind === "linear") return this.openIn(x.range, this.emit(x), "forward", scale);
+    if (x.kind === "rows") return this.opened(linearOf(x, "an opening"), scale);
     const { value, range } = shareOf(x);
     return this.openIn(range, value, "exchange", scale);
   }
@@ -274,27 +276,28 @@ export class Emitter {
   }
 
   /**
-   * The same as factors read it, for which both parties need the masked value. A helper would read the text's length off the client's
-   * one: of a carried text it is a share, opened under both masks.
+   * The same as factors read it, once for each of a row's norms, for which both parties need the masked value. A helper would read the
+   * text's length off the client's one: of a carried text it is a share, opened under both masks.
    */
-  private maskFactor(): Value {
-    if (!this.shape.carried) return this.mask();
-    this.maskFactorValue ??= this.b.open(
-      this.b.add(
-        { kind: "entry", source: "mask", after: null },
-        this.b.value("mask", this.shape.length, 1, 1, 1, "share"),
-      ),
-      "exchange",
-      1,
-      1,
-    );
-    return this.maskFactorValue;
+  private maskFactor(columns: number): Value {
+    if (columns === 1 && !this.shape.carried) return this.mask();
+    const known = this.maskFactors.get(columns);
+    if (known !== undefined) return known;
+    const value = (form: "share" | "masked") => this.b.value("mask", this.shape.length, columns, 1, 1, form);
+    const input = { source: "mask", after: null } as const;
+    const factor = this.shape.carried
+      ? this.b.open(this.b.add({ kind: "entry", ...input }, value("share")), "exchange", 1, 1)
+      : this.b.add({ kind: "input", ...input }, value("masked"));
+    this.maskFactors.set(columns, factor);
+    return factor;
   }
 
   /** (x - mean) / sqrt(variance + epsilon), zero on padded rows; gain and bias wait for the next linear layer. */
   protected normalise(x: LinearHandle, ref: NormRef, op: string): RowsHandle {
     const range = this.ranges.signed(op, "centred");
-    const sum = this.emit({ ...x, range }, { centre: true });
+    if (ref.kind === "layer" && (ref.groups ?? 1) > 1)
+      throw new PlanError("heads are normalised by root mean squares alone: this model's structure is not supported");
+    const sum = this.emit({ ...x, range }, { centre: ref.kind === "layer" });
     this.b.label = ref.name;
     this.b.group = "norm";
     const centred = this.openIn(range, sum, "forward", this.activationScale(range));
@@ -316,23 +319,31 @@ export class Emitter {
   /** An opened value over the root of its rows' mean squares, opened to the server. */
   protected scaled(x: Value, rows: number, ref: NormRef, op: string): RowsHandle {
     const variance = this.ranges.positive(op, "variance");
-    const mask = rows === this.shape.length && rows > 1 ? this.maskFactor() : null;
+    const { width, groups = 1 } = ref;
+    const mask = rows === this.shape.length && rows > 1 ? this.maskFactor(groups) : null;
     this.b.label = ref.name;
     this.b.group = "norm";
     // Few values far beyond the others leave their squares no room for all bits.
-    const room = 2 ** Math.floor((SQUARES_BITS - log2(variance[1] * x.columns)) / 2);
+    const room = 2 ** Math.floor((SQUARES_BITS - log2(variance[1] * width)) / 2);
     const coarse = x.scale > room ? this.shifted(x, room) : x;
-    const squares = this.b.value("variance", rows, 1, coarse.scale * coarse.scale * x.columns, variance[1], "share");
+    const squares = this.b.value("variance", rows, groups, coarse.scale * coarse.scale * width, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(coarse)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
     const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
-    const most = this.normed(x.columns, variance, op);
+    const most = this.normed(width, variance, op);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
-    polynomial(this.b, [lifted(x), lifted(inverse, x.columns)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
+    polynomial(this.b, [lifted(x), lifted(inverse, width)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
     const usual = 2 ** Math.max(NORM_OUT_BITS + this.finer, LEAST_BITS - Math.ceil(log2(most)));
     const unit = Math.max(usual, this.least("norm"));
     const held = this.open(this.relieved(out, unit, most), "toServer", unit, most);
-    return { kind: "rows", rows, columns: x.columns, norm: ref, held: () => held };
+    return {
+      kind: "rows",
+      rows,
+      columns: x.columns,
+      norm: ref,
+      held: () => held,
+      range: () => this.ranges.signed(op, "out"),
+    };
   }
 
   /** The largest entry of a row of mean square 1, or less where epsilon is much of the variance. */
@@ -359,11 +370,11 @@ export class Emitter {
   ): Value {
     const plain = !centre && unit === undefined;
     if (x.memo !== null && plain) return x.memo;
-    const dense = x.parts.find((p) => p.kind === "dense" || p.kind === "table");
-    if (dense === undefined) throw new PlanError("a sum without a linear layer");
+    const first = x.parts.find((p) => p.kind === "dense" || p.kind === "table") ?? x.parts[0];
+    if (first.kind === "positions") throw new PlanError("a sum without a linear layer");
     const planned = this.plan.exponents[x.name] ?? (this.draft ? SUM_BITS : DEFAULT_EXPONENT);
     const exponent = planned - Math.min(this.slack, 4);
-    const inner = dense.kind === "dense" ? dense.x.held() : dense.x;
+    const inner = first.kind === "table" ? first.x : first.x.held();
     const factor = centre ? x.columns : 1;
     const room = 2 ** (SUM_BITS - Math.ceil(log2(magnitude(reach) * factor)));
     const widest = Math.min(inner.scale * 2 ** exponent, Math.max(inner.scale * 2 ** USUAL_EXPONENT, room));
@@ -374,7 +385,7 @@ export class Emitter {
       terms.push(this.b.term(this.mask(), { kind: "outer", bias }, 1, x.columns));
     }
     const shape = { rows: x.rows, columns: x.columns, scale, magnitude: magnitude(x.range) };
-    const group = dense.kind === "table" ? "embedding" : "linear";
+    const group = first.kind === "table" ? "embedding" : "linear";
     const rotate = x.rotary === null ? null : this.rotation(x.rotary, x.rows);
     const out = this.b.within(x.name, group, () =>
       this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, { centre, rotate }),

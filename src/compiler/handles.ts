@@ -32,6 +32,8 @@ export interface RowsHandle {
   readonly columns: number;
   readonly norm: NormRef | null;
   readonly held: () => Value;
+  /** Of a norm's result, its gain and bias applied. */
+  readonly range?: () => Range;
 }
 
 /** Which columns of causal scores count: those up to `past` + i in row i of a head's `queries` rows. */
@@ -82,17 +84,33 @@ export function shareOf(x: Handle): ShareHandle {
   return x;
 }
 
-/** @throws PlanError for anything but a linear layer's result or a sum of such; `what` asks for it. */
+/** @throws PlanError for anything but the result of a linear layer or a norm, or a sum of such; `what` asks for it. */
 export function linearOf(x: Handle, what: string): LinearHandle {
-  if (x.kind !== "linear")
+  if (x.kind === "linear") return x;
+  if (x.kind !== "rows" || x.norm === null)
     throw new PlanError(`${what} takes a linear layer's result: this model's structure is not supported`);
-  return x;
+  // A norm's gain is a layer of its own where no other follows.
+  const { rows, columns, norm } = x;
+  const parts = [{ kind: "residual", x } as const];
+  return {
+    kind: "linear",
+    rows,
+    columns,
+    parts,
+    name: norm.name,
+    rowsMasked: false,
+    rotary: null,
+    range: rangeOf(x),
+    memo: null,
+    held: null,
+  };
 }
 
-/** @throws PlanError for a norm's result. */
+/** @throws PlanError for rows that no norm gave. */
 export function rangeOf(x: Handle): Range {
-  if (x.kind === "rows") throw new PlanError("a norm's result may only enter a linear layer or a sum");
-  return x.range;
+  if (x.kind !== "rows") return x.range;
+  if (x.range === undefined) throw new PlanError("rows may only enter a linear layer or a sum");
+  return x.range();
 }
 
 export function groupOf(x: Handle): string {
@@ -100,6 +118,7 @@ export function groupOf(x: Handle): string {
 }
 
 export function labelOf(x: Handle): string | null {
+  if (x.kind === "rows") return x.norm?.name ?? null;
   return x.kind === "linear" ? x.name : null;
 }
 

@@ -266,7 +266,15 @@ export class TrainingOps implements Interpreter<Activation> {
     return before < 0 ? undefined : `layer.${before}`;
   }
 
+  /** Norms side by side: [N, groups·w] as [N·groups, w], and back. */
+  #normedGroups(x: Value, ref: NormRef, groups: number): Value {
+    const o = this.#operators;
+    const parted = o.reshape(x, o.e.shape(-1, ref.width));
+    return o.reshape(this.#normed(parted, { ...ref, groups: 1 }), o.e.shape(-1, ref.width * groups));
+  }
+
   #normed(x: Value, ref: NormRef): Value {
+    if (ref.groups !== undefined && ref.groups > 1) return this.#normedGroups(x, ref, ref.groups);
     const gain = this.#parameters(`${ref.name}.weight`, [ref.width]);
     if (ref.kind === "rms") return this.#operators.rmsNorm(x, gain, ref.epsilon);
     const bias = this.#parameters(`${ref.name}.bias`, [ref.width]);

@@ -102,17 +102,27 @@ function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number
   const heads: Heads = { queries: spec.heads, keys: spec.keyHeads, causal: memory !== null };
   const [inner, keyWidth] = [headWidth * heads.queries, headWidth * heads.keys];
   const { query: bias, output: outputBias } = blocks.biases;
-  const turned = (x: T, count: number) => {
+  const placed = (x: T, part: "query" | "key", count: number) => {
+    const y = normedHeads(ops, spec, x, `${at}.${part}.norm`, count);
+    const z = part === "key" ? ops.maskRows(y) : y;
     const rotary = rotaryOf(spec, index, count);
-    return rotary === null ? x : ops.rotate(x, rotary);
+    return rotary === null ? z : ops.rotate(z, rotary);
   };
-  const q = turned(ops.linear(rows, linear(`${at}.query`, hidden, inner, bias)), heads.queries);
-  const k = turned(ops.maskRows(ops.linear(h, linear(`${at}.key`, hidden, keyWidth, bias))), heads.keys); // [n, keyWidth]
+  const q = placed(ops.linear(rows, linear(`${at}.query`, hidden, inner, bias)), "query", heads.queries);
+  const k = placed(ops.linear(h, linear(`${at}.key`, hidden, keyWidth, bias)), "key", heads.keys); // [n, keyWidth]
   const v = ops.maskRows(ops.linear(h, linear(`${at}.value`, hidden, keyWidth, bias)));
   const { keys, values } = memory === null ? { keys: k, values: v } : remembered(ops, memory, k, v);
   const weights = softmax(spec.softmax).apply(ops, ops.scores(q, keys, heads)); // [a·rows, n so far]
   const mean = ops.weightedMean(weights, values, heads); // [rows, a·w]
   return ops.linear(mean, linear(`${at}.attention.output`, inner, hidden, outputBias));
+}
+
+/** Queries or keys, normalised where the model does it: head by head with one head's weights, or as one row. */
+function normedHeads<T>(ops: Ops<T>, { blocks, headWidth, epsilon }: ModelSpec, x: T, name: string, heads: number): T {
+  if (blocks.queryNorm === "none") return x;
+  const width = blocks.queryNorm === "heads" ? headWidth : headWidth * heads;
+  const groups = blocks.queryNorm === "heads" ? heads : 1;
+  return ops.layerNorm(x, { name, width, groups, epsilon, kind: blocks.norm, bias: blocks.normBias });
 }
 
 /** The keys and values of all tokens so far: [n so far, width]. */

@@ -34,6 +34,7 @@ const blocks = v.object({
   positionTable: v.boolean(),
   typeTable: v.boolean(),
   skipsPadding: v.boolean(),
+  queryNorm: v.picklist(["none", "heads", "row"]),
   rotary: v.nullable(rotary),
   activation: v.picklist(["gelu", "silu"]),
   gated: v.boolean(),

@@ -171,7 +171,8 @@ class FloatWeights {
     if (ref.kind === "outer")
       return { kind: "row", words: this.words(this.biasRow(ref.bias, slot.columns), ref.bias.scale), column: true };
     if (ref.kind === "diagonal") {
-      const row = Float64Array.from(this.weights.get(`${ref.name}.weight`).data);
+      const { data } = this.weights.get(`${ref.name}.weight`);
+      const row = Float64Array.from({ length: slot.columns }, (_, i) => data[i % data.length]);
       return { kind: "row", words: this.words(row, ref.scale), column: false };
     }
     if (ref.kind === "identity") throw new PlanError("a public factor is no weight");

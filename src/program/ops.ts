@@ -22,6 +22,8 @@ export interface LinearRef {
 export interface NormRef {
   readonly name: string;
   readonly width: number;
+  /** Norms side by side in a row, one for each head, all with these weights; 1 unless told. */
+  readonly groups?: number;
   readonly epsilon: number;
   /** `layer`: mean 0 and variance 1 (Ba et al.). `rms`: mean square 1, no mean removed (Zhang and Sennrich). */
   readonly kind: "layer" | "rms";
@@ -91,7 +93,7 @@ export interface Ops<T> {
   add(x: T, y: T): T;
   /** Elementwise product of two values of one shape. */
   multiply(x: T, y: T): T;
-  /** Rows to mean 0 and variance 1, or to mean square 1 (plus epsilon), times the gain, plus the bias. */
+  /** Rows, or each group of a row's columns, to mean 0 and variance 1, or to mean square 1 (plus epsilon), times the gain, plus the bias. */
   layerNorm(x: T, ref: NormRef): T;
   /** Rows beyond the text become zero. */
   maskRows(x: T): T;

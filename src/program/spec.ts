@@ -24,6 +24,8 @@ export interface Blocks {
   readonly typeTable: boolean;
   /** Whether padding tokens within a text are not counted as positions (RoBERTa). */
   readonly skipsPadding: boolean;
+  /** Norms of queries and keys before their positions turn them: of each head's columns (Qwen3), or of a whole row (OLMo 2). */
+  readonly queryNorm: "none" | "heads" | "row";
   /** Rotary positions of queries and keys. */
   readonly rotary: RotarySpec | null;
   /** The registry's kind of the feed-forward layers' function, which `ModelSpec.gelu` names. */

@@ -161,6 +161,7 @@ export type Step = StepBase &
         readonly monomials: readonly Monomial[];
         readonly addends: readonly Addend[];
         readonly constant: Constant;
+        /** Sums of what lies side by side, as many as the result has columns in each row. */
         readonly rowSum: boolean;
         readonly out: ValueId;
       }

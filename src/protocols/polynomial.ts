@@ -131,7 +131,7 @@ export const polynomial: LocalRule<"polynomial"> = {
       expect(program.values[x].form === "share", "adds shares");
       expect(elements(program.values[x]) * repeat === size, "has addends of its variables' size");
     }
-    const fits = step.rowSum ? size % elements(out) === 0 && out.columns === 1 : size === elements(out);
+    const fits = step.rowSum ? size % elements(out) === 0 : size === elements(out);
     expect(fits && out.form === "share", "gives a share of its variables' size, or of its rows' sums");
     const degrees = step.monomials.flatMap((m) => (m.degrees.length === step.variables.length ? m.degrees : [-1]));
     expect(
@@ -151,13 +151,12 @@ export const polynomial: LocalRule<"polynomial"> = {
   },
 
   run(p, step) {
-    const value = p.value(step.out);
-    const out = p.set("share", step.out, p.ring.alloc(elements(value)));
+    const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     const sum = step.rowSum ? p.temp(width(step, p.program)) : out;
     if (step.variables.length === 0) p.ring.zero(sum);
     else evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
-    if (step.rowSum) p.ring.rowSum(out, sum, value.rows, sum.length / value.rows);
+    if (step.rowSum) p.ring.rowSum(out, sum, out.length, sum.length / out.length);
     if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...halves(step.constant));
   },
 

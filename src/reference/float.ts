@@ -317,14 +317,14 @@ export class FloatOps implements Interpreter<FloatTensor> {
   }
 
   #normalise(operation: string, x: FloatTensor, ref: NormRef): FloatTensor {
-    const { width } = ref;
-    expectColumns(x, width, ref.name);
+    const { width, groups = 1 } = ref;
+    expectColumns(x, width * groups, ref.name);
     const gain = this.#tensor(`${ref.name}.weight`, [width]);
     const bias = ref.bias ? this.#tensor(`${ref.name}.bias`, [width]) : new Float32Array(width);
-    const centred = ref.kind === "rms" ? x.data : centredRows(x);
-    const variances = new Float32Array(x.rows);
+    const centred = ref.kind === "rms" ? x.data : centredRows({ data: x.data, columns: width });
+    const variances = new Float32Array(x.rows * groups);
     const data = new Float32Array(x.data.length);
-    for (let row = 0; row < x.rows; row++) {
+    for (let row = 0; row < variances.length; row++) {
       const start = row * width;
       let squares = 0;
       for (let c = 0; c < width; c++) squares += centred[start + c] * centred[start + c];
@@ -333,7 +333,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
       for (let c = 0; c < width; c++) data[start + c] = centred[start + c] * factor * gain[c] + bias[c];
     }
     this.#observe(operation, "centred", { ...x, data: centred });
-    this.#observe(operation, "variance", { ...x, columns: 1, ownColumns: 1, data: variances });
+    this.#observe(operation, "variance", { ...x, columns: groups, ownColumns: groups, data: variances });
     return { ...x, data };
   }
 

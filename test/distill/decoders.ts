@@ -41,6 +41,7 @@ export const decoders: Readonly<Record<string, ModelSpec>> = {
     blocks: { ...baseOf("opt").blocks, normPlace: "after", finalNorm: false },
   },
   llama: { ...base, ...baseOf("llama"), keyHeads: 2, gelu: "exact", tied: false, epsilon: 1e-6 },
+  qwen3: { ...base, ...baseOf("qwen3"), keyHeads: 2, gelu: "exact", epsilon: 1e-6 },
   "llama, tied, one key head": { ...base, ...baseOf("llama"), keyHeads: 1, gelu: "exact" },
 };
 

@@ -29,6 +29,13 @@ const FAMILIES: Readonly<Record<string, Partial<ModelSpec>>> = {
     blocks: { ...baseOf("opt").blocks, normPlace: "after", finalNorm: false },
   },
   llama: { ...DECODER, ...baseOf("llama"), gelu: "exact", softmax: "exact", keyHeads: 2 },
+  "a llama with norms of queries and keys": {
+    ...DECODER,
+    ...baseOf("qwen3"),
+    gelu: "exact",
+    softmax: "exact",
+    keyHeads: 2,
+  },
   "a quad llama": { ...DECODER, ...baseOf("llama"), gelu: "quad", softmax: "2quad:5", keyHeads: 2 },
 };
 

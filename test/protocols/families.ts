@@ -38,10 +38,10 @@ export const FAMILIES: readonly Family[] = [
     shape: { ...oneTurn(16), carried: true },
   },
   {
-    name: "llama, three turns",
+    name: "qwen3, three turns",
     spec: {
       ...DECODER,
-      ...baseOf("llama"),
+      ...baseOf("qwen3"),
       gelu: "exact",
       softmax: "exact",
       embedding: "private",

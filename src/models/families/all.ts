@@ -19,6 +19,7 @@ import { opt } from "./opt.ts";
 import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
 import { roberta } from "./roberta.ts";
 import { smollm3 } from "./smollm3.ts";
 import { starcoder2 } from "./starcoder2.ts";
@@ -27,7 +28,7 @@ import { xlmRoberta } from "./xlm-roberta.ts";
 /** Every family, encoders first. */
 const families: readonly Family[] = [
   ...[bert, roberta, distilbert, xlmRoberta, camembert, electra, albert],
-  ...[gpt2, opt, llama, qwen2, mistral, phi3, smollm3, gemma],
+  ...[gpt2, opt, llama, qwen2, qwen3, mistral, phi3, smollm3, gemma],
   ...[starcoder2, gptBigcode, gptNeox, phi, gptj, codegen],
 ];
 

@@ -30,6 +30,7 @@ const blocks: Blocks = {
   positionTable: true,
   typeTable: true,
   skipsPadding: false,
+  queryNorm: "none",
   rotary: null,
   activation: "gelu",
   gated: false,

@@ -29,6 +29,7 @@ export const gemma: Family = {
       tie_word_embeddings: only(true, "must be true: a head of its own is not supported"),
       use_bidirectional_attention: only(false, "must be false: attention to later tokens is not supported"),
     },
+    usualHead: 256,
     tied: true,
     blocks: (own) => ({ ...own, activation: "gelu" }),
     activation: ({ hidden_activation: name, hidden_act: before }) =>

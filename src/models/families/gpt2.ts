@@ -29,6 +29,7 @@ const blocks: Blocks = {
   positionTable: true,
   typeTable: false,
   skipsPadding: false,
+  queryNorm: "none",
   rotary: null,
   activation: "gelu",
   gated: false,

@@ -29,6 +29,7 @@ export const llamaBlocks: Blocks = {
   positionTable: false,
   typeTable: false,
   skipsPadding: false,
+  queryNorm: "none",
   rotary: { theta: 10_000, width: null, scaling: null, without: [] },
   activation: "silu",
   gated: true,
@@ -62,6 +63,8 @@ type Config = v.InferOutput<typeof schema>;
 export interface Relative<Own extends v.ObjectEntries> {
   readonly name: string;
   readonly className: string;
+  /** Columns of a head where the file does not say; the model's width over the heads' number unless told. */
+  readonly usualHead?: number;
   /** Its own fields, checked beside the common ones. */
   readonly fields: Own;
   /** Whether its head is tied to its words unless the file says so. */
@@ -89,7 +92,7 @@ export function llamaConfig<Own extends v.ObjectEntries>(relative: Relative<Own>
     read(json) {
       const config = check(schema, withoutOwn(json, relative.fields), "config.json");
       const more = check(own, json, "config.json");
-      const headWidth = headWidthOf(config);
+      const headWidth = headWidthOf(config, relative.usualHead);
       const rotary = rotaryIn(config, headWidth);
       return {
         architecture: relative.name,
@@ -146,14 +149,15 @@ function writtenLlama(spec: ModelSpec): Record<string, unknown> {
 }
 
 /** @throws an Error when heads do not divide the width, or groups the heads. */
-function headWidthOf(config: Config): number {
+function headWidthOf(config: Config, usual: number | undefined): number {
   const { hidden_size: hidden, num_attention_heads: heads, head_dim: said } = config;
-  if ((said ?? null) === null && hidden % heads !== 0)
+  const width = said ?? usual;
+  if (width === undefined && hidden % heads !== 0)
     throw new Error("config.json: num_attention_heads must divide hidden_size");
   if (heads % (config.num_key_value_heads ?? heads) !== 0) {
     throw new Error("config.json: num_key_value_heads must divide num_attention_heads");
   }
-  return said ?? hidden / heads;
+  return width ?? hidden / heads;
 }
 
 /** Biases that a file switches on, of attention and of feed-forward layers. */
