@@ -36,7 +36,7 @@ const MAY_IMPORT = {
   // What a provider's console is told: src/cli tells it, web/console shows it.
   console: ["parties", "admission"],
   // OpenAI's API, over a client.
-  gateway: ["parties", "models", "program", "channels"],
+  gateway: ["parties", "admission", "models", "program", "channels"],
   // The pages; src/cli serves what is built of them.
   "../web": ["console", "admission", "parties", "models", "program", "ring", "channels"],
   cli: [

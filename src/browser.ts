@@ -19,6 +19,7 @@ export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
+export type { Logprobs, TokenLogprob } from "./parties/logprobs.ts";
 export { PartyError } from "./parties/messages.ts";
 export { readProfile, type ServiceProfile } from "./parties/profile.ts";
 export type { Inference, Run } from "./parties/run.ts";

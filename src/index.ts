@@ -36,6 +36,7 @@ export { type DealerOptions, DealerService } from "./parties/dealer.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
 export type { ServedModel } from "./parties/held-model.ts";
 export { type HelperOptions, HelperService } from "./parties/helper.ts";
+export type { Logprobs, TokenLogprob } from "./parties/logprobs.ts";
 export { Meeting } from "./parties/meeting.ts";
 export { PartyError } from "./parties/messages.ts";
 export { readProfile, type ServiceProfile } from "./parties/profile.ts";

@@ -38,6 +38,11 @@ export function checkKey({ headers: { authorization } }: IncomingMessage, keys: 
     });
 }
 
+/** Who asks, as far as that is told: those who show one key are one. */
+export function accountOf({ headers: { authorization = "" } }: IncomingMessage): string {
+  return digest(authorization).toString("hex");
+}
+
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }

@@ -4,6 +4,7 @@ import { largest } from "../models/greedy.ts";
 import { generator, uniforms } from "../models/random.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { abortSignal, checkArguments, mustBe } from "./arguments.ts";
+import type { Logprobs } from "./logprobs.ts";
 import { MOST_TURNS, PartyError } from "./messages.ts";
 import type { Run } from "./run.ts";
 import type { TextOptions } from "./text-client.ts";
@@ -24,6 +25,8 @@ export interface GenerateOptions extends TextOptions {
   readonly topP?: number;
   /** Draws the same random numbers again (logits differ in their last bits); the operating system's generator without. */
   readonly seed?: number;
+  /** Tells of each token how likely it was, and so many of the likeliest; the server must tell scores. */
+  readonly logprobs?: number;
   /** Tokens that end the text, the model's own unless given; the one that did is handed out too. */
   readonly stopAt?: readonly number[];
   /** The text ends before the first of these; or a function, called with all new tokens so far, that ends it when it is true. */
@@ -35,6 +38,8 @@ export interface GeneratedPiece {
   readonly token: number;
   /** Empty where nothing new is certain, and always where the server has no tokenizer. All pieces' texts together are the new text. */
   readonly text: string;
+  /** Where they were asked for. */
+  readonly logprobs?: Logprobs;
 }
 
 /** What a run of generation took, and how many tokens it gave. */
@@ -59,6 +64,7 @@ const generateSchema = v.strictObject({
   topK: number,
   topP: number,
   seed: number,
+  logprobs: number,
   stopAt: v.optional(v.array(v.number(mustBe("a token's number")), mustBe("an array of tokens' numbers"))),
   stop: v.optional(
     v.union(
@@ -96,13 +102,15 @@ export type Sampler = (logits: readonly number[]) => number;
 
 /** @throws PartyError for a setting out of range, or one that a server of tokens alone cannot grant. */
 export function sampler(spec: ModelSpec, options: GenerateOptions): Sampler {
-  const { temperature = 0, topK = spec.vocabulary, topP = 1, seed } = options;
+  const { temperature = 0, topK = spec.vocabulary, topP = 1, seed, logprobs = 0 } = options;
   if (!(temperature >= 0 && temperature <= 100)) throw new PartyError("a temperature lies between 0 and 100");
   if (!(Number.isInteger(topK) && topK >= 1)) throw new PartyError("top-k takes a number of tokens from 1");
   if (!(topP > 0 && topP <= 1)) throw new PartyError("top-p takes a probability above 0, up to 1");
+  if (!(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= spec.vocabulary))
+    throw new PartyError("logprobs takes a number of tokens from 0");
   if (spec.answer === "label") {
-    if (options.topK !== undefined || options.topP !== undefined || seed !== undefined)
-      throw new PartyError("this server tells the next token alone: top-k, top-p and a seed need its logits");
+    if ([options.topK, options.topP, seed, options.logprobs].some((x) => x !== undefined))
+      throw new PartyError("this server tells the next token alone: top-k, top-p, logprobs and a seed need its logits");
     // A void answer may be no index at all; the run goes on all the same (findings.ts).
     return ([token]) => Math.min(Math.max(Math.round(token), 0), spec.vocabulary - 1);
   }

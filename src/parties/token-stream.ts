@@ -2,6 +2,7 @@
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { ContinuedText } from "./answer.ts";
 import type { Generated, GeneratedPiece, GenerateOptions, Sampler } from "./generation.ts";
+import { logprobsOf } from "./logprobs.ts";
 import { PartyError } from "./messages.ts";
 
 export class TokenStream {
@@ -10,6 +11,7 @@ export class TokenStream {
   private readonly sampler: Sampler;
   private readonly maxTokens: number;
   private readonly stopAt: readonly number[];
+  private readonly logprobs: number | undefined;
   private readonly stop: (tokens: readonly number[]) => boolean;
   private readonly going: ContinuedText | null;
   private readonly chosen: number[] = [];
@@ -26,11 +28,17 @@ export class TokenStream {
     tokenizer: TextTokenizer | null,
     prompt: readonly number[],
     choose: Sampler,
-    { maxTokens, stop = [], stopAt = tokenizer?.endIds ?? [] }: GenerateOptions & { readonly maxTokens: number },
+    {
+      maxTokens,
+      stop = [],
+      stopAt = tokenizer?.endIds ?? [],
+      logprobs,
+    }: GenerateOptions & { readonly maxTokens: number },
   ) {
     this.sampler = choose;
     this.maxTokens = maxTokens;
     this.stopAt = stopAt;
+    this.logprobs = logprobs;
     const stops = typeof stop === "function" ? [] : [stop].flat();
     if (stops.includes("")) throw new PartyError("a text that ends the continuation has at least one letter");
     if (stops.length > 0 && tokenizer === null)
@@ -63,7 +71,8 @@ export class TokenStream {
     this.times.push(performance.now());
     this.stopped = stopped || this.stopAt.includes(token) || this.stops();
     this.ended ||= this.stopped || this.chosen.length === this.maxTokens;
-    this.pieces.push({ token, text: this.added(text) });
+    const told = this.logprobs === undefined ? {} : { logprobs: logprobsOf(logits, token, this.logprobs) };
+    this.pieces.push({ token, text: this.added(text), ...told });
     this.wake();
     return token;
   }

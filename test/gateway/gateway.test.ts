@@ -1,18 +1,16 @@
 /** The gateway as programs see it: through OpenAI's own client, and through plain requests that are wrong. */
-import { createServer, request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import OpenAI, { APIError } from "openai";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Channel } from "../../src/channels/channel.ts";
-import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
+import type { GatewayOptions } from "../../src/gateway/gateway.ts";
 import type { Client } from "../../src/parties/client.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import { TINY_GPT2, withLast } from "../parties/harness.ts";
 import { DECODER_WORDS } from "../parties/words.ts";
 import { World, type WorldOptions } from "../parties/world.ts";
+import { gatewayTo as gatewayIn, MODEL, type PlainOptions, plain as plainly } from "./world.ts";
 
 const PROMPT = "w7 w8 w9";
-const MODEL = "tiny";
 const KEY = "a key of some letters";
 const DECODER = { ...TINY_GPT2, embedding: "public" } as const;
 
@@ -28,26 +26,10 @@ afterAll(async () => {
 
 /** Services and a gateway to them, and a program's client of it. */
 async function gatewayTo(world: WorldOptions = {}, options: Partial<GatewayOptions> = {}) {
-  const w = await here.services({ spec: DECODER, tokenizer: DECODER_WORDS, ...world });
-  let connections = 0;
-  const connect = (model?: string) => {
-    connections++;
-    return w.connect(false, undefined, model);
-  };
-  const peers = { server: { address: "here:1", key: null }, dealer: { address: "there:2", key: "ab" } };
-  const gateway = new Gateway({ connect, name: MODEL, maxTokens: 8, peers, ...options });
-  const server = createServer((asked, response) => void gateway.handle(asked, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  opened.push({ close: () => ended(server, gateway) });
-  const openai = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: KEY, maxRetries: 2 });
-  return { ...w, gateway, port, openai, connections: () => connections };
-}
-
-async function ended(server: Server, gateway: Gateway): Promise<void> {
-  server.closeAllConnections();
-  server.close();
-  await gateway.close();
+  const g = await gatewayIn(here, { spec: DECODER, tokenizer: DECODER_WORDS, ...world }, options);
+  opened.push(g);
+  const openai = new OpenAI({ baseURL: `http://127.0.0.1:${g.port}/v1`, apiKey: KEY, maxRetries: 2 });
+  return { ...g, openai };
 }
 
 async function expected(client: Client, maxTokens: number): Promise<string> {
@@ -58,24 +40,8 @@ async function expected(client: Client, maxTokens: number): Promise<string> {
   }
 }
 
-/** A request as it is written, and its answer. */
-function plain(
-  port: number,
-  options: { path?: string; method?: string; headers?: Record<string, string>; body?: string },
-) {
-  const { path = "/v1/completions", method = "POST", headers = { "content-type": "application/json" }, body } = options;
-  return new Promise<{ status: number; body: { error: { message: string; code: string; param: string } } }>(
-    (resolve, reject) => {
-      const asked = request({ host: "127.0.0.1", port, path, method, headers }, async (response) => {
-        const parts: Buffer[] = [];
-        for await (const part of response) parts.push(part as Buffer);
-        resolve({ status: response.statusCode!, body: JSON.parse(Buffer.concat(parts).toString()) });
-      });
-      asked.on("error", reject);
-      asked.end(body);
-    },
-  );
-}
+const plain = (port: number, options: PlainOptions) =>
+  plainly<{ error: { message: string; code: string; param: string } }>(port, options);
 
 describe("OpenAI's client", () => {
   let g: Awaited<ReturnType<typeof gatewayTo>>;
@@ -129,9 +95,50 @@ describe("OpenAI's client", () => {
     expect(g.connections()).toBe(1);
   });
 
+  it("gets several continuations of one text, with what all of them took", async () => {
+    const sampled = { ...ask, max_tokens: 2, temperature: 1.5, seed: 4 };
+    const { choices, usage } = await g.openai.completions.create({ ...sampled, n: 2 });
+    expect(choices.map(({ index }) => index)).toEqual([0, 1]);
+    expect(usage).toMatchObject({ prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 });
+    // The second draws with the next seed.
+    expect((await g.openai.completions.create({ ...sampled, seed: 5 })).choices[0].text).toBe(choices[1].text);
+    const told: string[] = ["", ""];
+    const stream = await g.openai.completions.create({ ...sampled, n: 2, stream: true });
+    for await (const { choices } of stream) for (const { index, text } of choices) told[index] += text;
+    expect(told).toEqual(choices.map(({ text }) => text));
+  });
+
+  it("gets the tokens' probabilities", async () => {
+    const client = await g.connect();
+    const row = async (words: string) => {
+      const { logits } = await client.score(client.encode(words));
+      return logits.slice(-client.spec.vocabulary);
+    };
+    const { choices } = await g.openai.completions.create({ ...ask, max_tokens: 2, logprobs: 2 });
+    const { tokens, token_logprobs, top_logprobs, text_offset } = choices[0].logprobs!;
+    expect(tokens!.join("")).toBe(choices[0].text);
+    expect(text_offset).toEqual([PROMPT.length, PROMPT.length + tokens![0].length]);
+    for (const [i, before] of [PROMPT, PROMPT + tokens![0]].entries()) {
+      const logits = await row(before);
+      const sum = Math.log(logits.reduce((all, x) => all + Math.exp(x), 0));
+      const sorted = logits.map((x) => x - sum).sort((a, b) => b - a);
+      expect(token_logprobs![i]).toBeCloseTo(sorted[0], 2);
+      const [best, second] = Object.entries(top_logprobs![i]);
+      expect(best).toEqual([tokens![i], token_logprobs![i]]);
+      expect(second[1]).toBeCloseTo(sorted[1], 2);
+    }
+    await client.close();
+    const streamed = [];
+    const stream = await g.openai.completions.create({ ...ask, max_tokens: 2, logprobs: 0, stream: true });
+    for await (const { choices } of stream) streamed.push(...(choices[0].logprobs?.token_logprobs ?? []));
+    expect(streamed).toHaveLength(2);
+  });
+
   it.each([
-    [{ n: 2 }, "n", "unsupported_value"],
-    [{ logprobs: 3 }, "logprobs", "unsupported_value"],
+    [{ n: 9 }, "n", "invalid_value"],
+    [{ logprobs: 6 }, "logprobs", "invalid_value"],
+    [{ logprobs: true }, "logprobs", "invalid_value"],
+    [{ best_of: 2 }, "best_of", "unsupported_value"],
     [{ echo: true }, "echo", "unsupported_value"],
     [{ suffix: "end" }, "suffix", "unsupported_value"],
     [{ presence_penalty: 0.5 }, "presence_penalty", "unsupported_value"],
@@ -155,6 +162,27 @@ describe("OpenAI's client", () => {
   it("may say what every answer is anyway", async () => {
     const said = { n: 1, echo: false, logprobs: null, presence_penalty: 0, user: "somebody", suffix: null };
     expect((await g.openai.completions.create({ ...ask, ...said })).choices[0].text).toBe(text);
+  });
+
+  it("is answered in turn: who asks much waits for who asks little, and too much is refused", async () => {
+    const asked = (apiKey: string) => {
+      const own = new OpenAI({ baseURL: `http://127.0.0.1:${g.port}/v1`, apiKey, maxRetries: 0 });
+      return own.completions.create({ ...ask, max_tokens: 1 });
+    };
+    const order: string[] = [];
+    const refused: unknown[] = [];
+    const greedy = Array.from({ length: 20 }, () =>
+      asked("greedy").then(
+        () => order.push("greedy"),
+        (error: unknown) => refused.push(error),
+      ),
+    );
+    await asked("modest").then(() => order.push("modest"));
+    await Promise.all(greedy);
+    // One runs and 16 of one key may wait.
+    expect(refused.length).toBeGreaterThan(0);
+    for (const error of refused) expect(error).toMatchObject({ status: 429, code: "rate_limit_exceeded" });
+    expect(order.indexOf("modest")).toBeLessThan(order.length / 2);
   });
 
   it("is told of a model that is not here", async () => {
@@ -246,9 +274,47 @@ describe("a conversation", () => {
       param: "messages.0.role",
     });
     expect(await errorOf(bare, { messages: [] })).toMatchObject({ status: 400, param: "messages" });
-    expect(await errorOf(bare, { logprobs: true })).toMatchObject({ status: 400, code: "unsupported_value" });
+    expect(await errorOf(bare, { top_logprobs: 2 })).toMatchObject({ status: 400, param: "top_logprobs" });
   });
 });
+
+describe("a gap in a text", () => {
+  const ask = { model: MODEL, prompt: "w7 w8", suffix: "w9", max_tokens: 3, temperature: 0 };
+  const special = (content: string, id: number) => ({
+    ...{ id, content, special: true, normalized: false },
+    ...{ single_word: false, lstrip: false, rstrip: false },
+  });
+  const tokenizer = JSON.parse(DECODER_WORDS["tokenizer.json"]!);
+  const gaps = {
+    ...tokenizer,
+    added_tokens: ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"].map((token, i) => special(token, 57 + i)),
+    model: { ...tokenizer.model, vocab: without(tokenizer.model.vocab, 57) },
+  };
+
+  it("is filled as editors ask for it: the model's own tokens stand around prompt and suffix", async () => {
+    const g = await gatewayTo({ tokenizer: { ...DECODER_WORDS, "tokenizer.json": JSON.stringify(gaps) } });
+    const { choices, usage } = await g.openai.completions.create(ask);
+    const client = await g.connect();
+    const ids = [57, 7, 8, 58, 9, 59];
+    const stream = client.generate({ ids, types: ids.map(() => 0) }, { maxTokens: 3 });
+    let step = await stream.next();
+    while (step.done !== true) step = await stream.next();
+    await client.close();
+    expect(choices[0].text).toBe(step.value.text);
+    expect(usage?.prompt_tokens).toBe(6);
+  });
+
+  it("is refused by name where the model has no such tokens", async () => {
+    const g = await gatewayTo();
+    const error = await g.openai.completions.create(ask).catch((e: unknown) => e);
+    expect(error).toMatchObject({ status: 400, param: "suffix", code: "unsupported_value" });
+  });
+});
+
+/** The words before the last ones. */
+function without(vocabulary: Record<string, number>, from: number): Record<string, number> {
+  return Object.fromEntries(Object.entries(vocabulary).filter(([, id]) => id < from));
+}
 
 describe("a request that is no program's own", () => {
   const body = JSON.stringify({ model: MODEL, prompt: PROMPT, max_tokens: 1 });
@@ -329,7 +395,9 @@ describe("privacy", () => {
     const g = await gatewayTo({ spec: { ...DECODER, answer: "label" } });
     const ask = { model: MODEL, prompt: PROMPT, max_tokens: 2, temperature: 0 };
     expect((await g.openai.completions.create(ask)).choices[0].text).not.toBe("");
-    const error = await g.openai.completions.create({ ...ask, seed: 1 }).catch((e: unknown) => e);
-    expect(error).toMatchObject({ status: 400, code: "unsupported_value" });
+    for (const more of [{ seed: 1 }, { logprobs: 0 }]) {
+      const error = await g.openai.completions.create({ ...ask, ...more }).catch((e: unknown) => e);
+      expect(error).toMatchObject({ status: 400, code: "unsupported_value" });
+    }
   });
 });
