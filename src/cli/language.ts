@@ -9,7 +9,7 @@ import { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { DataError } from "../tasks/tables.ts";
 import { UsageError } from "./failure.ts";
-import type { TrainingOptions } from "./options.ts";
+import type { TrainingOptions } from "./training-options.ts";
 
 /** Longer than any text: windows are cut after the tokens are known. */
 const ANY_LENGTH = 1_000_000_000;

@@ -9,10 +9,11 @@ import type { ModelSpec } from "../program/spec.ts";
 import { UsageError } from "./failure.ts";
 import { floatMatmul } from "./float.ts";
 import { languageData, readDocuments } from "./language.ts";
-import { isQuiet, type OutputOptions, type TrainingOptions } from "./options.ts";
+import { isQuiet, type OutputOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { note, print, printJson } from "./terminal.ts";
 import { finish, sessionOf, stageSummaries, TRAINING, trainingProgress } from "./training.ts";
+import type { TrainingOptions } from "./training-options.ts";
 
 /** What `pretrain` makes. */
 export const ARCHITECTURES = ["bert", "gpt2", "llama"] as const;

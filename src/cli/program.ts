@@ -1,40 +1,67 @@
 /** The commands of `mpcformer`: one a party, and those that look at cost and accuracy. */
 import { Command, Option } from "commander";
-import { addApproximations } from "./commands/approximations.ts";
-import { addBench } from "./commands/bench.ts";
-import { addBuildNative } from "./commands/build-native.ts";
-import { addCalibrate } from "./commands/calibrate.ts";
-import { addConvert } from "./commands/convert.ts";
-import { addDeal } from "./commands/deal.ts";
-import { addDemo } from "./commands/demo.ts";
-import { addDistill } from "./commands/distill.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addEvaluate } from "./commands/evaluate.ts";
-import { addFinetune } from "./commands/finetune.ts";
-import { addGateway } from "./commands/gateway.ts";
-import { addGenerate } from "./commands/generate.ts";
-import { addHelper } from "./commands/helper.ts";
-import { addInfer } from "./commands/infer.ts";
-import { addKeys } from "./commands/keys.ts";
-import { addPlan } from "./commands/plan.ts";
-import { addPrepare } from "./commands/prepare.ts";
-import { addPretrain } from "./commands/pretrain.ts";
-import { addServe } from "./commands/serve.ts";
-import { addStudy } from "./commands/study.ts";
-import { addWeb } from "./commands/web.ts";
 import { debug, report } from "./failure.ts";
 import { endWithParent } from "./processes.ts";
 import { VERSION } from "./release.ts";
 import { isForMachines, note, write, writeForMachines } from "./terminal.ts";
 
-/** The commands, by what they are for. */
-const GROUPS: readonly (readonly [string, readonly ((program: Command) => void)[]])[] = [
-  ["To begin with:", [addDemo, addWeb]],
-  ["Ask a service:", [addInfer, addGenerate, addGateway, addPrepare]],
-  ["Run a service:", [addServe, addDeal, addHelper, addKeys]],
-  ["Cost and accuracy:", [addPlan, addBench, addEvaluate, addCalibrate, addApproximations]],
-  ["Make models:", [addPretrain, addFinetune, addDistill, addStudy, addConvert]],
-  ["This machine:", [addDoctor, addBuildNative]],
+/** Adds one command to the program. */
+type Add = (program: Command) => void;
+
+/** The commands, by what they are for. Each is imported where it is asked for: all of them are most of what a command waits for. */
+const GROUPS: readonly (readonly [string, Readonly<Record<string, () => Promise<Add>>>])[] = [
+  [
+    "To begin with:",
+    {
+      demo: async () => (await import("./commands/demo.ts")).addDemo,
+      web: async () => (await import("./commands/web.ts")).addWeb,
+    },
+  ],
+  [
+    "Ask a service:",
+    {
+      infer: async () => (await import("./commands/infer.ts")).addInfer,
+      generate: async () => (await import("./commands/generate.ts")).addGenerate,
+      gateway: async () => (await import("./commands/gateway.ts")).addGateway,
+      prepare: async () => (await import("./commands/prepare.ts")).addPrepare,
+    },
+  ],
+  [
+    "Run a service:",
+    {
+      serve: async () => (await import("./commands/serve.ts")).addServe,
+      deal: async () => (await import("./commands/deal.ts")).addDeal,
+      helper: async () => (await import("./commands/helper.ts")).addHelper,
+      keys: async () => (await import("./commands/keys.ts")).addKeys,
+    },
+  ],
+  [
+    "Cost and accuracy:",
+    {
+      plan: async () => (await import("./commands/plan.ts")).addPlan,
+      bench: async () => (await import("./commands/bench.ts")).addBench,
+      evaluate: async () => (await import("./commands/evaluate.ts")).addEvaluate,
+      calibrate: async () => (await import("./commands/calibrate.ts")).addCalibrate,
+      approximations: async () => (await import("./commands/approximations.ts")).addApproximations,
+    },
+  ],
+  [
+    "Make models:",
+    {
+      pretrain: async () => (await import("./commands/pretrain.ts")).addPretrain,
+      finetune: async () => (await import("./commands/finetune.ts")).addFinetune,
+      distill: async () => (await import("./commands/distill.ts")).addDistill,
+      study: async () => (await import("./commands/study.ts")).addStudy,
+      convert: async () => (await import("./commands/convert.ts")).addConvert,
+    },
+  ],
+  [
+    "This machine:",
+    {
+      doctor: async () => (await import("./commands/doctor.ts")).addDoctor,
+      "build-native": async () => (await import("./commands/build-native.ts")).addBuildNative,
+    },
+  ],
 ];
 
 const EXIT_CODES = `Exit codes: 0 done, 1 it cannot be done, 2 the command line is wrong, 70 a fault of mpcformer itself,
@@ -47,7 +74,7 @@ export async function run(args: readonly string[]): Promise<number> {
   writeForMachines(options.includes("--json"));
   if (options.includes("--debug")) debug();
   try {
-    await program().parseAsync(args, { from: "user" });
+    await (await program(args)).parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     return report(error);
@@ -59,7 +86,10 @@ function help(text: string): void {
   if (!isForMachines()) note(text.trimEnd());
 }
 
-function program(): Command {
+/** The program with the command that the arguments name; with all where they name none, for help and for what is misspelt. */
+async function program(args: readonly string[]): Promise<Command> {
+  // The program's own options take no values.
+  const asked = args.find((arg) => !arg.startsWith("-"));
   const all = new Command("mpcformer")
     .description("Private Transformer inference: neither side learns the other's secret.")
     .version(VERSION)
@@ -72,9 +102,10 @@ function program(): Command {
     .exitOverride()
     // Errors are told in one place, for people or for machines.
     .configureOutput({ writeOut: write, writeErr: help, outputError: () => {} });
+  const known = GROUPS.some(([, commands]) => asked !== undefined && Object.hasOwn(commands, asked));
   for (const [heading, commands] of GROUPS) {
     all.commandsGroup(heading);
-    for (const add of commands) add(all);
+    for (const [name, load] of Object.entries(commands)) if (!known || name === asked) (await load())(all);
   }
   return all;
 }

@@ -20,9 +20,9 @@ import { eachRow } from "../tasks/tables.ts";
 import { PLAIN, type Task, taskOf } from "../tasks/tasks.ts";
 import { writeChart } from "./charts.ts";
 import { UsageError } from "./failure.ts";
-import type { TrainingOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { PLAN_FILE, planJson } from "./source.ts";
+import type { TrainingOptions } from "./training-options.ts";
 
 /** Labelled texts of a file, with the task they were read as. */
 export interface Data {

@@ -9,16 +9,7 @@ import { withOverrides } from "../../models/config.ts";
 import { isDecoder } from "../../program/spec.ts";
 import { floatMatmul } from "../float.ts";
 import { languageData } from "../language.ts";
-import {
-  disclosure,
-  isQuiet,
-  type ModelOptions,
-  outputWithProgress,
-  overridesOf,
-  standIns,
-  type TrainingOptions,
-  trainingOptions,
-} from "../options.ts";
+import { disclosure, isQuiet, type ModelOptions, outputWithProgress, overridesOf, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { print, printJson } from "../terminal.ts";
 import {
@@ -36,6 +27,7 @@ import {
   textsOf,
   trainingProgress,
 } from "../training.ts";
+import { type TrainingOptions, trainingOptions } from "../training-options.ts";
 import { decimal, whole } from "../values.ts";
 
 interface DistillOptions extends TrainingOptions, Omit<ModelOptions, "calibrate"> {

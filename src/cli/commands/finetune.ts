@@ -9,7 +9,7 @@ import { loadEncoder, loadModel, loadSpec, type Model } from "../../models/check
 import { isDecoder } from "../../program/spec.ts";
 import { floatMatmul } from "../float.ts";
 import { languageData } from "../language.ts";
-import { isQuiet, outputWithProgress, standIns, type TrainingOptions, trainingOptions } from "../options.ts";
+import { isQuiet, outputWithProgress, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { print, printJson } from "../terminal.ts";
 import {
@@ -26,6 +26,7 @@ import {
   TRAINING,
   trainingProgress,
 } from "../training.ts";
+import { type TrainingOptions, trainingOptions } from "../training-options.ts";
 import { decimal, whole } from "../values.ts";
 
 interface FinetuneOptions extends TrainingOptions {

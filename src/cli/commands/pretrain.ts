@@ -15,11 +15,12 @@ import type { ModelSpec } from "../../program/spec.ts";
 import { readTexts } from "../../tasks/tables.ts";
 import { writeChart } from "../charts.ts";
 import { Failure, UsageError } from "../failure.ts";
-import { isQuiet, outputWithProgress, trainerOptions } from "../options.ts";
+import { isQuiet, outputWithProgress } from "../options.ts";
 import { ARCHITECTURES, type PretrainOptions, pretrainDecoder } from "../pretrain-decoder.ts";
 import { Progress } from "../progress.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { sessionOf, TRAINING, trainingProgress } from "../training.ts";
+import { trainerOptions } from "../training-options.ts";
 import { decimal, whole } from "../values.ts";
 
 export function addPretrain(program: Command): void {
