@@ -14,6 +14,7 @@ const GROUPS: readonly (readonly [string, Readonly<Record<string, () => Promise<
     "To begin with:",
     {
       demo: async () => (await import("./commands/demo.ts")).addDemo,
+      up: async () => (await import("./commands/up.ts")).addUp,
       web: async () => (await import("./commands/web.ts")).addWeb,
     },
   ],

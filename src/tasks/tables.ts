@@ -43,9 +43,13 @@ export async function readTexts(path: string): Promise<string[]> {
   return (await readNumberedTexts(path)).map(({ text }) => text);
 }
 
-/** The same with the numbers of their lines. @throws as `readTexts` does. */
+/** The same with the numbers of their lines. Of JSONL, each line's field "text", which may have lines of its own. @throws as `readTexts` does. */
 export async function readNumberedTexts(path: string): Promise<PlainText[]> {
-  const lines = (await readTextFile(path)).split(/\r?\n/).map((text, i) => ({ text, line: i + 1 }));
+  const content = await readTextFile(path);
+  const lines =
+    formatOf(path) === "jsonl"
+      ? jsonRows(content, path, [["text"]]).map(({ fields: [text], line }) => ({ text, line }))
+      : content.split(/\r?\n/).map((text, i) => ({ text, line: i + 1 }));
   const texts = lines.filter(({ text }) => text.trim() !== "");
   if (texts.length === 0) throw new DataError(`${path} has no texts: give one a line`);
   return texts;

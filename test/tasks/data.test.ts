@@ -75,6 +75,7 @@ describe("labelled texts", () => {
     await expect(readLabelled(path)).rejects.toThrow(/latin\.tsv, line 2: not UTF-8/);
     await expect(readLabelled(join(dir, "none.tsv"))).rejects.toThrow(/cannot read .*none\.tsv/);
     expect(await readTexts(await file("texts.txt", "one\n\n two \n"))).toEqual(["one", " two "]);
+    expect(await readTexts(await file("texts.jsonl", '{"text":"a\\nb"}\n\n{"text":" c"}\n'))).toEqual(["a\nb", " c"]);
     await expect(readTexts(await file("nothing.txt", "\n \n"))).rejects.toThrow(/has no texts/);
   });
 });
