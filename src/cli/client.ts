@@ -70,6 +70,7 @@ export function printReading(result: Reading, spec: ModelSpec): void {
   if (result.value !== undefined) print(`value: ${result.value.toFixed(4)}`);
   else if (result.values !== undefined)
     print(result.values.map((value, i) => `${spec.labelNames[i] ?? i} ${value.toFixed(4)}`).join(", "));
+  else if (result.vector !== undefined) print(JSON.stringify(result.vector));
   else if (result.entities !== undefined) printEntities(result.entities);
   else if (spec.problem === "spans") printSpan(result.answer);
   else {

@@ -13,6 +13,7 @@ import {
   type Handle,
   type KeysHandle,
   LEAST_BITS,
+  type LinearHandle,
   type LinearPart,
   labelOf,
   linearOf,
@@ -24,6 +25,7 @@ import {
 } from "./handles.ts";
 import { lifted, polynomial, root } from "./roots.ts";
 import { reachOf, rootOf, seriesOf } from "./series.ts";
+import { meanOf, unitOf, VECTOR_BITS, VECTOR_CAP } from "./vectors.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const SCORE_BITS = 14;
@@ -141,6 +143,28 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   firstRow(x: Handle): Handle {
     this.next(null, "linear");
     return this.oneRow(this.rows(x), 0);
+  }
+
+  meanRow(x: Handle): Handle {
+    const op = this.next("pooled", "answer");
+    const rows = this.rows(x);
+    const { share } = rows;
+    if (share === undefined) throw new PlanError("a mean is of a norm's result: this model's structure is not supported");
+    const held = once(() => this.b.within("pooled", "answer", () => meanOf(this.b, share(), this.shape)));
+    return { ...rows, rows: 1, held, share: undefined, range: () => this.ranges.signed(op, "out") };
+  }
+
+  unitRow(x: Handle): Handle {
+    const op = this.next("unit", "answer");
+    const row = this.alone(x, "pooled");
+    const opened = this.openIn(row.range, this.emit(row), "forward", this.target(row.range, VECTOR_BITS, VECTOR_CAP));
+    this.b.label = "unit";
+    this.b.group = "answer";
+    const range = this.ranges.signed(op, "out");
+    const out = unitOf(this.b, opened, this.ranges.positive(op, "square"), range);
+    // The product's own bits would tell both factors: what is revealed is cut first.
+    const held = once(() => this.openIn(range, out, "toServer", this.target(range, VECTOR_BITS, VECTOR_CAP)));
+    return { kind: "rows", rows: 1, columns: out.columns, norm: null, held, range: () => range };
   }
 
   askedRows(x: Handle): Handle {
@@ -375,11 +399,11 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   private answered(handle: Handle): Value {
     const known = this.answers.get(handle);
     if (known !== undefined) return known;
-    const answer = linearOf(handle, "the model's answer");
+    const answer = handle.kind === "rows" ? this.alone(handle, "vector") : linearOf(handle, "the model's answer");
     this.b.label = answer.name;
     this.b.group = "answer";
     const y = this.emit(answer);
-    const scale = this.target(answer.range, LOGIT_BITS, 14);
+    const scale = this.target(answer.range, LOGIT_BITS, this.spec.pooling === undefined ? 14 : VECTOR_CAP);
     const opened =
       this.spec.answer === "scores"
         ? this.openIn(answer.range, y, "reveal", scale)
@@ -420,6 +444,13 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   private allKeys(x: Handle): KeysHandle {
     const value = this.masked(x, SCORE_BITS);
     return { kind: "keys", value, filled: value.rows, range: rangeOf(x) };
+  }
+
+  /** A row with its norm's gain and bias, as what a linear layer gives. */
+  private alone(x: Handle, name: string): LinearHandle {
+    if (x.kind !== "rows" || x.range === undefined)
+      throw new PlanError("a vector is made of a norm's result: this model's structure is not supported");
+    return this.pending([{ kind: "residual", x }], x.rows, x.columns, name, x.range());
   }
 
   /** Causal scores with something known where they don't count, or zeros; everything else as it is. */

@@ -163,7 +163,7 @@ export class Emitter {
   }
 
   protected oneRow(rows: RowsHandle, index: number): RowsHandle {
-    return { ...rows, rows: 1, held: this.rowOf(rows.held, index) };
+    return { ...rows, rows: 1, held: this.rowOf(rows.held, index), share: undefined };
   }
 
   /** One row of a value, cut when it is first read. */
@@ -197,7 +197,14 @@ export class Emitter {
         return this.openIn(x.range, this.relieved(value, scale, magnitude(x.range)), "toServer", scale);
       }),
     );
-    return { kind: "rows", rows: value.rows, columns: value.columns, norm: null, held };
+    return {
+      kind: "rows",
+      rows: value.rows,
+      columns: value.columns,
+      norm: null,
+      held,
+      share: () => value,
+    };
   }
 
   /** A linear layer directly on another: the sum is opened between them, for the server's part of a message that goes ahead. */
@@ -335,13 +342,17 @@ export class Emitter {
     polynomial(this.b, [lifted(x), lifted(inverse, width)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
     const usual = 2 ** Math.max(NORM_OUT_BITS + this.finer, LEAST_BITS - Math.ceil(log2(most)));
     const unit = Math.max(usual, this.least("norm"));
-    const held = this.open(this.relieved(out, unit, most), "toServer", unit, most);
+    const { label, group } = this.b;
+    const held = once(() =>
+      this.b.within(label, group, () => this.open(this.relieved(out, unit, most), "toServer", unit, most)),
+    );
     return {
       kind: "rows",
       rows,
       columns: x.columns,
       norm: ref,
-      held: () => held,
+      held,
+      share: () => out,
       range: () => this.ranges.signed(op, "out"),
     };
   }
@@ -373,7 +384,9 @@ export class Emitter {
     const first = x.parts.find((p) => p.kind === "dense" || p.kind === "table") ?? x.parts[0];
     if (first.kind === "positions") throw new PlanError("a sum without a linear layer");
     const planned = this.plan.exponents[x.name] ?? (this.draft ? SUM_BITS : DEFAULT_EXPONENT);
-    const exponent = planned - Math.min(this.slack, 4);
+    // A row on its own has no weights to be rounded.
+    const alone = first.kind === "residual" && first.x.norm === null;
+    const exponent = alone ? 0 : planned - Math.min(this.slack, 4);
     const inner = first.kind === "table" ? first.x : first.x.held();
     const factor = centre ? x.columns : 1;
     const room = 2 ** (SUM_BITS - Math.ceil(log2(magnitude(reach) * factor)));

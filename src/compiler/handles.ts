@@ -32,6 +32,8 @@ export interface RowsHandle {
   readonly columns: number;
   readonly norm: NormRef | null;
   readonly held: () => Value;
+  /** What the server holds of it before that is opened, for who sums it first. */
+  readonly share?: () => Value;
   /** Of a norm's result, its gain and bias applied. */
   readonly range?: () => Range;
 }

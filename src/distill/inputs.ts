@@ -61,6 +61,14 @@ export class BatchInputs {
     return this.#once(`key counts ${causal}`, (e) => e.sum(this.countingKeys(causal), -1));
   }
 
+  /** One over the number of a text's tokens at its own positions, else 0: [B, 1, 1, n]. */
+  parts(): string {
+    return this.#once("parts", (e) => {
+      const parts = e.op("Div", this.mask, e.sum(this.mask, -1));
+      return e.op("Reshape", parts, e.shape(-1, 1, 1, this.positions));
+    });
+  }
+
   /** The angles position·frequencies[j] of column pair j of heads, whose pairs are a half apart. */
   angles(frequencies: readonly number[]): Angles {
     const table = (of: "Cos" | "Sin") =>

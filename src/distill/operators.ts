@@ -121,6 +121,16 @@ export class Operators {
     ]);
   }
 
+  /** Rows over their lengths (last axis). */
+  unit(x: Value): Value {
+    const { e } = this;
+    const inverse = e.op("Reciprocal", e.op("Sqrt", e.sum(e.op("Mul", x.name, x.name), -1)));
+    const y = e.op("Mul", x.name, inverse);
+    return this.tape.record(y, [
+      [x, (g) => e.op("Mul", e.op("Sub", g, e.op("Mul", y, e.sum(e.op("Mul", g, y), -1))), inverse)],
+    ]);
+  }
+
   /**
    * Pairs of columns turned by angles: x [.., w] is x·cos + half-turned(x)·sin, for constants that broadcast to its shape.
    * Back go the gradients by the opposite angles.

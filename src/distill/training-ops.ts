@@ -120,6 +120,17 @@ export class TrainingOps implements Interpreter<Activation> {
     return { ...plain(x), value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
   }
 
+  meanRow(x: Activation): Activation {
+    const o = this.#operators;
+    const texts = o.reshape(x.value, o.e.shape(-1, 1, this.#batch.positions, x.width)); // [B, 1, n, d]
+    const mean = o.times(this.#operators.tape.constant(this.#batch.parts()), texts); // [B, 1, 1, d]
+    return { ...plain(x), value: o.reshape(mean, o.e.shape(-1, x.width)), rows: "first" };
+  }
+
+  unitRow(x: Activation): Activation {
+    return { ...plain(x), value: this.#operators.unit(x.value) };
+  }
+
   /** Training scores texts: it asks for all rows. */
   askedRows(x: Activation): Activation {
     return x;

@@ -1,12 +1,13 @@
 /** Models as Hugging Face lays them out: config.json, model.safetensors (or its shards), the tokenizer's files; or a GGUF file. */
 
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
-import { join as pathOf } from "node:path";
+import { dirname, join as pathOf } from "node:path";
 import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
 import { type ModelFiles, openModelFiles, SINGLE, type StoredWeight } from "./model-files.ts";
 import { headOf, isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
+import { poolingFiles, poolingIn } from "./sentence-vectors.ts";
 import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
 
@@ -80,7 +81,8 @@ async function specIn(
     throw new Error("the folder holds an adapter (adapter_config.json): merge it into its model and save that");
   const text = await files.text("config.json", 2 ** 20);
   if (text === undefined) throw new Error("the folder has no config.json: give the folder of a model");
-  return specOf(text, overrides, head);
+  const pooling = await poolingIn((name, limit) => files.text(name, limit));
+  return specOf(text, overrides, head, pooling);
 }
 
 /** Reads the tokenizer alone: all that a client needs beside the public shape. */
@@ -125,6 +127,14 @@ export async function saveModel(folder: string, model: Model, options: SaveOptio
   await rename(partial, pathOf(folder, SINGLE));
   await writeFile(pathOf(folder, "config.json"), configJson(spec, options.encoderOnly));
   await saveTokenizer(folder, tokenizer.files);
+  if (spec.pooling !== undefined && !options.encoderOnly) await savePooling(folder, poolingFiles(spec, spec.pooling));
+}
+
+async function savePooling(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(pathOf(folder, name)), { recursive: true });
+    await writeFile(pathOf(folder, name), text);
+  }
 }
 
 async function saveTokenizer(folder: string, files: TokenizerFiles): Promise<void> {

@@ -1,7 +1,7 @@
 /** Which heads answer here: `architectures` of a config.json names the class that a model was saved from. */
 
 import * as v from "valibot";
-import type { ModelSpec } from "../program/spec.ts";
+import type { ModelSpec, Pooling } from "../program/spec.ts";
 import type { Family } from "./families/family.ts";
 import { check } from "./json.ts";
 
@@ -17,7 +17,6 @@ const OTHER_TASKS: readonly (readonly [ending: string, what: string])[] = [
   ["ForCausalLM", "continues texts with an encoder"],
   ["DoubleHeadsModel", "has two heads"],
   ["ForSequenceClassification", "classifies texts with a decoder"],
-  ["Model", "has no head"],
 ];
 
 /** Encoders' heads that judge tokens, by the end of their classes' names. */
@@ -29,15 +28,18 @@ const TOKEN_HEADS = [
 const schema = v.looseObject({ architectures: v.nullish(v.array(v.string())) });
 
 /**
- * The spec with the head that `architectures` names. Old files name no class: their weights decide. A decoder without a head may
+ * The spec with the head that `architectures` names, or with the pooling that a folder of sentence-transformers has. Old files name no class: their weights decide. A decoder without a head may
  * be tied to its words, which its weights decide as well.
  * @throws an Error that names the class where it is another than those whose function is computed here.
  */
-export function withHead(json: unknown, family: Family, spec: ModelSpec): ModelSpec {
+export function withHead(json: unknown, family: Family, spec: ModelSpec, pooling?: Pooling): ModelSpec {
   const { className: name, headName, isDecoder } = family;
+  if (pooling !== undefined) return ofVectors(spec, pooling);
   const [saved] = check(schema, json, "config.json").architectures ?? [];
   const wanted = [name + headName, ...(isDecoder ? [`${name}Model`] : [])];
   if (saved === undefined || wanted.includes(saved)) return spec;
+  // As sentence-transformers takes a model that comes without its files.
+  if (saved === `${name}Model`) return ofVectors(spec, { of: "mean", unit: false });
   const head = isDecoder ? undefined : TOKEN_HEADS.find(([ending]) => saved === name + ending);
   if (head === undefined) throw otherHead(saved, name, wanted[0]);
   // Where an answer begins and ends has no names in a config.json.
@@ -45,8 +47,15 @@ export function withHead(json: unknown, family: Family, spec: ModelSpec): ModelS
   return problem === "tokens" ? { ...spec, problem } : { ...spec, problem, labels: 2, labelNames: ["start", "end"] };
 }
 
-/** The class of a head that judges tokens; undefined for the family's own. */
+/** An encoder whose answer is a vector. @throws an Error for a decoder. */
+function ofVectors(spec: ModelSpec, pooling: Pooling): ModelSpec {
+  if (spec.isDecoder) throw new Error("modules.json: embeddings are computed with encoders alone: use such a model");
+  return { ...spec, problem: "vector", pooling, labels: spec.hidden, labelNames: [] };
+}
+
+/** The class of a head that judges tokens or of none; undefined for the family's own. */
 export function className(family: Family, { problem }: ModelSpec): string | undefined {
+  if (problem === "vector") return `${family.className}Model`;
   const head = TOKEN_HEADS.find(([, own]) => own === problem);
   return head === undefined ? undefined : family.className + head[0];
 }
@@ -54,9 +63,5 @@ export function className(family: Family, { problem }: ModelSpec): string | unde
 function otherHead(saved: string, name: string, wanted: string): Error {
   const task = OTHER_TASKS.find(([ending]) => saved === name + ending)?.[1] ?? "is not known";
   const shown = saved.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
-  const advice =
-    saved === `${name}Model`
-      ? "there is no classifier yet, so fine-tune it for sequence classification first"
-      : `give a ${wanted}`;
-  return new Error(`config.json: architectures says ${shown}, which ${task}: ${advice}`);
+  return new Error(`config.json: architectures says ${shown}, which ${task}: give a ${wanted}`);
 }

@@ -5,7 +5,7 @@
 
 import * as v from "valibot";
 import { gelu, silu, softmax } from "../approximations/registry.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import type { ModelSpec, Pooling } from "../program/spec.ts";
 import type { Choices } from "./config-fields.ts";
 import { className, withHead } from "./config-head.ts";
 import { checkUnread } from "./config-unread.ts";
@@ -24,7 +24,7 @@ const typeSchema = v.looseObject({
 });
 
 /**
- * The spec of a config.json's text. With `head` "replaced" the model gets another head, so what the file says of its own does
+ * The spec of a config.json's text; `pooling` is what the folder has behind its model. With `head` "replaced" the model gets another head, so what the file says of its own does
  * not matter.
  * @throws an Error of one line that names the field and what is supported.
  */
@@ -32,13 +32,14 @@ export function specOf(
   configText: string,
   overrides: SpecOverrides = {},
   head: "kept" | "replaced" = "kept",
+  pooling?: Pooling,
 ): ModelSpec {
   const json = parseJson(configText, "config.json");
   const { model_type } = check(typeSchema, json, "config.json");
   const family = familyOf(model_type);
   const read = family.config.read(json, head === "replaced");
   checkUnread(json as object, family.config.fields);
-  const spec = head === "kept" ? withHead(json, family, read) : read;
+  const spec = head === "kept" ? withHead(json, family, read, pooling) : read;
   checkSize(spec, "config.json");
   return withOverrides(spec, overrides);
 }

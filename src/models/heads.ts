@@ -4,7 +4,7 @@
  */
 
 import type { Ops } from "../program/ops.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import type { ModelSpec, Pooling } from "../program/spec.ts";
 import { linear } from "./blocks.ts";
 
 /** Judges a text by its first row: dense, a function, dense. [1, labels] */
@@ -18,6 +18,11 @@ export function classification<T>(ops: Ops<T>, spec: ModelSpec, first: T): T {
 /** Judges each token by its own row: one dense layer. The rows beyond the text are zero. [n, labels] */
 export function ofTokens<T>(ops: Ops<T>, { problem, hidden, labels }: ModelSpec, states: T): T {
   return ops.maskRows(ops.linear(states, linear(problem, hidden, labels, true)));
+}
+
+/** A text's vector, of the one row that it is made from. [1, d] */
+export function ofVector<T>(ops: Ops<T>, { unit }: Pooling, pooled: T): T {
+  return unit ? ops.unitRow(pooled) : pooled;
 }
 
 /** The next token's logits, of each row: [rows, vocabulary]. */

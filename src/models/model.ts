@@ -4,7 +4,7 @@ import { NamedOps } from "../program/named.ts";
 import type { Interpreter, Ops } from "../program/ops.ts";
 import { answersTokens, type ModelSpec } from "../program/spec.ts";
 import { embeddingsOf, layers, memoriesOf } from "./blocks.ts";
-import { classification, nextToken, ofTokens } from "./heads.ts";
+import { classification, nextToken, ofTokens, ofVector } from "./heads.ts";
 
 export { embeddingsOf } from "./blocks.ts";
 
@@ -18,6 +18,13 @@ export function* turnsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): Gener
       spec,
       encoded(ops, spec, (x) => x),
     );
+  else if (spec.pooling?.of === "mean") yield ofVector(ops, spec.pooling, ops.meanRow(encoded(ops, spec, (x) => x)));
+  else if (spec.pooling !== undefined)
+    yield ofVector(
+      ops,
+      spec.pooling,
+      encoded(ops, spec, (x) => ops.firstRow(x)),
+    );
   // Only the first row of the last layer is ever read: there the queries are that row alone.
   else
     yield classification(
@@ -27,7 +34,7 @@ export function* turnsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): Gener
     );
 }
 
-/** The logits of the first turn: [1, labels]; of a head that judges tokens, [n, labels]; of a decoder whose text is scored, [n, vocabulary]. */
+/** The logits of the first turn: [1, labels]; of a head that judges tokens, [n, labels]; a text's vector, [1, d]; of a decoder whose text is scored, [n, vocabulary]. */
 export function logitsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): T {
   const first = turnsOf(interpreter, spec).next();
   if (first.done === true) throw new Error("a model has at least one turn");

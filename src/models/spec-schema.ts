@@ -59,6 +59,7 @@ const fields = v.object({
   positionOffset: whole(0, 65_535),
   tied: v.boolean(),
   problem: v.picklist(PROBLEMS),
+  pooling: v.optional(v.object({ of: v.picklist(["first", "mean"]), unit: v.boolean() })),
   labelNames: v.pipe(v.array(labelSchema), v.maxLength(10_000), v.readonly()),
   gelu: name,
   softmax: name,
@@ -99,9 +100,11 @@ function rotatesWholePairs({ blocks, headWidth }: ModelSpec): boolean {
 }
 
 function labelsFit(spec: ModelSpec): boolean {
-  const { problem, labels, labelNames, vocabulary, answer } = spec;
+  const { problem, labels, labelNames, vocabulary, answer, pooling, hidden } = spec;
+  if ((pooling !== undefined) !== (problem === "vector")) return false;
   if (isDecoder(spec)) return problem === "generation" && labels === vocabulary && labelNames.length === 0;
   if (problem !== "classification" && answer === "label") return false;
+  if (problem === "vector") return labels === hidden && labelNames.length === 0;
   if (problem === "spans" && labels !== 2) return false;
   return problem !== "generation" && labels === labelNames.length;
 }

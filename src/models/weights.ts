@@ -73,6 +73,8 @@ class WeightCollector implements Interpreter<null> {
   multiply = (): null => null;
   maskRows = (): null => null;
   firstRow = (): null => null;
+  meanRow = (): null => null;
+  unitRow = (): null => null;
   askedRows = (): null => null;
   rotate = (): null => null;
   remember = (): null => null;

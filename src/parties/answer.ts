@@ -18,6 +18,8 @@ export interface Reading {
   readonly value?: number;
   /** Of a regression of several. */
   readonly values?: readonly number[];
+  /** Of a model that embeds texts. */
+  readonly vector?: readonly number[];
   /** Of a model that labels tokens: neighbours with one label are one entity. */
   readonly entities?: readonly Entity[];
   /** The same, token by token, without those that belong to no entity. */
@@ -43,6 +45,7 @@ export interface Asked {
  */
 export function reading(spec: ModelSpec, logits: readonly number[], asked?: Asked): Reading {
   const { problem, labelNames, answer } = spec;
+  if (problem === "vector") return { vector: logits };
   if (problem === "regression") return spec.labels === 1 ? { value: logits[0] } : { values: logits };
   if (answersTokens(spec)) return asked === undefined ? {} : tokensReading(spec, logits, asked);
   if (answer === "label") return { label: labelNames[logits[0]] ?? String(logits[0]), index: logits[0] };

@@ -140,6 +140,22 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
     return zeroShotOf(labels, logits, entailment, several);
   }
 
+  /**
+   * The private vectors of texts, in their order, from a model that embeds them. Texts of one padded length share a run's flights.
+   * Server and dealer see how many texts there are, and their padded lengths.
+   * @throws as `classify` does, the first error of any text; Error for a model of another kind.
+   * @example const [first, second] = await client.embed(["a text", "another"]);
+   */
+  async embed(texts: readonly string[], options: TextOptions = {}): Promise<number[][]> {
+    if (this.spec.problem !== "vector")
+      throw new PartyError("this model does not embed texts: ask a server with a model of sentence-transformers");
+    const answers = await this.classifyAll(texts, options);
+    return answers.map((one) => {
+      if (one.status === "rejected") throw one.reason;
+      return [...one.value.logits];
+    });
+  }
+
   /** Ends what is at work, and the connection with it: whoever waits gets `reason`. */
   abstract abort(reason: Error): void;
 

@@ -107,6 +107,7 @@ export class TextInput implements ClientInput {
     const own = text.ids.length;
     const out = new Float32Array(elements(value));
     if (step.source === "mask") return out.map((_, i) => Number(i >= row * columns && i < (row + own) * columns));
+    if (step.source === "part") return out.fill(1 / own);
     // As many rows as there are positions: a padded length may be beyond.
     const known = Math.min(rows, longestText(this.spec) - position);
     const padded = { ids: padTo(text.ids, known), types: padTo(text.types, known) };

@@ -46,6 +46,14 @@ export class NamedOps<T> implements Ops<T> {
     return this.#plain("first").firstRow(x);
   }
 
+  meanRow(x: T): T {
+    return this.#plain("pooled").meanRow(x);
+  }
+
+  unitRow(x: T): T {
+    return this.#plain("unit").unitRow(x);
+  }
+
   askedRows(x: T): T {
     return this.#plain("asked").askedRows(x);
   }

@@ -99,6 +99,10 @@ export interface Ops<T> {
   maskRows(x: T): T;
   /** The first row alone: [1, columns]. */
   firstRow(x: T): T;
+  /** The mean of the text's rows: [1, columns]. Only the client knows how many there are. */
+  meanRow(x: T): T;
+  /** A row over its length, the root of its sum of squares: [1, columns]. */
+  unitRow(x: T): T;
   /** The rows whose logits are asked for: the last alone when a text is continued, all when it is scored. */
   askedRows(x: T): T;
   /** Each head's columns turned by the angles of their row's position. */

@@ -51,10 +51,19 @@ export interface Blocks {
 
 /**
  * classification: one of several labels that exclude each other. labels: several that may hold together. regression: one value
- * or several. tokens: a label for each token. spans: where an answer begins and ends. generation: how the text goes on.
+ * or several. tokens: a label for each token. spans: where an answer begins and ends.
+ * vector: an embedding of the text. generation: how the text goes on.
  */
-export const PROBLEMS = ["classification", "labels", "regression", "tokens", "spans", "generation"] as const;
+export const PROBLEMS = ["classification", "labels", "regression", "tokens", "spans", "vector", "generation"] as const;
 type Problem = (typeof PROBLEMS)[number];
+
+/** How an encoder's last states become a text's one vector. */
+export interface Pooling {
+  /** Of which rows: the first token's, or the mean of all of the text's. */
+  readonly of: "first" | "mean";
+  /** Whether the vector is divided by its length. */
+  readonly unit: boolean;
+}
 
 /** Whether each token of a text has an answer of its own, rather than the text one. */
 export function answersTokens({ problem }: Pick<ModelSpec, "problem">): boolean {
@@ -80,7 +89,7 @@ export interface ModelSpec {
   /** Rows of the position table; without one, the most positions that the model was made for, plus `positionOffset`. */
   readonly positions: number;
   readonly types: number;
-  /** Of a decoder: its vocabulary. */
+  /** How many; of a decoder its vocabulary, of a vector its width. */
   readonly labels: number;
   readonly epsilon: number;
   /** First row used of the position table: 0 for BERT, padding index + 1 for RoBERTa, 2 for OPT. */
@@ -89,7 +98,9 @@ export interface ModelSpec {
   readonly tied: boolean;
   /** What is asked of a text. */
   readonly problem: Problem;
-  /** None for a decoder. */
+  /** Of a model whose answer is a vector, and of no other. */
+  readonly pooling?: Pooling;
+  /** None for a decoder, nor for a vector. */
   readonly labelNames: readonly string[];
   /**
    * Names in the registry of approximations, with parameters after a colon: "quad", "2quad:5". `gelu` stands in for the

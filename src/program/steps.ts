@@ -59,7 +59,8 @@ export interface LinearTerm {
   readonly weightId: number;
 }
 
-export type InputSource = "embedding" | "mask" | "words" | "positions" | "types";
+/** `part`: one over the number of the text's tokens. */
+export type InputSource = "embedding" | "mask" | "part" | "words" | "positions" | "types";
 
 /**
  * Rotary positions in integers, the same on every machine: row i, pair j of a head turns by
@@ -168,6 +169,8 @@ export type Step = StepBase &
     /** 0, 1, 2, ... along the columns, as a share that the server alone fills. */
     | { readonly kind: "iota"; readonly out: ValueId }
     | { readonly kind: "rowSum"; readonly x: ValueId; readonly heads: number; readonly out: ValueId }
+    /** The sum of all rows of a share. */
+    | { readonly kind: "columnSum"; readonly x: ValueId; readonly out: ValueId }
     | {
         readonly kind: "keys";
         readonly x: ValueId;

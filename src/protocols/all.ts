@@ -10,7 +10,7 @@ import { polynomial } from "./polynomial.ts";
 import { product } from "./product.ts";
 import { difference, place, shift, slice } from "./reshape.ts";
 import type { LocalRule, OpeningRule, Rule, Traffic } from "./rule.ts";
-import { entry, iota, keys, noise, rowSum } from "./shares.ts";
+import { columnSum, entry, iota, keys, noise, rowSum } from "./shares.ts";
 import { spline } from "./spline.ts";
 
 const rules: { readonly [K in StepKind]: Rule<K> } = {
@@ -27,6 +27,7 @@ const rules: { readonly [K in StepKind]: Rule<K> } = {
   polynomial,
   iota,
   rowSum,
+  columnSum,
   keys,
   noise,
   fourier,

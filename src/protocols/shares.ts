@@ -115,6 +115,31 @@ function rowSumInto(s: Scope, step: StepOf<"rowSum">, out: Words, x: Words): voi
   s.ring.transpose(out, sums, step.heads, rows / step.heads);
 }
 
+/** The sum of a share's rows: [1, columns]. */
+export const columnSum: LocalRule<"columnSum"> = {
+  ...NO_PARTS,
+  waitsFor: "both",
+  reads: (step) => [step.x],
+  needs: (step, values, need) => need(step.x, values[step.out].ring),
+
+  check(step, program, expect) {
+    const [x, out] = [program.values[step.x], outOf(step, program)];
+    expect(x.form === "share" && out.form === "share", "makes a share of one");
+    expect(out.rows === 1 && out.columns === x.columns, "has a sum for each column");
+    expect(sameScale(x.scale, out.scale), "keeps the scale");
+  },
+
+  traffic: noTraffic,
+  run: (p, step) => columnSumInto(p, step, shareOf(p, step.out), p.get("share", step.x)),
+  clear: (c, step, out) => columnSumInto(c, step, out, c.x(step.x)),
+};
+
+function columnSumInto(s: Scope, step: StepOf<"columnSum">, out: Words, x: Words): void {
+  const { rows, columns } = s.value(step.x);
+  s.ring.copy(out, x.part(0, columns));
+  for (let row = 1; row < rows; row++) s.ring.add(out, out, x.part(row * columns, columns));
+}
+
 /**
  * Adds one constant to the columns of the keys that count, another to those beyond the text: only the client knows which, and
  * it alone adds. What causality rules out is known to both: the server's share becomes the constant, the client's zero.

@@ -40,6 +40,7 @@ export interface FloatObserver {
   /**
    * `what` is "out" for every call; for embed also "word" (the summed embeddings); for embed and layerNorm "centred" (x
    * minus its row's mean) and "variance" (epsilon included), for add "centred" too; for scores "head.0", "head.1", ...; for
+   * unitRow "square" (the row's sum of squares); for
    * weightedMean "sum" (a row's sum of weights) and "mean" (e·v), both divided by the number of the row's keys, "total" and
    * "mixed" (the same, not divided), and "keys" (that number). The text's own part only.
    */
@@ -164,6 +165,25 @@ export class FloatOps implements Interpreter<FloatTensor> {
   firstRow(x: FloatTensor): FloatTensor {
     const operation = this.#operation;
     return this.#seen(operation, { ...x, rows: 1, ownRows: 1, data: x.data.slice(0, x.columns) });
+  }
+
+  meanRow(x: FloatTensor): FloatTensor {
+    const operation = this.#operation;
+    const data = Float32Array.from({ length: x.columns }, (_, c) => {
+      let sum = 0;
+      for (let row = 0; row < x.ownRows; row++) sum += x.data[row * x.columns + c];
+      return sum / x.ownRows;
+    });
+    return this.#seen(operation, { ...x, rows: 1, ownRows: 1, data });
+  }
+
+  /** A row of zeros stays one. */
+  unitRow(x: FloatTensor): FloatTensor {
+    const operation = this.#operation;
+    const square = x.data.reduce((sum, value) => sum + value * value, 0);
+    this.#observe(operation, "square", { ...x, columns: 1, ownColumns: 1, data: Float32Array.of(square) });
+    const length = Math.sqrt(square) || 1;
+    return this.#seen(operation, { ...x, data: x.data.map((value) => value / length) });
   }
 
   askedRows(x: FloatTensor): FloatTensor {

@@ -110,6 +110,11 @@ const cases: Record<string, GradientCase> = {
         return row.map((z, i) => (z / Math.sqrt(meanSquare + 1e-5)) * gain[i]);
       }),
   },
+  unit: {
+    inputs: { x },
+    build: (o, v) => o.unit(v.x),
+    reference: ({ x }) => rows(x, 6).flatMap((row) => row.map((z) => z / Math.sqrt(sum(row.map((y) => y * y))))),
+  },
   rotate: {
     inputs: { h: dense([2, 3, 2, 4], next) },
     build: (o, v) => o.rotate(v.h, o.e.graph.floats(Math.cos(0.7)), o.e.graph.floats(Math.sin(0.7))),

@@ -154,7 +154,10 @@ describe("architectures", () => {
       expect(specOf(JSON.stringify({ ...base, ...config }), {}, "replaced").architecture).toBe(model_type);
     }
     expect(() => spec({ model_type, architectures: ["Another"] })).toThrow(/Another, which is not known: give a /);
-    expect(() => spec({ model_type, architectures: [`${family}Model`] })).toThrow(/which has no head/);
+    expect(spec({ model_type, architectures: [`${family}Model`] })).toMatchObject({
+      problem: "vector",
+      pooling: { of: "mean", unit: false },
+    });
   });
 
   it("of decoders are those that continue texts", () => {

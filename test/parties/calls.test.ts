@@ -7,7 +7,7 @@ import type { Client } from "../../src/parties/client.ts";
 import type { Plan } from "../../src/program/plan.ts";
 import type { TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
-import { type Harness, harness, TINY_GPT2, withLast } from "./harness.ts";
+import { type Harness, harness, TINY_GPT2, TINY_VECTOR, withLast } from "./harness.ts";
 import { tapped } from "./tapped.ts";
 import { ENCODER_WORDS, wordsOf } from "./words.ts";
 import { World } from "./world.ts";
@@ -236,6 +236,24 @@ describe("many texts", () => {
     expect(world.frames.filter(({ phase }) => phase === "online").length).toBe(2 * alone);
     expect(await client.classifyAll([])).toEqual([]);
     await client.close();
+  });
+
+  it("are embedded as vectors of length 1 in their order; one without an answer ends the call", async () => {
+    const h = await harness({ ...TINY_VECTOR, positions: 32 }, 16);
+    const world = await tapped(h, { tokenizer: ENCODER_WORDS });
+    const client = await world.connect();
+    const texts = ["w7 w8 w9", "w30 w31 w32 w33 w34 w35 w36 w37 w38", "w9"];
+    const vectors = await client.embed(texts);
+    for (const [i, vector] of vectors.entries()) {
+      expect(errorOf(vector, h.float(client.encode(texts[i])))).toBeLessThan(0.01);
+      expect(vector.reduce((sum, x) => sum + x * x, 0)).toBeCloseTo(1, 2);
+    }
+    await expect(client.embed([texts[0], ""])).rejects.toThrow(/the text is empty/);
+    expect(await client.embed([])).toEqual([]);
+    await client.close();
+    const other = await (await tapped(await harness({}, 16))).connect();
+    await expect(other.embed(texts)).rejects.toThrow(/does not embed texts/);
+    await other.close();
   });
 
   it("have no room in a padded length that is too small: told before anything is sent", async () => {

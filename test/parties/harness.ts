@@ -54,6 +54,14 @@ export const TINY_GPT2: Partial<ModelSpec> = {
   gelu: "exact",
 };
 
+/** What makes an encoder of it whose answer is a vector. */
+export const TINY_VECTOR = {
+  problem: "vector",
+  pooling: { of: "mean", unit: true },
+  labels: TINY.hidden,
+  labelNames: [],
+} satisfies Partial<ModelSpec>;
+
 export interface Harness {
   readonly ring: Ring;
   readonly spec: ModelSpec;

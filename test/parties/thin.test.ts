@@ -12,6 +12,7 @@ import type { Words } from "../../src/ring/memory.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Secret } from "../../src/ring/secret.ts";
 import { byteExcess, differences, Z } from "../protocols/statistics.ts";
+import { TINY_VECTOR } from "./harness.ts";
 import { World } from "./world.ts";
 
 let here: World;
@@ -29,6 +30,7 @@ describe("a thin client", () => {
     { embedding: "public", softmax: "2quad:5", answer: "scores" },
     { embedding: "private", softmax: "exact", answer: "scores" },
     { embedding: "public", softmax: "2relu", answer: "label" },
+    { embedding: "public", softmax: "2quad:5", answer: "scores", ...TINY_VECTOR },
   ] as const)("gets the answer that the model gives: %j", async (variant) => {
     const w = await here.services({ spec: variant });
     const h = await here.helper(w);

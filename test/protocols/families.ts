@@ -2,6 +2,7 @@
 import { baseOf } from "../../src/models/families/all.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
+import { TINY_VECTOR } from "../parties/harness.ts";
 
 export interface Family {
   readonly name: string;
@@ -30,6 +31,11 @@ export const FAMILIES: readonly Family[] = [
   {
     name: "relu, 2relu, the label alone",
     spec: { gelu: "relu", softmax: "2relu", embedding: "public", answer: "label" },
+    shape: oneTurn(16),
+  },
+  {
+    name: "a text's vector",
+    spec: { ...TINY_VECTOR, gelu: "quad", softmax: "2quad:5", embedding: "public" },
     shape: oneTurn(16),
   },
   {

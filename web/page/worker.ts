@@ -74,7 +74,7 @@ class PageClient {
 
   async opened(): Promise<OpenedModel> {
     const { spec, limit } = await this.connected();
-    if (answersTokens(spec) || (spec.problem === "regression" && spec.labels > 1))
+    if (answersTokens(spec) || spec.problem === "vector" || (spec.problem === "regression" && spec.labels > 1))
       throw new Error("this page judges whole texts: ask this server with mpcformer infer or with the library");
     const kind = isDecoder(spec) ? "text" : spec.problem === "regression" ? "value" : "labels";
     const described = `${spec.architecture}, ${spec.layers} layers of ${spec.hidden}, ${spec.gelu} + ${spec.softmax}`;
