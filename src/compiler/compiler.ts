@@ -149,7 +149,8 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const op = this.next("pooled", "answer");
     const rows = this.rows(x);
     const { share } = rows;
-    if (share === undefined) throw new PlanError("a mean is of a norm's result: this model's structure is not supported");
+    if (share === undefined)
+      throw new PlanError("a mean is of a norm's result: this model's structure is not supported");
     const held = once(() => this.b.within("pooled", "answer", () => meanOf(this.b, share(), this.shape)));
     return { ...rows, rows: 1, held, share: undefined, range: () => this.ranges.signed(op, "out") };
   }

@@ -7,12 +7,9 @@ import { bucketFor } from "../../program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../../program/spec.ts";
 import { FloatOps, type Matmul } from "../../reference/float.ts";
 import { Ring } from "../../ring/ring.ts";
-import { labelValues, readLabelled } from "../../tasks/labelled.ts";
-import { agreement, measure, winner } from "../../tasks/metrics.ts";
-import { eachRow } from "../../tasks/tables.ts";
-import { taskOf } from "../../tasks/tasks.ts";
 import { openClient } from "../client.ts";
 import { floatMatmul } from "../float.ts";
+import { judgedOf, type Logits } from "../judged.ts";
 import {
   approximate,
   DEADLINE_SECONDS,
@@ -29,7 +26,6 @@ import { Progress } from "../progress.ts";
 import { outsideRange } from "../ranges.ts";
 import { openModel, type Source } from "../source.ts";
 import { print, printJson, warn } from "../terminal.ts";
-import { defaultMetrics, judgesTexts } from "../training.ts";
 import { whole } from "../values.ts";
 
 export function addEvaluate(program: Command): void {
@@ -37,7 +33,10 @@ export function addEvaluate(program: Command): void {
     .command("evaluate")
     .description("accuracy on labelled texts, in the clear or under MPC")
     .argument("<model>", MODEL)
-    .requiredOption("--data <file>", "TSV, CSV or JSONL with a text and a label on each line")
+    .requiredOption(
+      "--data <file>",
+      "what is right for each text: TSV, CSV or JSONL with a text and a label; of entities CoNLL's columns, of questions JSONL",
+    )
     .addOption(task())
     .option("--private", "run every text privately, over three processes")
     .addOption(whole("--limit <n>", "only the first so many texts"))
@@ -45,7 +44,6 @@ export function addEvaluate(program: Command): void {
   outputWithProgress(approximate(command)).action(evaluate);
 }
 
-type Logits = readonly number[];
 const MOST_WARNINGS = 5;
 
 /** Accuracy (correlation for regressions) of a model on labelled texts. */
@@ -62,19 +60,15 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   });
   const { spec, tokenizer } = source;
   if (isDecoder(spec)) return evaluateDecoder(name, options, source, matmul, progress);
-  judgesTexts(spec, "evaluate");
-  const known = options.task === undefined ? undefined : taskOf(options.task);
-  const rows = await readLabelled(options.data, known, options.limit);
-  const labels = labelValues(rows, spec, options.data, known);
-  const texts = eachRow(rows, options.data, ({ text, pair }) => tokenizer.encode(text, pair, { truncate: true }));
-  const metrics = known?.metrics ?? defaultMetrics(spec);
+  const judged = await judgedOf({ spec, tokenizer }, options);
+  const { texts } = judged;
   const clear = await inTheClear(source, texts, matmul, progress);
   const checks = options.rangeCheck ?? true;
   const outside = checks ? await outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
-  const [values, clearValues] = [measure(metrics, hidden ?? clear, labels), measure(metrics, clear, labels)];
-  const [metric] = metrics;
+  const [values, clearValues] = [judged.measure(hidden ?? clear), judged.measure(clear)];
+  const [metric] = Object.keys(values);
   const result = {
     metric,
     value: values[metric],
@@ -84,7 +78,7 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
     ...(hidden === null
       ? {}
       : {
-          agreement: agreementOf(spec, hidden, clear, labels),
+          ...judged.alike(hidden, clear),
           ...(spec.answer === "label" ? {} : { max_abs_logit_error: worst(hidden, clear) }),
           clear_value: clearValues[metric],
           clear_metrics: clearValues,
@@ -92,14 +86,16 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   };
   for (const { index, label, name, excess } of outside?.slice(0, MOST_WARNINGS) ?? []) {
     warn(
-      `${options.data}, line ${rows[index].line}: "${name}" at ${label} is ${excess.toFixed(1)} times beyond the plan: calibrate on texts like it`,
+      `${options.data}, line ${judged.lines[index]}: "${name}" at ${label} is ${excess.toFixed(1)} times beyond the plan: calibrate on texts like it`,
     );
   }
   if (options.json) return printJson(result);
   const shown = Object.entries(values).map(([name, value]) => `${name}: ${value.toFixed(4)}`);
   print(`${shown.join(", ")} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
   if (result.agreement !== undefined) {
-    print(`in the clear: ${result.clear_value!.toFixed(4)}; labels equal: ${(100 * result.agreement).toFixed(2)}%`);
+    print(`in the clear: ${result.clear_value!.toFixed(4)}; answers equal: ${(100 * result.agreement).toFixed(2)}%`);
+    if (result.least_cosine !== undefined)
+      print(`least cosine of private and clear: ${result.least_cosine.toFixed(6)}`);
     if (result.max_abs_logit_error !== undefined)
       print(`largest logit error: ${result.max_abs_logit_error.toFixed(5)}`);
   }
@@ -185,13 +181,6 @@ function sideBySide(texts: readonly TokenizedText[], limit: number): number[][] 
 /** A label alone counts as the logits that choose it. */
 function asLogits(spec: ModelSpec, answer: Logits): Logits {
   return spec.answer === "label" ? Array.from({ length: spec.labels }, (_, i) => (i === answer[0] ? 1 : 0)) : answer;
-}
-
-/** Share of texts with the same label; of regressions, with values within 1% of the range of the labels. */
-function agreementOf(spec: ModelSpec, a: readonly Logits[], b: readonly Logits[], labels: readonly number[]): number {
-  if (spec.problem !== "regression") return agreement(a.map(winner), b.map(winner));
-  const range = Math.max(...labels) - Math.min(...labels);
-  return a.filter(([x], i) => Math.abs(x - b[i][0]) <= 0.01 * range).length / a.length;
 }
 
 function worst(a: readonly Logits[], b: readonly Logits[]): number {
