@@ -47,7 +47,8 @@ export function compilerInThread(): Compile {
 function started(): Worker {
   const resourceLimits = { maxOldGenerationSizeMb: MOST_HEAP_MB };
   // An error of a thread that works for nobody ends nothing.
-  return new Worker(new URL("./compile-worker.js", import.meta.url), { resourceLimits }).on("error", () => {});
+  // By its folder, so that it is found from dist/cli too, where the program is bundled.
+  return new Worker(new URL("../parties/compile-worker.js", import.meta.url), { resourceLimits }).on("error", () => {});
 }
 
 function compiledBy(worker: Worker, task: CompileTask): Promise<CompiledProgram> {

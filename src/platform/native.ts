@@ -10,6 +10,9 @@ import type { NativeKernels, NativeModule } from "./platform.ts";
 export const NATIVE_LEVELS = ["x86-64-v4", "x86-64-v3"] as const;
 export type NativeLevel = (typeof NATIVE_LEVELS)[number];
 
+/** Their source. */
+export const nativeSource = new URL("../../native/kernels.c", import.meta.url);
+
 /** Where one level's kernels are, or would be. */
 export function nativeUrl(level: NativeLevel): URL {
   return new URL(`../../native/build/kernels-${level}.node`, import.meta.url);

@@ -6,12 +6,11 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { NATIVE_LEVELS, nativeUrl } from "../../platform/native.ts";
+import { NATIVE_LEVELS, nativeSource, nativeUrl } from "../../platform/native.ts";
 import { Failure } from "../failure.ts";
 import { type OutputOptions, output } from "../options.ts";
 import { note, printJson } from "../terminal.ts";
 
-const SOURCE = fileURLToPath(new URL("../../../native/kernels.c", import.meta.url));
 /** No contraction of products and sums: every rounding must be WebAssembly's. */
 const FLAGS = [
   "-O3",
@@ -44,7 +43,17 @@ async function buildNative(options: OutputOptions & { readonly cc: string }): Pr
     const partial = `${target}.partial`;
     const wide = level === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
     const shared = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
-    const args = [...FLAGS, `-march=${level}`, ...wide, ...shared, `-I${headers}`, SOURCE, "-o", partial, "-lm"];
+    const args = [
+      ...FLAGS,
+      `-march=${level}`,
+      ...wide,
+      ...shared,
+      `-I${headers}`,
+      fileURLToPath(nativeSource),
+      "-o",
+      partial,
+      "-lm",
+    ];
     try {
       await compiled(options.cc, args);
       // A process that has the old one loaded keeps it.
