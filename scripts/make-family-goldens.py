@@ -21,6 +21,7 @@ ENCODER = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, 
 BERT = {**ENCODER, "max_position_embeddings": 40, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 LLAMA = {**ENCODER, "num_key_value_heads": 2, "max_position_embeddings": 64}
 GPT2 = {"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64}
+DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "type_vocab_size": 0, "position_biased_input": False}
 LLAMA3 = {
     "rope_type": "llama3",
     "rope_theta": 1000.0,
@@ -37,6 +38,9 @@ MODELS = {
     "camembert": ("camembert", {**BERT, "pad_token_id": 0, "type_vocab_size": 1}),
     "electra": ("electra", {**BERT, "embedding_size": 16, "type_vocab_size": 2}),
     "albert": ("albert", {**BERT, "num_hidden_layers": 4, "num_hidden_groups": 2, "embedding_size": 16}),
+    "mpnet": ("mpnet", {**BERT, "pad_token_id": 1}),
+    "deberta-v2": ("deberta-v2", {**BERT, **DEBERTA, "share_att_key": True, "norm_rel_ebd": "layer_norm", "position_buckets": 8}),
+    "deberta-v2-own-keys": ("deberta-v2", {**BERT, **DEBERTA, "max_relative_positions": 10, "type_vocab_size": 2, "position_biased_input": True}),
     "qwen2": ("qwen2", {**LLAMA, "tie_word_embeddings": True}),
     "qwen3": ("qwen3", {**LLAMA, "head_dim": 12, "attention_bias": True, "tie_word_embeddings": True}),
     "mistral": ("mistral", {**LLAMA, "head_dim": 16, "sliding_window": 32}),
@@ -96,6 +100,6 @@ def make(name):
     print(name, sum(os.path.getsize(f"{folder}/{file}") for file in os.listdir(folder)))
 
 
-ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "mpnet"}
+ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "mpnet", "deberta-v2"}
 for one in sys.argv[1:] or MODELS:
     make(one)

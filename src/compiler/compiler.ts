@@ -1,12 +1,23 @@
 import { fewestTokens } from "../program/lengths.ts";
 import { log, log2, wholePower } from "../program/maths.ts";
-import type { EmbeddingRef, Heads, Interpreter, LinearRef, NormRef, Rotary, SmoothName } from "../program/ops.ts";
+import {
+  type EmbeddingRef,
+  type Heads,
+  type Interpreter,
+  type LinearRef,
+  type NormRef,
+  type RelativeRef,
+  type Rotary,
+  type SmoothName,
+  scoreDivisor,
+} from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
 import type { InputSource, Program, Step, Value } from "../program/steps.ts";
 import { PlanError } from "../program/steps.ts";
 import { SERIES_WORK } from "./budget.ts";
 import { constant } from "./builder.ts";
 import { argmax, type NearMax, nearMax, notNegative, rowMax } from "./comparison.ts";
+import { withDistances } from "./distances.ts";
 import { Emitter, once, ROOT_BITS } from "./emitter.ts";
 import {
   groupOf,
@@ -194,29 +205,45 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     return { kind: "keys", value: all, filled: filled + value.rows, range };
   }
 
-  scores(q: Handle, k: Handle, heads: Heads): Handle {
+  scores(q: Handle, k: Handle, heads: Heads, relative: RelativeRef | null = null): Handle {
     const op = this.next(labelOf(q), "attention");
     const range = this.ranges.signed(op, "out");
     // Keys and queries so small that all scores are next to nothing need no more.
     const keyScale = k.kind === "keys" ? k.value.scale : this.target(rangeOf(k), SCORE_BITS, 12);
     const qm = this.factor(q, 2 ** PRODUCT_BITS / keyScale);
     const keys = k.kind === "keys" ? k : this.allKeys(k);
-    const scale = qm.scale * keys.value.scale * Math.sqrt(qm.columns / heads.queries);
+    const scale = qm.scale * keys.value.scale * scoreDivisor(qm.columns / heads.queries, relative);
     const columns = keys.value.rows;
     const out = this.b.value("scores", heads.queries * qm.rows, columns, scale, magnitude(range), "share");
     const sharing = heads.queries / heads.keys;
     const operands = { a: qm.id, b: keys.value.id, transposeB: true, heads: heads.queries, sharing };
     this.b.add({ kind: "matmul", ...operands }, out);
     const causal = heads.causal ? { past: keys.filled - qm.rows, queries: qm.rows } : null;
-    return { kind: "share", value: out, range, group: "softmax", causal, behind: "nothing" };
+    const handle: ShareHandle = {
+      ...{ kind: "share", value: out, range, group: "softmax", causal, behind: "nothing", beyond: null },
+    };
+    if (relative === null) return handle;
+    const from = causal?.past ?? 0;
+    const value = withDistances(this.b, this.ranges, op, out, {
+      relative,
+      heads: heads.queries,
+      from,
+      q: qm,
+      k: keys.value,
+    });
+    return { ...handle, value, beyond: this.ranges.signed(op, "distances") };
   }
 
   addOnKeys(s: Handle, kept: number, padded: number): Handle {
     const op = this.next(null, "softmax");
     const x = shareOf(s);
     const known = this.ranges.signed(op, "out");
-    const low = padded === Number.NEGATIVE_INFINITY ? known[0] - PADDED_BELOW : padded;
-    return this.onKeys(x, kept, low, [Math.min(known[0], low), Math.max(known[1], low)]);
+    const [least, most] = x.beyond ?? [0, 0];
+    // Keys beyond the text vanish by their distance, or weigh what they may: then they are not counted in the sum of weights.
+    if (padded !== Number.NEGATIVE_INFINITY && x.beyond !== null) return this.onKeys(x, kept, kept, known);
+    const low = padded === Number.NEGATIVE_INFINITY ? known[0] - PADDED_BELOW - most : padded;
+    const range: Range = [Math.min(known[0], low + least), Math.max(known[1], low)];
+    return { ...this.onKeys(x, kept, low, range), beyond: null };
   }
 
   subtractRowMax(s: Handle): Handle {
@@ -355,8 +382,9 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const queries = weights.rows / heads.queries;
     const { total: range, mixed: reach } = e.causal === null ? this.meanRanges(op) : this.causalRanges(op);
     // Σe before e is rounded; per query and head.
-    const total = this.b.value("sum", queries, heads.queries, weights.scale, range[1], "share");
-    this.b.add({ kind: "rowSum", x: weights.id, heads: heads.queries }, total);
+    const isCounted = e.beyond === null;
+    const total = isCounted ? this.b.value("sum", queries, heads.queries, weights.scale, range[1], "share") : null;
+    if (total !== null) this.b.add({ kind: "rowSum", x: weights.id, heads: heads.queries }, total);
     // A causal row may have one key: its weight is the total.
     const unit = e.causal === null ? sums[0] * 2 ** -WEIGHT_BITS : range[0] * 2 ** -CAUSAL_WEIGHT_BITS;
     const scale = 2 ** Math.ceil(-log2(unit));
@@ -370,7 +398,14 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const least = 2 ** Math.ceil(log2(2 ** LEAST_MEAN_BITS / (range[0] * magnitude(out))));
     const mixed = this.open(raw, "exchange", Math.max(this.target([-reach, reach], MEAN_BITS, 20), least), reach);
     this.b.group = "softmax";
-    const inverse = root(this.b, "reciprocal", total, range, null, ROOT_BITS + this.finer);
+    const inverse = root(
+      this.b,
+      "reciprocal",
+      total ?? this.ownTotal(opened, queries, heads, range),
+      range,
+      null,
+      ROOT_BITS + this.finer,
+    );
     const result = this.b.value("attended", queries, columns, mixed.scale * inverse.scale, magnitude(out), "share");
     polynomial(
       this.b,
@@ -380,6 +415,13 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
       result,
     );
     return plainShare(result, out, "attention");
+  }
+
+  /** The sum of each row's weights of the text's own keys, of opened weights: one flight later than that of all. */
+  private ownTotal(weights: Value, queries: number, { queries: heads }: Heads, range: Range): Value {
+    const total = this.b.value("sum", queries, heads, weights.scale, range[1], "share");
+    const operands = { a: weights.id, b: this.maskFactor(1).id, transposeB: false, heads, sharing: heads };
+    return this.b.add({ kind: "matmul", ...operands }, total);
   }
 
   /** The steps up to the answers of all turns, without rings. */
@@ -471,7 +513,8 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   /** The result of an elementwise function; `keepsZero`: whether it is 0 at 0. */
   private following(x: Handle, value: Value, range: Range, keepsZero: boolean): ShareHandle {
     const plain = plainShare(value, range, groupOf(x));
-    return x.kind === "share" ? { ...plain, causal: x.causal, behind: keepsZero ? x.behind : "known" } : plain;
+    if (x.kind !== "share") return plain;
+    return { ...plain, causal: x.causal, behind: keepsZero ? x.behind : "known", beyond: x.beyond };
   }
 
   /** Of a row's sum of weights, and of e·v: n keys have n times what calibration saw of one. */

@@ -286,7 +286,7 @@ export class Emitter {
    * The same as factors read it, once for each of a row's norms, for which both parties need the masked value. A helper would read the
    * text's length off the client's one: of a carried text it is a share, opened under both masks.
    */
-  private maskFactor(columns: number): Value {
+  protected maskFactor(columns: number): Value {
     if (columns === 1 && !this.shape.carried) return this.mask();
     const known = this.maskFactors.get(columns);
     if (known !== undefined) return known;

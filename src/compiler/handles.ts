@@ -52,6 +52,8 @@ export interface ShareHandle {
   readonly causal: Causal | null;
   /** Causal: what the columns that don't count hold: products that mean nothing, a known value, or zero. */
   readonly behind: "nothing" | "known" | "zero";
+  /** What columns beyond the text hold beside what keys that are zero score: what distances add, up to this. Null: nothing. */
+  readonly beyond: Range | null;
 }
 
 /** A residual stream: opened for the norm that reads it, at a precision of its own, and summed from there on. */
@@ -77,7 +79,7 @@ export type Handle = LinearHandle | RowsHandle | ShareHandle | StreamHandle | Ke
 
 /** A share that is no score. */
 export function plainShare(value: Value, range: Range, group: string): ShareHandle {
-  return { kind: "share", value, range, group, causal: null, behind: "zero" };
+  return { kind: "share", value, range, group, causal: null, behind: "zero", beyond: null };
 }
 
 /** @throws PlanError for anything but a share. */

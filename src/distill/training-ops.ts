@@ -4,7 +4,16 @@
  * decoder's text padding needs no mask: no earlier row looks there.
  */
 
-import type { EmbeddingRef, Heads, Interpreter, LinearRef, NormRef, Rotary, SmoothName } from "../program/ops.ts";
+import type {
+  EmbeddingRef,
+  Heads,
+  Interpreter,
+  LinearRef,
+  NormRef,
+  RelativeRef,
+  Rotary,
+  SmoothName,
+} from "../program/ops.ts";
 import { type Factors, shiftedScores, softmaxMeans, weightedMeans } from "./attention.ts";
 import type { Dropout } from "./dropout.ts";
 import type { BatchInputs } from "./inputs.ts";
@@ -149,7 +158,8 @@ export class TrainingOps implements Interpreter<Activation> {
     return x;
   }
 
-  scores(q: Activation, k: Activation, { queries, keys, causal }: Heads): Activation {
+  scores(q: Activation, k: Activation, { queries, keys, causal }: Heads, relative?: RelativeRef | null): Activation {
+    if (relative) throw new Error("models with relative positions cannot be trained yet: take one without");
     const op = this.#operation;
     const o = this.#operators;
     const width = q.width / queries;

@@ -6,7 +6,7 @@
  */
 
 import { gelu, silu, softmax } from "../approximations/registry.ts";
-import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary } from "../program/ops.ts";
+import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, RelativeRef, Rotary } from "../program/ops.ts";
 import { frequenciesOf } from "../program/rotary.ts";
 import type { ModelSpec } from "../program/spec.ts";
 
@@ -112,7 +112,7 @@ function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number
   const k = placed(ops.linear(h, linear(`${at}.key`, hidden, keyWidth, bias)), "key", heads.keys); // [n, keyWidth]
   const v = ops.maskRows(ops.linear(h, linear(`${at}.value`, hidden, keyWidth, bias)));
   const { keys, values } = memory === null ? { keys: k, values: v } : remembered(ops, memory, k, v);
-  const weights = softmax(spec.softmax).apply(ops, ops.scores(q, keys, heads)); // [a·rows, n so far]
+  const weights = softmax(spec.softmax).apply(ops, ops.scores(q, keys, heads, relativeOf(spec, at))); // [a·rows, n so far]
   const mean = ops.weightedMean(weights, values, heads); // [rows, a·w]
   return ops.linear(mean, linear(`${at}.attention.output`, inner, hidden, outputBias));
 }
@@ -131,6 +131,23 @@ function remembered<T>(ops: Ops<T>, memory: Memory<T>, k: T, v: T): { keys: T; v
   const values = ops.remember(memory.values, v);
   Object.assign(memory, { keys, values });
   return { keys, values };
+}
+
+/** The relative positions of a layer. */
+function relativeOf(spec: ModelSpec, at: string): RelativeRef | null {
+  const { relative } = spec.blocks;
+  if (relative === null) return null;
+  const table = "relative";
+  if (relative.kind === "bias") return { spec: relative, table, norm: null, keys: null, queries: null };
+  const dense = (part: "key" | "query") =>
+    linear(`${at}.${relative.shared ? "" : "relative."}${part}`, spec.hidden, spec.heads * spec.headWidth, true);
+  return {
+    spec: relative,
+    table,
+    norm: relative.normed ? norm(spec, "relative.norm") : null,
+    keys: relative.ofQueries ? dense("key") : null,
+    queries: relative.ofKeys ? dense("query") : null,
+  };
 }
 
 function rotaryOf({ blocks, headWidth }: ModelSpec, layer: number, heads: number): Rotary | null {

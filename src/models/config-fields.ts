@@ -27,7 +27,7 @@ export function whole(least: number, most: number) {
 }
 
 /** The number that a norm adds to a variance or mean square. */
-export function epsilon(usual: number) {
+export function epsilon<const Usual extends number | undefined>(usual: Usual) {
   const least = v.minValue<number, 1e-15, string>(1e-15, "must be 1e-15 or more");
   return v.optional(v.pipe(v.number(), least, v.maxValue(0.1, "must be 0.1 or less")), usual);
 }

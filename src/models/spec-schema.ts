@@ -25,6 +25,15 @@ const rotary = v.object({
   ),
   without: v.pipe(v.array(whole(0, 127)), v.maxLength(128), v.readonly()),
 });
+const relative = v.variant("kind", [
+  v.object({ kind: v.literal("bias"), buckets: whole(4, 512), most: whole(8, 2 ** 20) }),
+  v.object({
+    kind: v.literal("disentangled"),
+    span: whole(4, 8192),
+    most: v.union([v.literal(0), whole(8, 2 ** 20)]),
+    ...{ ofQueries: v.boolean(), ofKeys: v.boolean(), shared: v.boolean(), normed: v.boolean() },
+  }),
+]);
 const blocks = v.object({
   norm: v.picklist(["layer", "rms"]),
   normBias: v.boolean(),
@@ -36,6 +45,7 @@ const blocks = v.object({
   skipsPadding: v.boolean(),
   queryNorm: v.picklist(["none", "heads", "row"]),
   rotary: v.nullable(rotary),
+  relative: v.nullable(relative),
   activation: v.picklist(["gelu", "silu"]),
   gated: v.boolean(),
   biases: v.object({ query: v.boolean(), output: v.boolean(), feedForward: v.boolean(), head: v.boolean() }),
@@ -77,6 +87,11 @@ export const specSchema = v.pipe(
     ({ blocks: { parallel, normPlace } }) => parallel === "no" || normPlace === "before",
     "norms stand before parallel branches",
   ),
+  v.check(
+    ({ blocks, heads, keyHeads }) => blocks.relative?.kind !== "disentangled" || heads === keyHeads,
+    "each query head has keys of its own where these have distances",
+  ),
+  v.check(({ blocks: { relative } }) => relative?.kind !== "bias" || relative.buckets % 4 === 0, "buckets are parted"),
   v.check(({ blocks: { layerGroups }, layers }) => layers % (layerGroups ?? 1) === 0, "layers share weights evenly"),
   v.check(labelsFit, "the labels are the problem's"),
   v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),

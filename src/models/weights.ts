@@ -3,7 +3,8 @@
  * asked for: there is no second list to keep in step with the model.
  */
 
-import type { EmbeddingRef, Interpreter, LinearRef, NormRef } from "../program/ops.ts";
+import type { EmbeddingRef, Heads, Interpreter, LinearRef, NormRef, RelativeRef } from "../program/ops.ts";
+import { bucketCount } from "../program/relative.ts";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
 import { logitsOf } from "./model.ts";
 
@@ -69,6 +70,16 @@ class WeightCollector implements Interpreter<null> {
     return null;
   }
 
+  scores(_q: null, _k: null, { queries: heads }: Heads, relative: RelativeRef | null = null): null {
+    if (relative === null) return null;
+    const { spec, table, norm, keys, queries } = relative;
+    const layer = keys ?? queries;
+    this.shapes.set(table, [bucketCount(spec), layer?.inputs ?? heads]);
+    if (norm !== null) this.layerNorm(null, norm);
+    for (const dense of [keys, queries]) if (dense !== null) this.linear(null, dense);
+    return null;
+  }
+
   add = (): null => null;
   multiply = (): null => null;
   maskRows = (): null => null;
@@ -78,7 +89,6 @@ class WeightCollector implements Interpreter<null> {
   askedRows = (): null => null;
   rotate = (): null => null;
   remember = (): null => null;
-  scores = (): null => null;
   addOnKeys = (): null => null;
   subtractRowMax = (): null => null;
   polynomial = (): null => null;

@@ -4,6 +4,7 @@
  */
 import type { Channel } from "../channels/channel.ts";
 import type { Program, Step, WeightSlot } from "../program/steps.ts";
+import { ruleOf } from "../protocols/all.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { setupParts, slotKey } from "./weights.ts";
@@ -123,7 +124,7 @@ export class ArrivingWeights {
 
   /** Resolves when everything that a step needs is here. */
   async until(step: Step): Promise<void> {
-    const last = step.kind === "linear" ? Math.max(...step.terms.map((t) => t.weightId)) : -1;
+    const last = Math.max(-1, ...(ruleOf(step).weights?.(step) ?? []));
     while (this.lacking.length > 0 && this.lacking[0].id <= last) await this.take(this.lacking.shift()!);
   }
 

@@ -1,5 +1,6 @@
 /** A model's weights as the integers of its program: the server's operands, and their copies masked by R. */
 import { InternalError } from "../errors.ts";
+import { relativeRows } from "../program/relative.ts";
 import type { Weights } from "../program/spec.ts";
 import {
   type BiasRef,
@@ -92,6 +93,8 @@ export class StoredWeights implements MaskedWeights {
 
 type Operand =
   | { readonly kind: "narrow"; readonly packed: PackedWeights }
+  /** The same, and once more head by head. */
+  | { readonly kind: "heads"; readonly packed: PackedWeights; readonly heads: readonly PackedWeights[] }
   | { readonly kind: "row"; readonly words: Words; readonly column: boolean };
 
 /** The server's operands, made from floats once for each program; equal operands of several lengths are shared. */
@@ -99,6 +102,7 @@ export class IntegerWeights {
   private readonly ring: Ring;
   private readonly operands = new Map<string, Operand>();
   private readonly biases = new Map<string, Words>();
+  private readonly tables = new Map<string, Words>();
 
   constructor(ring: Ring) {
     this.ring = ring;
@@ -111,23 +115,34 @@ export class IntegerWeights {
   async for(program: Program, load: () => Promise<Weights>): Promise<ServerWeights> {
     const slots = program.weights.filter((slot) => !this.operands.has(operandKey(slot)));
     const steps = program.steps.filter((s) => s.kind === "linear" && !this.biases.has(biasKey(s, program)));
-    if (slots.length > 0 || steps.length > 0) {
+    const placed = program.steps.filter((s) => s.kind === "relative" && s.bias !== null);
+    const missing = placed.some((s) => !this.tables.has(tableKey(s)));
+    if (slots.length > 0 || steps.length > 0 || missing) {
       const floats = new FloatWeights(this.ring, await load());
       for (const slot of slots) this.operands.set(operandKey(slot), floats.operand(slot));
       for (const step of steps) {
         const bias = step.kind === "linear" ? floats.bias(step, program) : null;
         if (step.kind === "linear" && bias !== null) this.biases.set(biasKey(step, program), bias);
       }
+      for (const step of placed)
+        if (step.kind === "relative" && !this.tables.has(tableKey(step)))
+          this.tables.set(tableKey(step), floats.distances(step));
     }
     const operands = program.weights.map((slot) => this.operands.get(operandKey(slot))!);
     return {
       apply: (weightId, out, x, rows) => {
         const operand = operands[weightId];
         const { columns } = program.weights[weightId];
-        if (operand.kind === "narrow") this.ring.matmulNarrow(out, x, operand.packed, rows, true);
+        if (operand.kind !== "row") this.ring.matmulNarrow(out, x, operand.packed, rows, true);
         else if (operand.column) this.ring.addOuter(out, x, operand.words, rows, columns);
         else this.ring.scaleColumns(out, x, operand.words, rows, columns);
       },
+      applyHead: (weightId, head, out, x, rows) => {
+        const operand = operands[weightId];
+        if (operand.kind !== "heads") throw new InternalError(`weight ${weightId} is not cut by heads`);
+        this.ring.matmulNarrow(out, x, operand.heads[head], rows);
+      },
+      distances: (step) => this.tables.get(tableKey(step))!,
       bias: (step) => this.biases.get(biasKey(step, program)) ?? null,
     };
   }
@@ -138,7 +153,7 @@ export class IntegerWeights {
     if (operand === undefined) throw new PlanError("a weight is asked for before its program");
     masks.chunks(slot.id, (r, first) => {
       const w = this.ring.alloc(r.length);
-      if (operand.kind === "narrow") this.ring.unpackWeights(w, operand.packed, first);
+      if (operand.kind !== "row") this.ring.unpackWeights(w, operand.packed, first);
       else this.ring.copy(w, operand.words);
       this.ring.subtract(w, w, r);
       emit(w.bytes().slice());
@@ -154,6 +169,10 @@ function operandKey(slot: WeightSlot): string {
 function biasKey(step: Step, program: Program): string {
   const bias = step.kind === "linear" ? step.bias : null;
   return `${JSON.stringify(bias)}:${program.values[step.out].rows}`;
+}
+
+function tableKey(step: Step): string {
+  return JSON.stringify(step.kind === "relative" ? step.bias : null);
 }
 
 /** Makes operands from floats. */
@@ -176,6 +195,7 @@ class FloatWeights {
       return { kind: "row", words: this.words(row, ref.scale), column: false };
     }
     if (ref.kind === "identity") throw new PlanError("a public factor is no weight");
+    if (ref.kind === "relative") return this.relative(ref, slot);
     const integers = ref.kind === "dense" ? this.dense(ref, slot) : this.table(ref, slot);
     return { kind: "narrow", packed: this.ring.packWeights(integers, slot.rows, slot.columns) };
   }
@@ -206,6 +226,30 @@ class FloatWeights {
   private table(ref: Extract<WeightRef, { kind: "table" }>, slot: WeightSlot): Int16Array {
     const { data } = this.weights.get(ref.name);
     return Int16Array.from({ length: slot.rows * slot.columns }, (_, i) => narrow(data[i] * ref.scale, ref.name));
+  }
+
+  /** Keys or queries of the distances, [buckets, heads·width], to [heads·width, buckets] integers. */
+  private relative(ref: Extract<WeightRef, { kind: "relative" }>, { rows, columns }: WeightSlot): Operand {
+    const data = relativeRows(this.weights, ref);
+    const integers = Int16Array.from({ length: rows * columns }, (_, i) =>
+      narrow(data[(i % columns) * rows + Math.floor(i / columns)] * ref.scale, ref.layer),
+    );
+    const width = rows / ref.heads;
+    const heads = Array.from({ length: ref.heads }, (_, h) =>
+      this.ring.packWeights(integers.subarray(h * width * columns, (h + 1) * width * columns), width, columns),
+    );
+    return { kind: "heads", packed: this.ring.packWeights(integers, rows, columns), heads };
+  }
+
+  /** A table of numbers of the distances, [buckets, heads], head by head. */
+  distances(step: StepOf<"relative">): Words {
+    const { data, shape } = this.weights.get(step.bias!.name);
+    const [buckets, heads] = shape;
+    const values = Float64Array.from(
+      { length: data.length },
+      (_, i) => data[(i % buckets) * heads + Math.floor(i / buckets)],
+    );
+    return this.words(values, step.bias!.scale);
   }
 
   private biasRow(ref: BiasRef, columns: number): Float64Array {

@@ -1,6 +1,16 @@
 /** Names for a model's operations: given here once, so that all interpreters agree on them. */
 
-import type { EmbeddingRef, Heads, Interpreter, LinearRef, NormRef, Ops, Rotary, SmoothName } from "./ops.ts";
+import type {
+  EmbeddingRef,
+  Heads,
+  Interpreter,
+  LinearRef,
+  NormRef,
+  Ops,
+  RelativeRef,
+  Rotary,
+  SmoothName,
+} from "./ops.ts";
 
 /**
  * Tells an interpreter the name of each operation before it is called. An operation with weights has their name
@@ -66,8 +76,8 @@ export class NamedOps<T> implements Ops<T> {
     return this.#plain("remembered").remember(before, x);
   }
 
-  scores(q: T, k: T, heads: Heads): T {
-    return this.#plain("scores").scores(q, k, heads);
+  scores(q: T, k: T, heads: Heads, relative: RelativeRef | null = null): T {
+    return this.#plain("scores").scores(q, k, heads, relative);
   }
 
   addOnKeys(s: T, kept: number, padded: number): T {

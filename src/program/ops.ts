@@ -7,6 +7,8 @@
  * text of an encoder, before that of a decoder, so that its last row is the last token's.
  */
 
+import type { RelativeSpec } from "./relative.ts";
+
 /**
  * A dense layer's weights by name: `${name}.weight` is [outputs, inputs] as Hugging Face stores it, `${name}.bias` [outputs]
  * where it has one.
@@ -71,6 +73,24 @@ export interface Heads {
   readonly causal: boolean;
 }
 
+/** Relative positions by their weights' names. */
+export interface RelativeRef {
+  readonly spec: RelativeSpec;
+  /** bias: [buckets, heads]. disentangled: the embeddings, [buckets, width]. */
+  readonly table: string;
+  /** Of the embeddings, before they become keys and queries. */
+  readonly norm: NormRef | null;
+  /** What makes keys (which the queries meet) and queries (which the keys meet) of the embeddings; null: there are none. */
+  readonly keys: LinearRef | null;
+  readonly queries: LinearRef | null;
+}
+
+/** What products of queries and keys are divided by: the root of a head's width, and of how many kinds of products are added. */
+export function scoreDivisor(width: number, relative: RelativeRef | null): number {
+  const kinds = 1 + (relative?.keys ? 1 : 0) + (relative?.queries ? 1 : 0);
+  return Math.sqrt(width * kinds);
+}
+
 /** Rotary positions (Su et al., RoFormer, arXiv:2104.09864) over all columns of each head; pairs are a half apart. */
 export interface Rotary {
   readonly heads: number;
@@ -109,8 +129,11 @@ export interface Ops<T> {
   rotate(x: T, rotary: Rotary): T;
   /** The rows of `x` behind those of earlier turns, which stay masked as they were: [rows so far, columns]. */
   remember(before: T | null, x: T): T;
-  /** Per head, q·kᵀ / sqrt(head width): [heads·rows(q), rows(k)]; 0 for keys behind a row's own position if causal. */
-  scores(q: T, k: T, heads: Heads): T;
+  /**
+   * Per head, q·kᵀ / sqrt(head width): [heads·rows(q), rows(k)]; 0 for keys behind a row's own position if causal. With relative
+   * positions, what keys of these distances add; keys beyond the text still score 0, or weigh nothing.
+   */
+  scores(q: T, k: T, heads: Heads, relative?: RelativeRef | null): T;
   /**
    * Adds `kept` to the scores that count, `padded` to those of keys beyond the text and behind a row's own position
    * (-Infinity: as low as the plan's range allows).

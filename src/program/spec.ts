@@ -1,3 +1,4 @@
+import type { RelativeSpec } from "./relative.ts";
 import type { RotarySpec } from "./rotary.ts";
 
 /**
@@ -28,6 +29,8 @@ export interface Blocks {
   readonly queryNorm: "none" | "heads" | "row";
   /** Rotary positions of queries and keys. */
   readonly rotary: RotarySpec | null;
+  /** What scores take from the distances of keys. */
+  readonly relative: RelativeSpec | null;
   /** The registry's kind of the feed-forward layers' function, which `ModelSpec.gelu` names. */
   readonly activation: "gelu" | "silu";
   /** Whether feed-forward layers multiply by a gate: activation(gate(x)) · intermediate(x), instead of activation(intermediate(x)). */

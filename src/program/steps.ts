@@ -6,6 +6,8 @@
  * constants such as 1/sqrt(d), 1/n or a calibrated bound cost nothing: they move into the scale.
  */
 
+import type { RelativeLayer, RelativeSpec } from "./relative.ts";
+
 export type ValueId = number;
 
 /**
@@ -40,7 +42,9 @@ export type WeightRef =
   | { readonly kind: "table"; readonly name: string; readonly scale: number }
   | { readonly kind: "diagonal"; readonly name: string; readonly scale: number }
   | { readonly kind: "outer"; readonly bias: BiasRef }
-  | { readonly kind: "identity"; readonly factor: Constant };
+  | { readonly kind: "identity"; readonly factor: Constant }
+  /** Keys or queries of all distances, cut by heads: [heads·width, buckets]. */
+  | ({ readonly kind: "relative"; readonly heads: number; readonly scale: number } & RelativeLayer);
 
 /** A row that the server adds: Σ of layer biases, of norm biases, and of norm biases carried through a layer's weights. */
 export interface BiasRef {
@@ -178,6 +182,21 @@ export type Step = StepBase &
         readonly padded: Constant;
         /** Causal: in row i of a head's `queries` rows, columns beyond `past` + i become `padded`, whatever they held. */
         readonly causal: { readonly past: number; readonly queries: number } | null;
+        readonly out: ValueId;
+      }
+    /** Adds to scores what they take from the distances of keys from their queries; the server's weights, public distances. */
+    | {
+        readonly kind: "relative";
+        readonly x: ValueId;
+        readonly heads: number;
+        readonly distances: RelativeSpec;
+        /** The position of the first query. */
+        readonly from: number;
+        /** Products of queries (keys) with the distances' keys (queries), at the result's scale / 2^shift. */
+        readonly terms: readonly (LinearTerm & { readonly of: "queries" | "keys" })[];
+        readonly shift: number;
+        /** A number for each bucket and head, [buckets, heads]; null: none. */
+        readonly bias: { readonly name: string; readonly scale: number } | null;
         readonly out: ValueId;
       }
     /** The server adds noise of Gumbel's distribution times `scale`, so that the largest entry is a sample of the softmax. */

@@ -8,6 +8,7 @@ import { input, open } from "./open.ts";
 import { fourier } from "./periodic.ts";
 import { polynomial } from "./polynomial.ts";
 import { product } from "./product.ts";
+import { relative } from "./relative.ts";
 import { difference, place, shift, slice } from "./reshape.ts";
 import type { LocalRule, OpeningRule, Rule, Traffic } from "./rule.ts";
 import { columnSum, entry, iota, keys, noise, rowSum } from "./shares.ts";
@@ -29,6 +30,7 @@ const rules: { readonly [K in StepKind]: Rule<K> } = {
   rowSum,
   columnSum,
   keys,
+  relative,
   noise,
   fourier,
   spline,

@@ -126,7 +126,8 @@ function checkTerm({ x: id, weight, weightId }: LinearTerm, step: Linear, progra
   if (weight.kind === "identity") return expect(x.columns === out.columns, "adds an operand of its own shape");
   const slot = program.weights[weightId];
   if (slot === undefined) return expect(false, "names a weight that the program has");
-  const inner = { dense: slot.rows, table: slot.rows, diagonal: out.columns, outer: 1 }[weight.kind];
+  const [rows, columns] = [slot.rows, out.columns];
+  const inner = { dense: rows, table: rows, diagonal: columns, outer: 1, relative: Number.NaN }[weight.kind];
   expect(x.columns === inner && slot.columns === out.columns, "has weights that fit its operand and its result");
 }
 
@@ -217,7 +218,7 @@ function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, 
 }
 
 /** x + r_C: what the server holds, or a value known to both less the server's own mask. */
-function serverPart(s: Scope, id: number): Words {
+export function serverPart(s: Scope, id: number): Words {
   const opened = s.get("public", id);
   if (!s.has("mask", id)) return opened;
   const part = s.temp(opened.length);

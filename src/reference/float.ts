@@ -11,9 +11,12 @@ import {
   type LinearRef,
   type NormRef,
   positionRows,
+  type RelativeRef,
   type Rotary,
   type SmoothName,
+  scoreDivisor,
 } from "../program/ops.ts";
+import { bucketsOf, relativeRows } from "../program/relative.ts";
 import { smoothFunctions } from "../program/smooth.ts";
 import { longestText, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 
@@ -39,8 +42,8 @@ export type Matmul = (a: Float32Array, w: Float32Array, m: number, k: number, n:
 export interface FloatObserver {
   /**
    * `what` is "out" for every call; for embed also "word" (the summed embeddings); for embed and layerNorm "centred" (x
-   * minus its row's mean) and "variance" (epsilon included), for add "centred" too; for scores "head.0", "head.1", ...; for
-   * unitRow "square" (the row's sum of squares); for
+   * minus its row's mean) and "variance" (epsilon included), for add "centred" too; for scores "head.0", "head.1", ..., with relative
+   * positions "distances" (what they add), "keys" and "queries" (the distances' own); for unitRow "square" (the row's sum of squares); for
    * weightedMean "sum" (a row's sum of weights) and "mean" (e·v), both divided by the number of the row's keys, "total" and
    * "mixed" (the same, not divided), and "keys" (that number). The text's own part only.
    */
@@ -56,6 +59,19 @@ export interface FloatOptions {
   readonly choose?: (logits: Float32Array) => number;
   /** Positions before the text's first. */
   readonly before?: number;
+}
+
+/** Relative positions, looked up: see `#distances`. */
+interface Distances {
+  readonly ref: RelativeRef;
+  readonly q: FloatTensor;
+  readonly k: FloatTensor;
+  readonly heads: number;
+  readonly past: number | undefined;
+  readonly at: Int32Array;
+  readonly numbers: Float32Array | null;
+  readonly keys: Float32Array | null;
+  readonly queries: Float32Array | null;
 }
 
 /** Interprets a program in floats for one text; an encoder's is padded with token 0 up to `length` positions. */
@@ -228,7 +244,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
     return this.#seen(operation, { ...x, rows, ownRows: rows, data });
   }
 
-  scores(q: FloatTensor, k: FloatTensor, heads: Heads): FloatTensor {
+  scores(q: FloatTensor, k: FloatTensor, heads: Heads, relative: RelativeRef | null = null): FloatTensor {
     const operation = this.#operation;
     const width = headWidth(q, heads.queries);
     expectColumns(k, width * heads.keys, "scores");
@@ -237,7 +253,8 @@ export class FloatOps implements Interpreter<FloatTensor> {
     const group = heads.queries / heads.keys;
     const past = heads.causal ? k.rows - q.rows : undefined;
     const data = new Float32Array(heads.queries * q.rows * k.rows);
-    const scale = 1 / Math.sqrt(width);
+    const scale = 1 / scoreDivisor(width, relative);
+    const places = relative === null ? null : this.#distances(relative, q, k, heads, past ?? 0);
     for (let head = 0; head < heads.queries; head++) {
       const qs = columnSlice(q, head * width, width);
       const ks = columnSlice(k, Math.floor(head / group) * width, width);
@@ -246,6 +263,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
         const counts = past === undefined || i % k.rows <= past + Math.floor(i / k.rows);
         data[head * block.length + i] = counts ? block[i] * scale : 0;
       }
+      if (places !== null) this.#addDistances(data.subarray(head * block.length), operation, places, k, head);
     }
     const shape = { rows: heads.queries * q.rows, columns: k.rows, ownRows: q.ownRows, ownColumns: k.ownRows };
     const s: FloatTensor = { ...shape, data, heads: heads.queries, past };
@@ -324,6 +342,53 @@ export class FloatOps implements Interpreter<FloatTensor> {
     this.#observe(operation, "mixed", { ...shape, data: mixed });
     this.#observe(operation, "mean", { ...shape, data: products });
     return this.#seen(operation, { ...shape, data: means });
+  }
+
+  /** What relative positions need: each row's bucket of each key, and what of keys and queries meets it. */
+  #distances(ref: RelativeRef, q: FloatTensor, k: FloatTensor, heads: Heads, past: number): Distances {
+    const { spec, table, norm, keys, queries } = ref;
+    const rows = (layer: LinearRef | null) =>
+      layer === null ? null : relativeRows(this.#weights, { table, norm, layer: layer.name });
+    return {
+      ref,
+      ...{ q, k, heads: heads.queries, past: heads.causal ? past : undefined },
+      at: bucketsOf(spec, q.rows, k.rows, past),
+      numbers: spec.kind === "bias" ? this.#tensor(table, [spec.buckets, heads.queries]) : null,
+      keys: rows(keys),
+      queries: rows(queries),
+    };
+  }
+
+  /** Adds one head's part of the distances to its scores; keys beyond the text keep 0. */
+  #addDistances(
+    scores: Float32Array,
+    operation: string,
+    { ref, q, k, heads, past, at, numbers, keys, queries }: Distances,
+    { ownRows: own }: FloatTensor,
+    head: number,
+  ): void {
+    const width = q.columns / heads;
+    const scale = 1 / scoreDivisor(width, ref);
+    let [lo, hi] = [0, 0];
+    for (let i = 0; i < at.length; i++) {
+      const [row, column] = [Math.floor(i / k.rows), i % k.rows];
+      if (column >= own || (past !== undefined && column > past + row)) continue;
+      let sum = 0;
+      for (let c = 0, j = head * width; c < width; c++, j++) {
+        if (keys !== null) sum += q.data[row * q.columns + j] * keys[at[i] * q.columns + j];
+        if (queries !== null) sum += k.data[column * k.columns + j] * queries[at[i] * k.columns + j];
+      }
+      const added = numbers === null ? sum * scale : numbers[at[i] * heads + head];
+      scores[i] += added;
+      [lo, hi] = [Math.min(lo, added), Math.max(hi, added)];
+    }
+    this.#observer?.observe(operation, "distances", lo, hi);
+    for (const [what, rows] of [
+      ["keys", keys],
+      ["queries", queries],
+    ] as const) {
+      if (rows !== null && head === 0) this.#observer?.observe(operation, what, ...rangeOf(rows));
+    }
   }
 
   #chosen(logits: FloatTensor): number {
@@ -425,6 +490,11 @@ export function plainMatmul(a: Float32Array, w: Float32Array, m: number, k: numb
     }
   }
   return out;
+}
+
+/** The smallest and the largest value. */
+function rangeOf(values: Float32Array): [number, number] {
+  return values.reduce<[number, number]>(([lo, hi], x) => [Math.min(lo, x), Math.max(hi, x)], [0, 0]);
 }
 
 /** How many of its columns count in a row: of causal scores, those up to its own position. */

@@ -225,6 +225,18 @@ export class Ring {
     this.kernels.copyBlock(out.pointer + 8 * outOffset, outStride, a.pointer + 8 * aOffset, aStride, rows, columns);
   }
 
+  /** out[i] = a[at[i]]: entries at public places. */
+  take(out: Words, a: Words, at: Int32Array): void {
+    const [to, from] = [out, a].map((words) => {
+      const bytes = words.bytes();
+      return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    });
+    for (let i = 0; i < at.length; i++) {
+      to[2 * i] = from[2 * at[i]];
+      to[2 * i + 1] = from[2 * at[i] + 1];
+    }
+  }
+
   /** out[i] = a[floor(i / repeat)] */
   repeat(out: Words, a: Words, repeat: number): void {
     whole(repeat);

@@ -62,7 +62,14 @@ export async function run(
   offlineWitness?: SimulationInputs["offlineWitness"],
 ): Promise<{ client: Party; server: Party; close(): void }> {
   const fill = (out: Words, step: StepOf<"input">) => put(out, inputs.get(step.out) ?? []);
-  const weights = { apply() {}, bias: () => null };
+  const weights = {
+    apply() {},
+    applyHead() {},
+    distances: () => {
+      throw new Error("no distances");
+    },
+    bias: () => null,
+  };
   const rows = program.shape.length;
   return simulate(ring, program, {
     input: { fill, fillKeys: () => {}, take: () => {}, isOwn: (row) => row < rows },

@@ -39,6 +39,16 @@ export const FAMILIES: readonly Family[] = [
     shape: oneTurn(16),
   },
   {
+    name: "disentangled attention",
+    spec: { ...baseOf("deberta-v2"), gelu: "exact", softmax: "exact", embedding: "private" },
+    shape: oneTurn(16),
+  },
+  {
+    name: "numbers of distances, 2quad",
+    spec: { ...baseOf("mpnet"), positionOffset: 2, gelu: "quad", softmax: "2quad:5", embedding: "public" },
+    shape: oneTurn(16),
+  },
+  {
     name: "a text that a helper carries",
     spec: { gelu: "quad", softmax: "2quad:5", embedding: "private" },
     shape: { ...oneTurn(16), carried: true },

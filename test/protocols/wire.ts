@@ -74,6 +74,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   "m if there are weights": onlyFor("linear", (step, program) =>
     step.terms.some((t) => t.weight.kind !== "identity") ? [...native(step, program)] : [],
   ),
+  "m less the shift, if there are products": onlyFor("relative", (step, program) =>
+    step.terms.length > 0 ? [{ length: sizeOf(step, program), bits: ringOf(step, program) - step.shift }] : [],
+  ),
   "m less an operand's bits for each β, a monomial": onlyFor("polynomial", (step, program) => {
     const size = Math.max(...[...step.variables, ...step.addends].map((v) => elements(program.values[v.x]) * v.repeat));
     return basis(step, program).map(({ tops, repeat }) => {

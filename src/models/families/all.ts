@@ -5,6 +5,7 @@ import { albert } from "./albert.ts";
 import { bert } from "./bert.ts";
 import { camembert } from "./camembert.ts";
 import { codegen } from "./codegen.ts";
+import { debertaV2 } from "./deberta-v2.ts";
 import { distilbert } from "./distilbert.ts";
 import { electra } from "./electra.ts";
 import type { Family } from "./family.ts";
@@ -15,6 +16,7 @@ import { gpt2 } from "./gpt2.ts";
 import { gptj } from "./gptj.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { mpnet } from "./mpnet.ts";
 import { opt } from "./opt.ts";
 import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
@@ -27,7 +29,7 @@ import { xlmRoberta } from "./xlm-roberta.ts";
 
 /** Every family, encoders first. */
 const families: readonly Family[] = [
-  ...[bert, roberta, distilbert, xlmRoberta, camembert, electra, albert],
+  ...[bert, roberta, distilbert, xlmRoberta, camembert, electra, albert, mpnet, debertaV2],
   ...[gpt2, opt, llama, qwen2, qwen3, mistral, phi3, smollm3, gemma],
   ...[starcoder2, gptBigcode, gptNeox, phi, gptj, codegen],
 ];

@@ -32,6 +32,7 @@ const blocks: Blocks = {
   skipsPadding: false,
   queryNorm: "none",
   rotary: null,
+  relative: null,
   activation: "gelu",
   gated: false,
   biases: { query: true, output: true, feedForward: true, head: false },
@@ -49,8 +50,8 @@ const bertFields = {
   intermediate_size: sizes.intermediate,
   vocab_size: sizes.vocabulary,
   max_position_embeddings: whole(1, 65_536),
-  type_vocab_size: v.optional(whole(1, 64), 2),
-  layer_norm_eps: epsilon(1e-12),
+  type_vocab_size: v.optional(whole(0, 64)),
+  layer_norm_eps: epsilon(undefined),
   pad_token_id: v.nullish(whole(0, 2_000_000)),
   hidden_act: v.optional(v.string()),
   softmax_act: v.nullish(v.string()),
@@ -69,8 +70,10 @@ const schema = v.looseObject(bertFields);
 export interface BertRelative<Own extends v.ObjectEntries> {
   /** Its own fields, checked beside BERT's. */
   readonly fields: Own;
-  /** transformers' name of its layers' function where the file names none; GELU unless told. */
+  /** What its class of transformers has where the file says nothing: its layers' function; what norms add; token types. */
   readonly activation?: string;
+  readonly epsilon?: number;
+  readonly types?: number;
   /** Its blocks, by its own fields. */
   blocks(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>, sizes: BertSizes): Blocks;
   /** The fields of its own that give the spec's blocks back. */
@@ -104,6 +107,8 @@ export function bertConfig<Own extends v.ObjectEntries>(
       const blocks = relative?.blocks(check(ownFields, json, "config.json"), ownSizes) ?? own;
       checkHeads(config.hidden_size, config.num_attention_heads, ["hidden_size", "num_attention_heads"]);
       const positionOffset = own.skipsPadding ? (config.pad_token_id ?? 1) + 1 : 0;
+      const types = config.type_vocab_size ?? relative?.types ?? 2;
+      if (blocks.typeTable && types === 0) throw new Error("config.json: type_vocab_size must be 1 or more");
       if (positionOffset >= config.max_position_embeddings) {
         throw new Error("config.json: max_position_embeddings must be larger than pad_token_id + 1");
       }
@@ -119,8 +124,8 @@ export function bertConfig<Own extends v.ObjectEntries>(
         intermediate: config.intermediate_size,
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
-        types: own.typeTable ? config.type_vocab_size : 1,
-        epsilon: config.layer_norm_eps,
+        types: blocks.typeTable ? types : 1,
+        epsilon: config.layer_norm_eps ?? relative?.epsilon ?? 1e-12,
         positionOffset,
         tied: false,
         ...labelling(config),
@@ -141,7 +146,7 @@ export function bertConfig<Own extends v.ObjectEntries>(
       intermediate_size: spec.intermediate,
       vocab_size: spec.vocabulary,
       max_position_embeddings: spec.positions,
-      ...(own.typeTable ? { type_vocab_size: spec.types } : {}),
+      type_vocab_size: spec.blocks.typeTable ? spec.types : 0,
       layer_norm_eps: spec.epsilon,
       pad_token_id: own.skipsPadding ? spec.positionOffset - 1 : 0,
       hidden_act: activationName(spec.gelu, "gelu"),

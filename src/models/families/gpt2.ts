@@ -31,6 +31,7 @@ const blocks: Blocks = {
   skipsPadding: false,
   queryNorm: "none",
   rotary: null,
+  relative: null,
   activation: "gelu",
   gated: false,
   biases: { query: true, output: true, feedForward: true, head: false },

@@ -31,6 +31,7 @@ export const llamaBlocks: Blocks = {
   skipsPadding: false,
   queryNorm: "none",
   rotary: { theta: 10_000, width: null, scaling: null, without: [] },
+  relative: null,
   activation: "silu",
   gated: true,
   biases: { query: false, output: false, feedForward: false, head: false },
