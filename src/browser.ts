@@ -21,6 +21,29 @@ export type { CallOptions } from "./parties/connection.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
 export type { Logprobs, TokenLogprob } from "./parties/logprobs.ts";
 export { PartyError } from "./parties/messages.ts";
+export {
+  type ClassificationOptions,
+  type ExtractionOptions,
+  type FeatureExtractionPipeline,
+  type GeneratedText,
+  type LabelScore,
+  type PipelineOptions,
+  type PipelineService,
+  type Pipelines,
+  type PipelineTask,
+  pipeline,
+  type QuestionAnsweringPipeline,
+  type QuestionOptions,
+  type TextClassificationPipeline,
+  type TextGenerationOptions,
+  type TextGenerationPipeline,
+  type TokenClassificationPipeline,
+  type TokenOptions,
+  type VectorTensor,
+  type ZeroShotOptions,
+  type ZeroShotPipeline,
+  type ZeroShotResult,
+} from "./parties/pipeline.ts";
 export { readProfile, type ServiceProfile } from "./parties/profile.ts";
 export type { Inference, Run } from "./parties/run.ts";
 export { type ClassifyOptions, TextClient, type TextOrPair } from "./parties/text-client.ts";

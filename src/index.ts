@@ -39,6 +39,29 @@ export { type HelperOptions, HelperService } from "./parties/helper.ts";
 export type { Logprobs, TokenLogprob } from "./parties/logprobs.ts";
 export { Meeting } from "./parties/meeting.ts";
 export { PartyError } from "./parties/messages.ts";
+export {
+  type ClassificationOptions,
+  type ExtractionOptions,
+  type FeatureExtractionPipeline,
+  type GeneratedText,
+  type LabelScore,
+  type PipelineOptions,
+  type PipelineService,
+  type Pipelines,
+  type PipelineTask,
+  pipeline,
+  type QuestionAnsweringPipeline,
+  type QuestionOptions,
+  type TextClassificationPipeline,
+  type TextGenerationOptions,
+  type TextGenerationPipeline,
+  type TokenClassificationPipeline,
+  type TokenOptions,
+  type VectorTensor,
+  type ZeroShotOptions,
+  type ZeroShotPipeline,
+  type ZeroShotResult,
+} from "./parties/pipeline.ts";
 export { readProfile, type ServiceProfile } from "./parties/profile.ts";
 export { type PlannedModel, simulateText, type TextSimulation } from "./parties/rehearse.ts";
 export type { BatchInference, Inference, Run } from "./parties/run.ts";

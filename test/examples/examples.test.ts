@@ -46,6 +46,9 @@ describe("the examples", () => {
     expect(one.stdout).toMatch(
       /^positive \[ '0\.0\d\d', '0\.9\d\d' \]\n\d+\.\d\d s online in \d+ flights, \d+ bytes sent\n$/,
     );
+    const likePipelines = await example("pipeline.mjs", parties, "a dull and lifeless mess", "a great joy");
+    expect(likePipelines.stdout).toMatch(/^negative \d+\.\d%\npositive \d+\.\d%\n$/);
+    expect(likePipelines.stderr).toBe("2 of 2\n");
     const asking = example("batch.mjs", parties);
     asking.child.stdin!.end("a dull and lifeless mess\n\na great joy\n");
     const lines = (await asking).stdout.trim().split("\n");
