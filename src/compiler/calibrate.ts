@@ -64,11 +64,19 @@ export function calibrate(
   return plan;
 }
 
-/** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel. */
-function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<string, number> {
+/**
+ * A plan whose weights have all bits that a narrow kernel takes: the usual ones leave the rounding of a weight as large as most at a
+ * part in 2^6 to 2^9 of it, which all layers of a decoder add up.
+ */
+export function withFineWeights(spec: ModelSpec, weights: Weights, plan: Plan): Plan {
+  return { ...plan, exponents: exponents(spec, weights, { ...plan, exponents: {} }, true) };
+}
+
+/** By layer: the bits after the point of its weights, so that every weight fits a narrow kernel; `all` that fit, or those that do. */
+function exponents(spec: ModelSpec, weights: Weights, draft: Plan, all = false): Record<string, number> {
   const chosen: Record<string, number> = {};
   for (const step of linearSteps(spec, draft)) {
-    const exponent = exponentOf(step.terms, weights);
+    const exponent = exponentOf(step.terms, weights, all);
     if (exponent < 4)
       throw new PlanError(`the weights of ${step.label} are too large for fixed point: rescale the layer`);
     if (exponent > MOST_EXPONENT)
@@ -78,12 +86,13 @@ function exponents(spec: ModelSpec, weights: Weights, draft: Plan): Record<strin
   return chosen;
 }
 
-function exponentOf(terms: readonly LinearTerm[], weights: Weights): number {
+function exponentOf(terms: readonly LinearTerm[], weights: Weights, all: boolean): number {
   if (terms.every(({ weight }) => weight.kind === "diagonal")) return gainExponent(terms, weights);
   const sizes = terms.map((t) => sizeOf(t.weight, weights));
   const largest = Math.max(...sizes.map((s) => s.largest));
   if (largest === 0) return DEFAULT_EXPONENT;
   const fits = (limit: number) => Math.floor(log2(limit / largest));
+  if (all) return Math.min(fits(NARROW_LIMIT), MOST_EXPONENT);
   const isTable = terms.some((t) => t.weight.kind === "table");
   // The faster kernel's bits come free; beyond them 12 suffice, but for tables, whose entries are small.
   const wanted = isTable

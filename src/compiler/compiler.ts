@@ -130,7 +130,8 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   multiply(x: Handle, y: Handle): Handle {
     const op = this.next(labelOf(y) ?? labelOf(x), "activation");
     const range = this.ranges.signed(op, "out");
-    const [a, b] = [x, y].map((one) => this.masked(one, SCORE_BITS + this.finer, 12 + this.finer));
+    const finer = this.finer + this.more("gates");
+    const [a, b] = [x, y].map((one) => this.masked(one, SCORE_BITS + finer, 12 + finer));
     const out = this.b.value("product", a.rows, a.columns, a.scale * b.scale, magnitude(range), "share");
     polynomial(this.b, [lifted(a), lifted(b)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
     return plainShare(out, range, "activation");
@@ -195,7 +196,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   remember(before: Handle | null, x: Handle): Handle {
     this.next(labelOf(x), "attention");
     const range = rangeOf(x);
-    const value = this.factor(x);
+    const value = this.factor(x, undefined, isValues(x) ? "values" : "keys");
     if (before === null) return { kind: "keys", value, filled: value.rows, range };
     const { value: earlier, filled } = keysOf(before);
     if (earlier.scale !== value.scale) throw new PlanError("what is remembered must keep its scale from turn to turn");
@@ -310,14 +311,18 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const source = x.kind === "linear" ? this.emit(x) : shareOf(x).value;
     const reach = reachOf(name, rangeOf(x));
     const exponential = name === "exp/4";
+    const finer = this.finer + this.more("gates");
+    const closer = exponential ? 0 : this.more("series");
     const inputScale = exponential
-      ? Math.max(this.target(reach, FOURIER_BITS, 14), 2 ** (SCORE_UNIT_BITS + this.finer))
-      : this.target(reach, FOURIER_BITS + this.finer, 14 + this.finer, leastBits(magnitude(reach), magnitude(range)));
+      ? Math.max(this.target(reach, FOURIER_BITS, 14), 2 ** (SCORE_UNIT_BITS + this.finer + this.more("scores")))
+      : this.target(reach, FOURIER_BITS + finer, 14 + finer, leastBits(magnitude(reach), magnitude(range)));
     const opened = this.open(source, x.kind === "linear" ? "forward" : "exchange", inputScale, magnitude(reach));
     const root = rootOf(name, reach);
-    this.b.budget.fit(`${name}:${reach}:${opened.scale}:${root}`, SERIES_WORK);
-    const fit = seriesOf(name, reach, opened.scale, root);
-    const scale = 2 ** Math.max(FOURIER_OUT_BITS + this.finer, FOURIER_BITS + 2 - Math.ceil(log2(magnitude(range))));
+    this.b.budget.fit(`${name}:${reach}:${opened.scale}:${root}:${closer}`, SERIES_WORK);
+    const fit = seriesOf(name, reach, opened.scale, root, closer);
+    const scale =
+      2 ** Math.max(FOURIER_OUT_BITS + this.finer + closer * 2, FOURIER_BITS + 2 - Math.ceil(log2(magnitude(range))));
+    const trigBits = TRIG_BITS + closer;
     const series = this.b.value(name, opened.rows, opened.columns, scale, magnitude(range), "share");
     this.b.add(
       {
@@ -328,8 +333,8 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
         cosines: fit.cosines,
         sines: fit.sines,
         constant: constant(fit.constant * scale),
-        factorScale: scale / 2 ** TRIG_BITS,
-        trigBits: TRIG_BITS,
+        factorScale: scale / 2 ** trigBits,
+        trigBits,
       },
       series,
     );
@@ -349,7 +354,12 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   private power(x: Value, root: number, range: Range): Value {
     let current = x;
     for (let left = root; left > 1; left /= 4) {
-      const opened = this.open(current, "exchange", 2 ** (POWER_BITS / 4), magnitude(range));
+      const opened = this.open(
+        current,
+        "exchange",
+        2 ** (POWER_BITS / 4 + this.more("exponentials")),
+        magnitude(range),
+      );
       current = this.b.value(x.name, x.rows, x.columns, wholePower(opened.scale, 4), magnitude(range), "share");
       polynomial(this.b, [lifted(opened)], [{ coefficient: 1, degrees: [4] }], 0, current);
     }
@@ -386,7 +396,8 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const total = isCounted ? this.b.value("sum", queries, heads.queries, weights.scale, range[1], "share") : null;
     if (total !== null) this.b.add({ kind: "rowSum", x: weights.id, heads: heads.queries }, total);
     // A causal row may have one key: its weight is the total.
-    const unit = e.causal === null ? sums[0] * 2 ** -WEIGHT_BITS : range[0] * 2 ** -CAUSAL_WEIGHT_BITS;
+    const unit =
+      e.causal === null ? sums[0] * 2 ** -WEIGHT_BITS : range[0] * 2 ** -(CAUSAL_WEIGHT_BITS + this.more("weighted"));
     const scale = 2 ** Math.ceil(-log2(unit));
     const opened = this.open(this.relieved(weights, scale, magnitude(e.range)), "exchange", scale, magnitude(e.range));
     const { value: vm } = v.kind === "keys" ? v : this.allKeys(v);
@@ -396,7 +407,12 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const raw = this.b.value("mixed", queries, columns, opened.scale * vm.scale, reach, "share");
     this.b.add({ kind: "matmul", a: opened.id, b: vm.id, transposeB: false, heads: heads.queries, sharing }, raw);
     const least = 2 ** Math.ceil(log2(2 ** LEAST_MEAN_BITS / (range[0] * magnitude(out))));
-    const mixed = this.open(raw, "exchange", Math.max(this.target([-reach, reach], MEAN_BITS, 20), least), reach);
+    const mixed = this.open(
+      raw,
+      "exchange",
+      Math.max(this.target([-reach, reach], MEAN_BITS + this.more("weighted"), 20), least),
+      reach,
+    );
     this.b.group = "softmax";
     const inverse = root(
       this.b,
@@ -404,7 +420,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
       total ?? this.ownTotal(opened, queries, heads, range),
       range,
       null,
-      ROOT_BITS + this.finer,
+      ROOT_BITS + this.finer + this.more("roots"),
     );
     const result = this.b.value("attended", queries, columns, mixed.scale * inverse.scale, magnitude(out), "share");
     polynomial(
@@ -533,14 +549,16 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   }
 
   /** A query or key, opened for products that become scores, at a scale of at most `most`. */
-  private factor(x: Handle, most = Number.POSITIVE_INFINITY): Value {
+  private factor(x: Handle, most = Number.POSITIVE_INFINITY, kind: "keys" | "values" = "keys"): Value {
     const range = rangeOf(x);
     const bits = Math.max(SCORE_BITS, Math.ceil(2 * log2(magnitude(range))) + FACTOR_UNIT_BITS + this.finer);
-    return this.opened(x, Math.min(most, this.target(range, bits, 12)));
+    const more = this.more(kind);
+    return this.opened(x, Math.min(most, this.target(range, bits + more, 12 + more)));
   }
 
   private scoreScale(range: Range): number {
-    return Math.max(this.target(range, SCORE_BITS, 12), 2 ** (SCORE_UNIT_BITS + this.finer));
+    const more = this.more("scores");
+    return Math.max(this.target(range, SCORE_BITS, 12), 2 ** (SCORE_UNIT_BITS + this.finer + more));
   }
 }
 
@@ -557,6 +575,11 @@ function exactScale(coefficients: readonly number[]): number {
   let scale = 1;
   while (!coefficients.every((c) => Number.isInteger(c * scale))) scale *= 2;
   return scale;
+}
+
+/** Whether these are values of attention, not keys. */
+function isValues(x: Handle): boolean {
+  return labelOf(x)?.endsWith(".value") === true;
 }
 
 /** @throws PlanError for what was not remembered. */

@@ -4,6 +4,7 @@ import { log2 } from "../program/maths.ts";
 import type { EmbeddingRef, NormRef, Rotary } from "../program/ops.ts";
 import {
   DEFAULT_EXPONENT,
+  type Kind,
   magnitude,
   type Plan,
   PlannedRanges,
@@ -57,6 +58,8 @@ export interface Fitting {
    * and their readers' rings ask nothing of what comes before.
    */
   readonly relief: ReadonlySet<string>;
+  /** Linear layers whose results' rings are too wide, and the bits that their weights give up. */
+  readonly narrowed: ReadonlyMap<string, number>;
   /** Of all attempts together. */
   readonly budget: Budget;
   /** Whether the weights' bits are still to be chosen: they are as fine as sums may be. */
@@ -83,9 +86,10 @@ export class Emitter {
   /** Bits that a decoder's values have more. */
   protected readonly finer: number;
   private readonly relief: ReadonlySet<string>;
+  private readonly narrowed: ReadonlyMap<string, number>;
   private readonly draft: boolean;
 
-  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief, budget, draft }: Fitting) {
+  constructor(spec: ModelSpec, plan: Plan, shape: Shape, { slack, relief, narrowed, budget, draft }: Fitting) {
     this.b = new Builder(budget);
     this.spec = spec;
     this.plan = plan;
@@ -93,6 +97,7 @@ export class Emitter {
     this.slack = slack;
     this.finer = isDecoder(spec) ? DECODER_BITS : 0;
     this.relief = relief;
+    this.narrowed = narrowed;
     this.draft = draft;
     this.ranges = new PlannedRanges(plan);
   }
@@ -231,9 +236,14 @@ export class Emitter {
   }
 
   /** The scale of the bits after the point that the plan asks for. */
-  private least(of: keyof Precision): number {
+  private least(of: Exclude<keyof Precision, "finer">): number {
     const bits = this.plan.precision?.[of];
     return bits === undefined ? 0 : 2 ** (bits - this.slack);
+  }
+
+  /** Bits that the plan gives a kind of values beyond the usual ones. */
+  protected more(of: Kind): number {
+    return this.plan.precision?.finer?.[of] ?? 0;
   }
 
   protected target(range: Range, bits: number, cap: number, least = LEAST_BITS + this.finer): number {
@@ -336,7 +346,7 @@ export class Emitter {
     const squares = this.b.value("variance", rows, groups, coarse.scale * coarse.scale * width, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(coarse)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
-    const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer);
+    const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer + this.more("roots"));
     const most = this.normed(width, variance, op);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
     polynomial(this.b, [lifted(x), lifted(inverse, width)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
@@ -386,7 +396,7 @@ export class Emitter {
     const planned = this.plan.exponents[x.name] ?? (this.draft ? SUM_BITS : DEFAULT_EXPONENT);
     // A row on its own has no weights to be rounded.
     const alone = first.kind === "residual" && first.x.norm === null;
-    const exponent = alone ? 0 : planned - Math.min(this.slack, 4);
+    const exponent = alone ? 0 : planned - Math.min(this.slack, 4) - (this.narrowed.get(x.name) ?? 0);
     const inner = first.kind === "table" ? first.x : first.x.held();
     const factor = centre ? x.columns : 1;
     const room = 2 ** (SUM_BITS - Math.ceil(log2(magnitude(reach) * factor)));

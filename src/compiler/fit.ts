@@ -62,15 +62,18 @@ export interface FourierFit {
 
 type Parity = "even" | "odd" | "none";
 
-const COUNTS = [3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64];
+const COUNTS = [3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 96, 128];
+export const MOST_HARMONICS = 64;
 const FIT_POINTS = 601;
+/** Of fits that may have more harmonics than the usual ones. */
+const MORE_POINTS = 1501;
 
 /**
  * f(x) ≈ constant + Σ a_k cos(2πkx/period) + b_k sin(2πkx/period) on [lo, hi] with few harmonics: consecutive ones, or odd
  * ones where half-wave symmetry helps. `parity` keeps only the half that can help an even or an odd function.
  * (protocols.md, "Any smooth function on a bounded range in one opening".)
  *
- * @throws PlanError when 64 harmonics do not come within ten times of `tolerance`, the largest error sought.
+ * @throws PlanError when `most` harmonics do not come within ten times of `tolerance`, the largest error sought.
  */
 export function fitFourier(
   f: (x: number) => number,
@@ -78,16 +81,18 @@ export function fitFourier(
   period: number,
   parity: Parity,
   tolerance: number,
+  most = MOST_HARMONICS,
 ): FourierFit {
-  const points = Float64Array.from({ length: FIT_POINTS }, (_, i) => {
-    const c = 0.5 - 0.5 * cos((Math.PI * (i + 0.5)) / FIT_POINTS);
+  const length = most > MOST_HARMONICS ? MORE_POINTS : FIT_POINTS;
+  const points = Float64Array.from({ length }, (_, i) => {
+    const c = 0.5 - 0.5 * cos((Math.PI * (i + 0.5)) / length);
     return range[0] + (range[1] - range[0]) * c;
   });
   const targets = points.map(f);
   const strides: readonly (1 | 2)[] = parity === "none" ? [1] : [2, 1];
   const fits = strides.map((stride) => new FourierFits(points, targets, period, parity, stride));
   let best = fits[0].with(COUNTS[0]);
-  for (const count of COUNTS) {
+  for (const count of COUNTS.filter((one) => one <= most)) {
     for (const one of fits) {
       const fit = one.with(count);
       if (fit.error < best.error) best = fit;

@@ -5,7 +5,8 @@ import { Memo } from "../program/memo.ts";
 import type { SmoothName } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
 import { smoothFunctions } from "../program/smooth.ts";
-import { type FourierFit, fitFourier } from "./fit.ts";
+import { PlanError } from "../program/steps.ts";
+import { type FourierFit, fitFourier, MOST_HARMONICS } from "./fit.ts";
 
 /** The slope that a share adds exactly, the parity of the rest, the period beyond the range, and the range itself. */
 const FORMS = {
@@ -42,17 +43,27 @@ export function rootOf(name: SmoothName, reach: Range): number {
 }
 
 /**
- * The series of a function's `root`-th root on `reach` whose period is a power of two of integers at `scale`.
+ * The series of a function's `root`-th root on `reach` whose period is a power of two of integers at `scale`; its error is
+ * 2^-`closer` of the usual one where that has few enough harmonics.
  * @throws PlanError when no series fits.
  */
-export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1): Series {
-  return fitted.of(`${name}:${reach}:${scale}:${root}`, () => {
+export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1, closer = 0): Series {
+  return fitted.of(`${name}:${reach}:${scale}:${root}:${closer}`, () => {
     const { slope, parity, slack } = FORMS[name];
     const periodBits = Math.ceil(log2((reach[1] - reach[0]) * slack * scale));
     // The root of an exponential is the same function at a part of its argument.
     const f = (t: number) => smoothFunctions[name](t / root) - slope * t;
-    const fit = fitFourier(f, reach, 2 ** periodBits / scale, parity, toleranceOf(name, reach, root));
-    return { ...fit, slope, periodBits };
+    const tolerance = toleranceOf(name, reach, root);
+    const most = closer === 0 ? MOST_HARMONICS : 2 * MOST_HARMONICS;
+    for (let bits = closer; ; bits--) {
+      try {
+        const fit = fitFourier(f, reach, 2 ** periodBits / scale, parity, tolerance / 2 ** bits, most);
+        return { ...fit, slope, periodBits };
+      } catch (error) {
+        // A wide range has not the harmonics for more.
+        if (!(error instanceof PlanError) || bits === 0) throw error;
+      }
+    }
   });
 }
 

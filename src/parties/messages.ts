@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
 import { specSchema } from "../models/spec-schema.ts";
-import type { Plan } from "../program/plan.ts";
+import { KINDS, type Kind, type Plan } from "../program/plan.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { digestOf } from "./weights.ts";
@@ -35,6 +35,10 @@ const planned = v.pipe(v.string(), v.regex(/^[a-z0-9]{1,40}(\.[a-z0-9]{1,40}){0,
 
 const after = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_EXPONENT));
 
+/** Bits of a kind of values beyond the usual ones. */
+const beyond = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16));
+const more = Object.fromEntries(KINDS.map((kind) => [kind, beyond])) as Record<Kind, typeof beyond>;
+
 const plan = v.object({
   ranges: v.record(
     planned,
@@ -46,7 +50,9 @@ const plan = v.object({
   ),
   exponents: v.record(planned, v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_EXPONENT))),
   margin: v.pipe(v.number(), v.minValue(1), v.maxValue(1000)),
-  precision: v.optional(v.object({ stream: after, norm: after, activation: after })),
+  precision: v.optional(
+    v.object({ stream: after, norm: after, activation: after, finer: v.optional(v.partial(v.object(more))) }),
+  ),
 });
 
 /** New tokens of one run, at most: its whole program and material are made ahead. */

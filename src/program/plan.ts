@@ -30,7 +30,19 @@ export interface Precision {
   readonly norm: number;
   /** Of what layers read else. */
   readonly activation: number;
+  /** Bits that kinds of values have beyond the usual ones: measured by `calibrate` (compiler/measured.ts). */
+  readonly finer?: Finer;
 }
+
+/** Kinds of values that may have bits of their own. */
+export const KINDS = ["keys", "values", "scores", "exponentials", "weighted", "gates", "series", "roots"] as const;
+export type Kind = (typeof KINDS)[number];
+
+/**
+ * More bits by kind: queries and keys; values of attention; scores; powers of e; weights of attention and their means; the factors
+ * of gated products; the series of activations; roots.
+ */
+export type Finer = Readonly<Partial<Record<Kind, number>>>;
 
 export const DEFAULT_MARGIN = 2;
 export const DEFAULT_EXPONENT = 12;
