@@ -1,17 +1,18 @@
-"""Makes a small folder a family under test/models/fixtures/families and what PyTorch computes with it (golden.json).
+"""Makes a small folder a family under test/models/fixtures/families (images: models that read these) and what PyTorch computes with it (golden.json).
 
 Needs torch and transformers 5; run from the repository's root: python scripts/make-family-goldens.py [NAME ...]
 The weights are random and large enough that every part of a model shows; the tokenizer is a list of words.
 """
 
 import json
+import math
 import os
 import shutil
 import sys
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageClassification, AutoModelForSequenceClassification
 
 ROOT = "test/models/fixtures/families"
 WORDS = "[PAD] [UNK] [CLS] [SEP] the a film story is was gripping slow old river house by of in and but long".split()
@@ -41,6 +42,7 @@ MODELS = {
     "mpnet": ("mpnet", {**BERT, "pad_token_id": 1}),
     "deberta-v2": ("deberta-v2", {**BERT, **DEBERTA, "share_att_key": True, "norm_rel_ebd": "layer_norm", "position_buckets": 8}),
     "deberta-v2-own-keys": ("deberta-v2", {**BERT, **DEBERTA, "max_relative_positions": 10, "type_vocab_size": 2, "position_biased_input": True}),
+    "vit": ("vit", {**ENCODER, "image_size": 18, "patch_size": 6}),
     "qwen2": ("qwen2", {**LLAMA, "tie_word_embeddings": True}),
     "qwen3": ("qwen3", {**LLAMA, "head_dim": 12, "attention_bias": True, "tie_word_embeddings": True}),
     "mistral": ("mistral", {**LLAMA, "head_dim": 16, "sliding_window": 32}),
@@ -70,17 +72,26 @@ def words(folder, encoder):
     return tokenizer.encode(TEXT).ids
 
 
+def image(config):
+    """Pixels that no two places have alike, to three digits."""
+    count = config.num_channels * config.image_size**2
+    return [round(1.5 * math.sin(0.7 * i) * math.cos(0.013 * i * i), 3) for i in range(count)]
+
+
 def make(name):
     kind, fields = MODELS[name]
-    folder = f"{ROOT}/{name}"
+    folder = f"{'test/models/fixtures/images' if kind in IMAGES else ROOT}/{name}"
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     ends = {"bos_token_id": 2, "eos_token_id": 3}
-    config = AutoConfig.for_model(kind, **{"pad_token_id": 0, **ends, **fields, "vocab_size": len(WORDS)})
+    words_of = {} if kind in IMAGES else {"pad_token_id": 0, **ends, "vocab_size": len(WORDS)}
+    config = AutoConfig.for_model(kind, **{**words_of, **fields})
     encoder = kind in ENCODERS
     torch.manual_seed(len(name))
-    make_model = (AutoModelForSequenceClassification if encoder else AutoModelForCausalLM).from_config
-    model = make_model(config, attn_implementation="eager").eval()
+    task = AutoModelForSequenceClassification if encoder else AutoModelForCausalLM
+    if kind in IMAGES:
+        task = AutoModelForImageClassification
+    model = task.from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
         for values in model.parameters():
             if values.dim() == 1:  # gains are about 1, biases about 0
@@ -88,11 +99,18 @@ def make(name):
             else:
                 values.normal_(0, 0.15)
     model.save_pretrained(folder)
-    ids = words(folder, encoder)
+    ids = [] if kind in IMAGES else words(folder, encoder)
+    pixels = image(config) if kind in IMAGES else []
     with torch.no_grad():
-        logits = model(torch.tensor([ids])).logits[0]
+        if kind in IMAGES:
+            size = config.image_size
+            logits = model(torch.tensor(pixels).reshape(1, config.num_channels, size, size)).logits[0]
+        else:
+            logits = model(torch.tensor([ids])).logits[0]
     rows = [[round(x, 5) for x in row] for row in logits.reshape(-1, logits.shape[-1]).tolist()]
     golden = {"text": TEXT, "ids": ids, "types": [0] * len(ids), "logits": rows}
+    if kind in IMAGES:
+        golden = {"pixels": pixels, "logits": rows}
     with open(f"{folder}/golden.json", "w") as file:
         json.dump(golden, file, separators=(",", ":"))
     if os.path.exists(f"{folder}/generation_config.json"):
@@ -100,6 +118,7 @@ def make(name):
     print(name, sum(os.path.getsize(f"{folder}/{file}") for file in os.listdir(folder)))
 
 
+IMAGES = {"vit"}
 ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "mpnet", "deberta-v2"}
 for one in sys.argv[1:] or MODELS:
     make(one)

@@ -29,6 +29,7 @@ import {
   labelOf,
   linearOf,
   plainShare,
+  type RowsHandle,
   rangeOf,
   rowsOf,
   type ShareHandle,
@@ -51,6 +52,8 @@ const SHIFTED_UNIT_BITS = 4;
 /** Bits after the point of the products that are scores: enough, however small keys and queries are. */
 const PRODUCT_BITS = 28;
 const MEAN_BITS = 18;
+/** Significant bits of a pixel's values. */
+const PIXEL_BITS = 14;
 /** Bits of a weight of attention: of the least mean weight's; of a causal row, of the least total's. */
 const WEIGHT_BITS = 8;
 const CAUSAL_WEIGHT_BITS = 11;
@@ -89,13 +92,14 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
       return this.b.add({ kind: "input", source, after: answer?.id ?? null }, Object.assign(value, form));
     };
     if (this.spec.embedding === "public") return this.embedded(ref, op, input);
-    const parts: LinearPart[] = [
-      { kind: "table", x: input("words", ref.vocabulary), name: ref.word, rows: ref.vocabulary },
-    ];
+    const parts: LinearPart[] = [this.firstPart(ref, op, input)];
     if (ref.type !== null) parts.push({ kind: "table", x: input("types", ref.types), name: ref.type, rows: ref.types });
     // Where a decoder's text begins, and where a text has tokens without a position, only the client knows.
-    if (ref.position !== null && ref.norm !== null && ref.padding === null)
-      parts.push({ kind: "positions", name: ref.position, offset: ref.positionOffset });
+    if (ref.position !== null && (ref.norm !== null || ref.patches) && ref.padding === null)
+      parts.push({
+        ...{ kind: "positions", name: ref.position, offset: ref.positionOffset },
+        ...(ref.patches ? { first: ref.patches.first } : {}),
+      });
     else if (ref.position !== null)
       parts.push({ kind: "table", x: input("positions", ref.positions), name: ref.position, rows: ref.positions });
     const sum = this.pending(parts, this.turnRows, ref.width, ref.word, this.ranges.signed(op, "word"));
@@ -107,6 +111,23 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
       return this.openIn(range, share, "forward", this.inputScale(ref, range));
     };
     return this.begun(ref, range, once(opened));
+  }
+
+  /** Words by their table, or an image's patches by their layer. */
+  private firstPart(
+    ref: EmbeddingRef,
+    op: string,
+    input: (source: InputSource, columns: number, form?: Partial<Value>) => Value,
+  ): LinearPart {
+    if (!ref.patches) return { kind: "table", x: input("words", ref.vocabulary), name: ref.word, rows: ref.vocabulary };
+    const { layer } = ref.patches;
+    const range = this.ranges.signed(op, "patches");
+    const scale = this.target(range, PIXEL_BITS, PIXEL_BITS);
+    const x = input("patches", layer.inputs, { scale, bound: Math.ceil(magnitude(range) * scale) + 2 });
+    const rows: RowsHandle = {
+      ...{ kind: "rows", rows: this.turnRows, columns: layer.inputs, norm: null, held: () => x },
+    };
+    return { kind: "dense", x: rows, ref: layer };
   }
 
   linear(x: Handle, ref: LinearRef): Handle {
@@ -154,6 +175,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
 
   firstRow(x: Handle): Handle {
     this.next(null, "linear");
+    if (x.kind === "stream") return { ...x, rows: 1, opened: this.rowOf(x.opened, 0) };
     return this.oneRow(this.rows(x), 0);
   }
 

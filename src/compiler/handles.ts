@@ -22,7 +22,7 @@ export interface LinearHandle {
 export type LinearPart =
   | { readonly kind: "dense"; readonly x: RowsHandle; readonly ref: LinearRef }
   | { readonly kind: "table"; readonly x: Value; readonly name: string; readonly rows: number }
-  | { readonly kind: "positions"; readonly name: string; readonly offset: number }
+  | { readonly kind: "positions"; readonly name: string; readonly offset: number; readonly first?: string }
   | { readonly kind: "residual"; readonly x: RowsHandle };
 
 /** Rows that enter linear layers: held by the server, zero on padding, a norm's gain and bias still to come. */
@@ -142,9 +142,13 @@ export function biasOf(parts: readonly LinearPart[], scale: number): BiasRef | n
     layers,
     norms,
     folded,
-    positions: positions ? { name: positions.name, offset: positions.offset } : null,
+    positions: positions === undefined ? null : placesOf(positions),
     scale,
   };
+}
+
+function placesOf({ name, offset, first }: Extract<LinearPart, { kind: "positions" }>): BiasRef["positions"] {
+  return first === undefined ? { name, offset } : { name, offset, first };
 }
 
 function hasBias(norm: NormRef | null): norm is NormRef {

@@ -77,6 +77,7 @@ export class TrainingOps implements Interpreter<Activation> {
   }
 
   embed(ref: EmbeddingRef, after?: Activation): Activation {
+    if (ref.patches) throw new Error("models that read images cannot be trained yet: take one that reads texts");
     if (after !== undefined) throw new Error("a training sees one turn of a model: take no second one");
     const op = this.#operation;
     const { width } = ref;

@@ -6,6 +6,7 @@
  */
 
 import { gelu, silu, softmax } from "../approximations/registry.ts";
+import { patchWidth } from "../program/images.ts";
 import type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, RelativeRef, Rotary } from "../program/ops.ts";
 import { frequenciesOf } from "../program/rotary.ts";
 import type { ModelSpec } from "../program/spec.ts";
@@ -34,9 +35,15 @@ export function embeddingsOf(spec: ModelSpec): EmbeddingRef {
     width: blocks.embeddingWidth ?? hidden,
     positionOffset,
     padding: blocks.skipsPadding ? positionOffset - 1 : null,
+    patches: patchesOf(spec),
     norm: blocks.embeddingNorm ? { ...norm(spec, "embeddings.norm"), width: blocks.embeddingWidth ?? hidden } : null,
     readers: readersOf(spec),
   };
+}
+
+function patchesOf({ blocks: { patches }, hidden }: ModelSpec): EmbeddingRef["patches"] {
+  if (patches === null) return null;
+  return { layer: linear("embeddings.patch", patchWidth(patches), hidden, true), first: "embeddings.first" };
 }
 
 function readersOf({ blocks }: ModelSpec): EmbeddingRef["readers"] {

@@ -4,6 +4,7 @@ import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { dirname, join as pathOf } from "node:path";
 import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
+import { familyOf } from "./families/all.ts";
 import { type ModelFiles, openModelFiles, SINGLE, type StoredWeight } from "./model-files.ts";
 import { headOf, isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
@@ -17,6 +18,8 @@ export interface Model {
   readonly weights: Weights;
   readonly tokenizer: TextTokenizer;
 }
+
+const NO_WORDS = '{"model":{"type":"WordLevel","vocab":{"[IMAGE]":0},"unk_token":"[IMAGE]"}}';
 
 export interface SaveOptions {
   /** The type of the saved weights; F32 unless told. */
@@ -96,6 +99,8 @@ async function tokenizerIn(files: ModelFiles, spec: ModelSpec): Promise<TextToke
     const text = await files.text(name);
     if (text !== undefined) own[name] = text;
   }
+  // An image has no words; clients and servers have files of a tokenizer all the same.
+  if (spec.blocks.patches !== null) return new TextTokenizer({ "tokenizer.json": NO_WORDS }, spec);
   return new TextTokenizer(completed(own, (await files.text("config.json")) ?? "{}"), spec);
 }
 
@@ -214,7 +219,7 @@ function repeated(name: string, { twins }: StoredTensor): Error {
 
 /** What a folder without weights has instead. */
 async function noWeights(files: ModelFiles, spec: ModelSpec): Promise<Error> {
-  const auto = isDecoder(spec) ? "AutoModelForCausalLM" : "AutoModelForSequenceClassification";
+  const auto = `AutoModel${familyOf(spec.architecture).headName}`.replace("LMHeadModel", "ForCausalLM");
   for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
     if (await files.has(name)) {
       const command = `python -c "from transformers import ${auto}; ${auto}.from_pretrained('.').save_pretrained('.')"`;

@@ -39,8 +39,12 @@ export function withHead(json: unknown, family: Family, spec: ModelSpec, pooling
   const wanted = [name + headName, ...(isDecoder ? [`${name}Model`] : [])];
   if (saved === undefined || wanted.includes(saved)) return spec;
   // As sentence-transformers takes a model that comes without its files.
-  if (saved === `${name}Model`) return ofVectors(spec, { of: "mean", unit: false });
-  const head = isDecoder ? undefined : TOKEN_HEADS.find(([ending]) => saved === name + ending);
+  if (saved === `${name}Model` && headName !== "ForImageClassification")
+    return ofVectors(spec, { of: "mean", unit: false });
+  const head =
+    isDecoder || headName === "ForImageClassification"
+      ? undefined
+      : TOKEN_HEADS.find(([ending]) => saved === name + ending);
   if (head === undefined) throw otherHead(saved, name, wanted[0]);
   // Where an answer begins and ends has no names in a config.json.
   const [, problem] = head;

@@ -7,9 +7,10 @@ import type { Ops } from "../program/ops.ts";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
 import { linear } from "./blocks.ts";
 
-/** Judges a text by its first row: dense, a function, dense. [1, labels] */
+/** Judges a text or an image by its first row: dense, a function, dense, or one dense layer alone. [1, labels] */
 export function classification<T>(ops: Ops<T>, spec: ModelSpec, first: T): T {
   const { hidden, labels, blocks } = spec;
+  if (blocks.pooler === "none") return ops.linear(first, linear("classifier", hidden, labels, true));
   const dense = ops.linear(first, linear("pooler", hidden, hidden, true)); // [1, d]
   const pooled = blocks.pooler === "relu" ? ops.relu(dense) : ops.smooth(dense, blocks.pooler);
   return ops.linear(pooled, linear("classifier", hidden, labels, true));

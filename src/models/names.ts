@@ -66,7 +66,7 @@ export function storedTensors(
 ): readonly StoredTensor[] {
   const found = new Map<string, StoredTensor>();
   for (const name of shapes.keys()) {
-    const { names, parts, transposed, order, change } = placeOf(name, spec);
+    const { names, parts, transposed, order, change, shape } = placeOf(name, spec);
     const partShapes = parts.map((part) => partShape(part, shapes));
     const sizes = partShapes.map(([rows]) => rows);
     const whole = [sizes.reduce((sum, rows) => sum + rows, 0), ...partShapes[0].slice(1)];
@@ -80,7 +80,7 @@ export function storedTensors(
       order,
       change,
       transposed,
-      shape: transposed ? whole.reverse() : whole,
+      shape: shape ?? (transposed ? whole.reverse() : whole),
     });
   }
   return [...found.values()];
@@ -96,8 +96,11 @@ function partShape(part: string, shapes: ReadonlyMap<string, readonly number[]>)
  * Where a checkpoint has a tensor of the program: names and parts as in `StoredTensor`. Old BERT files call a layer norm's
  * weight and bias gamma and beta.
  */
-export function placeOf(name: string, spec: ModelSpec): Omit<StoredTensor, "shape" | "twins" | "sizes"> {
-  const { prefixes, layers, tables, transposed, ordered, changed } = familyOf(spec.architecture).names;
+export function placeOf(
+  name: string,
+  spec: ModelSpec,
+): Omit<StoredTensor, "shape" | "twins" | "sizes"> & { readonly shape: readonly number[] | undefined } {
+  const { prefixes, layers, tables, transposed, ordered, changed, shapes } = familyOf(spec.architecture).names;
   const usual = usualName(name);
   const row = [...[...layers, ...HEADS].flatMap(withSuffixes), ...tables].find(([, ...ours]) =>
     ours.includes(usual.pattern),
@@ -112,6 +115,7 @@ export function placeOf(name: string, spec: ModelSpec): Omit<StoredTensor, "shap
     parts: ours.map((one) => one.replace("#", usual.layer)),
     transposed: transposed?.some((layer) => pattern === `${layer}.weight`) ?? false,
     order: ordered?.[pattern.replace(/\.(weight|bias)$/, "")]?.(spec) ?? null,
+    shape: shapes?.[pattern]?.(spec),
     change: changed?.[usual.pattern]?.(spec) ?? SAME,
   };
 }

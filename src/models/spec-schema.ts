@@ -1,6 +1,7 @@
 /** A `ModelSpec` that another party sent, or that a config.json gave: bounded, and its parts fit together. */
 
 import * as v from "valibot";
+import { patchCount, patchWidth } from "../program/images.ts";
 import { isDecoder, type ModelSpec, PROBLEMS } from "../program/spec.ts";
 import { sizes, whole } from "./config-fields.ts";
 import { familyNames } from "./families/all.ts";
@@ -39,6 +40,7 @@ const blocks = v.object({
   normBias: v.boolean(),
   normPlace: v.picklist(["after", "before"]),
   parallel: v.picklist(["no", "one norm", "two norms"]),
+  patches: v.nullable(v.object({ image: whole(1, 4096), size: whole(1, 4096), channels: whole(1, 16) })),
   embeddingNorm: v.boolean(),
   positionTable: v.boolean(),
   typeTable: v.boolean(),
@@ -50,7 +52,7 @@ const blocks = v.object({
   gated: v.boolean(),
   biases: v.object({ query: v.boolean(), output: v.boolean(), feedForward: v.boolean(), head: v.boolean() }),
   finalNorm: v.boolean(),
-  pooler: v.picklist(["tanh", "relu", "gelu"]),
+  pooler: v.picklist(["tanh", "relu", "gelu", "none"]),
   embeddingWidth: v.nullable(sizes.hidden),
   layerGroups: v.nullable(sizes.layers),
 });
@@ -92,6 +94,11 @@ export const specSchema = v.pipe(
     "each query head has keys of its own where these have distances",
   ),
   v.check(({ blocks: { relative } }) => relative?.kind !== "bias" || relative.buckets % 4 === 0, "buckets are parted"),
+  v.check(
+    ({ blocks: { patches }, positions, isDecoder: continues }) =>
+      patches === null || (!continues && positions === patchCount(patches) + 1),
+    "an image has a position for each patch",
+  ),
   v.check(({ blocks: { layerGroups }, layers }) => layers % (layerGroups ?? 1) === 0, "layers share weights evenly"),
   v.check(labelsFit, "the labels are the problem's"),
   v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),
@@ -105,7 +112,8 @@ export function checkSize(spec: ModelSpec, label: string): void {
 
 function largestTensor({ hidden, heads, headWidth, intermediate, vocabulary, positions, blocks }: ModelSpec): number {
   const rows = blocks.positionTable ? positions : 0;
-  return hidden * Math.max(hidden, heads * headWidth, intermediate, vocabulary, rows);
+  const pixels = blocks.patches === null ? 0 : patchWidth(blocks.patches);
+  return hidden * Math.max(hidden, heads * headWidth, intermediate, vocabulary, rows, pixels);
 }
 
 function rotatesWholePairs({ blocks, headWidth }: ModelSpec): boolean {

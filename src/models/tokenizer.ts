@@ -4,6 +4,7 @@
  */
 
 import { isDecoder, longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
+import { findFamily } from "./families/all.ts";
 import { endsIn, type TokenizerFiles } from "./tokenizers/files.ts";
 import { bare } from "./tokenizers/processors.ts";
 import type { TextSpan } from "./tokenizers/spans.ts";
@@ -104,6 +105,8 @@ export class TextTokenizer {
     options: EncodeOptions,
     idOf: (token: number) => number,
   ): TokenizedText {
+    if (findFamily(this.#spec.architecture)?.blocks.patches)
+      throw new Error("this model reads images: give one in place of a text");
     if (isDecoder(this.#spec) && second !== undefined)
       throw new Error("this model continues one text: give no second one");
     const assemble = options.bare === true ? bare : this.#tokenizer.assemble;

@@ -52,7 +52,11 @@ class WeightCollector implements Interpreter<null> {
   }
 
   embed(ref: EmbeddingRef): null {
-    this.shapes.set(ref.word, [ref.vocabulary, ref.width]);
+    const { patches } = ref;
+    if (patches) {
+      this.linear(null, patches.layer);
+      this.shapes.set(patches.first, [ref.width]);
+    } else this.shapes.set(ref.word, [ref.vocabulary, ref.width]);
     if (ref.position !== null) this.shapes.set(ref.position, [ref.positions, ref.width]);
     if (ref.type !== null) this.shapes.set(ref.type, [ref.types, ref.width]);
     return ref.norm === null ? null : this.layerNorm(null, ref.norm);

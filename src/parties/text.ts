@@ -108,9 +108,10 @@ export class TextInput implements ClientInput {
     const out = new Float32Array(elements(value));
     if (step.source === "mask") return out.map((_, i) => Number(i >= row * columns && i < (row + own) * columns));
     if (step.source === "part") return out.fill(1 / own);
+    if (step.source === "patches") return this.patches(out);
     // As many rows as there are positions: a padded length may be beyond.
     const known = Math.min(rows, longestText(this.spec) - position);
-    const padded = { ids: padTo(text.ids, known), types: padTo(text.types, known) };
+    const padded = { ids: padTo(text.ids, known), types: padTo(text.types, known), patches: text.patches };
     if (step.source === "embedding") {
       const data = this.embedded(padded, position);
       for (let i = 0; i < data.length; i++) {
@@ -123,6 +124,14 @@ export class TextInput implements ClientInput {
     this.columns(step.source, padded, position).forEach((column, i) => {
       out[((row + i) % rows) * columns + Math.min(column, columns - 1)] = Number(i < kept);
     });
+    return out;
+  }
+
+  /** An image's patches. @throws PartyError for a text. */
+  private patches(out: Float32Array): Float32Array {
+    const { patches } = this.text;
+    if (patches?.length !== out.length) throw new PartyError("this model reads images: give one of its size");
+    out.set(patches);
     return out;
   }
 

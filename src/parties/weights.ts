@@ -268,9 +268,13 @@ class FloatWeights {
   }
 
   private withPositions(row: Float64Array, ref: BiasRef, rows: number): Float64Array {
-    const { data } = this.weights.get(ref.positions!.name);
-    const start = ref.positions!.offset * row.length;
-    return Float64Array.from({ length: rows * row.length }, (_, i) => data[start + i] + row[i % row.length]);
+    const { name, offset, first } = ref.positions!;
+    const { data } = this.weights.get(name);
+    const start = offset * row.length;
+    const begin = first === undefined ? row : this.weights.get(first).data;
+    return Float64Array.from({ length: rows * row.length }, (_, i) => {
+      return data[start + i] + (i < row.length ? begin[i] : row[i % row.length]);
+    });
   }
 
   private words(values: Float64Array, scale: number): Words {

@@ -46,6 +46,8 @@ export interface EmbeddingRef {
   readonly positionOffset: number;
   /** A token that no position is counted for, wherever it stands: it has the row before the first (RoBERTa's padding). */
   readonly padding: number | null;
+  /** Of an image: the dense layer of its patches, in place of words, and the row that stands before them. */
+  readonly patches?: { readonly layer: LinearRef; readonly first: string } | null;
   /** After the sum, if there is one. */
   readonly norm: NormRef | null;
   /**

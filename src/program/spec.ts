@@ -17,6 +17,8 @@ export interface Blocks {
    * (GPT-NeoX). Norms stand first then.
    */
   readonly parallel: "no" | "one norm" | "two norms";
+  /** Of a model that reads images: its square patches are embedded in place of words, row by row. Null: it reads texts. */
+  readonly patches: Patches | null;
   /** Whether the embeddings' sum is normalised. */
   readonly embeddingNorm: boolean;
   /** Whether a table of positions is added to the words. */
@@ -44,8 +46,8 @@ export interface Blocks {
   };
   /** Whether one more norm follows the last layer. */
   readonly finalNorm: boolean;
-  /** The function between the two dense layers of a classifier's head. */
-  readonly pooler: "tanh" | "relu" | "gelu";
+  /** The function between the two dense layers of a classifier's head; none: it has one layer. */
+  readonly pooler: "tanh" | "relu" | "gelu" | "none";
   /** Columns of the embedding tables and their norm, where a dense layer makes the hidden width of them; null: the hidden width. */
   readonly embeddingWidth: number | null;
   /** How many layers have weights of their own, each used by as many layers one behind the other (ALBERT); null: all. */
@@ -117,8 +119,17 @@ export interface ModelSpec {
   readonly answer: "scores" | "label";
 }
 
-/** One text as the model reads it. The client's secret. */
+/** How an image is cut: its side and that of a patch in pixels, and how many values a pixel has. */
+export interface Patches {
+  readonly image: number;
+  readonly size: number;
+  readonly channels: number;
+}
+
+/** One text as the model reads it, or one image. The client's secret. */
 export interface TokenizedText {
+  /** Of an image: a row for each patch behind one of zeros, [ids.length, channels·size²]. Its ids are zeros. */
+  readonly patches?: Float32Array;
   readonly ids: readonly number[];
   readonly types: readonly number[];
 }

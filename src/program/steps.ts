@@ -51,8 +51,8 @@ export interface BiasRef {
   readonly layers: readonly string[];
   readonly norms: readonly string[];
   readonly folded: readonly { readonly layer: string; readonly norm: string }[];
-  /** Rows of the position table, one for each position (so that the bias is a matrix). */
-  readonly positions: { readonly name: string; readonly offset: number } | null;
+  /** Rows of the position table, one for each position (so that the bias is a matrix); `first` has the layers' place at the first. */
+  readonly positions: { readonly name: string; readonly offset: number; readonly first?: string } | null;
   readonly scale: number;
 }
 
@@ -64,7 +64,7 @@ export interface LinearTerm {
 }
 
 /** `part`: one over the number of the text's tokens. */
-export type InputSource = "embedding" | "mask" | "part" | "words" | "positions" | "types";
+export type InputSource = "embedding" | "patches" | "mask" | "part" | "words" | "positions" | "types";
 
 /**
  * Rotary positions in integers, the same on every machine: row i, pair j of a head turns by

@@ -122,7 +122,8 @@ export class FloatOps implements Interpreter<FloatTensor> {
         for (let c = 0; c < width; c++) sum[i * width + c] += table[from + c];
       }
     };
-    add(ref.word, ref.vocabulary, "token id", (i) => ids[i] ?? 0);
+    if (ref.patches) this.#addPatches(operation, sum, ref.patches, rows);
+    else add(ref.word, ref.vocabulary, "token id", (i) => ids[i] ?? 0);
     if (ref.position !== null && this.#before + rows + ref.positionOffset > ref.positions)
       throw new Error(`the text is beyond the model's ${longestText(ref)} positions: shorten it`);
     const own = Array.from({ length: rows }, (_, i) => ids[i] ?? 0);
@@ -342,6 +343,24 @@ export class FloatOps implements Interpreter<FloatTensor> {
     this.#observe(operation, "mixed", { ...shape, data: mixed });
     this.#observe(operation, "mean", { ...shape, data: products });
     return this.#seen(operation, { ...shape, data: means });
+  }
+
+  /** Adds an image's embedded patches, and the row before them. */
+  #addPatches(
+    operation: string,
+    sum: Float32Array,
+    { layer, first }: NonNullable<EmbeddingRef["patches"]>,
+    rows: number,
+  ): void {
+    const { patches } = this.#text;
+    const { inputs, outputs } = layer;
+    if (patches?.length !== rows * inputs) throw new Error("this model reads images: give one of its size");
+    this.#observer?.observe(operation, "patches", ...rangeOf(patches));
+    const weight = this.#tensor(`${layer.name}.weight`, [outputs, inputs]);
+    const bias = this.#tensor(`${layer.name}.bias`, [outputs]);
+    const start = this.#tensor(first, [outputs]);
+    const embedded = this.#matmul(patches, weight, rows, inputs, outputs);
+    for (let i = 0; i < sum.length; i++) sum[i] += i < outputs ? start[i] : embedded[i] + bias[i % outputs];
   }
 
   /** What relative positions need: each row's bucket of each key, and what of keys and queries meets it. */

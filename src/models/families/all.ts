@@ -25,11 +25,12 @@ import { qwen3 } from "./qwen3.ts";
 import { roberta } from "./roberta.ts";
 import { smollm3 } from "./smollm3.ts";
 import { starcoder2 } from "./starcoder2.ts";
+import { vit } from "./vit.ts";
 import { xlmRoberta } from "./xlm-roberta.ts";
 
 /** Every family, encoders first. */
 const families: readonly Family[] = [
-  ...[bert, roberta, distilbert, xlmRoberta, camembert, electra, albert, mpnet, debertaV2],
+  ...[bert, roberta, distilbert, xlmRoberta, camembert, electra, albert, mpnet, debertaV2, vit],
   ...[gpt2, opt, llama, qwen2, qwen3, mistral, phi3, smollm3, gemma],
   ...[starcoder2, gptBigcode, gptNeox, phi, gptj, codegen],
 ];

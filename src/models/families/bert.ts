@@ -26,6 +26,7 @@ const blocks: Blocks = {
   normBias: true,
   normPlace: "after",
   parallel: "no",
+  patches: null,
   embeddingNorm: true,
   positionTable: true,
   typeTable: true,

@@ -10,7 +10,7 @@ export interface Family {
   /** What its classes of transformers begin with: "Bert" in BertForSequenceClassification. */
   readonly className: string;
   /** What the name of the class with the head that answers here ends with. */
-  readonly headName: "ForSequenceClassification" | "ForCausalLM" | "LMHeadModel";
+  readonly headName: "ForSequenceClassification" | "ForImageClassification" | "ForCausalLM" | "LMHeadModel";
   readonly isDecoder: boolean;
   /** The tokenizer class of folders that name none; null: tokenizer.json is taken as it is. */
   readonly tokenizerClass: string | null;
@@ -42,6 +42,8 @@ export interface NameTable {
   readonly layers: readonly NameRow[];
   /** Embedding tables, with their full names. */
   readonly tables: readonly NameRow[];
+  /** Tensors (their names in the file, whole) that are stored in another shape than the program's, entries in the same order. */
+  readonly shapes?: Readonly<Record<string, (spec: ModelSpec) => readonly number[]>>;
   /** Layers whose weights are stored as [inputs, outputs]. */
   readonly transposed?: readonly string[];
   /** Tensors of the program (with `#`) whose values are not the stored ones: stored · times + add. */

@@ -25,6 +25,7 @@ const blocks: Blocks = {
   normBias: true,
   normPlace: "before",
   parallel: "no",
+  patches: null,
   embeddingNorm: false,
   positionTable: true,
   typeTable: false,

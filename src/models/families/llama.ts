@@ -25,6 +25,7 @@ export const llamaBlocks: Blocks = {
   normBias: false,
   normPlace: "before",
   parallel: "no",
+  patches: null,
   embeddingNorm: false,
   positionTable: false,
   typeTable: false,
