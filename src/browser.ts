@@ -18,6 +18,7 @@ export { type Answer, type Asked, ContinuedText, type Reading, reading } from ".
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";
+export type { Conversation, ConverseOptions, Reply } from "./parties/conversation.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
 export type { Logprobs, TokenLogprob } from "./parties/logprobs.ts";
 export { PartyError } from "./parties/messages.ts";

@@ -32,6 +32,7 @@ export { type Answer, type Asked, ContinuedText, type Reading, reading } from ".
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";
+export type { Conversation, ConverseOptions, Reply } from "./parties/conversation.ts";
 export { type DealerOptions, DealerService } from "./parties/dealer.ts";
 export type { Generated, GeneratedPiece, GenerateOptions } from "./parties/generation.ts";
 export type { ServedModel } from "./parties/held-model.ts";

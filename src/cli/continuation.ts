@@ -1,8 +1,10 @@
 /** A continued text: how it is chosen, shown as it comes, and summed up. */
 import type { Command } from "commander";
+import { type ChatMessage, conversationText } from "../models/chat-template.ts";
+import type { TextTokenizer } from "../models/tokenizer.ts";
 import type { Client } from "../parties/client.ts";
 import type { Generated, GeneratedPiece, GenerateOptions } from "../parties/generation.ts";
-import { isDecoder } from "../program/spec.ts";
+import { isDecoder, type TokenizedText } from "../program/spec.ts";
 import { LENGTH } from "./client.ts";
 import { Failure } from "./failure.ts";
 import { formatBytes } from "./format.ts";
@@ -22,6 +24,13 @@ export interface ChoiceOptions {
   readonly length?: number;
   /** All of the tokens are made, wherever the text ends. */
   readonly fixed?: boolean;
+  /** The text is what a chat's user says. */
+  readonly chat?: boolean;
+}
+
+/** A conversation's tokens, ready for the assistant's next words. @throws ChatTemplateError */
+export function chatTokens(tokenizer: TextTokenizer, messages: readonly ChatMessage[]): TokenizedText {
+  return tokenizer.encode(conversationText(tokenizer, messages), undefined, { bare: true });
 }
 
 /** How a text is continued. */
@@ -42,8 +51,15 @@ export function choices(command: Command): Command {
     .option("--fixed", "make all of --max-tokens, wherever the text ends: nobody sees where it does");
 }
 
+/** Asks who continues texts. @throws Failure */
+export function checkContinues({ tokenizer, spec }: Client): TextTokenizer {
+  if (!isDecoder(spec)) throw new Failure("this server classifies texts: use mpcformer infer");
+  if (tokenizer === null) throw new Failure("this server has no tokenizer: it takes token ids only");
+  return tokenizer;
+}
+
 /**
- * Continues a text; unless `silent`, it goes to stdout as it comes, and a summary to stderr.
+ * Continues a text, or answers it as a chat's user (`chat`); unless `silent`, it goes to stdout as it comes, and a summary to stderr.
  * @throws what broke the run, after the text so far was printed.
  */
 export async function continued(
@@ -53,14 +69,14 @@ export async function continued(
   progress: Progress,
   silent: boolean,
 ): Promise<Generated> {
-  const { tokenizer, spec } = client;
-  if (!isDecoder(spec)) throw new Failure("this server classifies texts: use mpcformer infer");
-  if (tokenizer === null) throw new Failure("this server has no tokenizer: it takes token ids only");
-  const stream = client.generate(prompt, choiceOf(options));
+  const tokenizer = checkContinues(client);
+  const { chat } = options;
+  const asked = chat ? chatTokens(tokenizer, [{ role: "user", content: prompt }]) : prompt;
+  const stream = client.generate(asked, choiceOf(options));
   let started = false;
   const show = ({ text }: GeneratedPiece) => {
     if (!started) progress.stop();
-    if (!silent) write(started ? text : prompt + text);
+    if (!silent) write(started || chat ? text : prompt + text);
     started = true;
   };
   try {

@@ -22,6 +22,7 @@ const GROUPS: readonly (readonly [string, Readonly<Record<string, () => Promise<
     "Ask a service:",
     {
       infer: async () => (await import("./commands/infer.ts")).addInfer,
+      chat: async () => (await import("./commands/chat.ts")).addChat,
       generate: async () => (await import("./commands/generate.ts")).addGenerate,
       gateway: async () => (await import("./commands/gateway.ts")).addGateway,
       prepare: async () => (await import("./commands/prepare.ts")).addPrepare,

@@ -13,6 +13,7 @@ import { type Batch, batchesOf, checkCount, type Numbered } from "./batches.ts";
 import { ClientMaterial } from "./client-material.ts";
 import type { Compile } from "./compiling.ts";
 import { type CallOptions, Connection } from "./connection.ts";
+import { Conversation, type ConverseOptions } from "./conversation.ts";
 import type { Progress, Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import {
@@ -204,6 +205,21 @@ export class Client extends TextClient<Inference> {
   }
 
   /**
+   * Begins a conversation with a decoder (conversation.ts): the reply to `text` comes first, and what is said behind it costs its own
+   * tokens alone. The connection is busy until it ends. Nothing is dealt for more than `positions` tokens.
+   * @throws PartyError for a model that judges texts, and for more positions than it has: before anything is sent
+   */
+  converse(text: TokenizedText, options: ConverseOptions): Conversation {
+    if (!isDecoder(this.spec)) throw new PartyError("this model classifies texts: use infer");
+    const { positions, ...choice } = options;
+    const shape = this.generationShape(text.ids.length, { ...choice, maxTokens: positions, turns: positions });
+    const line = { sampler: sampler(this.spec, choice), tokenizer: this.tokenizer, options };
+    const conversation = new Conversation(line, text.ids);
+    conversation.runs(this.connection.call(() => this.conversed(shape, text, conversation), options));
+    return conversation;
+  }
+
+  /**
    * A helper's part (helper.ts): makes material, hears from `given` what to put in for that session, and hands on what comes out. Of the
    * text it learns its padded length. @throws PartyError when the owner has compiled another program than `program`.
    */
@@ -339,6 +355,26 @@ export class Client extends TextClient<Inference> {
     await run.online([input], last, later);
     const secondsToToken = stream.chosenAt.map((at) => (at - run.started) / 1000);
     return { secondsToToken, ...(await run.end()) };
+  }
+
+  /** A conversation's whole run. */
+  private async conversed(shape: Shape, text: TokenizedText, conversation: Conversation): Promise<Run> {
+    const findings = new Findings();
+    const run = await this.begin(shape, 1);
+    const input = this.input(run, text, findings);
+    const wait = () => this.channel.sendJson(0, { next: "wait" });
+    let whole = true;
+    const later: LaterTurns = async (index, [party]) => {
+      const token = await conversation.next(answerOf(party, findings, index - 1), wait);
+      whole = token !== null;
+      await this.channel.sendJson(0, { next: whole });
+      if (token !== null) input.take(token);
+      return whole;
+    };
+    await run.online([input], ([party]) => (whole ? conversation.last(answerOf(party, findings)) : undefined), later);
+    const took = await run.end();
+    findings.raise();
+    return took;
   }
 
   private input({ program }: OnlineRun, text: TokenizedText, findings: Findings): TextInput {

@@ -154,12 +154,16 @@ export const helped = v.object({
   flights: v.pipe(v.number(), v.integer(), v.minValue(0)),
 });
 
-/** Client to server, between two turns: whether it goes on. */
-const next = v.object({ next: v.boolean() });
+/** Client to server, between two turns: whether it goes on; or that its user still thinks, again and again. */
+const next = v.object({ next: v.union([v.boolean(), v.literal("wait")]) });
 
-/** The server's side of it. */
-export async function goesOn(channel: Channel): Promise<boolean> {
-  return parse(next, await channel.receiveJson(0), "client").next;
+/** The server's side of it. `waits` hears each time that the client lets it wait. */
+export async function goesOn(channel: Channel, waits: () => void = () => {}): Promise<boolean> {
+  for (;;) {
+    const { next: word } = parse(next, await channel.receiveJson(0), "client");
+    if (word !== "wait") return word;
+    waits();
+  }
 }
 
 /** Server to client after the answer. */

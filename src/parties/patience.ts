@@ -8,18 +8,25 @@ import { type Channel, ChannelError } from "../channels/channel.ts";
 const GRACE_MS = 60_000;
 /** A slow telephone line has more. */
 const LEAST_BYTES_PER_SECOND = 32 * 1024;
+/** For a conversation whose user thinks: in all, and for each word that says so (conversation.ts sends one every 15 s). */
+const PAUSES_MS = 600_000;
+const PAUSE_MS = 25_000;
 
 export class Patience {
   private readonly channel: Channel;
   private readonly graceMs: number;
   private readonly movedBefore: number;
+  private readonly pausesMs: number;
   /** Of waits that are over. */
   private waited = 0;
+  /** Of pauses that were asked for. */
+  private paused = 0;
 
   /** Begins to count what crosses the channel. */
-  constructor(channel: Channel, graceMs = GRACE_MS) {
+  constructor(channel: Channel, graceMs = GRACE_MS, pausesMs = PAUSES_MS) {
     this.channel = channel;
     this.graceMs = graceMs;
+    this.pausesMs = pausesMs;
     this.movedBefore = channel.moved;
   }
 
@@ -41,7 +48,12 @@ export class Patience {
     }
   }
 
+  /** The peer asks for time to think: it gets a little, as long as there is some. */
+  pause(): void {
+    this.paused = Math.min(this.paused + PAUSE_MS, this.pausesMs);
+  }
+
   private get allowedMs(): number {
-    return this.graceMs + (1000 * (this.channel.moved - this.movedBefore)) / LEAST_BYTES_PER_SECOND;
+    return this.graceMs + this.paused + (1000 * (this.channel.moved - this.movedBefore)) / LEAST_BYTES_PER_SECOND;
   }
 }

@@ -41,6 +41,8 @@ export interface ServerOptions {
   readonly wholeMs?: number;
   /** Milliseconds that a client may keep one run waiting in all, beside what its bytes take on a slow network; a minute unless given. */
   readonly graceMs?: number;
+  /** Milliseconds beside that for which a conversation may wait for its user in all; ten minutes unless given. */
+  readonly pausesMs?: number;
   /** What each phase took here. */
   readonly measured?: (phase: Measured) => void;
   /** Bytes of material in this process's memory, being made or waiting for its run; 16 GB unless given. Half of it for one key. */
@@ -250,10 +252,11 @@ export class ServerService {
     });
     const [meter, measured] = [new Meter(), stopwatch("online")];
     try {
-      const turn = () => messages.goesOn(channel);
+      const patience = new Patience(channel, this.options.graceMs, this.options.pausesMs);
+      const turn = () => messages.goesOn(channel, () => patience.pause());
       const id = await runId(waiting.map(({ session }) => session));
       const [{ processor }, { account }] = [this.admission, channel];
-      const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
+      const shared = { processor, account, place, patience };
       await SharedPace.during(shared, (pace) => {
         const run = { witness: this.options.witness, meter, turn, pace };
         return boundTo(channel, id, () => runProgram(parties, channel, run));

@@ -20,6 +20,7 @@ interface GenerateCommandOptions extends PeerOptions, ChoiceOptions, TextOptions
 export function addGenerate(program: Command): void {
   const command = program.command("generate").description("continue a text privately, token by token");
   choices(texts(command, "prompt"))
+    .option("--chat", "the text is a message to a chat model: its folder's template stands around it")
     .optionsGroup("Material:")
     .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
     .addOption(keepDays())
