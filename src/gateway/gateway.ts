@@ -4,6 +4,7 @@ import type { Client } from "../parties/client.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import { conversation, gapText } from "./chat.ts";
 import { answered, type Bounds, continuationOf } from "./continuations.ts";
+import { embeddingsRequest, embedRequest } from "./embeddings.ts";
 import { ApiError, apiErrorOf } from "./errors.ts";
 import { chatForm, completionForm, type Form } from "./forms.ts";
 import { accountOf, checkHost, checkKey, goneSignal, jsonOf, sendJson } from "./http.ts";
@@ -28,6 +29,7 @@ export interface GatewayOptions extends Bounds {
 
 /** Addresses of text-embeddings-inference, with what reads their requests. */
 const JUDGEMENTS: Readonly<Record<string, (body: unknown) => Judgement>> = {
+  "POST /embed": embedRequest,
   "POST /predict": predictRequest,
   "POST /rerank": rerankRequest,
 };
@@ -85,9 +87,14 @@ export class Gateway {
       const textOf = (client: Client) => conversation(client.tokenizer!, asked.messages);
       return this.answer(asked, textOf, chatForm(asked.model), turn, response);
     }
+    if (route === "POST /v1/embeddings") {
+      const { model, judgement } = embeddingsRequest(await jsonOf(request));
+      this.checkName(model);
+      return this.judge(judgement, turn, response);
+    }
     if (Object.hasOwn(JUDGEMENTS, route)) return this.judge(JUDGEMENTS[route](await jsonOf(request)), turn, response);
     throw new ApiError(
-      "there is no such address here: see /v1/models, /v1/completions, /v1/chat/completions, /predict, /rerank, /privacy",
+      "there is no such address here: see /v1/models, /v1/completions, /v1/chat/completions, /v1/embeddings, /embed, /predict, /rerank, /privacy",
       { status: 404, code: "unknown_url" },
     );
   }

@@ -1,4 +1,4 @@
-/** Texts that are judged or embedded, in the words of text-embeddings-inference (`/predict`, `/rerank`, `/embed`) and of OpenAI (`/v1/embeddings`). */
+/** Texts that are judged, in the words of text-embeddings-inference: `/predict` and `/rerank`. */
 import * as v from "valibot";
 import type { Answer } from "../parties/answer.ts";
 import type { Client } from "../parties/client.ts";
@@ -19,13 +19,14 @@ export interface JudgeOptions extends CallOptions {
 }
 
 /** Texts are never shortened here, and never put behind words of the model's own. */
-const NOTHING: Nothing = {
+export const NOTHING: Nothing = {
   truncate: [false],
   truncation_direction: ["Right", "right"],
   prompt_name: [],
 };
 
-const several = <T extends v.GenericSchema>(one: T, message: string) =>
+/** An array of them, neither empty nor too long. */
+export const several = <T extends v.GenericSchema>(one: T, message: string) =>
   v.pipe(v.array(one, message), v.minLength(1, message), v.maxLength(MOST_TEXTS, `has at most ${MOST_TEXTS} texts`));
 const parts = v.union([v.strictTuple([text]), v.strictTuple([text, text])]);
 const predict = v.strictObject({
@@ -89,7 +90,11 @@ function pairOf(texts: readonly [string] | readonly [string, string]): TextOrPai
 }
 
 /** Answers of one padded length share a run's flights. @throws what the first text without an answer was told */
-async function judged(client: Client, texts: readonly TextOrPair[], options: JudgeOptions): Promise<readonly Answer[]> {
+export async function judged(
+  client: Client,
+  texts: readonly TextOrPair[],
+  options: JudgeOptions,
+): Promise<readonly Answer[]> {
   checkLengths(client, texts, options);
   return (await client.classifyAll(texts, options)).map((one) => {
     if (one.status === "rejected") throw one.reason;
@@ -111,6 +116,6 @@ function checkLengths(client: Client, texts: readonly TextOrPair[], { length }: 
   }
 }
 
-function wrongModel(wanted: string): ApiError {
+export function wrongModel(wanted: string): ApiError {
   return new ApiError(`the server's model cannot do this: it needs ${wanted}`, { status: 501, code: "wrong_model" });
 }

@@ -346,7 +346,7 @@ describe("a request that is no program's own", () => {
       status: 400,
       body: { error: { code: "missing_required_parameter" } },
     });
-    expect(await asked({ body, path: "/v1/embeddings" })).toMatchObject({ status: 404 });
+    expect(await asked({ body, path: "/v1/audio" })).toMatchObject({ status: 404 });
     expect(await asked({ method: "GET", path: "//", body: "" })).toMatchObject({ status: 404 });
     expect(await asked({ body: `"${"a".repeat(5e6)}"` })).toMatchObject({ status: 413 });
   });

@@ -1,5 +1,7 @@
 /** The gateway in the words of text-embeddings-inference. */
+import OpenAI from "openai";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { TINY } from "../parties/harness.ts";
 import { ENCODER_WORDS } from "../parties/words.ts";
 import { World } from "../parties/world.ts";
 import { gatewayTo, plain } from "./world.ts";
@@ -71,6 +73,38 @@ it("/rerank sorts texts by their scores with a query", async () => {
   });
 });
 
+it("embeds texts for OpenAI's client and for /embed", async () => {
+  const g = await serving({
+    problem: "vector",
+    pooling: { of: "mean", unit: false },
+    labels: TINY.hidden,
+    labelNames: [],
+  });
+  const texts = ["w7 w8", "w9 w10 w11"];
+  const client = await g.connect();
+  const wanted = await client.embed(texts);
+  await client.close();
+  const near = (told: readonly number[], vector: readonly number[]) => {
+    expect(told).toHaveLength(vector.length);
+    for (const [i, x] of told.entries()) expect(x).toBeCloseTo(vector[i], 1);
+  };
+  const openai = new OpenAI({ baseURL: `http://127.0.0.1:${g.port}/v1`, apiKey: "any", maxRetries: 0 });
+  // Its own client asks for base64, and reads it.
+  const { data, usage } = await openai.embeddings.create({ model: "tiny", input: texts });
+  for (const [i, { embedding }] of data.entries()) near(embedding, wanted[i]);
+  expect(usage).toMatchObject({ prompt_tokens: 9, mpc: { flights: expect.any(Number) } });
+  const plainly = await openai.embeddings.create({ model: "tiny", input: texts[0], encoding_format: "float" });
+  near(plainly.data[0].embedding, wanted[0]);
+  const [vector] = (await g.ask<number[][]>("/embed", { inputs: texts[0] })).body;
+  near([Math.hypot(...vector)], [1]);
+  near((await g.ask<number[][]>("/embed", { inputs: texts, normalize: false })).body[1], wanted[1]);
+  const refused = await openai.embeddings
+    .create({ model: "tiny", input: texts, dimensions: 4 })
+    .catch((e: unknown) => e);
+  expect(refused).toMatchObject({ status: 400, param: "dimensions" });
+  expect(await g.ask("/predict", { inputs: "w7" })).toMatchObject({ status: 501 });
+});
+
 it("what cannot be honoured is refused by its name, before anything is sent", async () => {
   const g = await serving({ answer: "label" });
   const refused: [string, object, number, object][] = [
@@ -80,6 +114,10 @@ it("what cannot be honoured is refused by its name, before anything is sent", as
     ["/predict", {}, 400, { param: "inputs", code: "missing_required_parameter" }],
     // This server tells the label alone.
     ["/predict", { inputs: "w7" }, 501, { code: "wrong_model" }],
+    ["/embed", { inputs: "w7" }, 501, { code: "wrong_model" }],
+    ["/embed", { inputs: "w7", dimensions: 2 }, 400, { param: "dimensions" }],
+    ["/v1/embeddings", { model: "tiny", input: [[1, 2]] }, 400, { param: "input" }],
+    ["/v1/embeddings", { model: "other", input: "w7" }, 404, { code: "model_not_found" }],
     ["/rerank", { query: "w7", texts: [] }, 400, { param: "texts" }],
     ["/rerank", { query: "w7", texts: ["w8"] }, 501, { code: "wrong_model" }],
     ["/v1/completions", { model: "tiny", prompt: "w7" }, 501, { code: "wrong_model" }],
