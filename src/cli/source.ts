@@ -22,6 +22,7 @@ import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
 import type { Identity, MaterialStore } from "../stores/store.ts";
 import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
+import { calibrationTexts } from "./calibration-texts.ts";
 import { Failure, UsageError } from "./failure.ts";
 import { asset, type Folder, named, namedFolder, type Shape } from "./named.ts";
 
@@ -197,7 +198,7 @@ async function calibrated(
 ): Promise<Plan> {
   const lines = await readNumberedTexts(path);
   const texts = eachRow(lines, path, ({ text }) => tokenizer.encode(text, undefined, { truncate: true }));
-  return calibrate(spec, weights, texts, { matmul, margin, progress });
+  return calibrate(spec, weights, calibrationTexts(spec, texts), { matmul, margin, progress });
 }
 
 function digestOf(spec: ModelSpec, plan: Plan, weights: Weights): string {
