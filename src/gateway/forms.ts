@@ -12,7 +12,7 @@ export interface Usage {
   readonly mpc: Spent;
 }
 
-export interface Spent {
+interface Spent {
   readonly padded_length: number;
   readonly flights: number;
   readonly bytes_to_server: number;
@@ -55,7 +55,7 @@ export interface Choice {
 }
 
 /** A part of one, as it comes. */
-export type Piece = Omit<Choice, "ended">;
+type Piece = Omit<Choice, "ended">;
 
 /** One answer's objects. */
 export interface Form {

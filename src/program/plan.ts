@@ -42,7 +42,7 @@ export type Kind = (typeof KINDS)[number];
  * More bits by kind: queries and keys; values of attention; scores; powers of e; weights of attention and their means; the factors
  * of gated products; the series of activations; roots.
  */
-export type Finer = Readonly<Partial<Record<Kind, number>>>;
+type Finer = Readonly<Partial<Record<Kind, number>>>;
 
 export const DEFAULT_MARGIN = 2;
 export const DEFAULT_EXPONENT = 12;
