@@ -29,7 +29,7 @@ export interface ChoiceOptions {
 }
 
 /** A conversation's tokens, ready for the assistant's next words. @throws ChatTemplateError */
-export function chatTokens(tokenizer: TextTokenizer, messages: readonly ChatMessage[]): TokenizedText {
+function chatTokens(tokenizer: TextTokenizer, messages: readonly ChatMessage[]): TokenizedText {
   return tokenizer.encode(conversationText(tokenizer, messages), undefined, { bare: true });
 }
 
