@@ -2,6 +2,7 @@
 
 import { logitsOf, operationsOf } from "../models/model.ts";
 import { log2 } from "../program/maths.ts";
+import { outputMeans } from "../program/means.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range, USUAL_EXPONENT } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
 import { type LinearTerm, oneTurn, PlanError, type Program, type WeightRef } from "../program/steps.ts";
@@ -121,10 +122,12 @@ function sizeOf(ref: WeightRef, weights: Weights): { largest: number; meanSquare
   const { data, shape } = weights.get(ref.kind === "dense" ? `${ref.name}.weight` : ref.name);
   const gain = ref.kind === "dense" && ref.gain !== null ? weights.get(`${ref.gain}.weight`).data : null;
   const width = shape[1];
+  const means = ref.centred ? outputMeans(ref.kind, data, shape) : null;
   let largest = 0;
   let squares = 0;
   for (let i = 0; i < data.length; i++) {
-    const w = Math.abs(data[i] * (gain === null ? 1 : gain[i % width]));
+    const mean = means === null ? 0 : means[ref.kind === "dense" ? i % width : Math.floor(i / width)];
+    const w = Math.abs((data[i] - mean) * (gain === null ? 1 : gain[i % width]));
     if (w > largest) largest = w;
     squares += w * w;
   }

@@ -48,7 +48,7 @@ export function nearMax(b: Builder, x: Value, range: Range, unit: number): NearM
   const some = b.bits("some", x.rows, places - 1, 1);
   const bit = b.openBits(b.add({ kind: "nonzero", x: opened.id, bits: countBits(most) }, some));
   const above = b.value("maximum", x.rows, 1, x.scale / 2 ** unitBits, (places * 2 ** unitBits) / x.scale, "share");
-  const variable = { x: bit.id, kind: "bit", repeat: 1 } as const;
+  const variable = { x: bit.id, kind: "bit", repeat: 1, room: 0 } as const;
   polynomial(b, [variable], [{ coefficient: 1, degrees: [1] }], 0, above, true);
   return { above, least: least / x.scale };
 }
@@ -101,7 +101,7 @@ function halves(b: Builder, x: Value): [Value, Value] {
 function compared(b: Builder, x: Value, y: Value): { apart: Value; bit: Variable } {
   const apart = b.value("difference", x.rows, x.columns, x.scale, (2 * x.bound) / x.scale, "masked");
   b.add({ kind: "difference", x: x.id, y: y.id }, apart);
-  return { apart, bit: { x: notNegative(b, apart).id, kind: "bit", repeat: 1 } };
+  return { apart, bit: { x: notNegative(b, apart).id, kind: "bit", repeat: 1, room: 0 } };
 }
 
 /** max(x, y) = y + (x - y)·[x >= y], opened. */

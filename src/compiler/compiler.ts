@@ -35,7 +35,7 @@ import {
   type ShareHandle,
   shareOf,
 } from "./handles.ts";
-import { lifted, polynomial, root } from "./roots.ts";
+import { lifted, polynomial, root, rootOfRows } from "./roots.ts";
 import { reachOf, rootOf, seriesOf } from "./series.ts";
 import { meanOf, unitOf, VECTOR_BITS, VECTOR_CAP } from "./vectors.ts";
 
@@ -63,8 +63,8 @@ const LOGIT_BITS = 16;
 const FOURIER_BITS = 14;
 const TRIG_BITS = 14;
 const FOURIER_OUT_BITS = 26;
-/** Bits after the point that a polynomial's highest power may have. */
-const POWER_BITS = 44;
+/** Bits after the point that a polynomial's highest power may have: e^(x/4)'s fourth still fits 64 bits as products read it. */
+const POWER_BITS = 40;
 /** How far below the smallest calibrated score a padded key is put, where it must vanish from exact softmax. */
 const PADDED_BELOW = 12;
 
@@ -397,7 +397,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const out = this.b.value("relu", opened.rows, opened.columns, opened.scale, magnitude(range), "share");
     polynomial(
       this.b,
-      [lifted(opened), { x: bit.id, kind: "bit", repeat: 1 }],
+      [lifted(opened), { x: bit.id, kind: "bit", repeat: 1, room: 0 }],
       [{ coefficient: 1, degrees: [1, 1] }],
       0,
       out,
@@ -447,7 +447,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const result = this.b.value("attended", queries, columns, mixed.scale * inverse.scale, magnitude(out), "share");
     polynomial(
       this.b,
-      [lifted(mixed), lifted(inverse, columns / heads.queries)],
+      [lifted(mixed), rootOfRows(this.b, inverse, columns / heads.queries)],
       [{ coefficient: 1, degrees: [1, 1] }],
       0,
       result,

@@ -31,7 +31,7 @@ import {
   scaleFor,
   shareOf,
 } from "./handles.ts";
-import { lifted, polynomial, root } from "./roots.ts";
+import { lifted, polynomial, root, rootOfRows } from "./roots.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const ACTIVATION_BITS = 15;
@@ -42,10 +42,12 @@ const STREAM_CAP = 20;
 const SUM_BITS = 34;
 /** Bits of a row's sum of squares. */
 const SQUARES_BITS = 58;
+/** Units of what is squared in the least root mean square: rounding adds less than 2^-11 of it to the squares' mean. */
+const ROOT_UNITS = 48;
 const NORM_BITS = 14;
 const NORM_OUT_BITS = 12;
 /** Bits after the point of an opened root, normalised so that its smallest value is about 1. */
-export const ROOT_BITS = 13;
+export const ROOT_BITS = 12;
 /** More bits for a decoder: which of two close tokens it takes decides all that follows. */
 const DECODER_BITS = 2;
 
@@ -340,16 +342,17 @@ export class Emitter {
     const mask = rows === this.shape.length && rows > 1 ? this.maskFactor(groups) : null;
     this.b.label = ref.name;
     this.b.group = "norm";
-    // Few values far beyond the others leave their squares no room for all bits.
+    // Few values far beyond the others leave their squares no room for all bits; and rounding needs no more than a part of the least root.
     const room = 2 ** Math.floor((SQUARES_BITS - log2(variance[1] * width)) / 2);
-    const coarse = x.scale > room ? this.shifted(x, room) : x;
+    const enough = Math.min(room, 2 ** Math.ceil(log2(ROOT_UNITS / Math.sqrt(variance[0]))));
+    const coarse = x.scale > enough ? this.shifted(x, enough) : x;
     const squares = this.b.value("variance", rows, groups, coarse.scale * coarse.scale * width, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(coarse)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
     const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer + this.more("roots"));
     const most = this.normed(width, variance, op);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
-    polynomial(this.b, [lifted(x), lifted(inverse, width)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
+    polynomial(this.b, [lifted(x), rootOfRows(this.b, inverse, width)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);
     const usual = 2 ** Math.max(NORM_OUT_BITS + this.finer, LEAST_BITS - Math.ceil(log2(most)));
     const unit = Math.max(usual, this.least("norm"));
     const { label, group } = this.b;
@@ -382,8 +385,8 @@ export class Emitter {
   }
 
   /**
-   * Emits a pending sum: all terms at one scale, biases merged, the mean removed if asked. With `unit` the result's scale is
-   * that scale times a power of two. `reach`: the range of what the sum is added to.
+   * Emits a pending sum: all terms at one scale, biases merged, the mean removed if asked: from the weights, which costs nothing, unless
+   * a term has none. With `unit` the result's scale is that scale times a power of two. `reach`: the range of what the sum is added to.
    */
   protected emit(
     x: LinearHandle,
@@ -398,12 +401,13 @@ export class Emitter {
     const alone = first.kind === "residual" && first.x.norm === null;
     const exponent = alone ? 0 : planned - Math.min(this.slack, 4) - (this.narrowed.get(x.name) ?? 0);
     const inner = first.kind === "table" ? first.x : first.x.held();
-    const factor = centre ? x.columns : 1;
-    const room = 2 ** (SUM_BITS - Math.ceil(log2(magnitude(reach) * factor)));
+    const folded = centre && x.parts.every((p) => p.kind !== "residual" || p.x.norm !== null);
+    const factor = centre && !folded ? x.columns : 1;
+    const room = 2 ** (SUM_BITS - Math.ceil(log2(magnitude(reach) * (centre ? x.columns : 1))));
     const widest = Math.min(inner.scale * 2 ** exponent, Math.max(inner.scale * 2 ** USUAL_EXPONENT, room));
     const scale = unit === undefined ? widest : (unit * 2 ** Math.floor(log2((widest * factor) / unit))) / factor;
-    const terms = x.parts.flatMap((part) => this.terms(part, x, scale));
-    const bias = biasOf(x.parts, scale);
+    const terms = x.parts.flatMap((part) => this.terms(part, x, scale, folded));
+    const bias = biasOf(x.parts, scale, folded);
     if (x.rowsMasked && bias !== null) {
       terms.push(this.b.term(this.mask(), { kind: "outer", bias }, 1, x.columns));
     }
@@ -411,7 +415,7 @@ export class Emitter {
     const group = first.kind === "table" ? "embedding" : "linear";
     const rotate = x.rotary === null ? null : this.rotation(x.rotary, x.rows);
     const out = this.b.within(x.name, group, () =>
-      this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, { centre, rotate }),
+      this.b.linear(x.name, terms, x.rowsMasked ? null : bias, shape, { centre: centre && !folded, rotate }),
     );
     if (plain) x.memo = out;
     return out;
@@ -424,22 +428,28 @@ export class Emitter {
     return { heads, position, frequencies: turns };
   }
 
-  protected terms(part: LinearPart, x: LinearHandle, scale: number) {
+  protected terms(part: LinearPart, x: LinearHandle, scale: number, centred: boolean) {
     if (part.kind === "positions") return [];
     if (part.kind === "table") {
-      const weight: WeightRef = { kind: "table", name: part.name, scale };
+      const weight: WeightRef = { kind: "table", name: part.name, scale, centred };
       return [this.b.term(part.x, weight, part.rows, x.columns)];
     }
     const held = part.x.held();
     const own = scale / held.scale;
     if (part.kind === "dense") {
-      const weight: WeightRef = { kind: "dense", name: part.ref.name, gain: part.x.norm?.name ?? null, scale: own };
+      const gain = part.x.norm?.name ?? null;
+      const weight: WeightRef = { kind: "dense", name: part.ref.name, gain, scale: own, centred };
       return [this.b.term(held, weight, part.ref.inputs, part.ref.outputs)];
     }
     const norm = part.x.norm;
-    const weight: WeightRef =
-      norm === null ? { kind: "identity", factor: constant(own) } : { kind: "diagonal", name: norm.name, scale: own };
-    return [this.b.term(held, weight, 1, x.columns)];
+    const weights: WeightRef[] =
+      norm === null
+        ? [{ kind: "identity", factor: constant(own) }]
+        : [
+            { kind: "diagonal", name: norm.name, scale: own },
+            ...(centred ? [{ kind: "mean", name: norm.name, scale: own } as const] : []),
+          ];
+    return weights.map((weight) => this.b.term(held, weight, 1, x.columns));
   }
 }
 

@@ -131,7 +131,7 @@ export function rowsOf(x: Handle): number {
 }
 
 /** The row that the server adds for a sum of layers, and of norms' biases carried through them; null where there is none. */
-export function biasOf(parts: readonly LinearPart[], scale: number): BiasRef | null {
+export function biasOf(parts: readonly LinearPart[], scale: number, centred: boolean): BiasRef | null {
   const dense = parts.filter((p) => p.kind === "dense");
   const positions = parts.find((p) => p.kind === "positions");
   const layers = dense.filter((p) => p.ref.bias).map((p) => p.ref.name);
@@ -144,6 +144,7 @@ export function biasOf(parts: readonly LinearPart[], scale: number): BiasRef | n
     folded,
     positions: positions === undefined ? null : placesOf(positions),
     scale,
+    centred,
   };
 }
 

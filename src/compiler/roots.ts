@@ -142,11 +142,25 @@ function rescaled(value: Value, scale: number): Value {
 }
 
 export function lifted(x: Value, repeat = 1): Variable {
-  return { x: x.id, kind: "lifted", repeat };
+  return { x: x.id, kind: "lifted", repeat, room: 0 };
 }
 
-function native(x: Value, repeat = 1): Variable {
-  return { x: x.id, kind: "native", repeat };
+/**
+ * An opened root of rows of `repeat` values each. It is opened in the ring of what is made with it where 64 bits allow: a few bits for
+ * each row online, and for each value a third fewer from the dealer. Not where a spline's table would grow by more.
+ */
+export function rootOfRows(b: Builder, x: Value, repeat: number): Variable {
+  const madeBy = (id: number) => b.emitted.find((step) => step.out === id);
+  const opening = madeBy(x.id);
+  if (opening?.kind !== "open") return lifted(x, repeat);
+  const made = madeBy(opening.x);
+  const table =
+    made?.kind === "spline" ? (made.degree + 1) * 2 ** made.intervalBits * (made.factor === null ? 1 : 2) : 0;
+  return { ...lifted(x, repeat), room: table > repeat ? 0 : 64 - opening.shift };
+}
+
+function native(x: Value): Variable {
+  return { x: x.id, kind: "native", repeat: 1, room: 0 };
 }
 
 export function polynomial(

@@ -1,5 +1,6 @@
 /** A model's weights as the integers of its program: the server's operands, and their copies masked by R. */
 import { InternalError } from "../errors.ts";
+import { outputMeans } from "../program/means.ts";
 import { relativeRows } from "../program/relative.ts";
 import type { Weights } from "../program/spec.ts";
 import {
@@ -11,6 +12,7 @@ import {
   type WeightRef,
   type WeightSlot,
 } from "../program/steps.ts";
+import { addRowTerm } from "../protocols/linear.ts";
 import type { MaskedWeights, ServerWeights } from "../protocols/sides.ts";
 import { hex } from "../ring/hex.ts";
 import type { Words } from "../ring/memory.ts";
@@ -95,7 +97,7 @@ type Operand =
   | { readonly kind: "narrow"; readonly packed: PackedWeights }
   /** The same, and once more head by head. */
   | { readonly kind: "heads"; readonly packed: PackedWeights; readonly heads: readonly PackedWeights[] }
-  | { readonly kind: "row"; readonly words: Words; readonly column: boolean };
+  | { readonly kind: "diagonal" | "mean" | "outer"; readonly words: Words };
 
 /** The server's operands, made from floats once for each program; equal operands of several lengths are shared. */
 export class IntegerWeights {
@@ -133,9 +135,8 @@ export class IntegerWeights {
       apply: (weightId, out, x, rows) => {
         const operand = operands[weightId];
         const { columns } = program.weights[weightId];
-        if (operand.kind !== "row") this.ring.matmulNarrow(out, x, operand.packed, rows, true);
-        else if (operand.column) this.ring.addOuter(out, x, operand.words, rows, columns);
-        else this.ring.scaleColumns(out, x, operand.words, rows, columns);
+        if ("packed" in operand) this.ring.matmulNarrow(out, x, operand.packed, rows, true);
+        else addRowTerm(this.ring, operand.kind, out, x, operand.words, rows, columns);
       },
       applyHead: (weightId, head, out, x, rows) => {
         const operand = operands[weightId];
@@ -153,7 +154,7 @@ export class IntegerWeights {
     if (operand === undefined) throw new PlanError("a weight is asked for before its program");
     masks.chunks(slot.id, (r, first) => {
       const w = this.ring.alloc(r.length);
-      if (operand.kind !== "row") this.ring.unpackWeights(w, operand.packed, first);
+      if ("packed" in operand) this.ring.unpackWeights(w, operand.packed, first);
       else this.ring.copy(w, operand.words);
       this.ring.subtract(w, w, r);
       emit(w.bytes().slice());
@@ -188,11 +189,11 @@ class FloatWeights {
   operand(slot: WeightSlot): Operand {
     const { ref } = slot;
     if (ref.kind === "outer")
-      return { kind: "row", words: this.words(this.biasRow(ref.bias, slot.columns), ref.bias.scale), column: true };
-    if (ref.kind === "diagonal") {
+      return { kind: "outer", words: this.words(this.biasRow(ref.bias, slot.columns), ref.bias.scale) };
+    if (ref.kind === "diagonal" || ref.kind === "mean") {
       const { data } = this.weights.get(`${ref.name}.weight`);
       const row = Float64Array.from({ length: slot.columns }, (_, i) => data[i % data.length]);
-      return { kind: "row", words: this.words(row, ref.scale), column: false };
+      return { kind: ref.kind, words: this.words(row, ref.kind === "mean" ? ref.scale / slot.columns : ref.scale) };
     }
     if (ref.kind === "identity") throw new PlanError("a public factor is no weight");
     if (ref.kind === "relative") return this.relative(ref, slot);
@@ -214,9 +215,10 @@ class FloatWeights {
     const { data } = this.weights.get(`${ref.name}.weight`);
     const gain = ref.gain === null ? null : this.weights.get(`${ref.gain}.weight`).data;
     const out = new Int16Array(slot.rows * slot.columns);
+    const means = ref.centred ? outputMeans("dense", data, [slot.columns, slot.rows]) : null;
     for (let o = 0; o < slot.columns; o++) {
       for (let i = 0; i < slot.rows; i++) {
-        const w = data[o * slot.rows + i] * (gain === null ? 1 : gain[i]) * ref.scale;
+        const w = (data[o * slot.rows + i] - (means?.[i] ?? 0)) * (gain === null ? 1 : gain[i]) * ref.scale;
         out[i * slot.columns + o] = narrow(w, ref.name);
       }
     }
@@ -225,7 +227,11 @@ class FloatWeights {
 
   private table(ref: Extract<WeightRef, { kind: "table" }>, slot: WeightSlot): Int16Array {
     const { data } = this.weights.get(ref.name);
-    return Int16Array.from({ length: slot.rows * slot.columns }, (_, i) => narrow(data[i] * ref.scale, ref.name));
+    const means = ref.centred ? outputMeans("table", data, [slot.rows, slot.columns]) : null;
+    const mean = (i: number) => means?.[Math.floor(i / slot.columns)] ?? 0;
+    return Int16Array.from({ length: slot.rows * slot.columns }, (_, i) =>
+      narrow((data[i] - mean(i)) * ref.scale, ref.name),
+    );
   }
 
   /** Keys or queries of the distances, [buckets, heads·width], to [heads·width, buckets] integers. */
@@ -264,6 +270,7 @@ class FloatWeights {
       const beta = this.weights.get(`${norm}.bias`).data;
       for (let o = 0; o < shape[0]; o++) for (let i = 0; i < shape[1]; i++) row[o] += data[o * shape[1] + i] * beta[i];
     }
+    if (ref.centred) centre(row, columns);
     return row;
   }
 
@@ -272,15 +279,26 @@ class FloatWeights {
     const { data } = this.weights.get(name);
     const start = offset * row.length;
     const begin = first === undefined ? row : this.weights.get(first).data;
-    return Float64Array.from({ length: rows * row.length }, (_, i) => {
+    const all = Float64Array.from({ length: rows * row.length }, (_, i) => {
       return data[start + i] + (i < row.length ? begin[i] : row[i % row.length]);
     });
+    if (ref.centred) centre(all, row.length);
+    return all;
   }
 
   private words(values: Float64Array, scale: number): Words {
     const words = this.ring.alloc(values.length);
     this.ring.encode(words, values, scale);
     return words;
+  }
+}
+
+/** Takes each row's mean off. */
+function centre(values: Float64Array, columns: number): void {
+  for (let first = 0; first < values.length; first += columns) {
+    const row = values.subarray(first, first + columns);
+    const mean = row.reduce((sum, x) => sum + x, 0) / columns;
+    for (let i = 0; i < columns; i++) row[i] -= mean;
   }
 }
 

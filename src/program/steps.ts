@@ -36,11 +36,22 @@ export interface Value {
 /** A public integer constant, |c| < 2^63, kept as the float64 that holds it. */
 type Constant = number;
 
-/** How the server makes one operand of a linear step from its weights: integer = round(weight · scale). */
+/**
+ * How the server makes one operand of a linear step from its weights: integer = round(weight · scale). Of a `centred` one each row of
+ * the operand has lost its mean before, so that what it gives has rows of mean 0.
+ */
 export type WeightRef =
-  | { readonly kind: "dense"; readonly name: string; readonly gain: string | null; readonly scale: number }
-  | { readonly kind: "table"; readonly name: string; readonly scale: number }
+  | {
+      readonly kind: "dense";
+      readonly name: string;
+      readonly gain: string | null;
+      readonly scale: number;
+      readonly centred: boolean;
+    }
+  | { readonly kind: "table"; readonly name: string; readonly scale: number; readonly centred: boolean }
   | { readonly kind: "diagonal"; readonly name: string; readonly scale: number }
+  /** Minus the mean of what `diagonal` gives, in every column: gains over their number. */
+  | { readonly kind: "mean"; readonly name: string; readonly scale: number }
   | { readonly kind: "outer"; readonly bias: BiasRef }
   | { readonly kind: "identity"; readonly factor: Constant }
   /** Keys or queries of all distances, cut by heads: [heads·width, buckets]. */
@@ -54,6 +65,8 @@ export interface BiasRef {
   /** Rows of the position table, one for each position (so that the bias is a matrix); `first` has the layers' place at the first. */
   readonly positions: { readonly name: string; readonly offset: number; readonly first?: string } | null;
   readonly scale: number;
+  /** Whether each row has lost its mean. */
+  readonly centred: boolean;
 }
 
 export interface LinearTerm {
@@ -87,6 +100,8 @@ export interface Variable {
   readonly kind: VariableKind;
   /** Output elements that share one element of x: 1, or the columns of a row (or of a head). */
   readonly repeat: number;
+  /** Lifted: results in rings of up to so many bits have it opened in their own ring instead, where it is native; 0: none. */
+  readonly room: number;
 }
 
 export interface Monomial {
@@ -124,7 +139,7 @@ export type Step = StepBase &
         readonly kind: "linear";
         readonly terms: readonly LinearTerm[];
         readonly bias: BiasRef | null;
-        /** columns·y - Σ_columns y: the mean leaves without a rounding. */
+        /** columns·y - Σ_columns y: the mean leaves without a rounding. Where weights can be `centred`, they are instead. */
         readonly centre: boolean;
         /** y turned by its rows' positions, at 2^ROTATION_SCALE_BITS times the scale. Never together with `centre`. */
         readonly rotate: Rotation | null;

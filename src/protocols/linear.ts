@@ -10,6 +10,7 @@
 
 import type { LinearTerm, Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Ring } from "../ring/ring.ts";
 import { rotateInto } from "./rotate.ts";
 import { type Block, type Expect, elements, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
@@ -47,19 +48,40 @@ function addTerms(s: Dealer | ClientOffline, steps: readonly Linear[]): void {
   const sums = steps.map((step) => s.set("sum", step.out, s.ring.alloc(elements(s.value(step.out)))));
   for (const sum of sums) s.ring.zero(sum);
   steps[0].terms.forEach(({ weight, weightId }, index) => {
-    if (weight.kind === "identity") return;
+    if (weight.kind === "identity" || weight.kind === "relative") return;
     const masks = steps.map((step) => mask(step.terms[index].x));
     weights.chunks(weightId, (w, first, count) => {
       if (weight.kind === "dense" || weight.kind === "table") addProducts(s, steps, sums, masks, w, first, count);
       else {
         steps.forEach((step, i) => {
           const { rows, columns } = s.value(step.out);
-          if (weight.kind === "diagonal") s.ring.scaleColumns(sums[i], masks[i], w, rows, columns);
-          else s.ring.addOuter(sums[i], masks[i], w, rows, columns);
+          addRowTerm(s.ring, weight.kind, sums[i], masks[i], w, rows, columns);
         });
       }
     });
   });
+}
+
+/** out += the term of an operand that is one row. */
+export function addRowTerm(
+  ring: Ring,
+  kind: "diagonal" | "mean" | "outer",
+  out: Words,
+  x: Words,
+  row: Words,
+  rows: number,
+  columns: number,
+): void {
+  if (kind === "diagonal") return ring.scaleColumns(out, x, row, rows, columns);
+  if (kind === "outer") return ring.addOuter(out, x, row, rows, columns);
+  const [products, sums] = [ring.alloc(rows * columns), ring.alloc(rows)];
+  ring.zero(products);
+  ring.scaleColumns(products, x, row, rows, columns);
+  ring.rowSum(sums, products, rows, columns);
+  ring.repeat(products, sums, columns);
+  ring.subtract(out, out, products);
+  ring.free(products);
+  ring.free(sums);
 }
 
 /** sums += (columns `first` to `first + count` of masks)·w, all steps' rows in one product. */
@@ -127,7 +149,9 @@ function checkTerm({ x: id, weight, weightId }: LinearTerm, step: Linear, progra
   const slot = program.weights[weightId];
   if (slot === undefined) return expect(false, "names a weight that the program has");
   const [rows, columns] = [slot.rows, out.columns];
-  const inner = { dense: rows, table: rows, diagonal: columns, outer: 1, relative: Number.NaN }[weight.kind];
+  const inner = { dense: rows, table: rows, diagonal: columns, mean: columns, outer: 1, relative: Number.NaN }[
+    weight.kind
+  ];
   expect(x.columns === inner && slot.columns === out.columns, "has weights that fit its operand and its result");
 }
 

@@ -28,6 +28,8 @@ interface Term extends Block {
   readonly tops: readonly number[];
   /** Output elements that share one element of it. */
   readonly repeat: number;
+  /** In sums of rows: one word a row, since every element has the same public factor, `coefficient`. */
+  readonly summed: boolean;
   readonly offset: number;
 }
 
@@ -66,7 +68,9 @@ function keyOf(step: Polynomial, program: Program): string {
     return `${v.kind},${isLifted(step, v, program)},${ring},${v.repeat}`;
   });
   const degrees = step.monomials.map((m) => m.degrees.join());
-  return `${width(step, program)};${program.values[step.out].ring};${variables.join("|")};${degrees.join("|")}`;
+  const out = program.values[step.out];
+  const sums = step.rowSum ? elements(out) : 0;
+  return `${width(step, program)};${sums};${out.ring};${variables.join("|")};${degrees.join("|")}`;
 }
 
 function makeBasis(step: Polynomial, program: Program): Term[] {
@@ -92,17 +96,29 @@ function makeBasis(step: Polynomial, program: Program): Term[] {
       );
       if (used.length === 0 || lost >= ring) continue;
       const repeat = Math.min(...used.map((u) => u.repeat));
-      found.set(`${t.powers}|${t.tops}`, { ...t, repeat, bits: ring - lost });
+      const summed = step.rowSum && isLast(step, t);
+      found.set(`${t.powers}|${t.tops}`, { ...t, repeat, summed, bits: ring - lost });
     }
   }
   const keys = [...found.keys()].sort((a, b) => (a < b ? -1 : 1));
   let offset = 0;
   return keys.map((key) => {
     const term = found.get(key)!;
-    const length = size / term.repeat;
+    const length = term.summed ? elements(program.values[step.out]) : size / term.repeat;
     offset += length;
     return { ...term, offset: offset - length, length };
   });
+}
+
+/** Whether a monomial is the highest power of a step's only variable: of the secret ones it alone has no public factor but its coefficient. */
+function isLast({ variables, monomials }: Polynomial, { powers, tops }: Pick<Term, "powers" | "tops">): boolean {
+  return variables.length === 1 && tops[0] === 0 && powers[0] === Math.max(...monomials.map((m) => m.degrees[0]));
+}
+
+/** The sum of the highest monomials' coefficients, for the secret power that `summed` terms are: (-r)^degree. */
+function lastCoefficient(step: Polynomial, degree: number): number {
+  const sum = step.monomials.reduce((total, m) => total + (m.degrees[0] === degree ? m.coefficient : 0), 0);
+  return degree % 2 === 0 ? sum : -sum;
 }
 
 export const polynomial: LocalRule<"polynomial"> = {
@@ -112,8 +128,8 @@ export const polynomial: LocalRule<"polynomial"> = {
 
   needs(step, values, need) {
     const { ring } = values[step.out];
-    for (const { x, kind } of step.variables) {
-      if (kind === "lifted") need(x, liftBits(values[x]));
+    for (const { x, kind, room } of step.variables) {
+      if (kind === "lifted") need(x, Math.max(liftBits(values[x]), ring <= room ? ring : 0));
       else if (kind === "native") need(x, ring);
     }
     for (const { x } of step.addends) need(x, ring);
@@ -146,17 +162,29 @@ export const polynomial: LocalRule<"polynomial"> = {
     // A sum of shares alone.
     if (basis(step, d.program).length === 0) return;
     const secrets = d.temp(lengthOf(basis(step, d.program)));
-    for (const term of basis(step, d.program)) secretInto(d, step, term, secrets.part(term.offset, term.length));
+    for (const term of basis(step, d.program)) {
+      const part = secrets.part(term.offset, term.length);
+      if (!term.summed) secretInto(d, step, term, part);
+      else {
+        const each = d.temp(width(step, d.program));
+        secretInto(d, step, term, each);
+        d.ring.rowSum(part, each, part.length, each.length / part.length);
+      }
+    }
     d.deal(step, secrets);
   },
 
   run(p, step) {
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     const sum = step.rowSum ? p.temp(width(step, p.program)) : out;
-    if (step.variables.length === 0) p.ring.zero(sum);
-    else evaluate(p, step, p.dealt(step, basis(step, p.program)), sum);
+    const terms = basis(step, p.program);
+    const shares = step.variables.length === 0 ? null : p.dealt(step, terms);
+    if (shares === null) p.ring.zero(sum);
+    else evaluate(p, step, shares, sum);
     for (const addend of step.addends) addAddend(p, addend, sum);
     if (step.rowSum) p.ring.rowSum(out, sum, out.length, sum.length / out.length);
+    for (const { summed, powers, offset, length } of terms)
+      if (summed) p.ring.addScaled(out, shares!.part(offset, length), ...halves(lastCoefficient(step, powers[0])));
     if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...halves(step.constant));
   },
 
@@ -191,8 +219,8 @@ function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
     return { x: p.get("public", v.x), repeat: v.repeat, ring: p.value(v.x).ring, kind };
   });
   const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
-  const secrets = basis(step, p.program).map(({ powers, tops, repeat, offset, length }) => {
-    return { powers, bits: tops, repeat, share: shares.part(offset, length) };
+  const secrets = basis(step, p.program).flatMap(({ powers, tops, repeat, summed, offset, length }) => {
+    return summed ? [] : [{ powers, bits: tops, repeat, share: shares.part(offset, length) }];
   });
   p.ring.polynomial(out, p.isServer, variables, monomials, secrets);
 }

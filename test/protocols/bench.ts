@@ -31,7 +31,7 @@ export function shareOf(b: Builder, x: Value): Value {
   return b.add(
     {
       kind: "polynomial",
-      variables: [{ x: x.id, kind: "lifted", repeat: 1 }],
+      variables: [{ x: x.id, kind: "lifted", repeat: 1, room: 0 }],
       monomials: [{ coefficient: 1, degrees: [1] }],
       addends: [],
       constant: 0,

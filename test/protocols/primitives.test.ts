@@ -104,7 +104,7 @@ describe("lift and polynomials", () => {
       b.add(
         {
           kind: "polynomial",
-          variables: [{ x: narrow.id, kind: "lifted", repeat: 1 }],
+          variables: [{ x: narrow.id, kind: "lifted", repeat: 1, room: 0 }],
           monomials: [{ coefficient: 1, degrees: [1] }],
           addends: [],
           constant: 0,
@@ -138,9 +138,9 @@ describe("lift and polynomials", () => {
       {
         kind: "polynomial",
         variables: [
-          { x: x.id, kind: "lifted", repeat: 1 },
-          { x: y.id, kind: "lifted", repeat: columns },
-          { x: z.id, kind: "native", repeat: 1 },
+          { x: x.id, kind: "lifted", repeat: 1, room: 0 },
+          { x: y.id, kind: "lifted", repeat: columns, room: 0 },
+          { x: z.id, kind: "native", repeat: 1, room: 0 },
         ],
         monomials,
         addends: [],
@@ -231,8 +231,8 @@ describe("comparison", () => {
         {
           kind: "polynomial",
           variables: [
-            { x: opened.id, kind: "lifted", repeat: 1 },
-            { x: bit.id, kind: "bit", repeat: 1 },
+            { x: opened.id, kind: "lifted", repeat: 1, room: 0 },
+            { x: bit.id, kind: "bit", repeat: 1, room: 0 },
           ],
           monomials: [{ coefficient: 1, degrees: [1, 1] }],
           addends: [],

@@ -77,13 +77,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   "m less the shift, if there are products": onlyFor("relative", (step, program) =>
     step.terms.length > 0 ? [{ length: sizeOf(step, program), bits: ringOf(step, program) - step.shift }] : [],
   ),
-  "m less an operand's bits for each β, a monomial": onlyFor("polynomial", (step, program) => {
-    const size = Math.max(...[...step.variables, ...step.addends].map((v) => elements(program.values[v.x]) * v.repeat));
-    return basis(step, program).map(({ tops, repeat }) => {
-      const lost = step.variables.map((v, i) => (v.kind === "bit" ? 0 : tops[i] * program.values[v.x].ring));
-      return { length: size / repeat, bits: lost.reduce((bits, l) => bits - l, ringOf(step, program)) };
-    });
-  }),
+  "m less an operand's bits for each β, a monomial; of summed rows' last power one a row": onlyFor(
+    "polynomial",
+    (step, program) => {
+      const size = Math.max(
+        ...[...step.variables, ...step.addends].map((v) => elements(program.values[v.x]) * v.repeat),
+      );
+      const last = Math.max(...step.monomials.map((m) => m.degrees[0]));
+      return basis(step, program).map(({ powers, tops, repeat }) => {
+        const lost = step.variables.map((v, i) => (v.kind === "bit" ? 0 : tops[i] * program.values[v.x].ring));
+        const summed = step.rowSum && step.variables.length === 1 && tops[0] === 0 && powers[0] === last;
+        const length = summed ? sizeOf(step, program) : size / repeat;
+        return { length, bits: lost.reduce((bits, l) => bits - l, ringOf(step, program)) };
+      });
+    },
+  ),
   "m, two a harmonic": onlyFor("fourier", (step, program) => [
     { length: 2 * step.cosines.length * sizeOf(step, program), bits: ringOf(step, program) },
   ]),
