@@ -31,6 +31,21 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }
+HALF = {"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.5}
+CAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}
+GEMMA3 = {
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    "rope_parameters": {
+        "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+    },
+}
+FALCON = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4}
+NEO = {"num_layers": 2, "hidden_size": 32, "num_heads": 4, "attention_types": [[["global", "local"], 1]], "window_size": 5}
+NEO |= {"max_position_embeddings": 64}
+
+# Falcon's eager attention subtracts its slopes twice; the one that it has unless told does it once.
+ATTENTION = {"falcon-alibi": "sdpa"}
 
 # By folder: the family's model_type and its config.
 MODELS = {
@@ -55,6 +70,19 @@ MODELS = {
     "gptj": ("gptj", {**GPT2, "rotary_dim": 4}),
     "codegen": ("codegen", {**GPT2, "rotary_dim": 4, "n_ctx": 64}),
     "gemma": ("gemma", {**LLAMA, "head_dim": 16}),
+    "gemma2": ("gemma2", {**LLAMA, "head_dim": 16, "sliding_window": 5, "query_pre_attn_scalar": 12, **CAPS}),
+    "gemma3": ("gemma3_text", {**LLAMA, "num_hidden_layers": 3, "head_dim": 16, "sliding_window": 5, **GEMMA3}),
+    "olmo2": ("olmo2", LLAMA),
+    "stablelm": ("stablelm", {**LLAMA, "use_qkv_bias": True, "rope_parameters": HALF}),
+    "stablelm-parallel": ("stablelm", {**LLAMA, "use_parallel_residual": True, "rope_parameters": HALF}),
+    "falcon": ("falcon", {**FALCON, "ffn_hidden_size": 48}),
+    "falcon-groups": ("falcon", {**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon-alibi": ("falcon", {**FALCON, "alibi": True, "multi_query": False, "parallel_attn": False, "bias": True}),
+    "bloom": ("bloom", {"n_layer": 2, "hidden_size": 48, "n_head": 6}),
+    "mpt": ("mpt", {"n_layers": 2, "d_model": 48, "n_heads": 6, "max_seq_len": 64}),
+    "gpt-neo": ("gpt_neo", NEO),
+    "mistral-window": ("mistral", {**LLAMA, "sliding_window": 5}),
+    "qwen2-window": ("qwen2", {**LLAMA, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}),
     "llama-bias": ("llama", {**LLAMA, "attention_bias": True, "mlp_bias": True}),
     "llama3": ("llama", {**LLAMA, "head_dim": 16, "rope_parameters": LLAMA3, "tie_word_embeddings": True}),
 }
@@ -91,7 +119,7 @@ def make(name):
     task = AutoModelForSequenceClassification if encoder else AutoModelForCausalLM
     if kind in IMAGES:
         task = AutoModelForImageClassification
-    model = task.from_config(config, attn_implementation="eager").eval()
+    model = task.from_config(config, attn_implementation=ATTENTION.get(name, "eager")).eval()
     with torch.no_grad():
         for values in model.parameters():
             if values.dim() == 1:  # gains are about 1, biases about 0

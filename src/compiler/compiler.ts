@@ -12,6 +12,7 @@ import {
   scoreDivisor,
 } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
+import { capOf } from "../program/smooth.ts";
 import type { InputSource, Program, Step, Value } from "../program/steps.ts";
 import { PlanError } from "../program/steps.ts";
 import { SERIES_WORK } from "./budget.ts";
@@ -20,6 +21,7 @@ import { argmax, type NearMax, nearMax, notNegative, rowMax } from "./comparison
 import { withDistances } from "./distances.ts";
 import { Emitter, once, ROOT_BITS } from "./emitter.ts";
 import {
+  type Causal,
   groupOf,
   type Handle,
   type KeysHandle,
@@ -103,7 +105,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     else if (ref.position !== null)
       parts.push({ kind: "table", x: input("positions", ref.positions), name: ref.position, rows: ref.positions });
     const sum = this.pending(parts, this.turnRows, ref.width, ref.word, this.ranges.signed(op, "word"));
-    if (ref.norm !== null) return this.normalise(sum, ref.norm, op);
+    if (ref.norm !== null) return this.streamed(this.normalise(sum, ref.norm, op), ref, op);
     const centred = ref.readers === "centred stream";
     const range = this.ranges.signed(op, centred ? "centred" : "out");
     const opened = () => {
@@ -138,12 +140,18 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
 
   add(x: Handle, y: Handle): Handle {
     const op = this.next(null, "linear");
-    const [first, second] = x.kind === "linear" ? [x, y] : [y, x];
+    const isBranch = x.kind === "linear" || (x.kind === "rows" && x.norm !== null && y.kind !== "linear");
+    const [first, second] = isBranch ? [x, y] : [y, x];
     const sum = linearOf(first, "add");
     if (second.kind === "stream") return this.flowOn(sum, second, op);
     if (second.kind !== "linear" && second.kind !== "rows")
       throw new PlanError("add takes a linear layer's result and a residual: this model's structure is not supported");
-    const parts = second.kind === "linear" ? second.parts : [{ kind: "residual", x: second } as const];
+    // What was opened for a layer is not computed once more.
+    const residual = second.kind === "linear" ? second.held : second;
+    const parts =
+      second.kind === "linear" && residual === null
+        ? second.parts
+        : [{ kind: "residual", x: residual ?? this.rows(second) } as const];
     const range = this.ranges.signed(op, "out");
     return this.pending([...sum.parts, ...parts], sum.rows, sum.columns, sum.name, range);
   }
@@ -230,20 +238,22 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
 
   scores(q: Handle, k: Handle, heads: Heads, relative: RelativeRef | null = null): Handle {
     const op = this.next(labelOf(q), "attention");
-    const range = this.ranges.signed(op, "out");
+    const range = this.ranges.signed(op, heads.slopes === undefined ? "out" : "products");
     // Keys and queries so small that all scores are next to nothing need no more.
     const keyScale = k.kind === "keys" ? k.value.scale : this.target(rangeOf(k), SCORE_BITS, 12);
     const qm = this.factor(q, 2 ** PRODUCT_BITS / keyScale);
     const keys = k.kind === "keys" ? k : this.allKeys(k);
-    const scale = qm.scale * keys.value.scale * scoreDivisor(qm.columns / heads.queries, relative);
+    const scale = qm.scale * keys.value.scale * scoreDivisor(qm.columns / heads.queries, relative, heads.scale);
     const columns = keys.value.rows;
     const out = this.b.value("scores", heads.queries * qm.rows, columns, scale, magnitude(range), "share");
     const sharing = heads.queries / heads.keys;
     const operands = { a: qm.id, b: keys.value.id, transposeB: true, heads: heads.queries, sharing };
     this.b.add({ kind: "matmul", ...operands }, out);
-    const causal = heads.causal ? { past: keys.filled - qm.rows, queries: qm.rows } : null;
+    const window = heads.window === undefined || heads.window >= this.positions ? null : heads.window;
+    const causal = heads.causal ? { past: keys.filled - qm.rows, queries: qm.rows, window } : null;
+    const slopes = heads.slopes ?? null;
     const handle: ShareHandle = {
-      ...{ kind: "share", value: out, range, group: "softmax", causal, behind: "nothing", beyond: null },
+      ...{ kind: "share", value: out, range, group: "softmax", causal, behind: "nothing", beyond: null, slopes },
     };
     if (relative === null) return handle;
     const from = causal?.past ?? 0;
@@ -264,8 +274,11 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const [least, most] = x.beyond ?? [0, 0];
     // Keys beyond the text vanish by their distance, or weigh what they may: then they are not counted in the sum of weights.
     if (padded !== Number.NEGATIVE_INFINITY && x.beyond !== null) return this.onKeys(x, kept, kept, known);
-    const low = padded === Number.NEGATIVE_INFINITY ? known[0] - PADDED_BELOW - most : padded;
-    const range: Range = [Math.min(known[0], low + least), Math.max(known[1], low)];
+    // Calibration has not seen what slopes take in a longer text; of keys beyond the text they take nothing.
+    const lowest = x.slopes === null ? known[0] : x.range[0] + kept;
+    const reach = x.slopes === null ? known[0] : Math.min(known[0], lowest - this.farthest(x));
+    const low = padded === Number.NEGATIVE_INFINITY ? lowest - PADDED_BELOW - most : padded;
+    const range: Range = [Math.min(reach, low + least), Math.max(known[1], low)];
     return { ...this.onKeys(x, kept, low, range), beyond: null };
   }
 
@@ -328,6 +341,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
 
   smooth(given: Handle, name: SmoothName): Handle {
     const op = this.next(labelOf(given), groupOf(given));
+    if (this.isOrderAlone(given, name)) return given;
     const x = this.counting(given);
     const range = this.ranges.signed(op, "out");
     const source = x.kind === "linear" ? this.emit(x) : shareOf(x).value;
@@ -372,6 +386,12 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     return this.following(x, out, range, false);
   }
 
+  /** Whether nothing is told of logits but which is the largest: a cap keeps their order. */
+  private isOrderAlone(given: Handle, name: SmoothName): boolean {
+    const tells = this.spec.answer === "label" && this.shape.temperature === 0;
+    return tells && capOf(name) !== null && labelOf(given) === "head";
+  }
+
   /** x^root, four at a time: each an opening and a local polynomial. */
   private power(x: Value, root: number, range: Range): Value {
     let current = x;
@@ -412,7 +432,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const sums = this.ranges.positive(op, "sum");
     const out = this.ranges.signed(op, "out");
     const queries = weights.rows / heads.queries;
-    const { total: range, mixed: reach } = e.causal === null ? this.meanRanges(op) : this.causalRanges(op);
+    const { total: range, mixed: reach } = e.causal === null ? this.meanRanges(op) : this.causalRanges(op, e.causal);
     // Σe before e is rounded; per query and head.
     const isCounted = e.beyond === null;
     const total = isCounted ? this.b.value("sum", queries, heads.queries, weights.scale, range[1], "share") : null;
@@ -480,7 +500,11 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   private answered(handle: Handle): Value {
     const known = this.answers.get(handle);
     if (known !== undefined) return known;
-    const answer = handle.kind === "rows" ? this.alone(handle, "vector") : linearOf(handle, "the model's answer");
+    const told = this.heldBack(handle);
+    const answer =
+      told.kind === "rows"
+        ? this.alone(told, handle.kind === "share" ? "logits" : "vector")
+        : linearOf(told, "the model's answer");
     this.b.label = answer.name;
     this.b.group = "answer";
     const y = this.emit(answer);
@@ -491,6 +515,13 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
         : this.b.open(this.chosen(y, answer.range, scale), "toClient", 1, this.spec.labels);
     this.answers.set(handle, opened);
     return opened;
+  }
+
+  /** Capped logits are a share of both parties; what is revealed is cut first, and of the server's part alone. */
+  private heldBack(x: Handle): Handle {
+    if (x.kind !== "share") return x;
+    const held = once(() => this.openIn(x.range, x.value, "toServer", this.target(x.range, LOGIT_BITS, 14)));
+    return { kind: "rows", rows: x.value.rows, columns: x.value.columns, norm: null, held, range: () => x.range };
   }
 
   /** The index of the largest logit; with a temperature, of the largest after noise: a sample of their softmax. */
@@ -515,11 +546,23 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     op: string,
     input: (source: InputSource, columns: number, form: Partial<Value>) => Value,
   ): Handle {
-    const range = this.ranges.signed(op, ref.readers === "centred stream" ? "centred" : "out");
+    const isCentred = ref.readers === "centred stream";
+    const range = this.ranges.signed(op, isCentred ? (ref.norm === null ? "centred" : "stream") : "out");
     const scale = this.inputScale(ref, range);
     const bound = Math.ceil(magnitude(range) * scale) + 2;
     const value = input("embedding", ref.width, { name: "embeddings", scale, bound });
     return this.begun(ref, range, () => value);
+  }
+
+  /** The embeddings' norm, where a residual stream begins with it. */
+  private streamed(rows: RowsHandle, ref: EmbeddingRef, op: string): Handle {
+    if (ref.readers === "layers") return rows;
+    const centred = ref.readers === "centred stream";
+    const range = this.ranges.signed(op, centred ? "stream" : "out");
+    const sum = linearOf(rows, "embed");
+    const opened = () =>
+      this.openIn(range, this.emit({ ...sum, range }, { centre: centred }), "forward", this.inputScale(ref, range));
+    return this.begun(ref, range, once(opened));
   }
 
   private allKeys(x: Handle): KeysHandle {
@@ -537,15 +580,22 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   /** Causal scores with something known where they don't count, or zeros; everything else as it is. */
   private counting<H extends Handle>(x: H, needed: "known" | "zero" = "known"): H | ShareHandle {
     if (x.kind !== "share" || x.causal === null || x.behind === "zero" || x.behind === needed) return x;
-    return this.onKeys(x, 0, 0, [Math.min(x.range[0], 0), Math.max(x.range[1], 0)]);
+    return this.onKeys(x, 0, 0, [Math.min(x.range[0] - this.farthest(x), 0), Math.max(x.range[1], 0)]);
   }
 
   private onKeys(x: ShareHandle, kept: number, padded: number, range: Range): ShareHandle {
     const { rows, columns, scale } = x.value;
     const out = this.b.value("scores", rows, columns, scale, magnitude(range), "share");
     const int = (c: number) => constant(c * scale);
-    this.b.add({ kind: "keys", x: x.value.id, kept: int(kept), padded: int(padded), causal: x.causal }, out);
-    return { ...x, value: out, range, behind: padded === 0 ? "zero" : "known" };
+    const slopes = x.slopes?.map((slope) => slope * scale) ?? null;
+    this.b.add({ kind: "keys", x: x.value.id, kept: int(kept), padded: int(padded), causal: x.causal, slopes }, out);
+    return { ...x, value: out, range, behind: padded === 0 ? "zero" : "known", slopes: null };
+  }
+
+  /** The most that a score is still to lose by its distance. */
+  private farthest({ slopes, causal }: ShareHandle): number {
+    if (slopes === null) return 0;
+    return Math.max(...slopes) * (Math.min(this.positions, causal?.window ?? this.positions) - 1);
   }
 
   /** The result of an elementwise function; `keepsZero`: whether it is 0 at 0. */
@@ -564,10 +614,11 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
   }
 
   /** The same where a row may have any number of keys; more than calibration saw have proportionally more. */
-  private causalRanges(op: string): { total: Range; mixed: number } {
-    const growth = Math.max(1, this.positions / this.ranges.seen(op, "keys")[1]);
-    const [least, most] = this.ranges.positive(op, "total");
-    return { total: [least, most * growth], mixed: magnitude(this.ranges.signed(op, "mixed")) * growth };
+  private causalRanges(op: string, { window }: Causal): { total: Range; mixed: number } {
+    const most = Math.min(this.positions, window ?? this.positions);
+    const growth = Math.max(1, most / this.ranges.seen(op, "keys")[1]);
+    const [least, largest] = this.ranges.positive(op, "total");
+    return { total: [least, largest * growth], mixed: magnitude(this.ranges.signed(op, "mixed")) * growth };
   }
 
   /** A query or key, opened for products that become scores, at a scale of at most `most`. */

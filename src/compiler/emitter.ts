@@ -221,9 +221,10 @@ export class Emitter {
         "a linear layer directly on a linear layer: multiply their weights, or mask the rows between",
       );
     const [label, group] = [x.name, "linear"];
-    const held = once(() =>
-      this.b.within(label, group, () => this.openIn(x.range, this.emit(x), "forward", this.activationScale(x.range))),
-    );
+    // Of a sum that layers read and add to, as many bits as of a stream.
+    const isStream = x.parts.some((part) => part.kind === "residual");
+    const scale = isStream ? this.streamScale(x.range) : this.activationScale(x.range);
+    const held = once(() => this.b.within(label, group, () => this.openIn(x.range, this.emit(x), "forward", scale)));
     x.held ??= { kind: "rows", rows: x.rows, columns: x.columns, norm: null, held };
     return x.held;
   }

@@ -39,9 +39,11 @@ export interface RowsHandle {
 }
 
 /** Which columns of causal scores count: those up to `past` + i in row i of a head's `queries` rows. */
-interface Causal {
+export interface Causal {
   readonly past: number;
   readonly queries: number;
+  /** How many of them at most. */
+  readonly window: number | null;
 }
 
 export interface ShareHandle {
@@ -54,6 +56,8 @@ export interface ShareHandle {
   readonly behind: "nothing" | "known" | "zero";
   /** What columns beyond the text hold beside what keys that are zero score: what distances add, up to this. Null: nothing. */
   readonly beyond: Range | null;
+  /** What each head's scores are still to lose for every position between a row and a key. */
+  readonly slopes: readonly number[] | null;
 }
 
 /** A residual stream: opened for the norm that reads it, at a precision of its own, and summed from there on. */
@@ -79,7 +83,7 @@ export type Handle = LinearHandle | RowsHandle | ShareHandle | StreamHandle | Ke
 
 /** A share that is no score. */
 export function plainShare(value: Value, range: Range, group: string): ShareHandle {
-  return { kind: "share", value, range, group, causal: null, behind: "zero", beyond: null };
+  return { kind: "share", value, range, group, causal: null, behind: "zero", beyond: null, slopes: null };
 }
 
 /** @throws PlanError for anything but a share. */

@@ -2,9 +2,9 @@
 
 import { log2 } from "../program/maths.ts";
 import { Memo } from "../program/memo.ts";
-import type { SmoothName } from "../program/ops.ts";
+import type { PlainSmooth, SmoothName } from "../program/ops.ts";
 import { magnitude, type Range } from "../program/plan.ts";
-import { smoothFunctions } from "../program/smooth.ts";
+import { capOf, smoothFunction } from "../program/smooth.ts";
 import { PlanError } from "../program/steps.ts";
 import { type FourierFit, fitFourier, MOST_HARMONICS } from "./fit.ts";
 
@@ -16,6 +16,12 @@ const FORMS = {
   tanh: { slope: 0, parity: "odd", slack: 1.5, reach: symmetric },
   "exp/4": { slope: 0, parity: "none", slack: 1.3, reach: (r: Range) => r },
 } as const;
+/** Of c·tanh(x/c), which is x itself as long as x is small. */
+const CAP = { slope: 1, parity: "odd", slack: 1.5, reach: symmetric } as const;
+
+function formOf(name: SmoothName): (typeof FORMS)[PlainSmooth] | typeof CAP {
+  return capOf(name) === null ? FORMS[name as PlainSmooth] : CAP;
+}
 
 export interface Series extends FourierFit {
   readonly slope: number;
@@ -26,7 +32,7 @@ const fitted = new Memo<Series>();
 
 /** The range on which a function is evaluated, for values in `range`. */
 export function reachOf(name: SmoothName, range: Range): Range {
-  return FORMS[name].reach(range);
+  return formOf(name).reach(range);
 }
 
 /** The widest range in which a series of e^x has few harmonics. */
@@ -49,10 +55,10 @@ export function rootOf(name: SmoothName, reach: Range): number {
  */
 export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1, closer = 0): Series {
   return fitted.of(`${name}:${reach}:${scale}:${root}:${closer}`, () => {
-    const { slope, parity, slack } = FORMS[name];
+    const { slope, parity, slack } = formOf(name);
     const periodBits = Math.ceil(log2((reach[1] - reach[0]) * slack * scale));
     // The root of an exponential is the same function at a part of its argument.
-    const f = (t: number) => smoothFunctions[name](t / root) - slope * t;
+    const f = (t: number) => smoothFunction(name)(t / root) - slope * t;
     const tolerance = toleranceOf(name, reach, root);
     const most = closer === 0 ? MOST_HARMONICS : 2 * MOST_HARMONICS;
     for (let bits = closer; ; bits--) {

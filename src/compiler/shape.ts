@@ -34,7 +34,7 @@ export function calibrateShape(
 ): Plan {
   const texts = ({ count, tokens }: typeof ENCODER_TEXTS) =>
     Array.from({ length: count }, (_, seed) => randomText(spec, Math.min(positions, tokens), seed));
-  if (spec.blocks.normPlace === "before")
+  if (spec.blocks.normPlace !== "after")
     return grown(calibrate(spec, likeSecond(weights), texts(DECODER_TEXTS), options));
   const some = { ...spec, layers: Math.min(LAYERS, spec.layers) };
   return spread(grown(calibrate(some, weights, texts(ENCODER_TEXTS), options)), some, spec);

@@ -42,23 +42,48 @@ export class BatchInputs {
     });
   }
 
-  /** 1 for keys up to a row's own position, else 0: [n, n]. */
-  past(): string {
-    return this.#once("past", (e) => {
-      const [row, key] = [1, 0].map((axis) => e.op("Unsqueeze", this.#range(), e.graph.ints([axis])));
-      return e.floats(e.op("LessOrEqual", key, row));
+  /** 1 for keys up to a row's own position, the last `window` of them, else 0: [n, n]. */
+  past(window?: number): string {
+    return this.#once(`past ${window}`, (e) => {
+      const [row, key] = this.#rowAndKey();
+      const before = e.floats(e.op("LessOrEqual", key, row));
+      if (window === undefined) return before;
+      return e.op("Mul", before, e.floats(e.op("Less", e.op("Sub", row, key), e.graph.ints(window))));
     });
   }
 
-  /** 1 for the keys that count, else 0: the texts' own, and with `causal` those up to a row's own position. */
-  countingKeys(causal: boolean): string {
+  /** What each head's scores lose by their distance, negative: [a, n, n]. */
+  descents(slopes: readonly number[]): string {
+    return this.#once(`descents ${slopes}`, (e) => {
+      const [row, key] = this.#rowAndKey();
+      const distance = e.floats(e.op("Sub", key, row));
+      const own = e.op("Reshape", e.graph.floats(slopes), e.graph.ints([slopes.length, 1, 1]));
+      return e.op("Mul", distance, own);
+    });
+  }
+
+  /**
+   * 1 for the keys that count, else 0: the texts' own, and with `causal` those up to a row's own position. A row of padding, whose window
+   * lies beyond the text, has its own key: without any it would have no softmax.
+   */
+  countingKeys(causal: boolean, window?: number): string {
     if (!causal) return this.maskOf("keys");
-    return this.#once("counting", (e) => e.op("Mul", this.maskOf("keys"), this.past()));
+    return this.#once(`counting ${window}`, (e) => {
+      const counting = e.op("Mul", this.maskOf("keys"), this.past(window));
+      if (window === undefined) return counting;
+      const [row, key] = this.#rowAndKey();
+      return e.op("Max", counting, e.floats(e.op("Equal", row, key)));
+    });
   }
 
   /** How many keys count in a row: [B, 1, n, 1] if causal, else [B, 1, 1, 1]. */
-  keyCounts(causal: boolean): string {
-    return this.#once(`key counts ${causal}`, (e) => e.sum(this.countingKeys(causal), -1));
+  keyCounts(causal: boolean, window?: number): string {
+    return this.#once(`key counts ${causal} ${window}`, (e) => e.sum(this.countingKeys(causal, window), -1));
+  }
+
+  #rowAndKey(): string[] {
+    const { e } = this.operators;
+    return [1, 0].map((axis) => e.op("Unsqueeze", this.#range(), e.graph.ints([axis])));
   }
 
   /** One over the number of a text's tokens at its own positions, else 0: [B, 1, 1, n]. */

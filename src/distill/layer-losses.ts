@@ -106,7 +106,7 @@ export function sumsPenalty(graph: TrainingGraph, sites: readonly Site[], spec: 
   const values = sites
     .filter(({ kind }) => kind === "weights")
     .map(({ activation, width }) => {
-      const usual = e.op("Mul", batch.keyCounts(activation.causal ?? false), alike);
+      const usual = e.op("Mul", batch.keyCounts(activation.causal ?? false, activation.window), alike);
       const all = activation.rows === "all";
       const rows = all ? e.total(batch.mask) : e.floats(batchSize(batch.operators, batch.mask));
       const entries = { ...(all ? { mask: batch.maskOf("queries") } : {}), count: e.op("Mul", rows, width) };
@@ -185,19 +185,21 @@ function entriesOf(
   const lengths = e.sum(batch.mask, 1); // [B, 1]
   if (kind === "scores") {
     const causal = activation.causal ?? false;
-    const square = causal ? pairsWithin(graph, lengths) : e.op("Mul", lengths, lengths);
+    const square = causal ? pairsWithin(graph, lengths, activation.window) : e.op("Mul", lengths, lengths);
     const count = e.op("Mul", e.total(first ? lengths : square), width);
-    const keys = batch.countingKeys(causal);
+    const keys = batch.countingKeys(causal, activation.window);
     return { mask: first ? keys : e.op("Mul", keys, batch.maskOf("queries")), count };
   }
   if (!first) return { mask: batch.maskOf("rows"), count: e.op("Mul", e.total(lengths), width) };
   return { count: e.op("Mul", e.floats(batchSize(batch.operators, batch.mask)), width) };
 }
 
-/** The keys that count in all rows of a text: n·(n + 1) / 2. */
-function pairsWithin(graph: TrainingGraph, lengths: string): string {
+/** The keys that count in all rows of a text: n·(n + 1) / 2, less those before its rows' windows. */
+function pairsWithin(graph: TrainingGraph, lengths: string, window?: number): string {
   const { e } = graph.batch.operators;
-  return e.op("Mul", e.op("Mul", lengths, e.op("Add", lengths, 1)), 0.5);
+  const triangle = (n: string) => e.op("Mul", e.op("Mul", n, e.op("Add", n, 1)), 0.5);
+  if (window === undefined) return triangle(lengths);
+  return e.op("Sub", triangle(lengths), triangle(e.op("Relu", e.op("Sub", lengths, window))));
 }
 
 function randomMatrix(rows: number, columns: number, seed: number): NamedTensor {

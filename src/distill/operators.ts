@@ -7,7 +7,7 @@
 
 import type { SmoothName } from "../program/ops.ts";
 import { Expressions } from "./expressions.ts";
-import { smoothOperators } from "./smooth.ts";
+import { smoothOperator } from "./smooth.ts";
 import type { Tape, Value } from "./tape.ts";
 
 /** Operators over a tape. */
@@ -152,7 +152,7 @@ export class Operators {
 
   /** One of the program's smooth functions, elementwise. */
   smooth(x: Value, name: SmoothName): Value {
-    const { value, backward } = smoothOperators[name](this.e, x.name);
+    const { value, backward } = smoothOperator(name)(this.e, x.name);
     return this.tape.record(value, [[x, backward]]);
   }
 

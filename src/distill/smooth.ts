@@ -1,6 +1,7 @@
 /** The smooth functions of the program, with their derivatives. */
 
-import type { SmoothName } from "../program/ops.ts";
+import type { PlainSmooth, SmoothName } from "../program/ops.ts";
+import { capOf } from "../program/smooth.ts";
 import type { Expressions } from "./expressions.ts";
 
 /** A function's value, and what a gradient by it becomes by its argument. */
@@ -15,8 +16,17 @@ const GAUSS = 1 / Math.sqrt(2 * Math.PI);
 /** GELU's tanh form: x/2·(1 + tanh(u)), u = √(2/π)·(x + CUBIC·x³). */
 const [ROOT, CUBIC] = [Math.sqrt(2 / Math.PI), 0.044715];
 
-/** By the program's names. */
-export const smoothOperators: Readonly<Record<SmoothName, Smooth>> = {
+/** A function by the program's name. */
+export function smoothOperator(name: SmoothName): Smooth {
+  const cap = capOf(name);
+  if (cap === null) return smoothOperators[name as PlainSmooth];
+  return (e, x) => {
+    const t = e.op("Tanh", e.op("Mul", x, 1 / cap));
+    return { value: e.op("Mul", t, cap), backward: (g) => e.op("Mul", g, e.op("Sub", 1, e.op("Mul", t, t))) };
+  };
+}
+
+const smoothOperators: Readonly<Record<PlainSmooth, Smooth>> = {
   tanh(e, x) {
     const value = e.op("Tanh", x);
     return { value, backward: (g) => e.op("Mul", g, e.op("Sub", 1, e.op("Mul", value, value))) };

@@ -28,6 +28,8 @@ export interface Activation {
   readonly width: number;
   /** Scores of which those to keys behind a row's own position do not count. */
   readonly causal?: boolean;
+  /** Causal: how many keys count in a row at most. */
+  readonly window?: number;
   /** Of scores as they are first, every one of a row's: the products they are. */
   readonly factors?: Factors;
   /** The same values but for a constant of each row, before that was subtracted. */
@@ -62,6 +64,8 @@ export class TrainingOps implements Interpreter<Activation> {
   #operation = "";
   #scores = 0;
   #layers = 0;
+  /** The layer that ends with the next sum, where norms stand behind branches alone. */
+  #ending: string | undefined;
   /** Whether layers add to a stream that norms read, rather than end with a norm. */
   #isStream = false;
 
@@ -100,8 +104,13 @@ export class TrainingOps implements Interpreter<Activation> {
 
   /** Dropout falls on the first operand: a residual branch, as BERT has it. */
   add(x: Activation, y: Activation): Activation {
+    const op = this.#operation;
     const branch = this.#dropout?.onRows(x.value, x.width) ?? x.value;
-    return { ...plain(x), value: this.#operators.add(branch, y.value) };
+    const out = { ...plain(x), value: this.#operators.add(branch, y.value) };
+    if (this.#ending !== undefined)
+      this.sites.push({ name: this.#ending, kind: "hidden", activation: out, width: x.width, op });
+    this.#ending = undefined;
+    return out;
   }
 
   multiply(x: Activation, y: Activation): Activation {
@@ -112,6 +121,7 @@ export class TrainingOps implements Interpreter<Activation> {
     const op = this.#operation;
     const out = { ...plain(x), value: this.#normed(x.value, ref) };
     const name = this.#isStream ? this.#layerBefore(ref.name) : this.#layerEnding(ref.name);
+    if (!this.#isStream) this.#ending = /^(layer\.\d+)\.branch\.norm$/.exec(ref.name)?.[1];
     if (name !== undefined) {
       const activation = this.#isStream ? x : out;
       this.sites.push({ name, kind: "hidden", activation, width: ref.width, op });
@@ -159,25 +169,31 @@ export class TrainingOps implements Interpreter<Activation> {
     return x;
   }
 
-  scores(q: Activation, k: Activation, { queries, keys, causal }: Heads, relative?: RelativeRef | null): Activation {
+  scores(
+    q: Activation,
+    k: Activation,
+    { queries, keys, causal, window, ...heads }: Heads,
+    relative?: RelativeRef | null,
+  ): Activation {
     if (relative) throw new Error("models with relative positions cannot be trained yet: take one without");
     const op = this.#operation;
     const o = this.#operators;
     const width = q.width / queries;
     // The scale goes into the queries: they are fewer than the scores.
-    const qs = o.scale(this.#split(q, queries), 1 / Math.sqrt(width)); // [B, a, r, w]
+    const qs = o.scale(this.#split(q, queries), heads.scale ?? 1 / Math.sqrt(width)); // [B, a, r, w]
     const ks = this.#split(k, keys); // [B, a / group, n, w]
     const all = this.#perQuery(o.timesTransposed(this.#perKey(qs, queries, keys, width), ks), q, queries, keys, -1);
-    const value = causal ? o.scale(all, this.#batch.past()) : all;
+    const near = heads.slopes === undefined ? all : o.shift(all, this.#batch.descents(heads.slopes));
+    const value = causal ? o.scale(near, this.#batch.past(window)) : near;
     const factors = causal || queries !== keys ? {} : { factors: { q: qs, k: ks, width } };
-    const out: Activation = { value, rows: q.rows, width: queries, causal, ...factors };
+    const out: Activation = { value, rows: q.rows, width: queries, causal, window, ...factors };
     this.sites.push({ name: `scores.${this.#scores++}`, kind: "scores", activation: out, width: queries, op });
     return out;
   }
 
   addOnKeys(s: Activation, kept: number, padded: number): Activation {
     const o = this.#operators;
-    const counts = o.e.op("Greater", this.#batch.countingKeys(s.causal ?? false), 0.5);
+    const counts = o.e.op("Greater", this.#batch.countingKeys(s.causal ?? false, s.window), 0.5);
     const shift = o.e.op("Where", counts, kept, padded);
     const isFolded = s.factors !== undefined && Number.isFinite(kept) && Number.isFinite(padded);
     const value = isFolded ? shiftedScores(o, s.factors, shift) : o.shift(s.value, shift);
@@ -305,6 +321,7 @@ export class TrainingOps implements Interpreter<Activation> {
 }
 
 /** An activation without what was known of its value's making. */
-function plain({ value, rows, width, causal }: Activation): Activation {
-  return { value, rows, width, ...(causal === undefined ? {} : { causal }) };
+function plain({ value, rows, width, causal, window }: Activation): Activation {
+  const seen = { ...(causal === undefined ? {} : { causal }), ...(window === undefined ? {} : { window }) };
+  return { value, rows, width, ...seen };
 }

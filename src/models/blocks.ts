@@ -47,7 +47,7 @@ function patchesOf({ blocks: { patches }, hidden }: ModelSpec): EmbeddingRef["pa
 }
 
 function readersOf({ blocks }: ModelSpec): EmbeddingRef["readers"] {
-  if (blocks.normPlace === "after") return "layers";
+  if (blocks.normPlace === "after" || blocks.normPlace === "branch") return "layers";
   return blocks.norm === "layer" ? "centred stream" : "plain stream";
 }
 
@@ -92,21 +92,35 @@ function layer<T>(ops: Ops<T>, spec: ModelSpec, x: T, asked: (h: T) => T, index:
     const y = ops.layerNorm(ops.add(attention(ops, spec, rows, x, index, memory), rows), attentionNorm);
     return ops.layerNorm(ops.add(feedForward(ops, spec, y, at), y), feedForwardNorm);
   }
+  if (spec.blocks.normPlace === "branch") {
+    // A norm's result is masked, and so are the sums of such; what a layer reads is told so.
+    const y = ops.maskRows(
+      ops.add(behind(ops, spec, attention(ops, spec, asked(x), x, index, memory), `${at}.attention`), asked(x)),
+    );
+    return ops.maskRows(ops.add(behind(ops, spec, feedForward(ops, spec, y, at), at), y));
+  }
   const h = ops.layerNorm(x, attentionNorm);
   if (spec.blocks.parallel !== "no") {
     const g = spec.blocks.parallel === "one norm" ? asked(h) : ops.layerNorm(asked(x), feedForwardNorm);
     const branches = ops.add(attention(ops, spec, asked(h), h, index, memory), feedForward(ops, spec, g, at));
     return ops.add(branches, asked(x));
   }
-  const y = ops.add(attention(ops, spec, asked(h), h, index, memory), asked(x));
-  return ops.add(feedForward(ops, spec, ops.layerNorm(y, feedForwardNorm), at), y);
+  const y = ops.add(behind(ops, spec, attention(ops, spec, asked(h), h, index, memory), `${at}.attention`), asked(x));
+  return ops.add(behind(ops, spec, feedForward(ops, spec, ops.layerNorm(y, feedForwardNorm), at), at), y);
+}
+
+/** A branch's result, normalised where norms stand behind branches. */
+function behind<T>(ops: Ops<T>, spec: ModelSpec, branch: T, at: string): T {
+  const { normPlace } = spec.blocks;
+  const isNormed = normPlace === "both" || normPlace === "branch";
+  return isNormed ? ops.layerNorm(branch, norm(spec, `${at}.branch.norm`)) : branch;
 }
 
 /** Attention of `rows` over all of `h` and what came before, heads side by side, then the output layer. */
 function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number, memory: Memory<T> | null): T {
   const at = placeOf(spec, index);
   const { hidden, headWidth, blocks } = spec;
-  const heads: Heads = { queries: spec.heads, keys: spec.keyHeads, causal: memory !== null };
+  const heads = headsOf(spec, index, memory !== null);
   const [inner, keyWidth] = [headWidth * heads.queries, headWidth * heads.keys];
   const { query: bias, output: outputBias } = blocks.biases;
   const placed = (x: T, part: "query" | "key", count: number) => {
@@ -119,9 +133,27 @@ function attention<T>(ops: Ops<T>, spec: ModelSpec, rows: T, h: T, index: number
   const k = placed(ops.linear(h, linear(`${at}.key`, hidden, keyWidth, bias)), "key", heads.keys); // [n, keyWidth]
   const v = ops.maskRows(ops.linear(h, linear(`${at}.value`, hidden, keyWidth, bias)));
   const { keys, values } = memory === null ? { keys: k, values: v } : remembered(ops, memory, k, v);
-  const weights = softmax(spec.softmax).apply(ops, ops.scores(q, keys, heads, relativeOf(spec, at))); // [a·rows, n so far]
+  const scores = capped(ops, ops.scores(q, keys, heads, relativeOf(spec, at)), blocks.caps.scores); // [a·rows, n so far]
+  const weights = softmax(spec.softmax).apply(ops, scores);
   const mean = ops.weightedMean(weights, values, heads); // [rows, a·w]
   return ops.linear(mean, linear(`${at}.attention.output`, inner, hidden, outputBias));
+}
+
+function headsOf({ heads, keyHeads, blocks }: ModelSpec, layer: number, causal: boolean): Heads {
+  const { window, slopes, scoreScale } = blocks;
+  return {
+    queries: heads,
+    keys: keyHeads,
+    causal,
+    ...(scoreScale === null ? {} : { scale: scoreScale }),
+    ...(window?.layers.includes(layer) ? { window: window.size } : {}),
+    ...(slopes === null ? {} : { slopes }),
+  };
+}
+
+/** c·tanh(x/c). */
+export function capped<T>(ops: Ops<T>, x: T, cap: number | null): T {
+  return cap === null ? x : ops.smooth(x, `cap/${cap}`);
 }
 
 /** Queries or keys, normalised where the model does it: head by head with one head's weights, or as one row. */
@@ -158,7 +190,8 @@ function relativeOf(spec: ModelSpec, at: string): RelativeRef | null {
 }
 
 function rotaryOf({ blocks, headWidth }: ModelSpec, layer: number, heads: number): Rotary | null {
-  const { rotary } = blocks;
+  const isWindowed = blocks.window?.layers.includes(layer) ?? false;
+  const rotary = (isWindowed ? blocks.windowRotary : null) ?? blocks.rotary;
   if (rotary === null || rotary.without.includes(layer)) return null;
   return { heads, frequencies: frequenciesOf(rotary, headWidth) };
 }

@@ -141,14 +141,14 @@ function randomTensor(name: string, shape: readonly number[], seed: number, spec
   if (gain) return normals(name, shape, seed, 1, 0.05);
   if (table) return normals(name, shape, seed, 0, tableDeviation(name, spec));
   if (shape.length === 1) return normals(name, shape, seed, 0, 0.02);
-  const residual = spec.blocks.normPlace === "before" && name.endsWith("output.weight");
+  const residual = spec.blocks.normPlace !== "after" && name.endsWith("output.weight");
   const deviation = Math.sqrt(2 / (shape[0] + shape[1]));
   return normals(name, shape, seed, 0, residual ? deviation / Math.sqrt(2 * spec.layers) : deviation);
 }
 
 function tableDeviation(name: string, spec: ModelSpec): number {
   if (!name.endsWith("word")) return 0.02;
-  return spec.blocks.normPlace === "before" ? 0.2 : 0.04;
+  return spec.blocks.normPlace === "after" ? 0.04 : 0.2;
 }
 
 function normals(name: string, shape: readonly number[], seed: number, mean: number, deviation: number): Float32Array {

@@ -28,7 +28,8 @@ export interface SizeNames {
   readonly vocabulary: string;
   readonly positions: string;
   readonly epsilon: string;
-  readonly activation: string;
+  /** Null: the model has one function, and no field for it. */
+  readonly activation: string | null;
 }
 
 /** GPT-2's names, as GPT-J and others have them. */
@@ -63,18 +64,24 @@ export interface DecoderFormat<Own extends v.ObjectEntries> {
   readonly className: string;
   readonly headName: string;
   readonly names: SizeNames;
+  /** Other names that transformers takes for a field. */
+  readonly aliases?: Readonly<Record<string, string>>;
   /** What counts where the file does not say. A feed-forward layer is four times as wide as the model then. */
-  readonly usual: { readonly activation: string; readonly tied: boolean };
+  readonly usual: { readonly activation: string; readonly tied: boolean; readonly positions?: number };
   /** Its own fields. */
   readonly fields: Own;
-  /** The part of a head that is turned; null: the model has no rotary positions. */
+  /** The part of a head that is turned; 0 or null: the model has no rotary positions. */
   readonly turned: ((config: Checked<Own>, headWidth: number) => number) | null;
   /** Its blocks; `rotary` are the file's. */
-  blocks(config: Checked<Own>, rotary: RotarySpec | null): Blocks;
+  blocks(
+    config: Checked<Own>,
+    rotary: RotarySpec | null,
+    sizes: Pick<ModelSpec, "layers" | "heads" | "hidden">,
+  ): Blocks;
   /** Heads of keys and values; as many as of queries unless told. */
   keyHeads?(config: Checked<Own>, heads: number): number;
-  /** The most tokens whose attention sees each other; null: all. */
-  window?(config: Checked<Own>): number | null;
+  /** The width of its feed-forward layers, where no field of the sizes says it. */
+  intermediate?(config: Checked<Own>, hidden: number): number;
   /** The fields of its own that give the spec back. */
   write(spec: ModelSpec): Readonly<Record<string, unknown>>;
 }
@@ -93,44 +100,52 @@ export function decoderConfig<Own extends v.ObjectEntries>(format: DecoderFormat
   const fields = v.looseObject({
     ...{ layers: sizes.layers, hidden: sizes.hidden, heads: sizes.heads, vocabulary: sizes.vocabulary },
     intermediate: v.nullish(sizes.intermediate),
-    positions: sizes.positions,
+    positions: usual.positions === undefined ? sizes.positions : v.nullish(sizes.positions, usual.positions),
     epsilon: epsilon(1e-5),
     activation: v.optional(v.string(), usual.activation),
   });
+  const sizeNames = Object.entries(names).filter((one): one is [keyof SizeNames, string] => one[1] !== null);
   const schema = v.looseObject({
-    ...Object.fromEntries(Object.entries(fields.entries).map(([key, one]) => [names[key as keyof SizeNames], one])),
+    ...Object.fromEntries(sizeNames.map(([key, name]) => [name, fields.entries[key]])),
     ...common,
   });
   return {
-    fields: [...Object.values(names), ...Object.keys(common), ...Object.keys(format.fields)],
+    fields: [
+      ...sizeNames.map(([, name]) => name),
+      ...Object.keys(format.aliases ?? {}),
+      ...Object.keys(common),
+      ...Object.keys(format.fields),
+    ],
 
-    read(json) {
+    read(file) {
+      const json = withAliases(file, format.aliases ?? {});
       const config = check(schema, json, "config.json") as v.InferOutput<typeof schema> & Record<string, unknown>;
-      const said = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, config[name]]));
+      const said = Object.fromEntries(sizeNames.map(([key, name]) => [key, config[name]]));
       const size = check(fields, said, "config.json");
       const more = check(own, json, "config.json");
       checkHeads(size.hidden, size.heads, [names.hidden, names.heads]);
       const headWidth = size.hidden / size.heads;
-      const rotary = format.turned === null ? null : rotaryIn(config, headWidth, format.turned(more, headWidth));
+      const part = format.turned?.(more, headWidth) ?? 0;
+      const rotary = part === 0 ? null : rotaryIn(config, headWidth, part);
       const keyHeads = format.keyHeads?.(more, size.heads) ?? size.heads;
       if (size.heads % keyHeads !== 0) throw new Error(`config.json: groups of keys must divide ${names.heads}`);
       return {
         architecture: format.name,
         isDecoder: true,
-        blocks: format.blocks(more, rotary),
+        blocks: format.blocks(more, rotary, size),
         layers: size.layers,
         hidden: size.hidden,
         heads: size.heads,
         keyHeads,
         headWidth,
-        intermediate: size.intermediate ?? 4 * size.hidden,
+        intermediate: format.intermediate?.(more, size.hidden) ?? size.intermediate ?? 4 * size.hidden,
         vocabulary: size.vocabulary,
-        positions: Math.min(size.positions, format.window?.(more) ?? Number.POSITIVE_INFINITY),
+        positions: size.positions,
         epsilon: size.epsilon,
         positionOffset: 0,
         tied: config.tie_word_embeddings ?? usual.tied,
         ...generation(size.vocabulary),
-        ...choicesOf(config.mpcformer, () => activationOf(size.activation, names.activation)),
+        ...choicesOf(config.mpcformer, () => activationOf(size.activation, names.activation ?? "activation")),
       };
     },
 
@@ -144,11 +159,24 @@ export function decoderConfig<Own extends v.ObjectEntries>(format: DecoderFormat
       [names.vocabulary]: spec.vocabulary,
       [names.positions]: spec.positions,
       [names.epsilon]: spec.epsilon,
-      [names.activation]: activationName(spec.gelu, usual.activation),
+      ...(names.activation === null ? {} : { [names.activation]: activationName(spec.gelu, usual.activation) }),
       ...(spec.blocks.rotary === null ? {} : writtenRotary(spec.blocks.rotary, spec.headWidth)),
       tie_word_embeddings: spec.tied,
       ...format.write(spec),
       mpcformer: writtenChoices(spec),
     }),
   };
+}
+
+/** A file with the usual name of what it says under another. @throws an Error when one thing is told twice, and not the same */
+function withAliases(json: unknown, aliases: Readonly<Record<string, string>>): unknown {
+  if (typeof json !== "object" || json === null) return json;
+  const config: Record<string, unknown> = { ...json };
+  for (const [alias, name] of Object.entries(aliases)) {
+    const [other, own] = [config[alias] ?? null, config[name] ?? null];
+    if (other === null) continue;
+    if (own !== null && own !== other) throw new Error(`config.json: ${alias} and ${name} must agree: remove one`);
+    config[name] = other;
+  }
+  return config;
 }

@@ -5,7 +5,8 @@ import type { RotaryScaling, RotarySpec } from "../program/rotary.ts";
 import { sizes } from "./config-fields.ts";
 
 const THETA = 10_000;
-const theta = v.nullish(
+/** Their base. */
+export const theta = v.nullish(
   v.pipe(v.number(), v.minValue(1, "must be 1 or more"), v.maxValue(1e12, "must be 1e12 or less")),
 );
 const kind = v.nullish(
@@ -17,7 +18,8 @@ const part = v.nullish(
 const factor = v.nullish(
   v.pipe(v.number(), v.minValue(1, "must be 1 or more"), v.maxValue(1e6, "must be 1e6 or less")),
 );
-const rope = v.nullish(
+/** One set of rotary positions, as newer files have them. */
+export const rope = v.nullish(
   v.strictObject({
     rope_type: kind,
     type: kind,
@@ -39,7 +41,7 @@ export const rotaryFields = {
 } as const;
 
 const schema = v.object(rotaryFields);
-type Config = v.InferOutput<typeof schema>;
+type Config = Partial<v.InferOutput<typeof schema>>;
 
 /**
  * The rotary positions of a checked config.json.

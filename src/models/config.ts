@@ -16,8 +16,22 @@ import { checkSize } from "./spec-schema.ts";
 /** What a caller may choose instead of what the checkpoint says. */
 export type SpecOverrides = Partial<Choices>;
 
+/** Kinds of models that people ask for, and why there are none. */
+const REFUSED: Readonly<Record<string, string>> = {
+  mixtral: "mixtures of experts are not supported: which experts a token takes would have to stay secret",
+  gemma3: "images are not supported: give its text model, gemma3_text",
+  ...Object.fromEntries(
+    ["t5", "mt5", "bart", "mbart", "marian", "pegasus"].map((name) => [
+      name,
+      "models of an encoder and a decoder are not supported",
+    ]),
+  ),
+};
+
 const typeSchema = v.looseObject({
   model_type: v.picklist(familyNames, ({ input }) => {
+    if (typeof input === "string" && Object.hasOwn(REFUSED, input))
+      return `"${input}" is not supported: ${REFUSED[input]}`;
     const named = typeof input === "string" && /^[a-z0-9_-]{1,40}$/.test(input) ? `"${input}"` : "this model type";
     return `${named} is not supported: use ${familyNames.slice(0, -1).join(", ")} or ${familyNames.at(-1)}`;
   }),

@@ -5,7 +5,7 @@
 
 import type { Ops } from "../program/ops.ts";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
-import { linear } from "./blocks.ts";
+import { capped, linear } from "./blocks.ts";
 
 /** Judges a text or an image by its first row: dense, a function, dense, or one dense layer alone. [1, labels] */
 export function classification<T>(ops: Ops<T>, spec: ModelSpec, first: T): T {
@@ -28,5 +28,6 @@ export function ofVector<T>(ops: Ops<T>, { unit }: Pooling, pooled: T): T {
 
 /** The next token's logits, of each row: [rows, vocabulary]. */
 export function nextToken<T>(ops: Ops<T>, spec: ModelSpec, states: T): T {
-  return ops.linear(states, linear("head", spec.hidden, spec.vocabulary, spec.blocks.biases.head));
+  const logits = ops.linear(states, linear("head", spec.hidden, spec.vocabulary, spec.blocks.biases.head));
+  return capped(ops, logits, spec.blocks.caps.logits);
 }

@@ -100,10 +100,12 @@ export function placeOf(
   name: string,
   spec: ModelSpec,
 ): Omit<StoredTensor, "shape" | "twins" | "sizes"> & { readonly shape: readonly number[] | undefined } {
-  const { prefixes, layers, tables, transposed, ordered, changed, shapes } = familyOf(spec.architecture).names;
+  const { prefixes, layers, variants, tables, transposed, ordered, changed, shapes } = familyOf(
+    spec.architecture,
+  ).names;
   const usual = usualName(name);
-  const row = [...[...layers, ...HEADS].flatMap(withSuffixes), ...tables].find(([, ...ours]) =>
-    ours.includes(usual.pattern),
+  const row = [...[...(variants?.(spec) ?? []), ...layers, ...HEADS].flatMap(withSuffixes), ...tables].find(
+    ([, ...ours]) => ours.includes(usual.pattern),
   );
   if (row === undefined) throw new Error(`the checkpoint has no place for ${name}: add it to the table of names`);
   const [pattern, ...ours] = row;

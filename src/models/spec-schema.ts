@@ -12,6 +12,8 @@ const MOST_VALUES = 2 ** 31;
 const name = v.pipe(v.string(), v.maxLength(100));
 
 const least1 = v.pipe(v.number(), v.minValue(1), v.maxValue(1e6));
+const layerList = v.pipe(v.array(whole(0, 127)), v.maxLength(128), v.readonly());
+const cap = v.nullable(v.pipe(v.number(), v.minValue(1), v.maxValue(1e4)));
 const rotary = v.object({
   theta: v.pipe(v.number(), v.minValue(1), v.maxValue(1e12)),
   width: v.nullable(whole(2, 16_384)),
@@ -24,7 +26,7 @@ const rotary = v.object({
       }),
     ]),
   ),
-  without: v.pipe(v.array(whole(0, 127)), v.maxLength(128), v.readonly()),
+  without: layerList,
 });
 const relative = v.variant("kind", [
   v.object({ kind: v.literal("bias"), buckets: whole(4, 512), most: whole(8, 2 ** 20) }),
@@ -38,7 +40,7 @@ const relative = v.variant("kind", [
 const blocks = v.object({
   norm: v.picklist(["layer", "rms"]),
   normBias: v.boolean(),
-  normPlace: v.picklist(["after", "before"]),
+  normPlace: v.picklist(["after", "before", "both", "branch"]),
   parallel: v.picklist(["no", "one norm", "two norms"]),
   patches: v.nullable(v.object({ image: whole(1, 4096), size: whole(1, 4096), channels: whole(1, 16) })),
   embeddingNorm: v.boolean(),
@@ -48,6 +50,13 @@ const blocks = v.object({
   queryNorm: v.picklist(["none", "heads", "row"]),
   rotary: v.nullable(rotary),
   relative: v.nullable(relative),
+  window: v.nullable(v.object({ size: sizes.positions, layers: layerList })),
+  windowRotary: v.nullable(rotary),
+  slopes: v.nullable(
+    v.pipe(v.array(v.pipe(v.number(), v.minValue(0), v.maxValue(16))), v.maxLength(256), v.readonly()),
+  ),
+  scoreScale: v.nullable(v.pipe(v.number(), v.minValue(1e-4), v.maxValue(1e3))),
+  caps: v.object({ scores: cap, logits: cap }),
   activation: v.picklist(["gelu", "silu"]),
   gated: v.boolean(),
   biases: v.object({ query: v.boolean(), output: v.boolean(), feedForward: v.boolean(), head: v.boolean() }),
@@ -99,6 +108,11 @@ export const specSchema = v.pipe(
       patches === null || (!continues && positions === patchCount(patches) + 1),
     "an image has a position for each patch",
   ),
+  v.check(({ blocks, heads }) => blocks.slopes === null || blocks.slopes.length === heads, "heads have a slope each"),
+  v.check(
+    ({ blocks, isDecoder: causal }) => causal || (blocks.slopes === null && blocks.window === null),
+    "windows and slopes are of causal attention",
+  ),
   v.check(({ blocks: { layerGroups }, layers }) => layers % (layerGroups ?? 1) === 0, "layers share weights evenly"),
   v.check(labelsFit, "the labels are the problem's"),
   v.check((spec) => largestTensor(spec) <= MOST_VALUES, `a tensor has at most ${MOST_VALUES} values`),
@@ -117,9 +131,10 @@ function largestTensor({ hidden, heads, headWidth, intermediate, vocabulary, pos
 }
 
 function rotatesWholePairs({ blocks, headWidth }: ModelSpec): boolean {
-  if (blocks.rotary === null) return true;
-  const width = blocks.rotary.width ?? headWidth;
-  return headWidth % 2 === 0 && width % 2 === 0 && width <= headWidth;
+  return [blocks.rotary, blocks.windowRotary].every((one) => {
+    const width = one?.width ?? headWidth;
+    return one === null || (headWidth % 2 === 0 && width % 2 === 0 && width <= headWidth);
+  });
 }
 
 function labelsFit(spec: ModelSpec): boolean {

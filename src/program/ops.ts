@@ -73,6 +73,12 @@ export interface Heads {
   readonly keys: number;
   /** Whether a row attends to its own position and those before it alone. */
   readonly causal: boolean;
+  /** What scores are multiplied with; one over `scoreDivisor` unless told. */
+  readonly scale?: number;
+  /** Causal: how many positions a row sees at most, its own the last of them; all unless told. */
+  readonly window?: number;
+  /** Causal: what each head's scores lose for every position between a row and a key (ALiBi; Press et al., arXiv:2108.12409). */
+  readonly slopes?: readonly number[];
 }
 
 /** Relative positions by their weights' names. */
@@ -87,8 +93,9 @@ export interface RelativeRef {
   readonly queries: LinearRef | null;
 }
 
-/** What products of queries and keys are divided by: the root of a head's width, and of how many kinds of products are added. */
-export function scoreDivisor(width: number, relative: RelativeRef | null): number {
+/** What products of queries and keys are divided by: unless told, the root of a head's width, and of how many kinds of products are added. */
+export function scoreDivisor(width: number, relative: RelativeRef | null, scale?: number): number {
+  if (scale !== undefined) return 1 / scale;
   const kinds = 1 + (relative?.keys ? 1 : 0) + (relative?.queries ? 1 : 0);
   return Math.sqrt(width * kinds);
 }
@@ -101,7 +108,9 @@ export interface Rotary {
 }
 
 /** Smooth functions of one variable that the engine evaluates by a Fourier series on a calibrated range. */
-export type SmoothName = "gelu" | "gelu-tanh" | "silu" | "tanh" | "exp/4";
+export type SmoothName = PlainSmooth | `cap/${number}`;
+/** Those without a parameter. */
+export type PlainSmooth = "gelu" | "gelu-tanh" | "silu" | "tanh" | "exp/4";
 
 export interface Ops<T> {
   /**
@@ -132,12 +141,12 @@ export interface Ops<T> {
   /** The rows of `x` behind those of earlier turns, which stay masked as they were: [rows so far, columns]. */
   remember(before: T | null, x: T): T;
   /**
-   * Per head, q·kᵀ / sqrt(head width): [heads·rows(q), rows(k)]; 0 for keys behind a row's own position if causal. With relative
-   * positions, what keys of these distances add; keys beyond the text still score 0, or weigh nothing.
+   * Per head, q·kᵀ times the scale, less the slope's part: [heads·rows(q), rows(k)]; 0 for keys that a causal row does not see. With
+   * relative positions, what keys of these distances add; keys beyond the text still score 0, or weigh nothing.
    */
   scores(q: T, k: T, heads: Heads, relative?: RelativeRef | null): T;
   /**
-   * Adds `kept` to the scores that count, `padded` to those of keys beyond the text and behind a row's own position
+   * Adds `kept` to the scores that count, `padded` to those of keys beyond the text and those that a causal row does not see
    * (-Infinity: as low as the plan's range allows).
    */
   addOnKeys(s: T, kept: number, padded: number): T;
@@ -145,7 +154,7 @@ export interface Ops<T> {
   subtractRowMax(s: T): T;
   /** sum_j coefficients[j]·x^j, elementwise. */
   polynomial(x: T, coefficients: readonly number[]): T;
-  /** gelu(x) (the erf form, or the tanh form), silu(x) = x / (1 + exp(-x)), tanh(x), or exp(x/4), elementwise. */
+  /** gelu(x) (the erf form, or the tanh form), silu(x) = x / (1 + exp(-x)), tanh(x), exp(x/4), or c·tanh(x/c) ("cap/50"), elementwise. */
   smooth(x: T, name: SmoothName): T;
   /** max(x, 0), elementwise. */
   relu(x: T): T;

@@ -1,8 +1,19 @@
 import { exp, tanh } from "./maths.ts";
-import type { SmoothName } from "./ops.ts";
+import type { PlainSmooth, SmoothName } from "./ops.ts";
 
-/** The smooth functions themselves, in floats. */
-export const smoothFunctions: Readonly<Record<SmoothName, (x: number) => number>> = {
+/** The c of a function c·tanh(x/c); null of others. */
+export function capOf(name: SmoothName): number | null {
+  return name.startsWith("cap/") ? Number(name.slice(4)) : null;
+}
+
+/** A smooth function itself, in floats. */
+export function smoothFunction(name: SmoothName): (x: number) => number {
+  const cap = capOf(name);
+  return cap === null ? smoothFunctions[name as PlainSmooth] : (x) => cap * tanh(x / cap);
+}
+
+/** Those without a parameter. */
+export const smoothFunctions: Readonly<Record<PlainSmooth, (x: number) => number>> = {
   gelu: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
   "gelu-tanh": (x) => 0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
   silu: (x) => x / (1 + exp(-x)),

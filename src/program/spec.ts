@@ -10,8 +10,11 @@ export interface Blocks {
   readonly norm: "layer" | "rms";
   /** Whether norms add a bias. */
   readonly normBias: boolean;
-  /** Where norms stand: behind the sum of a branch and the stream (BERT), or before a branch, which leaves the stream as it is (GPT-2). */
-  readonly normPlace: "after" | "before";
+  /**
+   * Where norms stand: behind the sum of a branch and the stream (BERT); before a branch, which leaves the stream as it is (GPT-2);
+   * before it and once more behind it, ahead of the sum (Gemma 2); or there alone (OLMo 2).
+   */
+  readonly normPlace: "after" | "before" | "both" | "branch";
   /**
    * Whether attention and feed-forward read the same stream and are added to it together (GPT-J), by one norm or each by its own
    * (GPT-NeoX). Norms stand first then.
@@ -33,6 +36,16 @@ export interface Blocks {
   readonly rotary: RotarySpec | null;
   /** What scores take from the distances of keys. */
   readonly relative: RelativeSpec | null;
+  /** How many positions a row sees at most, its own the last of them, in which layers; null: all in all. */
+  readonly window: { readonly size: number; readonly layers: readonly number[] } | null;
+  /** Rotary positions of the layers with a window, where they are others (Gemma 3). */
+  readonly windowRotary: RotarySpec | null;
+  /** What each head's scores lose for every position between a row and a key (ALiBi). */
+  readonly slopes: readonly number[] | null;
+  /** What scores are multiplied with; null: 1 / sqrt(a head's width). */
+  readonly scoreScale: number | null;
+  /** The c of c·tanh(x/c), which scores and logits go through (Gemma 2); null: they do not. */
+  readonly caps: { readonly scores: number | null; readonly logits: number | null };
   /** The registry's kind of the feed-forward layers' function, which `ModelSpec.gelu` names. */
   readonly activation: "gelu" | "silu";
   /** Whether feed-forward layers multiply by a gate: activation(gate(x)) · intermediate(x), instead of activation(intermediate(x)). */

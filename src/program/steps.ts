@@ -195,8 +195,13 @@ export type Step = StepBase &
         readonly x: ValueId;
         readonly kept: Constant;
         readonly padded: Constant;
-        /** Causal: in row i of a head's `queries` rows, columns beyond `past` + i become `padded`, whatever they held. */
-        readonly causal: { readonly past: number; readonly queries: number } | null;
+        /**
+         * Causal: in row i of a head's `queries` rows, columns beyond `past` + i become `padded`, whatever they held, and those that lie
+         * `window` columns or more before it.
+         */
+        readonly causal: { readonly past: number; readonly queries: number; readonly window: number | null } | null;
+        /** Causal: of each head, what a column of the text loses for every column that it lies before `past` + i. */
+        readonly slopes: readonly number[] | null;
         readonly out: ValueId;
       }
     /** Adds to scores what they take from the distances of keys from their queries; the server's weights, public distances. */

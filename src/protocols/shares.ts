@@ -154,12 +154,14 @@ export const keys: LocalRule<"keys"> = {
     const { out } = expectShareOfOne(expect, step, program);
     const { causal } = step;
     expect(causal === null || out.rows % causal.queries === 0, "has whole heads of queries");
+    const heads = causal === null ? 0 : out.rows / causal.queries;
+    expect(step.slopes === null || step.slopes.length === heads, "has a slope for each head");
   },
 
   traffic: noTraffic,
 
   covered: {
-    block: (step, program) => ({ length: program.values[step.x].columns, bits: 64 }),
+    block: (step, program) => ({ length: keysLength(step, program.values[step.x]), bits: 64 }),
     fill: (input, out, step) => input.fillKeys(out, step),
   },
 
@@ -170,28 +172,42 @@ export const keys: LocalRule<"keys"> = {
   },
 
   clear(c, step, out) {
-    const row = c.temp(c.value(step.x).columns);
+    const row = c.temp(keysLength(step, c.value(step.x)));
     fillOwnKeys(c.ring, row, step, c.input);
     addOnKeys(c, step, out, c.x(step.x), row);
     ruleOut(c, step, out, step.padded);
   },
 };
 
+/** How many numbers are added: one for each column, or with slopes one for each entry. */
+function keysLength({ slopes }: StepOf<"keys">, x: Value): number {
+  return slopes === null ? x.columns : elements(x);
+}
+
 /** What is added to the columns of keys, where one knows which of them are the text's. */
 export function fillOwnKeys(ring: Ring, out: Words, step: StepOf<"keys">, input: OwnRows): void {
-  const values = Float64Array.from({ length: out.length }, (_, j) => (input.isOwn(j) ? step.kept : step.padded));
+  const { slopes, causal } = step;
+  const rows = slopes === null || causal === null ? 1 : slopes.length * causal.queries;
+  const columns = out.length / rows;
+  const values = new Float64Array(out.length);
+  for (let i = 0; i < rows; i++) {
+    const slope = slopes === null || causal === null ? 0 : slopes[Math.floor(i / causal.queries)];
+    const own = causal === null ? 0 : causal.past + (i % causal.queries);
+    for (let j = 0; j < columns; j++)
+      values[i * columns + j] = input.isOwn(j) ? step.kept - Math.round(slope * (own - j)) : step.padded;
+  }
   ring.encode(out, values, 1);
 }
 
 /** What this party adds: the client all, the server nothing, or what undoes a cover. */
 function keysRow(p: Party, step: StepOf<"keys">): Words | null {
-  const { columns } = p.value(step.x);
+  const length = keysLength(step, p.value(step.x));
   if (p.input === null) {
-    const cover = p.coverOf(step, columns);
+    const cover = p.coverOf(step, length);
     if (cover !== null) p.ring.negate(cover, cover);
     return cover;
   }
-  const row = p.temp(columns);
+  const row = p.temp(length);
   p.input.fillKeys(row, step);
   return row;
 }
@@ -199,10 +215,11 @@ function keysRow(p: Party, step: StepOf<"keys">): Words | null {
 function addOnKeys(s: Scope, step: StepOf<"keys">, out: Words, x: Words, row: Words | null): void {
   const { rows, columns } = s.value(step.x);
   if (row === null) s.ring.copy(out, x);
+  else if (step.slopes !== null) s.ring.add(out, x, row);
   else s.ring.addRow(out, x, row, rows, columns);
 }
 
-/** Sets the columns behind each row's own position. */
+/** Sets the columns behind each row's own position, and those before its window. */
 function ruleOut(s: Scope, { causal, out: id }: StepOf<"keys">, out: Words, constant: number): void {
   if (causal === null) return;
   const { rows, columns } = s.value(id);
@@ -211,6 +228,8 @@ function ruleOut(s: Scope, { causal, out: id }: StepOf<"keys">, out: Words, cons
   for (let i = 0; i < rows; i++) {
     const first = causal.past + 1 + (i % causal.queries);
     if (first < columns) s.ring.copyBlock(out, i * columns + first, columns, row, 0, columns, 1, columns - first);
+    const before = causal.window === null ? 0 : first - causal.window;
+    if (before > 0) s.ring.copyBlock(out, i * columns, columns, row, 0, columns, 1, before);
   }
 }
 

@@ -110,7 +110,7 @@ export type InputStep = StepOf<"input" | "entry">;
 export interface SharedInput {
   /** The integers of an input step; of a later turn, those of the token taken. */
   fill(out: Words, step: InputStep): void;
-  /** What is added to each column of keys: one constant where a token is, another beyond the text. */
+  /** What is added to each column of keys: one constant where a token is, less what its distance takes, another beyond the text. */
   fillKeys(out: Words, step: StepOf<"keys">): void;
 }
 

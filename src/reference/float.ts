@@ -17,7 +17,7 @@ import {
   scoreDivisor,
 } from "../program/ops.ts";
 import { bucketsOf, relativeRows } from "../program/relative.ts";
-import { smoothFunctions } from "../program/smooth.ts";
+import { smoothFunction } from "../program/smooth.ts";
 import { longestText, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 
 /** A matrix, row-major. Attention scores stack one block of rows per head; the text's own part of a block is its corner. */
@@ -33,6 +33,8 @@ export interface FloatTensor {
   readonly ownColumns: number;
   /** Causal scores: the first row of a block counts up to this column, each later row one column more. */
   readonly past?: number;
+  /** Causal scores: the most columns that count in a row. */
+  readonly window?: number;
 }
 
 /** a [m, k] times the transpose of w [n, k]: [m, n]. */
@@ -42,8 +44,10 @@ export type Matmul = (a: Float32Array, w: Float32Array, m: number, k: number, n:
 export interface FloatObserver {
   /**
    * `what` is "out" for every call; for embed also "word" (the summed embeddings); for embed and layerNorm "centred" (x
-   * minus its row's mean) and "variance" (epsilon included), for add "centred" too; for scores "head.0", "head.1", ..., with relative
-   * positions "distances" (what they add), "keys" and "queries" (the distances' own); for unitRow "square" (the row's sum of squares); for
+   * minus its row's mean) and "variance" (epsilon included), for add "centred" too; for embed with a norm "stream" (its result, centred);
+   * for scores "head.0", "head.1", ..., with slopes "products" (before they are subtracted), with relative positions "distances" (what
+   * they add), "keys" and "queries" (the distances' own); for
+   * unitRow "square" (the row's sum of squares); for
    * weightedMean "sum" (a row's sum of weights) and "mean" (e·v), both divided by the number of the row's keys, "total" and
    * "mixed" (the same, not divided), and "keys" (that number). The text's own part only.
    */
@@ -132,7 +136,12 @@ export class FloatOps implements Interpreter<FloatTensor> {
     add(ref.type, ref.types, "token type", (i) => types[i] ?? 0);
     const x = { rows, columns: width, data: sum, heads: 1, ownRows: ids.length, ownColumns: width };
     this.#observe(operation, "word", x);
-    if (ref.norm !== null) return this.#seen(operation, this.#normalise(operation, x, ref.norm));
+    if (ref.norm !== null) {
+      const normed = this.#normalise(operation, x, ref.norm);
+      if (ref.readers === "centred stream")
+        this.#observe(operation, "stream", { ...normed, data: centredRows(normed) });
+      return this.#seen(operation, normed);
+    }
     this.#observeCentred(operation, x);
     return this.#seen(operation, x);
   }
@@ -253,21 +262,25 @@ export class FloatOps implements Interpreter<FloatTensor> {
       throw new Error("a decoder's text is not padded in floats: give its own length");
     const group = heads.queries / heads.keys;
     const past = heads.causal ? k.rows - q.rows : undefined;
+    const { window, slopes } = heads;
+    const scale = 1 / scoreDivisor(width, relative, heads.scale);
+    const shape = { rows: heads.queries * q.rows, columns: k.rows, ownRows: q.ownRows, ownColumns: k.ownRows };
     const data = new Float32Array(heads.queries * q.rows * k.rows);
-    const scale = 1 / scoreDivisor(width, relative);
+    const s: FloatTensor = { ...shape, data, heads: heads.queries, past, window };
     const places = relative === null ? null : this.#distances(relative, q, k, heads, past ?? 0);
     for (let head = 0; head < heads.queries; head++) {
       const qs = columnSlice(q, head * width, width);
       const ks = columnSlice(k, Math.floor(head / group) * width, width);
       const block = this.#matmul(qs, ks, q.rows, width, k.rows);
       for (let i = 0; i < block.length; i++) {
-        const counts = past === undefined || i % k.rows <= past + Math.floor(i / k.rows);
-        data[head * block.length + i] = counts ? block[i] * scale : 0;
+        data[head * block.length + i] = countsIn(s, Math.floor(i / k.rows), i % k.rows) ? block[i] * scale : 0;
       }
       if (places !== null) this.#addDistances(data.subarray(head * block.length), operation, places, k, head);
     }
-    const shape = { rows: heads.queries * q.rows, columns: k.rows, ownRows: q.ownRows, ownColumns: k.ownRows };
-    const s: FloatTensor = { ...shape, data, heads: heads.queries, past };
+    if (slopes !== undefined) {
+      this.#observe(operation, "products", s);
+      descend(s, slopes);
+    }
     for (let head = 0; head < heads.queries; head++) this.#observe(operation, `head.${head}`, s, head, head + 1);
     return this.#seen(operation, s);
   }
@@ -275,7 +288,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
   addOnKeys(s: FloatTensor, kept: number, padded: number): FloatTensor {
     const operation = this.#operation;
     const data = s.data.map(
-      (value, i) => value + (i % s.columns < keysOf(s, Math.floor(i / s.columns)) ? kept : padded),
+      (value, i) => value + (countsIn(s, Math.floor(i / s.columns), i % s.columns) ? kept : padded),
     );
     return this.#seen(operation, { ...s, data });
   }
@@ -303,7 +316,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
 
   smooth(x: FloatTensor, name: SmoothName): FloatTensor {
     const operation = this.#operation;
-    return this.#seen(operation, { ...x, data: x.data.map(smoothFunctions[name]) });
+    return this.#seen(operation, { ...x, data: x.data.map(smoothFunction(name)) });
   }
 
   relu(x: FloatTensor): FloatTensor {
@@ -331,12 +344,12 @@ export class FloatOps implements Interpreter<FloatTensor> {
         const at = row * columns + head * width + (i % width);
         const sum = sums[head * rows + row];
         mixed[at] = applied[i];
-        products[at] = applied[i] / keysOf(e, row);
+        products[at] = applied[i] / countOf(e, row);
         means[at] = sum === 0 ? 0 : applied[i] / sum;
       }
     }
-    const perRow = { ...e, columns: 1, ownColumns: 1, past: undefined };
-    const keys = sums.map((_, row) => keysOf(e, row));
+    const perRow = { ...e, columns: 1, ownColumns: 1, past: undefined, window: undefined };
+    const keys = sums.map((_, row) => countOf(e, row));
     this.#observe(operation, "keys", { ...perRow, data: keys });
     this.#observe(operation, "total", { ...perRow, data: sums });
     this.#observe(operation, "sum", { ...perRow, data: sums.map((sum, row) => sum / keys[row]) });
@@ -469,7 +482,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
     for (let head = fromHead; head < toHead; head++) {
       for (let row = head * block; row < head * block + x.ownRows; row++) {
         const own = Math.min(x.ownColumns, keysOf(x, row));
-        for (let at = row * x.columns; at < row * x.columns + own; at++) {
+        for (let at = row * x.columns + firstOf(x, row); at < row * x.columns + own; at++) {
           if (x.data[at] < lo) lo = x.data[at];
           if (x.data[at] > hi) hi = x.data[at];
         }
@@ -519,6 +532,29 @@ function rangeOf(values: Float32Array): [number, number] {
 /** How many of its columns count in a row: of causal scores, those up to its own position. */
 function keysOf(s: FloatTensor, row: number): number {
   return s.past === undefined ? s.ownColumns : s.past + 1 + (row % (s.rows / s.heads));
+}
+
+/** The first of its columns that counts in a row. */
+function firstOf(s: FloatTensor, row: number): number {
+  return s.window === undefined ? 0 : Math.max(0, keysOf(s, row) - s.window);
+}
+
+function countOf(s: FloatTensor, row: number): number {
+  return keysOf(s, row) - firstOf(s, row);
+}
+
+function countsIn(s: FloatTensor, row: number, column: number): boolean {
+  return column < keysOf(s, row) && column >= firstOf(s, row);
+}
+
+/** Scores less what each head's slope takes for every column between a row's own and the key's. */
+function descend(s: FloatTensor, slopes: readonly number[]): void {
+  const block = s.rows / s.heads;
+  for (let row = 0; row < s.rows; row++) {
+    const slope = slopes[Math.floor(row / block)];
+    const own = keysOf(s, row);
+    for (let c = firstOf(s, row); c < own; c++) s.data[row * s.columns + c] -= slope * (own - 1 - c);
+  }
 }
 
 /** Each row minus its own mean. */

@@ -25,6 +25,7 @@ class Watching extends FloatOps {
   readonly hidden: FloatTensor[] = [];
   readonly attention: FloatTensor[] = [];
   #postNorm = false;
+  #ends = false;
 
   override embed(ref: EmbeddingRef): FloatTensor {
     this.#postNorm = ref.readers === "layers";
@@ -35,9 +36,17 @@ class Watching extends FloatOps {
 
   override layerNorm(x: FloatTensor, ref: NormRef): FloatTensor {
     const y = super.layerNorm(x, ref);
+    this.#ends = this.#postNorm && /^layer\.\d+\.branch\.norm$/.test(ref.name);
     if (this.#postNorm && /^layer\.\d+\.norm$/.test(ref.name)) this.hidden.push(y);
     if (!this.#postNorm && /^(norm|layer\.[1-9]\d*\.attention\.norm)$/.test(ref.name)) this.hidden.push(x);
     return y;
+  }
+
+  override add(x: FloatTensor, y: FloatTensor): FloatTensor {
+    const sum = super.add(x, y);
+    if (this.#ends) this.hidden.push(sum);
+    this.#ends = false;
+    return sum;
   }
 
   override scores(q: FloatTensor, k: FloatTensor, heads: Heads): FloatTensor {
@@ -129,11 +138,14 @@ function options({ spec }: TrainedModel, teacher: TrainedModel | null) {
 }
 
 /** Of a text's scores s under 2quad:5, how far sums of (s + 5)² are beyond 4 times what scores of 0 give, squared. */
-function farSums({ rows, columns, data, heads }: FloatTensor): number {
+function farSums({ rows, columns, data, heads, window = columns }: FloatTensor, cap: number | null): number {
+  const through = (s: number) => (cap === null ? s : cap * Math.tanh(s / cap));
   return sum(
     Array.from({ length: rows }, (_, row) => {
-      const keys = 1 + (row % (rows / heads));
-      const total = sum(data.slice(row * columns, row * columns + keys).map((s) => (s + 5) ** 2));
+      const end = 1 + (row % (rows / heads));
+      const keys = Math.min(end, window);
+      const own = data.slice(row * columns + end - keys, row * columns + end);
+      const total = sum(own.map((s) => (through(s) + 5) ** 2));
       return Math.max(Math.abs(Math.log(Math.max(total / (25 * keys), 1e-3))) / Math.log(4) - 1, 0) ** 2;
     }),
   );
@@ -158,9 +170,17 @@ describe("a decoder's losses are their definitions:", () => {
       const tokens = sum(LENGTHS);
       const error = (a: FloatTensor, b: FloatTensor) => sum(a.data.map((x, i) => (x - b.data[i]) ** 2));
       const hidden = sum(texts.flatMap((_, t) => mine[t].hidden.map((h, i) => error(h, theirs[t].hidden[i]))));
-      // Scores behind a row's own position are 0 for both.
-      const scores = sum(texts.flatMap((_, t) => mine[t].attention.map((s, i) => error(s, theirs[t].attention[i]))));
-      const pairs = sum(LENGTHS.map((n) => (n * (n + 1)) / 2));
+      const { window } = base.blocks;
+      const pairsOf = (layer: number) => {
+        const beyond = window?.layers.includes(layer) ? window.size : Number.POSITIVE_INFINITY;
+        return sum(LENGTHS.flatMap((n) => Array.from({ length: n }, (_, row) => Math.min(row + 1, beyond))));
+      };
+      // Scores that a row does not see are 0 for both.
+      const scores = sum(
+        texts.flatMap((_, t) =>
+          mine[t].attention.map((s, i) => error(s, theirs[t].attention[i]) / (pairsOf(i) * base.heads)),
+        ),
+      );
       const row = ({ data, columns }: FloatTensor, r: number) => data.subarray(r * columns, (r + 1) * columns);
       const softened = (x: Float32Array) => x.map((z) => z / 2);
       const prediction = sum(
@@ -183,11 +203,15 @@ describe("a decoder's losses are their definitions:", () => {
       expect(mine[0].hidden.length).toBe(base.layers + 1);
       const close = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(1e-4);
       close(losses.hidden, hidden / (tokens * base.hidden));
-      close(losses.scores, scores / (pairs * base.heads));
+      close(losses.scores, scores);
       close(losses.prediction, prediction / tokens);
       close(
         losses.sums,
-        mine.reduce((total, { attention }) => total + sum(attention.map(farSums)), 0) / (tokens * base.heads),
+        mine.reduce(
+          (total, { attention }) => total + sum(attention.map((s) => farSums(s, base.blocks.caps.scores))),
+          0,
+        ) /
+          (tokens * base.heads),
       );
       close(losses.labels, perplexity(student.spec, student.weights, texts).loss);
     });

@@ -42,6 +42,21 @@ export const decoders: Readonly<Record<string, ModelSpec>> = {
   },
   llama: { ...base, ...baseOf("llama"), keyHeads: 2, gelu: "exact", tied: false, epsilon: 1e-6 },
   qwen3: { ...base, ...baseOf("qwen3"), keyHeads: 2, gelu: "exact", epsilon: 1e-6 },
+  "gemma2, windows, caps": {
+    ...base,
+    ...baseOf("gemma2"),
+    keyHeads: 2,
+    gelu: "tanh",
+    epsilon: 1e-6,
+    blocks: {
+      ...baseOf("gemma2").blocks,
+      scoreScale: 0.3,
+      window: { size: 4, layers: [0] },
+      caps: { scores: 20, logits: 30 },
+    },
+  },
+  bloom: { ...base, ...baseOf("bloom"), blocks: { ...baseOf("bloom").blocks, slopes: [0.5, 0.25, 0.1, 0] } },
+  olmo2: { ...base, ...baseOf("olmo2"), gelu: "exact", epsilon: 1e-6 },
   "llama, tied, one key head": { ...base, ...baseOf("llama"), keyHeads: 1, gelu: "exact" },
 };
 

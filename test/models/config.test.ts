@@ -320,6 +320,40 @@ describe("specOf a decoder", () => {
     });
   });
 
+  const gemma2 = { ...llama, model_type: "gemma2", num_hidden_layers: 2, hidden_act: null, tie_word_embeddings: true };
+  const bloom = { model_type: "bloom", n_layer: 2, hidden_size: 32, n_head: 4, vocab_size: 100 };
+  const mpt = { model_type: "mpt", n_layers: 2, d_model: 32, n_heads: 4, vocab_size: 100 };
+  const neo = {
+    ...{ model_type: "gpt_neo", num_layers: 2, hidden_size: 32, num_heads: 4 },
+    ...{ vocab_size: 100, max_position_embeddings: 64 },
+  };
+  const falcon = {
+    ...{ model_type: "falcon", num_hidden_layers: 2, hidden_size: 64 },
+    ...{ num_attention_heads: 4, vocab_size: 100 },
+  };
+
+  it("reads windows, caps, slopes and scales", () => {
+    const { blocks } = of({ ...gemma2, sliding_window: 8, query_pre_attn_scalar: 64 });
+    expect(blocks).toMatchObject({
+      normPlace: "both",
+      window: { size: 8, layers: [0] },
+      caps: { scores: 50, logits: 30 },
+      scoreScale: 0.125,
+    });
+    expect(of({ ...gemma2, attn_logit_softcapping: null }).blocks.caps.scores).toBeNull();
+    expect(of({ ...bloom, n_head: 4 }).blocks.slopes).toEqual([0.25, 0.0625, 0.015625, 0.00390625]);
+    expect(of({ ...neo, window_size: 9 }).blocks).toMatchObject({ window: { size: 9, layers: [1] }, scoreScale: 1 });
+    expect(of({ ...mpt, attn_config: { softmax_scale: 0.5 } }).blocks.scoreScale).toBe(0.5);
+    const rope = (theta: number) => ({ rope_type: "default", rope_theta: theta });
+    const two = { full_attention: rope(1e6), sliding_attention: rope(1e4) };
+    const gemma3 = { ...gemma2, model_type: "gemma3_text", rope_theta: null, rope_parameters: two };
+    expect(of(gemma3).blocks).toMatchObject({ rotary: { theta: 1e6 }, windowRotary: { theta: 1e4 } });
+    expect(of({ ...gemma3, rope_parameters: null }).blocks).toMatchObject({
+      rotary: { theta: 1e6 },
+      windowRotary: { theta: 1e4 },
+    });
+  });
+
   it.each<[string, Record<string, unknown>, RegExp]>([
     ["scores scaled by layer", { ...gpt2, scale_attn_by_inverse_layer_idx: true }, /inverse_layer_idx: must be false/],
     ["reordered attention", { ...gpt2, reorder_and_upcast_attn: true }, /reorder_and_upcast_attn: must be false/],
@@ -361,6 +395,36 @@ describe("specOf a decoder", () => {
     ["groups that do not divide", { ...llama, num_key_value_heads: 5 }, /num_key_value_heads must divide/],
     ["heads of an odd width", { ...llama, hidden_size: 96, num_key_value_heads: 32 }, /heads of an even width/],
     ["a table for no machine", { ...llama, hidden_size: 16_384, vocab_size: 2_000_000 }, /more than 2147483648 values/],
+    ["a mixture of experts", { ...llama, model_type: "mixtral" }, /"mixtral" is not supported: mixtures of experts/],
+    ["two stacks", { model_type: "t5", d_model: 32 }, /"t5" is not supported: models of an encoder and a decoder/],
+    [
+      "Gemma to later tokens",
+      { ...gemma2, use_bidirectional_attention: true },
+      /bidirectional_attention: must be false/,
+    ],
+    ["Gemma's head of its own", { ...gemma2, tie_word_embeddings: false }, /tie_word_embeddings: must be true/],
+    ["Gemma's other gate", { ...gemma2, hidden_activation: "mish" }, /hidden_activation "mish" is not supported/],
+    ["a cap below 1", { ...gemma2, attn_logit_softcapping: 0.5 }, /attn_logit_softcapping: must be 1 or more/],
+    [
+      "a list of other layers",
+      { ...gemma2, layer_types: ["full_attention"] },
+      /layer_types must have one entry a layer/,
+    ],
+    ["layers of another kind", { ...gemma2, layer_types: ["chunked_attention"] }, /must be full_attention or sliding/],
+    ["norms of a head's own", { ...llama, model_type: "stablelm", qk_layernorm: true }, /qk_layernorm: must be false/],
+    [
+      "a stream of norms",
+      { ...bloom, apply_residual_connection_post_layernorm: true },
+      /post_layernorm: must be false/,
+    ],
+    ["widths that disagree", { ...bloom, n_embed: 64 }, /n_embed and hidden_size must agree/],
+    ["positions without slopes", { ...mpt, attn_config: { alibi: false } }, /alibi: must be true/],
+    ["clipped queries", { ...mpt, attn_config: { clip_qkv: 8 } }, /clip_qkv: must be null/],
+    ["a scale of logits", { ...mpt, logit_scale: 0.5 }, /logit_scale: must be null/],
+    ["local layers that are not all", { ...neo, attention_types: [[["local"], 1]] }, /one kind a layer/],
+    ["blocks of attention", { ...neo, attention_types: [[["sparse"], 2]] }, /must be global or local/],
+    ["rounded slopes", { ...falcon, alibi: true, num_attention_heads: 16 }, /rounded to bfloat16/],
+    ["groups behind one norm", { ...falcon, new_decoder_architecture: true, num_ln_in_parallel_attn: 1 }, /must be 2/],
     ["another gate", { ...llama, hidden_act: "SECRET" }, /hidden_act: must be silu/],
     ["a stand-in of another kind", { ...llama, mpcformer: { gelu: "relu" } }, /unknown silu "relu": use one of exact/],
     ["no layers", { ...opt, num_hidden_layers: undefined }, /num_hidden_layers: the field is missing/],

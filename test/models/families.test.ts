@@ -106,8 +106,8 @@ describe.each(folders)("%s", (label, folder) => {
 
   it("gives PyTorch's logits in floats, from the text", async () => {
     const { spec, weights, tokenizer } = await loadModel(folder);
-    // That folder names Llama's class, by which transformers reads other tokens than its golden has.
-    if (label !== "another gemma") expect(tokenizer.encode(text).ids).toEqual(tokens.ids);
+    // These folders name Llama's class, by which transformers reads other tokens than their goldens have.
+    if (!label.startsWith("another gemma")) expect(tokenizer.encode(text).ids).toEqual(tokens.ids);
     const out = logitsOf(new FloatOps(weights, tokens, tokens.ids.length, { scoring: true }), spec);
     expect(out.rows).toBe(rows.length);
     expect(worst(out.data, rows.flat())).toBeLessThan(1e-4);

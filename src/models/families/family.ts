@@ -40,6 +40,8 @@ export interface NameTable {
   readonly prefixes: readonly string[];
   /** Layers and norms. */
   readonly layers: readonly NameRow[];
+  /** Rows that take the place of others in some of a family's models. */
+  readonly variants?: (spec: ModelSpec) => readonly NameRow[];
   /** Embedding tables, with their full names. */
   readonly tables: readonly NameRow[];
   /** Tensors (their names in the file, whole) that are stored in another shape than the program's, entries in the same order. */

@@ -6,7 +6,10 @@ import { activationName, activationOf, only } from "../config-fields.ts";
 import type { Family } from "./family.ts";
 import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
 
-const gain = () => ({ times: 1, add: 1 });
+/** Gains are stored less one. */
+export const gain = () => ({ times: 1, add: 1 });
+/** Words are stored before their factor, the root of the width. */
+export const scaledWords = ({ hidden }: ModelSpec) => ({ times: Math.sqrt(hidden), add: 0 });
 const ACTIVATION = "gelu_pytorch_tanh";
 const blocks = { ...llamaBlocks, activation: "gelu" } as const;
 
@@ -34,12 +37,12 @@ export const gemma: Family = {
     blocks: (own) => ({ ...own, activation: "gelu" }),
     activation: ({ hidden_activation: name, hidden_act: before }) =>
       activationOf(name ?? (before === "gelu" ? ACTIVATION : before) ?? ACTIVATION, "hidden_activation"),
-    write: (_blocks, _layers, gelu) => ({ hidden_act: null, hidden_activation: activationName(gelu, ACTIVATION) }),
+    write: ({ gelu }) => ({ hidden_act: null, hidden_activation: activationName(gelu, ACTIVATION) }),
   }),
   names: {
     ...llamaNames,
     changed: {
-      "embeddings.word": ({ hidden }: ModelSpec) => ({ times: Math.sqrt(hidden), add: 0 }),
+      "embeddings.word": scaledWords,
       "layer.#.attention.norm.weight": gain,
       "layer.#.norm.weight": gain,
       "norm.weight": gain,

@@ -33,6 +33,11 @@ export const llamaBlocks: Blocks = {
   queryNorm: "none",
   rotary: { theta: 10_000, width: null, scaling: null, without: [] },
   relative: null,
+  window: null,
+  windowRotary: null,
+  slopes: null,
+  scoreScale: null,
+  caps: { scores: null, logits: null },
   activation: "silu",
   gated: true,
   biases: { query: false, output: false, feedForward: false, head: false },
@@ -75,14 +80,16 @@ export interface Relative<Own extends v.ObjectEntries> {
   blocks(
     blocks: Blocks & { readonly rotary: RotarySpec },
     config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>,
-    layers: number,
+    sizes: Pick<ModelSpec, "layers" | "headWidth">,
   ): Blocks;
+  /** The part of a head that is turned where the file does not say; all unless told. */
+  readonly turned?: number;
+  /** What its norms add; rms_norm_eps unless told. */
+  epsilon?(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>): number;
   /** The stand-in that is its function; SiLU itself unless told. */
   activation?(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>): string;
-  /** The most tokens whose attention sees each other; null: all. */
-  window?(config: v.InferOutput<v.LooseObjectSchema<Own, undefined>>): number | null;
-  /** The fields of its own that give the spec's blocks back. */
-  write(blocks: Blocks, layers: number, gelu: string): Readonly<Record<string, unknown>>;
+  /** The fields of its own that give the spec back. */
+  write(spec: ModelSpec): Readonly<Record<string, unknown>>;
 }
 
 /** How a relative of Llama's writes its config.json. */
@@ -95,21 +102,21 @@ export function llamaConfig<Own extends v.ObjectEntries>(relative: Relative<Own>
       const config = check(schema, withoutOwn(json, relative.fields), "config.json");
       const more = check(own, json, "config.json");
       const headWidth = headWidthOf(config, relative.usualHead);
-      const rotary = rotaryIn(config, headWidth);
+      const rotary = rotaryIn(config, headWidth, relative.turned);
+      const layers = config.num_hidden_layers;
       return {
         architecture: relative.name,
         isDecoder: true,
-        blocks: relative.blocks({ ...llamaBlocks, rotary }, more, config.num_hidden_layers),
-        layers: config.num_hidden_layers,
+        blocks: relative.blocks({ ...llamaBlocks, rotary }, more, { layers, headWidth }),
+        layers,
         hidden: config.hidden_size,
         heads: config.num_attention_heads,
         keyHeads: config.num_key_value_heads ?? config.num_attention_heads,
         headWidth,
         intermediate: config.intermediate_size,
         vocabulary: config.vocab_size,
-        // Within a window every token sees all before it: such texts are computed as they should be, longer ones refused.
-        positions: Math.min(config.max_position_embeddings, relative.window?.(more) ?? Number.POSITIVE_INFINITY),
-        epsilon: config.rms_norm_eps,
+        positions: config.max_position_embeddings,
+        epsilon: relative.epsilon?.(more) ?? config.rms_norm_eps,
         positionOffset: 0,
         tied: config.tie_word_embeddings ?? relative.tied,
         ...generation(config.vocab_size),
@@ -121,7 +128,7 @@ export function llamaConfig<Own extends v.ObjectEntries>(relative: Relative<Own>
       architectures: [`${relative.className}${base ? "Model" : "ForCausalLM"}`],
       model_type: relative.name,
       ...writtenLlama(spec),
-      ...relative.write(spec.blocks, spec.layers, spec.gelu),
+      ...relative.write(spec),
       mpcformer: writtenChoices(spec),
     }),
   };
@@ -175,7 +182,7 @@ export function biasesOf(config: {
 }
 
 /** The switches of `llamaBiases`. */
-export function writtenBiases({ biases }: Blocks): Readonly<Record<string, unknown>> {
+export function writtenBiases({ blocks: { biases } }: ModelSpec): Readonly<Record<string, unknown>> {
   return { attention_bias: biases.query, mlp_bias: biases.feedForward };
 }
 

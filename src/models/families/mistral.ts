@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { sizes } from "../config-fields.ts";
+import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
 
@@ -18,9 +19,8 @@ export const mistral: Family = {
     className: "Mistral",
     fields: { sliding_window: v.optional(v.nullable(sizes.positions), 4096) },
     tied: false,
-    blocks: (blocks) => blocks,
-    window: ({ sliding_window }) => sliding_window,
-    write: () => ({ sliding_window: null }),
+    blocks: (blocks, { sliding_window }, { layers }) => ({ ...blocks, window: windowOf(sliding_window, layers) }),
+    write: ({ blocks: { window } }) => ({ sliding_window: window?.size ?? null }),
   }),
   names: llamaNames,
 };

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { sizes } from "../config-fields.ts";
+import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
 import { turnedRows } from "./rows.ts";
@@ -24,9 +25,8 @@ export const phi3: Family = {
       original_max_position_embeddings: v.nullish(sizes.positions),
     },
     tied: false,
-    blocks: (blocks) => blocks,
-    window: ({ sliding_window }) => sliding_window ?? null,
-    write: () => ({ sliding_window: null }),
+    blocks: (blocks, { sliding_window }, { layers }) => ({ ...blocks, window: windowOf(sliding_window, layers) }),
+    write: ({ blocks: { window } }) => ({ sliding_window: window?.size ?? null }),
   }),
   names: {
     ...llamaNames,

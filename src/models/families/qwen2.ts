@@ -1,6 +1,6 @@
 /** Qwen2 and Qwen2.5 (Yang et al., arXiv:2407.10671): Llama with biases of queries, keys and values. */
 
-import { switchedWindow, windowFields } from "../config-window.ts";
+import { switchedWindow, windowFields, writtenSwitch } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
 
@@ -17,9 +17,12 @@ export const qwen2: Family = {
     className: "Qwen2",
     fields: windowFields,
     tied: false,
-    blocks: (blocks) => ({ ...blocks, biases: { query: true, output: false, feedForward: false, head: false } }),
-    window: switchedWindow,
-    write: () => ({ use_sliding_window: false }),
+    blocks: (blocks, config, { layers }) => ({
+      ...blocks,
+      biases: { query: true, output: false, feedForward: false, head: false },
+      window: switchedWindow(config, layers),
+    }),
+    write: writtenSwitch,
   }),
   names: llamaNames,
 };

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
-import { switchedWindow, windowFields } from "../config-window.ts";
+import { switchedWindow, windowFields, writtenSwitch } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { biasesOf, llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
 import { turnedRows } from "./rows.ts";
@@ -23,13 +23,13 @@ export const qwen3: Family = {
     fields: { ...windowFields, attention_bias: v.nullish(v.boolean(), false) },
     usualHead: 128,
     tied: false,
-    blocks: (own, { attention_bias }) => ({
+    blocks: (own, config, { layers }) => ({
       ...own,
       queryNorm: "heads",
-      biases: biasesOf({ attention_bias, mlp_bias: false }),
+      biases: biasesOf({ attention_bias: config.attention_bias, mlp_bias: false }),
+      window: switchedWindow(config, layers),
     }),
-    window: switchedWindow,
-    write: ({ biases }) => ({ use_sliding_window: false, attention_bias: biases.query }),
+    write: (spec) => ({ ...writtenSwitch(spec), attention_bias: spec.blocks.biases.query }),
   }),
   names: {
     ...llamaNames,

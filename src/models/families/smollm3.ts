@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { whole } from "../config-fields.ts";
-import { switchedWindow, windowFields } from "../config-window.ts";
+import { switchedWindow, windowFields, writtenSwitch } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { biasesOf, llamaBiases, llamaBlocks, llamaConfig, llamaNames, writtenBiases } from "./llama.ts";
 
@@ -40,15 +40,15 @@ export const smollm3: Family = {
       no_rope_layer_interval: v.nullish(whole(1, 128), 4),
     },
     tied: true,
-    blocks: (blocks, config, layers) => ({
-      ...blocks,
-      biases: biasesOf(config),
-      rotary: { ...blocks.rotary, without: withoutPositions(config, layers) },
-    }),
-    window: switchedWindow,
-    write: (blocks, layers) => ({
-      ...writtenBiases(blocks),
-      no_rope_layers: Array.from({ length: layers }, (_, i) => (blocks.rotary?.without.includes(i) ? 0 : 1)),
+    blocks(blocks, config, { layers }) {
+      const without = withoutPositions(config, layers);
+      const window = switchedWindow(config, layers, (i) => without.includes(i));
+      return { ...blocks, biases: biasesOf(config), rotary: { ...blocks.rotary, without }, window };
+    },
+    write: (spec) => ({
+      ...writtenBiases(spec),
+      ...writtenSwitch(spec),
+      no_rope_layers: Array.from({ length: spec.layers }, (_, i) => (spec.blocks.rotary?.without.includes(i) ? 0 : 1)),
     }),
   }),
   names: llamaNames,

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
 import { decoderConfig, USUAL_NAMES } from "../config-decoder.ts";
 import { sizes } from "../config-fields.ts";
+import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llamaBlocks } from "./llama.ts";
@@ -35,16 +36,16 @@ export const starcoder2: Family = {
       sliding_window: v.nullish(sizes.positions),
     },
     turned: () => 1,
-    blocks({ use_bias: biased }, rotary) {
+    blocks({ use_bias: biased, sliding_window }, rotary, { layers }) {
       const bias = biased ?? true;
-      return { ...blocks, rotary, biases: { query: bias, output: bias, feedForward: bias, head: false } };
+      const biases = { query: bias, output: bias, feedForward: bias, head: false };
+      return { ...blocks, rotary, biases, window: windowOf(sliding_window, layers) };
     },
     keyHeads: ({ num_key_value_heads: heads }) => heads ?? 2,
-    window: ({ sliding_window: window }) => window ?? null,
-    write: ({ keyHeads, blocks: { biases } }) => ({
+    write: ({ keyHeads, blocks: { biases, window } }) => ({
       num_key_value_heads: keyHeads,
       use_bias: biases.query,
-      sliding_window: null,
+      sliding_window: window?.size ?? null,
     }),
   }),
   names: {
