@@ -60,6 +60,7 @@ const GROUPS: readonly (readonly [string, Readonly<Record<string, () => Promise<
   [
     "This machine:",
     {
+      completion: async () => (await import("./commands/completion.ts")).addCompletion,
       doctor: async () => (await import("./commands/doctor.ts")).addDoctor,
       "build-native": async () => (await import("./commands/build-native.ts")).addBuildNative,
     },
@@ -104,7 +105,9 @@ async function program(args: readonly string[]): Promise<Command> {
     .exitOverride()
     // Errors are told in one place, for people or for machines.
     .configureOutput({ writeOut: write, writeErr: help, outputError: () => {} });
-  const known = GROUPS.some(([, commands]) => asked !== undefined && Object.hasOwn(commands, asked));
+  // Completion names all of them.
+  const known =
+    asked !== "completion" && GROUPS.some(([, commands]) => asked !== undefined && Object.hasOwn(commands, asked));
   for (const [heading, commands] of GROUPS) {
     all.commandsGroup(heading);
     for (const [name, load] of Object.entries(commands)) if (!known || name === asked) (await load())(all);

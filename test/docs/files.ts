@@ -11,13 +11,20 @@ const WORDS = [
 ];
 
 /**
- * MODEL_DIR: the demo model as Hugging Face would lay it out, without a plan. ENCODER_DIR: a small BERT. DECODER_DIR: a small
+ * CHAT_DIR: a small decoder with a chat template, EMBEDDER_DIR: a small model of sentence-transformers, both without a plan. MODEL_DIR: the demo model as Hugging Face would lay it out, without a plan. ENCODER_DIR: a small BERT. DECODER_DIR: a small
  * Llama. texts.txt: opinions; train.tsv and dev.tsv: the same with labels; stories.txt: texts to continue.
  */
 export async function layFiles(folder: string): Promise<void> {
   await cp(join(ROOT, "assets", "demo"), join(folder, "MODEL_DIR"), { recursive: true });
   await cp(join(ROOT, "assets", "storyteller"), join(folder, "DECODER_DIR"), { recursive: true });
   await rm(join(folder, "MODEL_DIR", "mpcformer.json"));
+  await cp(join(ROOT, "assets", "storyteller"), join(folder, "CHAT_DIR"), { recursive: true });
+  await rm(join(folder, "CHAT_DIR", "mpcformer.json"));
+  const config = join(folder, "CHAT_DIR", "tokenizer_config.json");
+  const template = { chat_template: "{{ bos_token }}{% for m in messages %}{{ m['content'] }}{% endfor %}" };
+  await writeFile(config, JSON.stringify({ ...JSON.parse(await readFile(config, "utf8")), ...template }));
+  const embedder = join(ROOT, "test", "models", "fixtures", "tasks", "embed-mean");
+  await cp(embedder, join(folder, "EMBEDDER_DIR"), { recursive: true });
   await cp(join(ROOT, "test", "models", "fixtures", "bert-cased"), join(folder, "ENCODER_DIR"), { recursive: true });
   const rows = SUBJECTS.flatMap((subject) =>
     WORDS.flatMap((words, label) => words.map((w) => [`${subject} ${w}`, label])),

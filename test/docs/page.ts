@@ -37,6 +37,7 @@ export async function runPage(
   blocks: readonly Block[],
   programs: ReadonlyMap<Block, string>,
   folder: string,
+  main = join(ROOT, "dist", "cli", "main.js"),
 ): Promise<Outcome> {
   const used = new Set<string>();
   const ports = await portsOf(blocks);
@@ -51,7 +52,7 @@ export async function runPage(
   await writeFile(join(logs, "page.sh"), `${script.join("\n")}\n`);
   try {
     for (const command of Object.keys(SCALED)) if (blocks.some(runs(command))) used.add(command);
-    const code = await bash(join(logs, "page.sh"), folder, environment(folder, logs, ports));
+    const code = await bash(join(logs, "page.sh"), folder, { ...environment(folder, logs, ports), MAIN: main });
     const printed = new Map<Block, string>();
     for (const [i, block] of blocks.entries()) printed.set(block, await readOr(join(logs, String(i))));
     if (code !== 0) {
@@ -126,7 +127,6 @@ function environment(folder: string, logs: string, ports: ReadonlyMap<string, st
     ...process.env,
     ...Object.fromEntries(scaled),
     ...Object.fromEntries(USUAL_PORTS.map((port) => [`PORT_${port}`, ports.get(port)])),
-    MAIN: join(ROOT, "dist", "cli", "main.js"),
     LOGS: logs,
     HOME: folder,
     NO_COLOR: "1",

@@ -39,20 +39,31 @@ service() {
   return 1
 }
 
+# Whether a profile says whom a command asks.
+has_profile() {
+  local word
+  for word in "$@"; do if [ "$word" = --service ]; then return 0; fi; done
+  return 1
+}
+
 mpcformer() {
   local command="$1" own=()
   shift
   case "$command" in
     deal) own=(--listen "127.0.0.1:$PORT_7701") ;;
     web) own=(--listen "127.0.0.1:$PORT_7780") ;;
-    serve) own=(--listen "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
+    serve)
+      own=(--listen "127.0.0.1:$PORT_7700")
+      has_profile "$@" || own+=(--dealer "127.0.0.1:$PORT_7701")
+      ;;
     gateway) own=(--listen "127.0.0.1:$PORT_7790" --server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
-    infer | generate | prepare) own=(--server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
+    up) own=(--listen "127.0.0.1:$PORT_7790") ;;
+    infer | generate | prepare | chat) has_profile "$@" || own=(--server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
   esac
   local scaled="SCALED_${command//-/_}"
   local words=("$command" "${own[@]}" "$@" ${!scaled:-})
   case "$command" in
-    deal | serve | helper | web | gateway) service "until Ctrl+C" "$(listen_of "${words[@]}")" node "$MAIN" "${words[@]}" ;;
+    deal | serve | helper | web | gateway | up) service "until Ctrl+C" "$(listen_of "${words[@]}")" node "$MAIN" "${words[@]}" ;;
     *) node "$MAIN" "${words[@]}" ;;
   esac
 }

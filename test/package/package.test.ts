@@ -9,6 +9,9 @@ import { build as buildByEsbuild } from "esbuild";
 import { publint } from "publint";
 import { build as buildByVite } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { blocksOf } from "../docs/blocks.ts";
+import { layFiles } from "../docs/files.ts";
+import { runPage } from "../docs/page.ts";
 import { type Installed, install } from "./installed.ts";
 
 const run = promisify(execFile);
@@ -121,6 +124,25 @@ describe("the package's doors", () => {
         if (Object.keys(require(door)).length === 0) throw new Error(door);`,
     );
     await run(process.execPath, [join(folder, "required.cjs")]);
+  });
+
+  it("serve, classify, chat and embed by the README's commands, from the packed file alone", {
+    timeout: 600_000,
+  }, async () => {
+    const own = join(folder, "fresh");
+    await mkdir(own);
+    await layFiles(own);
+    const blocks = blocksOf(await readFile("README.md", "utf8"), "README.md");
+    const [block] = blocks.filter(({ kind, text }) => kind === "commands" && text.includes("--profile"));
+    expect(block.text.trim().split("\n").length).toBeLessThanOrEqual(12);
+    const main = join(folder, "node_modules", "mpcformer", "dist", "cli", "main.js");
+    const { printed } = await runPage("README.md", [block], new Map(), own, main);
+    const told = printed.get(block)!;
+    expect(told).toContain("label: positive");
+    // The embedder's vector.
+    expect(told).toMatch(/^\[-?\d+\.\d+(e-?\d+)?,/m);
+    for (const name of ["service", "chat", "embedder"])
+      expect(JSON.parse(await readFile(join(own, `${name}.json`), "utf8"))).toHaveProperty("server.model");
   });
 
   it("compile in five typed lines", async () => {
