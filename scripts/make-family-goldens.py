@@ -12,10 +12,11 @@ import sys
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageClassification, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageClassification, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 ROOT = "test/models/fixtures/families"
 WORDS = "[PAD] [UNK] [CLS] [SEP] the a film story is was gripping slow old river house by of in and but long".split()
+MASKED_TEXT = "the old film is a [MASK] story of the river"
 TEXT = "the old film is a gripping story of the river and was slow but long"
 
 ENCODER = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
@@ -88,16 +89,27 @@ MODELS = {
 }
 
 
-def words(folder, encoder):
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+def words(folder, encoder, vocabulary=WORDS, text=TEXT):
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     if encoder:
         marks = [("[CLS]", 2), ("[SEP]", 3)]
         tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", marks)
     tokenizer.save(f"{folder}/tokenizer.json")
     with open(f"{folder}/tokenizer_config.json", "w") as file:
-        json.dump({"tokenizer_class": "PreTrainedTokenizerFast"}, file)
-    return tokenizer.encode(TEXT).ids
+        masks = {"mask_token": "[MASK]"} if "[MASK]" in vocabulary else {}
+        json.dump({"tokenizer_class": "PreTrainedTokenizerFast", **masks}, file)
+    return tokenizer.encode(text).ids
+
+
+def spread(model):
+    """Weights large enough that every part shows."""
+    with torch.no_grad():
+        for values in model.parameters():
+            if values.dim() == 1:  # gains are about 1, biases about 0
+                values.add_(torch.randn_like(values) * 0.1)
+            else:
+                values.normal_(0, 0.15)
 
 
 def image(config):
@@ -120,12 +132,7 @@ def make(name):
     if kind in IMAGES:
         task = AutoModelForImageClassification
     model = task.from_config(config, attn_implementation=ATTENTION.get(name, "eager")).eval()
-    with torch.no_grad():
-        for values in model.parameters():
-            if values.dim() == 1:  # gains are about 1, biases about 0
-                values.add_(torch.randn_like(values) * 0.1)
-            else:
-                values.normal_(0, 0.15)
+    spread(model)
     model.save_pretrained(folder)
     ids = [] if kind in IMAGES else words(folder, encoder)
     pixels = image(config) if kind in IMAGES else []
@@ -146,7 +153,39 @@ def make(name):
     print(name, sum(os.path.getsize(f"{folder}/{file}") for file in os.listdir(folder)))
 
 
+# By folder of test/models/fixtures/masked: the same of models that fill masked words.
+SMALL = {**ENCODER, "hidden_size": 16, "intermediate_size": 24, "max_position_embeddings": 24}
+MASKED = {
+    "bert": ("bert", SMALL),
+    "roberta": ("roberta", {**SMALL, "type_vocab_size": 1}),
+    "distilbert": ("distilbert", {"n_layers": 2, "dim": 16, "n_heads": 4, "hidden_dim": 24, "max_position_embeddings": 24}),
+    "electra": ("electra", {**SMALL, "embedding_size": 8}),
+    "albert": ("albert", {**SMALL, "embedding_size": 8}),
+}
+
+
+def make_masked(name):
+    kind, fields = MASKED[name]
+    folder = f"test/models/fixtures/masked/{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    vocabulary = [*WORDS, "[MASK]"]
+    config = AutoConfig.for_model(kind, **{"pad_token_id": 0, **fields, "vocab_size": len(vocabulary)})
+    torch.manual_seed(len(name))
+    model = AutoModelForMaskedLM.from_config(config, attn_implementation="eager").eval()
+    spread(model)
+    model.save_pretrained(folder)
+    ids = words(folder, True, vocabulary, MASKED_TEXT)
+    place = ids.index(len(WORDS))
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0][place]
+    golden = {"text": MASKED_TEXT, "ids": ids, "place": place, "logits": [round(x, 5) for x in logits.tolist()]}
+    with open(f"{folder}/golden.json", "w") as file:
+        json.dump(golden, file, separators=(",", ":"))
+    print("masked", name, sum(os.path.getsize(f"{folder}/{file}") for file in os.listdir(folder)))
+
+
 IMAGES = {"vit"}
 ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "mpnet", "deberta-v2"}
-for one in sys.argv[1:] or MODELS:
-    make(one)
+for one in sys.argv[1:] or [*MODELS, *(f"masked/{name}" for name in MASKED)]:
+    make_masked(one[len("masked/") :]) if one.startswith("masked/") else make(one)

@@ -14,7 +14,7 @@ export { ChannelError } from "./channels/channel.ts";
 export { SigningKey } from "./channels/signing.ts";
 export { connectWeb } from "./channels/websocket.ts";
 export { AbortError } from "./parties/abort.ts";
-export { type Answer, type Asked, ContinuedText, type Reading, reading } from "./parties/answer.ts";
+export { type Answer, type Asked, type Candidate, ContinuedText, type Reading, reading } from "./parties/answer.ts";
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";

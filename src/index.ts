@@ -28,7 +28,7 @@ export type { SpecOverrides } from "./models/config.ts";
 export { logitsOf as classifier } from "./models/model.ts";
 export type { TextTokenizer, TokenizerFiles } from "./models/tokenizer.ts";
 export { AbortError } from "./parties/abort.ts";
-export { type Answer, type Asked, ContinuedText, type Reading, reading } from "./parties/answer.ts";
+export { type Answer, type Asked, type Candidate, ContinuedText, type Reading, reading } from "./parties/answer.ts";
 export { Client, type ClientOptions } from "./parties/client.ts";
 export type { ConnectOptions, PartyAddress, ServerAddress } from "./parties/connect.ts";
 export type { CallOptions } from "./parties/connection.ts";

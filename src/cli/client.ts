@@ -71,6 +71,8 @@ export function printReading(result: Reading, spec: ModelSpec): void {
   else if (result.values !== undefined)
     print(result.values.map((value, i) => `${spec.labelNames[i] ?? i} ${value.toFixed(4)}`).join(", "));
   else if (result.vector !== undefined) print(JSON.stringify(result.vector));
+  else if (result.candidates !== undefined)
+    for (const { word, index, score } of result.candidates) print(`${word ?? index}: ${(100 * score).toFixed(1)}%`);
   else if (result.entities !== undefined) printEntities(result.entities);
   else if (spec.problem === "spans") printSpan(result.answer);
   else {

@@ -56,6 +56,8 @@ export async function judgedOf(model: Given, place: Place): Promise<Judged> {
         throw new UsageError("--task is for models that give a text one label, one value or a vector");
       if (problem === "labels") return severalLabels(model, place);
       return problem === "tokens" ? entities(model, place) : answers(model, place);
+    case "mask":
+      throw new UsageError("a model that fills masked words has no labels: ask it with infer");
     case "generation":
       throw new UsageError("a model that continues texts has no labels: give plain texts");
     default:

@@ -39,7 +39,7 @@ import {
 } from "./handles.ts";
 import { lifted, polynomial, root, rootOfRows } from "./roots.ts";
 import { reachOf, rootOf, seriesOf } from "./series.ts";
-import { meanOf, unitOf, VECTOR_BITS, VECTOR_CAP } from "./vectors.ts";
+import { meanOf, pickedOf, unitOf, VECTOR_BITS, VECTOR_CAP } from "./vectors.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const SCORE_BITS = 14;
@@ -168,6 +168,11 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
 
   layerNorm(x: Handle, ref: NormRef): Handle {
     const op = this.next(ref.name, "norm");
+    if (x.kind === "share") {
+      const { rows, columns } = x.value;
+      const sum = this.pending([{ kind: "residual", x: this.rows(x) }], rows, columns, ref.name, x.range);
+      return this.normalise(sum, ref, op);
+    }
     if (x.kind !== "stream") return this.normalise(linearOf(x, "layerNorm"), ref, op);
     if (x.centred !== (ref.kind === "layer"))
       throw new PlanError("a residual stream is read by norms of one kind: this model's structure is not supported");
@@ -194,6 +199,16 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     if (share === undefined)
       throw new PlanError("a mean is of a norm's result: this model's structure is not supported");
     const held = once(() => this.b.within("pooled", "answer", () => meanOf(this.b, share(), this.shape)));
+    return { ...rows, rows: 1, held, share: undefined, range: () => this.ranges.signed(op, "out") };
+  }
+
+  pickedRow(x: Handle): Handle {
+    const op = this.next("picked", "answer");
+    const rows = this.rows(x);
+    const { share } = rows;
+    if (share === undefined)
+      throw new PlanError("a masked token's row is of a norm's result: this model's structure is not supported");
+    const held = once(() => this.b.within("picked", "answer", () => pickedOf(this.b, share(), this.shape)));
     return { ...rows, rows: 1, held, share: undefined, range: () => this.ranges.signed(op, "out") };
   }
 

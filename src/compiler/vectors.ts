@@ -27,6 +27,22 @@ export function meanOf(b: Builder, all: Value, shape: Shape): Value {
   return b.open(mean, "toServer", 2 ** VECTOR_BITS, most);
 }
 
+/**
+ * One of the rows, held by the server: which, the client alone knows, and puts in as a row of zeros and one 1. Two flights: all rows
+ * are opened under both masks, multiplied, and the one is opened to the server.
+ */
+export function pickedOf(b: Builder, all: Value, { length, carried }: Shape): Value {
+  const most = all.bound / all.scale;
+  const opened = b.open(all, "exchange", 2 ** VECTOR_BITS, most);
+  const value = (form: "share" | "masked") => b.value("place", 1, length, 1, 1, form);
+  const place = carried
+    ? b.open(b.add({ kind: "entry", source: "place", after: null }, value("share")), "exchange", 1, 1)
+    : b.add({ kind: "input", source: "place", after: null }, value("masked"));
+  const row = b.value("picked", 1, all.columns, opened.scale, most, "share");
+  b.add({ kind: "matmul", a: place.id, b: opened.id, transposeB: false, heads: 1, sharing: 1 }, row);
+  return b.open(row, "toServer", 2 ** VECTOR_BITS, most);
+}
+
 /** One over the number of the text's tokens. Of a carried text it is a share, opened under both masks: a helper would read it. */
 function partOf(b: Builder, { length, carried }: Shape): Value {
   const scale = 2 ** (PART_BITS + Math.ceil(log2(length)));

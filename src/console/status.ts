@@ -56,7 +56,7 @@ const model = v.strictObject({
   vocabulary: count,
   /** The longest text, in tokens. */
   longest: count,
-  problem: v.picklist(["classification", "labels", "regression", "tokens", "spans", "vector", "generation"]),
+  problem: v.picklist(["classification", "labels", "regression", "tokens", "spans", "mask", "vector", "generation"]),
   labels: count,
   gelu: words,
   softmax: words,

@@ -140,6 +140,10 @@ export class TrainingOps implements Interpreter<Activation> {
     return { ...plain(x), value: o.first(o.reshape(x.value, shape), this.#batch.positions), rows: "first" };
   }
 
+  pickedRow(): never {
+    throw new Error("models that fill masked words cannot be trained here: take another head");
+  }
+
   meanRow(x: Activation): Activation {
     const o = this.#operators;
     const texts = o.reshape(x.value, o.e.shape(-1, 1, this.#batch.positions, x.width)); // [B, 1, n, d]

@@ -41,6 +41,7 @@ export function withHead(json: unknown, family: Family, spec: ModelSpec, pooling
   // As sentence-transformers takes a model that comes without its files.
   if (saved === `${name}Model` && headName !== "ForImageClassification")
     return ofVectors(spec, { of: "mean", unit: false });
+  if (saved === `${name}ForMaskedLM` && isFilled(family)) return filling(json, family, spec);
   const head =
     isDecoder || headName === "ForImageClassification"
       ? undefined
@@ -49,6 +50,26 @@ export function withHead(json: unknown, family: Family, spec: ModelSpec, pooling
   // Where an answer begins and ends has no names in a config.json.
   const [, problem] = head;
   return problem === "tokens" ? { ...spec, problem } : { ...spec, problem, labels: 2, labelNames: ["start", "end"] };
+}
+
+/** Whether the family's table names the tensors of a head that fills masked words. */
+function isFilled({ names }: Family): boolean {
+  return names.layers.some(([, ours]) => ours === "mask.dense");
+}
+
+const fillingSchema = v.looseObject({
+  tie_word_embeddings: v.nullish(
+    v.literal(true, "must be true where masked words are filled: the head is the word table"),
+  ),
+  hidden_act: v.nullish(v.string()),
+});
+
+/** An encoder that fills masked words. @throws an Error where its head has another function than its layers. */
+function filling(json: unknown, { fillsWithGelu = false }: Family, spec: ModelSpec): ModelSpec {
+  const { hidden_act: act } = check(fillingSchema, json, "config.json");
+  if (fillsWithGelu && (act ?? "gelu") !== "gelu")
+    throw new Error("config.json: hidden_act must be gelu where masked words are filled: the head has no other");
+  return { ...spec, problem: "mask", labels: spec.vocabulary, labelNames: [], tied: true };
 }
 
 /** An encoder whose answer is a vector. @throws an Error for a decoder. */
@@ -60,6 +81,7 @@ function ofVectors(spec: ModelSpec, pooling: Pooling): ModelSpec {
 /** The class of a head that judges tokens or of none; undefined for the family's own. */
 export function className(family: Family, { problem }: ModelSpec): string | undefined {
   if (problem === "vector") return `${family.className}Model`;
+  if (problem === "mask") return `${family.className}ForMaskedLM`;
   const head = TOKEN_HEADS.find(([, own]) => own === problem);
   return head === undefined ? undefined : family.className + head[0];
 }

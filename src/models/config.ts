@@ -82,5 +82,6 @@ export function configJson(spec: ModelSpec, encoderOnly = false): string {
   const family = familyOf(spec.architecture);
   const fields = family.config.write(spec, encoderOnly);
   const own = encoderOnly ? undefined : className(family, spec);
-  return `${JSON.stringify({ ...fields, ...(own === undefined ? {} : { architectures: [own] }) }, null, 2)}\n`;
+  const tie = spec.problem === "mask" ? { tie_word_embeddings: spec.tied } : {};
+  return `${JSON.stringify({ ...fields, ...tie, ...(own === undefined ? {} : { architectures: [own] }) }, null, 2)}\n`;
 }

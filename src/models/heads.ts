@@ -3,6 +3,7 @@
  * logits; which rows these are, `turnsOf` (model.ts) asks of the last layer.
  */
 
+import { gelu } from "../approximations/registry.ts";
 import type { Ops } from "../program/ops.ts";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
 import { capped, linear } from "./blocks.ts";
@@ -19,6 +20,15 @@ export function classification<T>(ops: Ops<T>, spec: ModelSpec, first: T): T {
 /** Judges each token by its own row: one dense layer. The rows beyond the text are zero. [n, labels] */
 export function ofTokens<T>(ops: Ops<T>, { problem, hidden, labels }: ModelSpec, states: T): T {
   return ops.maskRows(ops.linear(states, linear(problem, hidden, labels, true)));
+}
+
+/** Which word a masked token stands for, of its row: dense, the model's function, a norm, and the words' logits. [1, vocabulary] */
+export function ofMasked<T>(ops: Ops<T>, spec: ModelSpec, row: T): T {
+  const { hidden, vocabulary, blocks, epsilon } = spec;
+  const width = blocks.embeddingWidth ?? hidden;
+  const inner = gelu(spec.gelu).apply(ops, ops.linear(row, linear("mask.dense", hidden, width, true)));
+  const normed = ops.layerNorm(inner, { name: "mask.norm", width, epsilon, kind: "layer", bias: true });
+  return ops.linear(normed, linear("head", width, vocabulary, true));
 }
 
 /** A text's vector, of the one row that it is made from. [1, d] */

@@ -4,7 +4,7 @@ import { NamedOps } from "../program/named.ts";
 import type { Interpreter, Ops } from "../program/ops.ts";
 import { answersTokens, type ModelSpec } from "../program/spec.ts";
 import { embeddingsOf, layers, memoriesOf } from "./blocks.ts";
-import { classification, nextToken, ofTokens, ofVector } from "./heads.ts";
+import { classification, nextToken, ofMasked, ofTokens, ofVector } from "./heads.ts";
 
 export { embeddingsOf } from "./blocks.ts";
 
@@ -18,6 +18,7 @@ export function* turnsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): Gener
       spec,
       encoded(ops, spec, (x) => x),
     );
+  else if (spec.problem === "mask") yield ofMasked(ops, spec, picked(ops, spec));
   else if (spec.pooling?.of === "mean") yield ofVector(ops, spec.pooling, ops.meanRow(encoded(ops, spec, (x) => x)));
   else if (spec.pooling !== undefined)
     yield ofVector(
@@ -44,6 +45,13 @@ export function logitsOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): T {
 /** An encoder's last states, of all rows: [n, d]. What pre-training reads. */
 export function statesOf<T>(interpreter: Interpreter<T>, spec: ModelSpec): T {
   return encoded(new NamedOps(interpreter), spec, (x) => x);
+}
+
+/** The state of the masked token. Of the last layer no other row is computed, where rows need no place of their own. */
+function picked<T>(ops: Ops<T>, spec: ModelSpec): T {
+  const { relative, rotary } = spec.blocks;
+  if (spec.layers > 1 && relative === null && rotary === null) return encoded(ops, spec, (x) => ops.pickedRow(x));
+  return ops.pickedRow(encoded(ops, spec, (x) => x));
 }
 
 function encoded<T>(ops: Ops<T>, spec: ModelSpec, asked: (x: T) => T): T {

@@ -39,12 +39,13 @@ export interface StoredTensor {
 
 /** Whether a name of the program belongs to a classifier's head, which a bare encoder lacks. */
 export function isHead(name: string): boolean {
-  return /^(pooler|classifier|tokens|spans)\./.test(name);
+  return /^(pooler|classifier|tokens|spans|mask)\./.test(name);
 }
 
 /** The program's tensor that is another one of its tensors, not stored again: a tied head. */
 export function sharedWith(name: string, spec: ModelSpec): string | undefined {
-  return isDecoder(spec) && spec.tied && name === "head.weight" ? "embeddings.word" : undefined;
+  const givesWords = isDecoder(spec) || spec.problem === "mask";
+  return givesWords && spec.tied && name === "head.weight" ? "embeddings.word" : undefined;
 }
 
 /** The tensor that is this one where they are tied: `sharedWith` backwards. */

@@ -143,6 +143,7 @@ function labelsFit(spec: ModelSpec): boolean {
   if (isDecoder(spec)) return problem === "generation" && labels === vocabulary && labelNames.length === 0;
   if (problem !== "classification" && answer === "label") return false;
   if (problem === "vector") return labels === hidden && labelNames.length === 0;
+  if (problem === "mask") return labels === vocabulary && labelNames.length === 0;
   if (problem === "spans" && labels !== 2) return false;
   return problem !== "generation" && labels === labelNames.length;
 }

@@ -49,6 +49,8 @@ export class TextTokenizer {
   readonly endId: number | undefined;
   /** All tokens that end a text: that one, and those of generation_config.json, where config.json's are as well. */
   readonly endIds: readonly number[];
+  /** The token that stands for a masked word; undefined where the tokenizer names none. */
+  readonly maskId: number | undefined;
   readonly #spec: TokenizerSpec;
   readonly #tokenizer: Tokenizer;
 
@@ -59,6 +61,7 @@ export class TextTokenizer {
     this.#spec = spec;
     this.#tokenizer = new Tokenizer(files, spec.architecture);
     this.size = this.#tokenizer.size;
+    this.maskId = this.#tokenizer.named("mask_token");
     const own = this.#tokenizer.named("eos_token");
     this.endIds = isDecoder(spec) ? [...new Set([...(own === undefined ? [] : [own]), ...endsIn(files)])] : [];
     this.endId = this.endIds.at(0);

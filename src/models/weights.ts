@@ -89,6 +89,7 @@ class WeightCollector implements Interpreter<null> {
   maskRows = (): null => null;
   firstRow = (): null => null;
   meanRow = (): null => null;
+  pickedRow = (): null => null;
   unitRow = (): null => null;
   askedRows = (): null => null;
   rotate = (): null => null;

@@ -6,6 +6,16 @@ import type { SpannedText, TextTokenizer } from "../models/tokenizer.ts";
 import { answersTokens, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { Inference } from "./run.ts";
 
+/** Candidates that a reading has. */
+const CANDIDATES = 5;
+
+/** A token that may stand in a masked place, and how likely it does. */
+export interface Candidate {
+  readonly index: number;
+  readonly word?: string;
+  readonly score: number;
+}
+
 export interface Reading {
   readonly label?: string;
   readonly index?: number;
@@ -24,6 +34,8 @@ export interface Reading {
   readonly entities?: readonly Entity[];
   /** The same, token by token, without those that belong to no entity. */
   readonly tokenLabels?: readonly TokenLabel[];
+  /** Of a model that fills a masked word: the likeliest tokens there. */
+  readonly candidates?: readonly Candidate[];
   /** Of a model that finds answers: the likeliest part of the text. */
   readonly answer?: AnswerSpan;
 }
@@ -46,12 +58,23 @@ export interface Asked {
 export function reading(spec: ModelSpec, logits: readonly number[], asked?: Asked): Reading {
   const { problem, labelNames, answer } = spec;
   if (problem === "vector") return { vector: logits };
+  if (problem === "mask") return { candidates: candidatesOf(logits, asked?.tokenizer ?? null) };
   if (problem === "regression") return spec.labels === 1 ? { value: logits[0] } : { values: logits };
   if (answersTokens(spec)) return asked === undefined ? {} : tokensReading(spec, logits, asked);
   if (answer === "label") return { label: labelNames[logits[0]] ?? String(logits[0]), index: logits[0] };
   const index = largestOf(logits);
   const scores = problem === "labels" ? sigmoidOf(logits) : softmaxOf(logits);
   return { label: labelNames[index] ?? String(index), index, scores };
+}
+
+/** The likeliest words of a masked place, the likeliest first. */
+function candidatesOf(logits: readonly number[], tokenizer: TextTokenizer | null): Candidate[] {
+  const probabilities = softmaxOf(logits);
+  const order = probabilities.map((_, index) => index).sort((a, b) => probabilities[b] - probabilities[a]);
+  return order.slice(0, CANDIDATES).map((index) => {
+    const word = tokenizer === null || index >= tokenizer.size ? "" : tokenizer.decode([index]).trim();
+    return { index, score: probabilities[index], ...(word === "" ? {} : { word }) };
+  });
 }
 
 /** Of a head that judges tokens, the logits of the text's own: the rows of padding behind them are zero. */

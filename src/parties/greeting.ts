@@ -45,7 +45,20 @@ export function encoded(
   if (tokenizer === null) throw new PartyError("this server has no tokenizer: it serves token ids only");
   if (spec.problem === "spans" && pair === undefined)
     throw new PartyError("this model finds answers in a text: give the question, and the text as its pair");
+  if (spec.problem === "mask") return withPlace(tokenizer, tokenizer.encode(text, pair));
   return answersTokens(spec) ? tokenizer.encodeWithSpans(text, pair) : tokenizer.encode(text, pair);
+}
+
+/** A text with one masked word, and where that is. @throws PartyError for none, or several. */
+function withPlace(tokenizer: TextTokenizer, text: TokenizedText): TokenizedText {
+  const { maskId } = tokenizer;
+  if (maskId === undefined) throw new PartyError("this server's tokenizer has no masked word: ask another server");
+  const place = text.ids.indexOf(maskId);
+  if (place < 0 || text.ids.includes(maskId, place + 1))
+    throw new PartyError(
+      "this model fills a masked word: write its mask ([MASK] or <mask>) once where the word is missing",
+    );
+  return { ...text, place };
 }
 
 /** The embedding tables of a model whose they are public. @throws PartyError when they are not those of the model's id. */

@@ -109,6 +109,7 @@ export class TextInput implements ClientInput {
     if (step.source === "mask") return out.map((_, i) => Number(i >= row * columns && i < (row + own) * columns));
     if (step.source === "part") return out.fill(1 / own);
     if (step.source === "patches") return this.patches(out);
+    if (step.source === "place") return this.placed(out);
     // As many rows as there are positions: a padded length may be beyond.
     const known = Math.min(rows, longestText(this.spec) - position);
     const padded = { ids: padTo(text.ids, known), types: padTo(text.types, known), patches: text.patches };
@@ -125,6 +126,14 @@ export class TextInput implements ClientInput {
       out[((row + i) % rows) * columns + Math.min(column, columns - 1)] = Number(i < kept);
     });
     return out;
+  }
+
+  /** A row with a 1 at the token that is asked for. @throws PartyError where the text names none. */
+  private placed(out: Float32Array): Float32Array {
+    const { place, ids } = this.text;
+    if (place === undefined || !(place >= 0 && place < ids.length))
+      throw new PartyError("this model fills a masked word: name its place");
+    return out.map((_, i) => Number(i === place));
   }
 
   /** An image's patches. @throws PartyError for a text. */

@@ -56,6 +56,10 @@ export class NamedOps<T> implements Ops<T> {
     return this.#plain("first").firstRow(x);
   }
 
+  pickedRow(x: T): T {
+    return this.#plain("picked").pickedRow(x);
+  }
+
   meanRow(x: T): T {
     return this.#plain("pooled").meanRow(x);
   }

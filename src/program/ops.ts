@@ -132,6 +132,8 @@ export interface Ops<T> {
   firstRow(x: T): T;
   /** The mean of the text's rows: [1, columns]. Only the client knows how many there are. */
   meanRow(x: T): T;
+  /** The row of the token that the text asks for, which the client alone knows: [1, columns]. */
+  pickedRow(x: T): T;
   /** A row over its length, the root of its sum of squares: [1, columns]. */
   unitRow(x: T): T;
   /** The rows whose logits are asked for: the last alone when a text is continued, all when it is scored. */

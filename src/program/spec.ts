@@ -70,9 +70,18 @@ export interface Blocks {
 /**
  * classification: one of several labels that exclude each other. labels: several that may hold together. regression: one value
  * or several. tokens: a label for each token. spans: where an answer begins and ends.
- * vector: an embedding of the text. generation: how the text goes on.
+ * mask: which word a masked token stands for. vector: an embedding of the text. generation: how the text goes on.
  */
-export const PROBLEMS = ["classification", "labels", "regression", "tokens", "spans", "vector", "generation"] as const;
+export const PROBLEMS = [
+  "classification",
+  "labels",
+  "regression",
+  "tokens",
+  "spans",
+  "mask",
+  "vector",
+  "generation",
+] as const;
 type Problem = (typeof PROBLEMS)[number];
 
 /** How an encoder's last states become a text's one vector. */
@@ -112,7 +121,7 @@ export interface ModelSpec {
   readonly epsilon: number;
   /** First row used of the position table: 0 for BERT, padding index + 1 for RoBERTa, 2 for OPT. */
   readonly positionOffset: number;
-  /** Whether a decoder's output head is its word table. */
+  /** Whether the head that gives words their logits is the word table. */
   readonly tied: boolean;
   /** What is asked of a text. */
   readonly problem: Problem;
@@ -143,6 +152,8 @@ export interface Patches {
 export interface TokenizedText {
   /** Of an image: a row for each patch behind one of zeros, [ids.length, channels·size²]. Its ids are zeros. */
   readonly patches?: Float32Array;
+  /** Of a model that fills a masked token: which of the tokens that is. */
+  readonly place?: number;
   readonly ids: readonly number[];
   readonly types: readonly number[];
 }

@@ -77,7 +77,7 @@ export interface LinearTerm {
 }
 
 /** `part`: one over the number of the text's tokens. */
-export type InputSource = "embedding" | "patches" | "mask" | "part" | "words" | "positions" | "types";
+export type InputSource = "embedding" | "patches" | "mask" | "part" | "place" | "words" | "positions" | "types";
 
 /**
  * Rotary positions in integers, the same on every machine: row i, pair j of a head turns by

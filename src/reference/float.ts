@@ -193,6 +193,13 @@ export class FloatOps implements Interpreter<FloatTensor> {
     return this.#seen(operation, { ...x, rows: 1, ownRows: 1, data: x.data.slice(0, x.columns) });
   }
 
+  /** Of a text that names no token, the middle one: calibration asks of any. */
+  pickedRow(x: FloatTensor): FloatTensor {
+    const operation = this.#operation;
+    const at = (this.#text.place ?? Math.floor(x.ownRows / 2)) * x.columns;
+    return this.#seen(operation, { ...x, rows: 1, ownRows: 1, data: x.data.slice(at, at + x.columns) });
+  }
+
   meanRow(x: FloatTensor): FloatTensor {
     const operation = this.#operation;
     const data = Float32Array.from({ length: x.columns }, (_, c) => {

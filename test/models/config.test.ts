@@ -146,8 +146,9 @@ describe("architectures", () => {
     expect(spec({ model_type, architectures: null }).architecture).toBe(model_type);
     const family = name.replace("ForSequenceClassification", "");
     const problemOf = (task: string) => spec({ model_type, architectures: [`${family}For${task}`] }).problem;
-    expect([problemOf("TokenClassification"), problemOf("QuestionAnswering")]).toEqual(["tokens", "spans"]);
-    for (const task of ["MaskedLM", "NextSentencePrediction", "MultipleChoice", "PreTraining"]) {
+    const problems = ["TokenClassification", "QuestionAnswering", "MaskedLM"].map(problemOf);
+    expect(problems).toEqual(["tokens", "spans", "mask"]);
+    for (const task of ["NextSentencePrediction", "MultipleChoice", "PreTraining"]) {
       const config = { model_type, architectures: [`${family}For${task}`] };
       expect(() => spec(config)).toThrow(`architectures says ${family}For${task}, which`);
       // To be fine-tuned, with another head.

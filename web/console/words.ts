@@ -90,6 +90,7 @@ function answerWords({ problem, labels, answer }: Model): string {
   if (problem === "regression") return labels === 1 ? "one value" : `${labels} values`;
   if (problem === "tokens") return `scores of all ${labels} labels, of every token`;
   if (problem === "vector") return `a vector of ${labels} values`;
+  if (problem === "mask") return "of the masked word, the scores of all words";
   if (problem === "spans") return "of every token, the scores that an answer begins and ends there";
   return answer === "label" ? `the winning one of ${labels} labels alone` : `scores of all ${labels} labels`;
 }

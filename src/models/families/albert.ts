@@ -3,10 +3,14 @@
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
 import { whole } from "../config-fields.ts";
-import { bert, bertConfig, bertTables, embeddingSize, embeddingWidthOf } from "./bert.ts";
+import { bert, bertConfig, bertTables, embeddingSize, embeddingWidthOf, filling } from "./bert.ts";
 import type { Family } from "./family.ts";
 
 const blocks: Blocks = { ...bert.blocks, layerGroups: 1 };
+
+const filled = filling({ dense: "predictions.dense", norm: "predictions.LayerNorm" }, [
+  ...["predictions.decoder", "predictions"],
+]);
 
 /** The definition of ALBERT's models. */
 export const albert: Family = {
@@ -50,7 +54,8 @@ export const albert: Family = {
       ["~encoder.albert_layer_groups.#.albert_layers.0.full_layer_layer_norm", "layer.#.norm"],
       ["~pooler", "pooler"],
       ["classifier", "classifier"],
+      ...filled.layers,
     ],
-    tables: bertTables,
+    tables: [...bertTables, ...filled.tables],
   },
 };

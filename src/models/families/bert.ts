@@ -185,12 +185,33 @@ export function embeddingWidthOf(config: { readonly embedding_size: number }, { 
   return config.embedding_size === hidden ? null : config.embedding_size;
 }
 
+/** The names of a head for masked words: its dense layer and norm, and those of the words' weight and bias. */
+export function filling(
+  { dense, norm }: { readonly dense: string; readonly norm: string },
+  [weight, bias]: readonly string[],
+): { readonly layers: readonly NameRow[]; readonly tables: readonly NameRow[] } {
+  return {
+    layers: [
+      [dense, "mask.dense"],
+      [norm, "mask.norm"],
+    ],
+    tables: [
+      [`${weight}.weight`, "head.weight"],
+      [`${bias}.bias`, "head.bias"],
+    ],
+  };
+}
+
 /** BERT's tables. */
 export const bertTables: readonly NameRow[] = [
   ["~embeddings.word_embeddings.weight", "embeddings.word"],
   ["~embeddings.position_embeddings.weight", "embeddings.position"],
   ["~embeddings.token_type_embeddings.weight", "embeddings.type"],
 ];
+
+const filled = filling({ dense: "cls.predictions.transform.dense", norm: "cls.predictions.transform.LayerNorm" }, [
+  ...["cls.predictions.decoder", "cls.predictions"],
+]);
 
 /** The definition of BERT's models. */
 export const bert: Family = {
@@ -203,7 +224,7 @@ export const bert: Family = {
   config: bertConfig("bert", "Bert", blocks),
   names: {
     prefixes: ["bert.", ""],
-    layers: [...bertLayers, ["~pooler.dense", "pooler"], ["classifier", "classifier"]],
-    tables: bertTables,
+    layers: [...bertLayers, ["~pooler.dense", "pooler"], ["classifier", "classifier"], ...filled.layers],
+    tables: [...bertTables, ...filled.tables],
   },
 };

@@ -15,7 +15,7 @@ import {
 } from "../config-fields.ts";
 import { HEADLESS, labelFields, labelling, writtenLabels } from "../config-labels.ts";
 import { check } from "../json.ts";
-import { bert } from "./bert.ts";
+import { bert, filling } from "./bert.ts";
 import type { Family } from "./family.ts";
 
 const blocks: Blocks = { ...bert.blocks, typeTable: false, pooler: "relu" };
@@ -78,6 +78,8 @@ const config: ConfigFormat = {
   }),
 };
 
+const filled = filling({ dense: "vocab_transform", norm: "vocab_layer_norm" }, ["vocab_projector", "vocab_projector"]);
+
 /** The definition of DistilBERT's models. */
 export const distilbert: Family = {
   name: "distilbert",
@@ -101,10 +103,12 @@ export const distilbert: Family = {
       ["~transformer.layer.#.output_layer_norm", "layer.#.norm"],
       ["pre_classifier", "pooler"],
       ["classifier", "classifier"],
+      ...filled.layers,
     ],
     tables: [
       ["~embeddings.word_embeddings.weight", "embeddings.word"],
       ["~embeddings.position_embeddings.weight", "embeddings.position"],
+      ...filled.tables,
     ],
   },
 };

@@ -12,6 +12,8 @@ export interface Family {
   /** What the name of the class with the head that answers here ends with. */
   readonly headName: "ForSequenceClassification" | "ForImageClassification" | "ForCausalLM" | "LMHeadModel";
   readonly isDecoder: boolean;
+  /** Whether its head for masked words has a GELU, whatever its layers have. */
+  readonly fillsWithGelu?: boolean;
   /** The tokenizer class of folders that name none; null: tokenizer.json is taken as it is. */
   readonly tokenizerClass: string | null;
   /** The blocks of its usual models; a config.json may change some of them. */
