@@ -65,7 +65,7 @@ describe("a listener", () => {
     closers.push(() => void listener.close());
     const { port } = listener.address;
     const open = await half(port, 100, "\x16\x03\x01");
-    await expect.poll(() => open.size, { timeout: 60_000 }).toBeLessThanOrEqual(32);
+    await expect.poll(() => open.size).toBeLessThanOrEqual(32);
     const security = { identity: other, trusts: (key: string) => key === own.fingerprint };
     const channel = await connectTcp("127.0.0.1", port, { peer: "server", deadlineMs: 60_000, security });
     await channel.sendJson(0, "hello");
@@ -81,7 +81,7 @@ describe("a listener", () => {
     const open = await half(port, 100, upgrade);
     // What was answered is read, so that the end is seen.
     for (const socket of open) socket.resume();
-    await expect.poll(() => open.size, { timeout: 60_000 }).toBeLessThanOrEqual(32);
+    await expect.poll(() => open.size).toBeLessThanOrEqual(32);
     const channel = await dial(url, undefined, 60_000);
     await channel.sendJson(0, "hello");
     expect(await (await first).receiveJson(0)).toBe("hello");
@@ -127,7 +127,7 @@ describe("an HTTP server", () => {
     await half(port, 300, bytes);
     expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("well\n");
     const count = () => new Promise<number>((resolve) => server.getConnections((_error, found) => resolve(found)));
-    await expect.poll(count, { timeout: 60_000 }).toBeLessThanOrEqual(256);
+    await expect.poll(count).toBeLessThanOrEqual(256);
   });
 
   it("refuses headers without end", async () => {

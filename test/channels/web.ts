@@ -28,7 +28,7 @@ function urlOf(server: Server): string {
 
 /** A listener, and the channels that came. */
 export async function listening(
-  deadlineMs = 5000,
+  deadlineMs = 300_000,
   security = pinned(SERVER_KEY, CLIENT_KEY),
   handshakeMs?: number,
 ): Promise<{ url: string; channels: Channel[]; first: Promise<Channel> }> {
@@ -51,11 +51,11 @@ export async function listening(
   return { url: urlOf(server), channels, first };
 }
 
-export function dial(url: string, security = pinned(CLIENT_KEY, SERVER_KEY), deadlineMs = 5000): Promise<Channel> {
+export function dial(url: string, security = pinned(CLIENT_KEY, SERVER_KEY), deadlineMs = 300_000): Promise<Channel> {
   return connectWeb(url, { peer: "server", deadlineMs, security });
 }
 
-export async function webPair(deadlineMs = 5000): Promise<{ channels: [Channel, Channel] }> {
+export async function webPair(deadlineMs = 300_000): Promise<{ channels: [Channel, Channel] }> {
   const { url, first } = await listening(deadlineMs);
   return { channels: [await dial(url, undefined, deadlineMs), await first] };
 }

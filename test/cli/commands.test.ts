@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { list } from "../../src/approximations/registry.ts";
+import { inside } from "./inside.ts";
 import { MAIN, start } from "./started.ts";
 
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
@@ -34,7 +35,7 @@ function mpcformer(...args: string[]): Promise<Result> {
 describe("results", () => {
   it("plan tells the cost of a well-known shape, the same each time, and exact costs less than twice", async () => {
     const run = async (...more: string[]) =>
-      JSON.parse((await mpcformer("plan", "bert-tiny", "--length", "32", "--json", ...more)).out);
+      JSON.parse((await inside("plan", "bert-tiny", "--length", "32", "--json", ...more)).out);
     const quad = await run("--gelu", "quad", "--softmax", "2quad");
     expect(await run("--gelu", "quad", "--softmax", "2quad")).toEqual(quad);
     expect(quad.online.flights).toBeLessThanOrEqual(2 * 30);
@@ -49,7 +50,7 @@ describe("results", () => {
   it("bench measures what plan says, over three processes", async () => {
     const args = ["bert-tiny", "--length", "16", "--gelu", "quad", "--softmax", "2quad", "--json"];
     const measured = JSON.parse((await mpcformer("bench", ...args)).out);
-    const planned = JSON.parse((await mpcformer("plan", ...args)).out);
+    const planned = JSON.parse((await inside("plan", ...args)).out);
     expect(measured.online).toEqual(planned.online);
     expect(measured.offline).toEqual(planned.offline);
     expect(measured.macs).toBe(planned.macs);
@@ -78,7 +79,7 @@ describe("results", () => {
     const found = JSON.parse((await mpcformer("doctor", "--json")).out);
     expect(["wasm", "x86-64-v3", "x86-64-v4"]).toContain(found.kernels);
     expect(found.gmacs.words).toBeGreaterThan(0.01);
-    expect((await mpcformer("doctor")).out).toMatch(/^Node\.js v\d+.*\nkernels: /);
+    expect((await inside("doctor")).out).toMatch(/^Node\.js v\d+.*\nkernels: /);
   });
 
   it("demo answers with the model that ships, and shows what was seen", async () => {
@@ -93,20 +94,20 @@ describe("results", () => {
   });
 
   it("demo --generate tells a story, token for token that of the clear", async () => {
-    const { code, out } = await mpcformer("demo", "--generate", "One day, a girl", "--max-tokens", "16", "--json");
+    const { code, out } = await mpcformer("demo", "--generate", "One day, a girl", "--max-tokens", "6", "--json");
     expect(code).toBe(0);
     const result = JSON.parse(out);
-    expect(result).toMatchObject({ prompt: "One day, a girl", tokens: 16, equal_tokens: 16 });
+    expect(result).toMatchObject({ prompt: "One day, a girl", tokens: 6, equal_tokens: 6 });
     expect(result.text).toMatch(/^[\w ,.'"!?\n]+$/);
     expect(result.seen.by_server).toMatch(/^[0-9a-f]{48}$/);
-    const shown = await mpcformer("demo", "--generate", "--max-tokens", "4");
+    const shown = await mpcformer("demo", "--generate", "--max-tokens", "2");
     expect(shown.out).toMatch(/^Once upon a time, there was a little /);
-    expect(shown.out).toContain("4 of 4 tokens are those of the same model in the clear");
+    expect(shown.out).toContain("2 of 2 tokens are those of the same model in the clear");
   });
 
   it("answers over TLS to whom it knows, tells health and metrics, and goes down gently", async () => {
     const folder = (name: string) => join(dir, "keys", name);
-    const key = async (name: string) => (await mpcformer("keys", folder(name))).out.trim();
+    const key = async (name: string) => (await inside("keys", folder(name))).out.trim();
     const [server, dealer, client, stranger] = [await key("s"), await key("d"), await key("c"), await key("x")];
     expect(await key("c")).toBe(client);
     expect((await stat(join(folder("c"), "key.pem"))).mode & 0o777).toBe(0o600);
@@ -154,11 +155,11 @@ describe("results", () => {
     const texts = join(dir, "texts.txt");
     await writeFile(texts, "the film is slow and its ending is surprising\nprices rose\nthe music was bad\n");
     const args = ["evaluate", folder, "--data", data, ...standIns, "--json"];
-    expect((await mpcformer(...args, "--private")).err).toMatch(/has no ranges: run .?"mpcformer calibrate /);
-    const calibrated = JSON.parse((await mpcformer("calibrate", folder, "--data", texts, ...standIns, "--json")).out);
+    expect((await inside(...args, "--private")).err).toMatch(/has no ranges: run .?"mpcformer calibrate /);
+    const calibrated = JSON.parse((await inside("calibrate", folder, "--data", texts, ...standIns, "--json")).out);
     expect(calibrated).toMatchObject({ texts: 3, agreement: 1 });
     expect(calibrated.max_abs_logit_error).toBeLessThan(0.05);
-    const clear = JSON.parse((await mpcformer(...args)).out);
+    const clear = JSON.parse((await inside(...args)).out);
     const hidden = JSON.parse((await mpcformer(...args, "--private")).out);
     expect(clear).toMatchObject({ metric: "accuracy", texts: 2 });
     expect(hidden).toMatchObject({ agreement: 1, value: clear.value });
@@ -166,12 +167,12 @@ describe("results", () => {
   });
 
   it("lists the approximations and helps on every command", async () => {
-    expect((await mpcformer("approximations")).out).toContain("softmax 2quad:5");
+    expect((await inside("approximations")).out).toContain("softmax 2quad:5");
     const help = await mpcformer("--help");
     for (const name of ["demo", "serve", "infer", "plan", "evaluate", "pretrain", "finetune", "distill", "study"])
       expect(help.out).toContain(name);
-    expect((await mpcformer("infer", "--help")).out).toContain("--server <address>");
-    const { out } = await mpcformer("plan", "--help");
+    expect((await inside("infer", "--help")).out).toContain("--server <address>");
+    const { out } = await inside("plan", "--help");
     for (const { kind, name } of list())
       expect(out.replace(/\s+/g, " "), kind).toMatch(new RegExp(`[ ,]${name}[,;[ ]`));
   });
@@ -214,7 +215,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["a bad deadline", ["deal", "--deadline", "-1", "--listen", "127.0.0.1:0"], /--deadline takes seconds/],
   ];
   it.each(wrong)("%s", async (_what, args, message) => {
-    const { code, err, out } = await mpcformer(...args);
+    const { code, err, out } = await inside(...args);
     expect([1, 2]).toContain(code);
     expect(err.trim().split("\n").at(-1)).toMatch(message);
     expect(err).not.toMatch(/\n {4}at |SECRET/);
@@ -222,7 +223,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
   });
 
   it("a text longer than the model takes", async () => {
-    const { code, err } = await mpcformer("demo", "word ".repeat(400));
+    const { code, err } = await inside("demo", "word ".repeat(400));
     expect(code).not.toBe(0);
     expect(err).toMatch(/tokens/);
     expect(err).not.toMatch(/word word|\n {4}at /);
@@ -235,7 +236,7 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     const folder = await mkdtemp(join(dir, "model-"));
     const known = JSON.parse(await readFile(join(FIXTURES, "bert-cased", "config.json"), "utf8"));
     await writeFile(join(folder, "config.json"), JSON.stringify({ ...known, ...config }));
-    const { code, err } = await mpcformer("plan", folder, "--length", "16");
+    const { code, err } = await inside("plan", folder, "--length", "16");
     expect(code).not.toBe(0);
     expect(err.trim().split("\n").length).toBe(1);
     expect(err).toMatch(/not supported|use /);

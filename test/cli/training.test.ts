@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inside } from "./inside.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const FIXTURES = fileURLToPath(new URL("../models/fixtures", import.meta.url));
@@ -227,7 +228,7 @@ describe("mistakes in training end in one line", () => {
     await writeFile(at("names.tsv"), "sentence\tlabel\nSECRET\tpositive\n");
     await writeFile(at("empty.txt"), "\n");
     await writeFile(at("bad.yaml"), "title: x\ntasks: [{name: a, train: b, teacher: c, pairs: [[quad, 2quad]]}]\n");
-    const { code, err, out } = await mpcformer(...args());
+    const { code, err, out } = await inside(...args());
     expect(code).not.toBe(0);
     expect(out).toBe("");
     expect(err).toMatch(message);

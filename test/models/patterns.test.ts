@@ -53,7 +53,7 @@ describe("a pattern", () => {
     expect(() => new Pattern(pattern)).toThrow(message);
   });
 
-  it("finds what JavaScript finds, where both mean the same", { timeout: 60_000 }, () => {
+  it("finds what JavaScript finds, where both mean the same", () => {
     const atom = fc.constantFrom("a", "b", "[ab]", "[^a]", "(?:a|b)", "(?:ab|a)", "(?:a|ab)", "(?=b)", "(?!b)");
     const part = fc.tuple(atom, fc.constantFrom("", "?", "*", "+", "??", "*?", "+?", "{1,2}", "{2,}"));
     const sequence = fc
@@ -76,7 +76,6 @@ describe("a pattern", () => {
   // Backtracking without memory takes 2^200 steps, or the square of 40,000.
   it.each(["(a+)+b", "(a|a)+b", "(a|aa)+b", "(a+a+)+b", "a*a*a*a*a*a*b", "(?=(a+)+b)a", "((a+)+b)?+a", "(?!a+b)a"])(
     "%s ends",
-    { timeout: 60_000 },
     (pattern) => {
       const spans = new Pattern(pattern).spans(lettersOf("a".repeat(40_000)).codes);
       expect(spans.at(-1)?.to).toBe(40_000);

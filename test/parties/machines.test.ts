@@ -60,11 +60,11 @@ describe.skipIf(NO_REDIS !== undefined)(`behind one store${NO_REDIS === undefine
   let dealer: Process;
   let servers: Process[];
   const serve = () =>
-    start("serve", "demo", "--store", redis.url, "--dealer", `127.0.0.1:${dealer.port}`, "--deadline", "30");
+    start("serve", "demo", "--store", redis.url, "--dealer", `127.0.0.1:${dealer.port}`, "--deadline", "300");
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "machines-"));
     redis = await startRedis();
-    dealer = await start("deal", "--deadline", "30");
+    dealer = await start("deal", "--deadline", "300");
     servers = await Promise.all([serve(), serve()]);
   });
   afterAll(async () => {
@@ -79,7 +79,7 @@ describe.skipIf(NO_REDIS !== undefined)(`behind one store${NO_REDIS === undefine
     name: string,
     ports = { server: servers[server].port, dealer: dealer.port },
   ): Promise<Client> {
-    const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { peer, deadlineMs: 30_000 });
+    const dial = (port: number, peer: string) => connectTcp("127.0.0.1", port, { peer, deadlineMs: 300_000 });
     return Client.connect(await Ring.create(), await dial(ports.server, "server"), {
       connectDealer: () => dial(ports.dealer, "dealer"),
       store: new FileStore(join(dir, name)),
@@ -147,9 +147,9 @@ describe.skipIf(NO_REDIS !== undefined)(`behind one store${NO_REDIS === undefine
     const meeting = await startRedis(["--appendonly", "no"]);
     const dealers: Process[] = [];
     try {
-      for (let i = 0; i < 2; i++) dealers.push(await start("deal", "--meet", meeting.url, "--deadline", "30"));
+      for (let i = 0; i < 2; i++) dealers.push(await start("deal", "--meet", meeting.url, "--deadline", "300"));
       const [near, far] = dealers.map(({ port }) => `127.0.0.1:${port}`);
-      const server = await start("serve", "demo", "--dealer", near, "--deadline", "30");
+      const server = await start("serve", "demo", "--dealer", near, "--deadline", "300");
       dealers.push(server);
       const answers: number[] = [];
       for (const address of [near, far]) {

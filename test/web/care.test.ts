@@ -29,24 +29,29 @@ inBrowser("the page's manners", (place) => {
   });
 
   it("can be read by everybody, at any width, by day and by night", async () => {
-    for (const colorScheme of ["light", "dark"] as const)
-      for (const width of [320, 1280]) {
-        const seen = await place().open(undefined, { colorScheme, viewport: { width, height: 800 } });
-        const { page } = seen;
-        await ready(page);
-        expect(await faults(page), `${colorScheme} ${width}, before`).toEqual([]);
-        await asked(page, TEXT);
-        await page.locator("#keys summary").first().click();
-        expect(await faults(page), `${colorScheme} ${width}, answered`).toEqual([]);
-        await page.setInputFiles("#file", {
-          name: "a.txt",
-          mimeType: "text/plain",
-          buffer: Buffer.from(`${TEXT}\n\u0001`),
-        });
-        await page.getByText("2 of 2 texts done").waitFor();
-        expect(await faults(page), `${colorScheme} ${width}, a file`).toEqual([]);
-        await seen.close();
-      }
+    const seen = await place().open();
+    const { page } = seen;
+    const readable = async (when: string) => {
+      for (const colorScheme of ["light", "dark"] as const)
+        for (const width of [320, 1280]) {
+          await page.emulateMedia({ colorScheme });
+          await page.setViewportSize({ width, height: 800 });
+          expect(await faults(page), `${colorScheme} ${width}, ${when}`).toEqual([]);
+        }
+    };
+    await ready(page);
+    await readable("before");
+    await asked(page, TEXT);
+    await page.locator("#keys summary").first().click();
+    await readable("answered");
+    await page.setInputFiles("#file", {
+      name: "a.txt",
+      mimeType: "text/plain",
+      buffer: Buffer.from(`${TEXT}\n\u0001`),
+    });
+    await page.getByText("2 of 2 texts done").waitFor();
+    await readable("a file");
+    await seen.close();
   });
 
   it("blocks nobody, moves little, and loads fast", async () => {
