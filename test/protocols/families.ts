@@ -54,10 +54,16 @@ export const FAMILIES: readonly Family[] = [
     shape: { ...oneTurn(16), carried: true },
   },
   {
-    name: "qwen3, three turns",
+    name: "qwen3 with a window, slopes and caps, three turns",
     spec: {
       ...DECODER,
       ...baseOf("qwen3"),
+      blocks: {
+        ...baseOf("qwen3").blocks,
+        window: { size: 5, layers: [1] },
+        slopes: [0.5, 0.25, 0.125, 0],
+        caps: { scores: 20, logits: 30 },
+      },
       gelu: "exact",
       softmax: "exact",
       embedding: "private",
