@@ -1,6 +1,6 @@
 """Makes the small GGUF files under test/models/fixtures/gguf and what PyTorch computes with them (golden.json).
 
-Needs torch, transformers 5, accelerate and gguf; run from the repository's root: python scripts/make-gguf-goldens.py
+Needs torch, transformers 5, accelerate and gguf; run from the repository's root: python scripts/make-gguf-goldens.py [families]
 Weights are random, tokenizers are trained on the sentences of make-goldens.py. Values of quantised blocks are those of the
 gguf package, ids and logits those of transformers reading the same file, unless it does not cut texts as the named model's
 own tokenizer.json does (see PRE).
@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import shutil
+import sys
 from importlib.machinery import SourceFileLoader
 
 import gguf
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Q
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS as SPLITS
 
 goldens = SourceFileLoader("goldens", "scripts/make-goldens.py").load_module()
@@ -126,12 +127,12 @@ KINDS = [gguf.TokenType.CONTROL, gguf.TokenType.CONTROL, gguf.TokenType.USER_DEF
 TEMPLATE = "{% for m in messages %}<|start|>{{ m['content'] }}<|end|>{% endfor %}"
 
 
-def byte_pairs():
+def byte_pairs(size=600):
     """Byte-level pairs learnt across words and digits, so that it matters how a text is cut."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator([*goldens.CORPUS, *TEXTS, *TEXTS], trainer)
     state = json.loads(tokenizer.to_str())["model"]
     tokens = sorted(state["vocab"], key=state["vocab"].get)
@@ -208,7 +209,83 @@ def cuts(tokens, merges):
     return found
 
 
+SMALL = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+SMALL |= {"num_key_value_heads": 2, "max_position_embeddings": 64}
+HALF = {"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.5}
+# Other architectures than Llama's: the fields of their config.json. Names of tensors are the package's own.
+FAMILIES = {
+    "qwen2": {**SMALL, "tie_word_embeddings": True},
+    "qwen3": {**SMALL, "head_dim": 16},
+    "gemma": {**SMALL, "head_dim": 16},
+    "phi3": {**SMALL, "rope_parameters": HALF},
+    "gpt2": {"n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64},
+    "starcoder2": SMALL,
+}
+# What llama.cpp's converter stores otherwise: GPT-2's layers as [outputs, inputs], Gemma's gains with the one that is added.
+TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
+
+
+def family_file(name, tokens, merges):
+    """A small model with random weights of 16 bits, as a file and as PyTorch computes it."""
+    config = AutoConfig.for_model(name, **{**FAMILIES[name], "vocab_size": len(tokens), "pad_token_id": 0})
+    torch.manual_seed(len(name))
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for values in model.parameters():
+            values.add_(torch.randn_like(values) * 0.1) if values.dim() == 1 else values.normal_(0, 0.15)
+            values.copy_(values.half().float())
+    writer = gguf.GGUFWriter(f"{ROOT}/family-{name}.gguf", name)
+    writer.add_block_count(2)
+    writer.add_context_length(64)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(128 if name == "gpt2" else 48)
+    writer.add_head_count(4)
+    if name in ("gpt2", "starcoder2"):
+        writer.add_layer_norm_eps(1e-5)
+    else:
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    if name != "gpt2":
+        writer.add_head_count_kv(2)
+        writer.add_rope_freq_base(10000.0)
+    if name in ("qwen3", "gemma"):
+        writer.add_key_length(16)
+        writer.add_value_length(16)
+    if name == "phi3":
+        writer.add_rope_dimension_count(4)
+        writer.add_sliding_window(0)
+    add_byte_pairs(tokens, merges)(writer)
+    arch = {text: arch for arch, text in gguf.MODEL_ARCH_NAMES.items()}[name]
+    names = gguf.get_tensor_name_map(arch, 2)
+    tied = config.tie_word_embeddings
+    for theirs, values in model.state_dict().items():
+        if theirs == "lm_head.weight" and tied:
+            continue
+        data = values.numpy()
+        if name == "gpt2" and theirs.endswith(TRANSPOSED):
+            data = np.ascontiguousarray(data.T)
+        if name == "gemma" and theirs.endswith("norm.weight"):
+            data = data + np.float32(1)
+        matrix = data.ndim == 2
+        packed = gguf.quantize(data, Q.F16) if matrix else data
+        stored = names.get_name(theirs, try_suffixes=(".weight", ".bias"))
+        writer.add_tensor(stored, packed, raw_dtype=Q.F16 if matrix else Q.F32)
+    close(writer)
+    ids = [7, 260, 31, 90, 150, 12, 201, 55, 3]
+    with torch.no_grad():
+        logits = [[round(x, 5) for x in row] for row in model(torch.tensor([ids])).logits[0].tolist()]
+    return {"ids": ids, "logits": logits}
+
+
+def families():
+    tokens, merges = byte_pairs(300)
+    found = {name: family_file(name, tokens, merges) for name in FAMILIES}
+    with open(f"{ROOT}/families.json", "w", encoding="utf-8") as file:
+        json.dump(found, file, separators=(",", ":"))
+
+
 def main():
+    if sys.argv[1:] == ["families"]:
+        return families()
     shutil.rmtree(ROOT, ignore_errors=True)
     os.makedirs(ROOT)
     rng = np.random.default_rng(7)
@@ -220,6 +297,7 @@ def main():
     result["models"] = {name: golden(name) for name in ("pairs", "pieces")}
     with open(f"{ROOT}/golden.json", "w", encoding="utf-8") as file:
         json.dump(result, file, ensure_ascii=False, allow_nan=False)
+    families()
     for file in sorted(os.listdir(ROOT)):
         print(file, os.path.getsize(f"{ROOT}/{file}"))
 

@@ -6,6 +6,7 @@
 import { isDecoder, type ModelSpec, type NamedTensor } from "../program/spec.ts";
 import { familyOf } from "./families/all.ts";
 import type { NameRow, ValueChange } from "./families/family.ts";
+import { transpose } from "./rows.ts";
 
 const SAME: ValueChange = { times: 1, add: 0 };
 
@@ -176,11 +177,5 @@ function moved(
     const [to, from] = pair(index, entry);
     out.set(data.subarray(from * width, (from + 1) * width), to * width);
   }
-  return out;
-}
-
-function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
   return out;
 }

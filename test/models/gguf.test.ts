@@ -30,6 +30,10 @@ interface GgufGolden {
 
 const FOLDER = fixture("gguf");
 const golden: GgufGolden = JSON.parse(readFileSync(join(FOLDER, "golden.json"), "utf8"));
+/** Of files of other architectures than Llama's. */
+const families: Readonly<Record<string, Pick<GgufGolden["models"][string], "ids" | "logits">>> = JSON.parse(
+  readFileSync(join(FOLDER, "families.json"), "utf8"),
+);
 /** 32-bit floats on both sides; logits are of the order of 1, written with five places. */
 const TOLERANCE = 1e-4;
 
@@ -90,6 +94,26 @@ describe.each(Object.keys(golden.models))("%s.gguf", (name) => {
     expect(again.tokenizer.encode(texts[1].text)).toEqual(model.tokenizer.encode(texts[1].text));
     for (const weight of ["layer.1.query.weight", "layer.0.key.weight", "head.weight"])
       expect(again.weights.get(weight)).toEqual(model.weights.get(weight));
+  });
+});
+
+describe.each(Object.keys(families))("a %s file", (name) => {
+  const { ids, logits } = families[name];
+
+  it("gives PyTorch's logits of all positions, and becomes a folder that is the same model", async () => {
+    const model = await loadModel(file(`family-${name}`));
+    const logitsIn = ({ spec, weights }: typeof model) =>
+      logitsOf(new FloatOps(weights, { ids, types: ids.map(() => 0) }, ids.length, { scoring: true }), spec).data;
+    expect(model.spec.architecture).toBe(name);
+    const own = logitsIn(model);
+    const expected = logits.flat();
+    expect(own.length).toBe(expected.length);
+    expect(expected.reduce((most, x, i) => Math.max(most, Math.abs(x - own[i])), 0)).toBeLessThan(TOLERANCE);
+    const saved = folder();
+    await saveModel(saved, model);
+    const again = await loadModel(saved);
+    expect(again.spec).toEqual(model.spec);
+    expect(logitsIn(again).every((x, i) => Math.abs(x - own[i]) < 1e-5)).toBe(true);
   });
 });
 

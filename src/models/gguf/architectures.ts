@@ -11,15 +11,16 @@ export interface GgufArchitecture {
   /** GGUF's names and Hugging Face's, without `.weight` or `.bias`; `#` is a layer's number. */
   readonly names: Readonly<Record<string, string>>;
   /** Layers whose heads' rows lie in pairs side by side, and which of config.json's fields counts their heads. */
-  readonly paired: Readonly<Record<string, "num_attention_heads" | "num_key_value_heads">>;
+  readonly paired?: Readonly<Record<string, "num_attention_heads" | "num_key_value_heads">>;
+  /** Layers that Hugging Face stores as [inputs, outputs]. */
+  readonly transposed?: readonly string[];
+  /** Norms whose gains Hugging Face stores less one. */
+  readonly lessOne?: readonly string[];
   /** The fields of a config.json. @throws an Error of one line */
   config(header: GgufHeader, label: string): Config;
 }
 
-export type Config = Readonly<Record<string, unknown>> & {
-  readonly num_attention_heads: number;
-  readonly num_key_value_heads: number;
-};
+export type Config = Readonly<Record<string, unknown>>;
 
 const size = v.pipe(
   v.number("must be a number"),
@@ -29,18 +30,14 @@ const size = v.pipe(
 const one = v.optional(v.literal(1, "must be 1: scaled rotary positions are not supported"));
 const none = v.optional(v.literal(0, "must be 0: mixtures of experts are not supported"));
 
-const llamaValues = v.object({
+/** What files of all architectures say. */
+const common = {
   block_count: size,
   context_length: size,
   embedding_length: size,
   feed_forward_length: size,
   vocab_size: v.optional(size),
   "attention.head_count": size,
-  "attention.head_count_kv": v.optional(size),
-  "attention.key_length": v.optional(size),
-  "attention.value_length": v.optional(size),
-  "attention.layer_norm_rms_epsilon": v.number(),
-  "rope.dimension_count": v.optional(size),
   "rope.freq_base": v.optional(v.number(), 10_000),
   "rope.scaling.type": v.optional(v.literal("none", "must be none: scaled rotary positions are not supported")),
   "rope.scaling.factor": one,
@@ -48,34 +45,51 @@ const llamaValues = v.object({
   expert_count: none,
   expert_used_count: none,
   tensor_data_layout: v.optional(v.string()),
+};
+
+/** What Llama's relatives say beside. */
+const relativeValues = v.object({
+  ...common,
+  "attention.head_count_kv": v.optional(size),
+  "attention.key_length": v.optional(size),
+  "attention.value_length": v.optional(size),
+  "attention.layer_norm_rms_epsilon": v.number(),
+  "attention.sliding_window": v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  "rope.dimension_count": v.optional(size),
+  "rope.scaling.original_context_length": v.optional(size),
 });
 
-const llama: GgufArchitecture = {
-  names: {
-    token_embd: "model.embed_tokens",
-    "blk.#.attn_norm": "model.layers.#.input_layernorm",
-    "blk.#.attn_q": "model.layers.#.self_attn.q_proj",
-    "blk.#.attn_k": "model.layers.#.self_attn.k_proj",
-    "blk.#.attn_v": "model.layers.#.self_attn.v_proj",
-    "blk.#.attn_output": "model.layers.#.self_attn.o_proj",
-    "blk.#.ffn_norm": "model.layers.#.post_attention_layernorm",
-    "blk.#.ffn_gate": "model.layers.#.mlp.gate_proj",
-    "blk.#.ffn_up": "model.layers.#.mlp.up_proj",
-    "blk.#.ffn_down": "model.layers.#.mlp.down_proj",
-    output_norm: "model.norm",
-    output: "lm_head",
-  },
-  paired: { "blk.#.attn_q": "num_attention_heads", "blk.#.attn_k": "num_key_value_heads" },
+const llamaNames = {
+  token_embd: "model.embed_tokens",
+  "blk.#.attn_norm": "model.layers.#.input_layernorm",
+  "blk.#.attn_q": "model.layers.#.self_attn.q_proj",
+  "blk.#.attn_k": "model.layers.#.self_attn.k_proj",
+  "blk.#.attn_v": "model.layers.#.self_attn.v_proj",
+  "blk.#.attn_output": "model.layers.#.self_attn.o_proj",
+  "blk.#.ffn_norm": "model.layers.#.post_attention_layernorm",
+  "blk.#.ffn_gate": "model.layers.#.mlp.gate_proj",
+  "blk.#.ffn_up": "model.layers.#.mlp.up_proj",
+  "blk.#.ffn_down": "model.layers.#.mlp.down_proj",
+  output_norm: "model.norm",
+  output: "lm_head",
+};
 
-  config(header, label) {
-    const own = valuesOf(header, "llama", llamaValues, label);
+/** The config.json of a relative of Llama's; `more`: what it says beside the common fields, or instead. */
+function relativeConfig(
+  name: string,
+  className: string,
+  more: (own: v.InferOutput<typeof relativeValues>) => Config = () => ({}),
+) {
+  return (header: GgufHeader, label: string): Config => {
+    const own = valuesOf(header, name, relativeValues, label);
     const heads = own["attention.head_count"];
     const width = own["attention.key_length"] ?? own.embedding_length / heads;
-    if ((own["attention.value_length"] ?? width) !== width || (own["rope.dimension_count"] ?? width) !== width)
-      throw new Error(`${label}: llama: heads are rotated in part, or are not all as wide: use another model`);
+    const turned = own["rope.dimension_count"] ?? width;
+    if ((own["attention.value_length"] ?? width) !== width || (turned !== width && name !== "phi3"))
+      throw new Error(`${label}: ${name}: heads are rotated in part, or are not all as wide: use another model`);
     return {
-      architectures: ["LlamaForCausalLM"],
-      model_type: "llama",
+      architectures: [`${className}ForCausalLM`],
+      model_type: name,
       num_hidden_layers: own.block_count,
       hidden_size: own.embedding_length,
       num_attention_heads: heads,
@@ -87,11 +101,125 @@ const llama: GgufArchitecture = {
       rms_norm_eps: shortest(own["attention.layer_norm_rms_epsilon"]),
       rope_theta: shortest(own["rope.freq_base"]),
       tie_word_embeddings: !header.tensors.has("output.weight"),
+      ...more(own),
+    };
+  };
+}
+
+const llama: GgufArchitecture = {
+  names: llamaNames,
+  paired: { "blk.#.attn_q": "num_attention_heads", "blk.#.attn_k": "num_key_value_heads" },
+  config: relativeConfig("llama", "Llama"),
+};
+
+const qwen2: GgufArchitecture = { names: llamaNames, config: relativeConfig("qwen2", "Qwen2") };
+
+const qwen3: GgufArchitecture = {
+  names: {
+    ...llamaNames,
+    "blk.#.attn_q_norm": "model.layers.#.self_attn.q_norm",
+    "blk.#.attn_k_norm": "model.layers.#.self_attn.k_norm",
+  },
+  config: relativeConfig("qwen3", "Qwen3"),
+};
+
+const gemma: GgufArchitecture = {
+  names: llamaNames,
+  lessOne: ["blk.#.attn_norm", "blk.#.ffn_norm", "output_norm"],
+  config: relativeConfig("gemma", "Gemma"),
+};
+
+const phi3: GgufArchitecture = {
+  names: {
+    ...llamaNames,
+    "blk.#.attn_qkv": "model.layers.#.self_attn.qkv_proj",
+    "blk.#.ffn_up": "model.layers.#.mlp.gate_up_proj",
+  },
+  config: relativeConfig("phi3", "Phi3", (own) => {
+    const width = own.embedding_length / own["attention.head_count"];
+    return {
+      head_dim: undefined,
+      partial_rotary_factor: (own["rope.dimension_count"] ?? width) / width,
+      sliding_window: own["attention.sliding_window"] || null,
+    };
+  }),
+};
+
+/** What files of models with layer norms say. */
+const normedValues = v.object({
+  ...common,
+  "attention.head_count_kv": v.optional(size),
+  "attention.layer_norm_epsilon": v.number(),
+});
+
+const gpt2: GgufArchitecture = {
+  names: {
+    token_embd: "transformer.wte",
+    position_embd: "transformer.wpe",
+    "blk.#.attn_norm": "transformer.h.#.ln_1",
+    "blk.#.attn_qkv": "transformer.h.#.attn.c_attn",
+    "blk.#.attn_output": "transformer.h.#.attn.c_proj",
+    "blk.#.ffn_norm": "transformer.h.#.ln_2",
+    "blk.#.ffn_up": "transformer.h.#.mlp.c_fc",
+    "blk.#.ffn_down": "transformer.h.#.mlp.c_proj",
+    output_norm: "transformer.ln_f",
+    output: "lm_head",
+  },
+  transposed: ["blk.#.attn_qkv", "blk.#.attn_output", "blk.#.ffn_up", "blk.#.ffn_down"],
+
+  config(header, label) {
+    const own = valuesOf(header, "gpt2", normedValues, label);
+    return {
+      architectures: ["GPT2LMHeadModel"],
+      model_type: "gpt2",
+      n_layer: own.block_count,
+      n_embd: own.embedding_length,
+      n_head: own["attention.head_count"],
+      n_inner: own.feed_forward_length,
+      n_positions: own.context_length,
+      vocab_size: rowsOf(header, "token_embd.weight", label),
+      layer_norm_epsilon: shortest(own["attention.layer_norm_epsilon"]),
+      tie_word_embeddings: true,
     };
   },
 };
 
-const ARCHITECTURES: Readonly<Record<string, GgufArchitecture>> = { llama };
+const starcoder2: GgufArchitecture = {
+  names: {
+    ...llamaNames,
+    "blk.#.ffn_up": "model.layers.#.mlp.c_fc",
+    "blk.#.ffn_down": "model.layers.#.mlp.c_proj",
+  },
+
+  config(header, label) {
+    const own = valuesOf(header, "starcoder2", normedValues, label);
+    return {
+      architectures: ["Starcoder2ForCausalLM"],
+      model_type: "starcoder2",
+      num_hidden_layers: own.block_count,
+      hidden_size: own.embedding_length,
+      num_attention_heads: own["attention.head_count"],
+      num_key_value_heads: own["attention.head_count_kv"] ?? own["attention.head_count"],
+      intermediate_size: own.feed_forward_length,
+      vocab_size: rowsOf(header, "token_embd.weight", label),
+      max_position_embeddings: own.context_length,
+      norm_epsilon: shortest(own["attention.layer_norm_epsilon"]),
+      rope_theta: shortest(own["rope.freq_base"]),
+      use_bias: header.tensors.has("blk.0.attn_q.bias"),
+      tie_word_embeddings: !header.tensors.has("output.weight"),
+    };
+  },
+};
+
+const ARCHITECTURES: Readonly<Record<string, GgufArchitecture>> = {
+  llama,
+  qwen2,
+  qwen3,
+  gemma,
+  phi3,
+  gpt2,
+  starcoder2,
+};
 
 /** The architecture that a file names. @throws an Error of one line */
 export function architectureOf({ values }: Pick<GgufHeader, "values">, label: string): GgufArchitecture {

@@ -2,7 +2,7 @@
 
 import type { NamedTensor } from "../../program/spec.ts";
 import type { StoredWeight } from "../model-files.ts";
-import { unpaired } from "../rows.ts";
+import { transpose, unpaired } from "../rows.ts";
 import { type ByteSource, checkFinite } from "../safetensors.ts";
 import type { TokenizerFiles } from "../tokenizers/files.ts";
 import { elementCount } from "../weights.ts";
@@ -36,38 +36,35 @@ export async function readGguf(source: ByteSource, label: string): Promise<GgufM
     tokenizer: ggufTokenizer(header, label),
     weights: (open) =>
       new Map(
-        named.map(({ tensor, theirs, heads }) => [
+        named.map(({ tensor, theirs, pattern }) => [
           theirs,
           {
             name: tensor.name,
-            shape: tensor.shape,
+            shape: architecture.transposed?.includes(pattern) ? [...tensor.shape].reverse() : tensor.shape,
             place: tensor.begin,
-            read: () => readWeight(open, tensor, heads === undefined ? undefined : config[heads], label),
+            read: () => readWeight(open, tensor, pattern, { architecture, config, label }),
           },
         ]),
       ),
   };
 }
 
-/** Hugging Face's name of a tensor, and what counts its heads where their rows lie in pairs. */
-function placeOf({ name }: GgufTensor, { names, paired }: GgufArchitecture, label: string) {
+/** Hugging Face's name of a tensor, and its own without the layer's number. */
+function placeOf({ name }: GgufTensor, { names }: GgufArchitecture, label: string) {
   const [, stem, suffix] = /^(.+)\.(weight|bias)$/.exec(name) ?? [];
   const layer = /^blk\.(\d{1,4})\./.exec(name)?.[1];
   const pattern = layer === undefined ? stem : stem?.replace(`blk.${layer}.`, "blk.#.");
   if (pattern === undefined || !Object.hasOwn(names, pattern))
     throw new Error(`${label}: tensor ${printable(name)} is no part of a model that is supported: use another one`);
-  return {
-    theirs: `${names[pattern].replace("#", layer ?? "")}.${suffix}`,
-    heads: Object.hasOwn(paired, pattern) ? paired[pattern] : undefined,
-  };
+  return { theirs: `${names[pattern].replace("#", layer ?? "")}.${suffix}`, pattern };
 }
 
-/** A tensor's values, its heads' rows as the program has them. */
+/** A tensor's values as Hugging Face stores them, its heads' rows as the program has them. */
 async function readWeight(
   source: ByteSource,
   { name, type, shape, begin, end }: GgufTensor,
-  heads: Config["num_attention_heads"] | undefined,
-  label: string,
+  pattern: string,
+  { architecture, config, label }: { architecture: GgufArchitecture; config: Config; label: string },
 ): Promise<NamedTensor> {
   if (type.decode === undefined)
     throw new Error(`${label}: tensor ${printable(name)} holds ${type.name}, which is not read: convert it to Q8_0`);
@@ -77,7 +74,12 @@ async function readWeight(
   type.decode(packed, data);
   checkFinite(name, data);
   const [rows] = shape;
-  if (heads === undefined) return { shape, data };
+  if (architecture.lessOne?.includes(pattern)) return { shape, data: data.map((gain) => gain - 1) };
+  if (architecture.transposed?.includes(pattern) && shape.length === 2)
+    return { shape: [...shape].reverse(), data: transpose(data, rows, shape[1]) };
+  const field = architecture.paired?.[pattern];
+  if (field === undefined) return { shape, data };
+  const heads = Number(config[field]);
   if (rows % (2 * heads) !== 0)
     throw new Error(`${label}: tensor ${printable(name)} has rows that ${heads} heads do not divide: copy it again`);
   return { shape, data: unpaired(data, rows, data.length / rows, heads) };
