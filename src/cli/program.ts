@@ -1,5 +1,6 @@
 /** The commands of `mpcformer`: one a party, and those that look at cost and accuracy. */
 import { Command, Option } from "commander";
+import colours from "picocolors";
 import { debug, report } from "./failure.ts";
 import { endWithParent } from "./processes.ts";
 import { VERSION } from "./release.ts";
@@ -67,8 +68,20 @@ const GROUPS: readonly (readonly [string, Readonly<Record<string, () => Promise<
   ],
 ];
 
+const EXAMPLES = `Examples:
+  mpcformer demo                                        all of it on this machine, with a model that ships
+  mpcformer up storyteller                              a gateway for programs that speak OpenAI's API, for a try
+  mpcformer deal --profile dealer.json                  a dealer, a server, and a question to it
+  mpcformer serve MODEL_DIR --service dealer.json --profile service.json
+  mpcformer infer --service service.json
+  mpcformer plan bert-base --length 128                 what a run costs, before anything runs`;
+
 const EXIT_CODES = `Exit codes: 0 done, 1 it cannot be done, 2 the command line is wrong, 70 a fault of mpcformer itself,
   141 nobody reads what it writes. With --json an error is one line of JSON on stderr.`;
+
+const { bold, cyan, green } = colours.createColors(true);
+/** Of help; commander takes colours away where they do not go to a terminal, and where NO_COLOR says so. */
+const STYLES = { styleTitle: bold, styleCommandText: bold, styleSubcommandText: cyan, styleOptionText: green };
 
 /** Runs a command to its end: its exit code. A service has none before it is stopped. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -100,8 +113,8 @@ async function program(args: readonly string[]): Promise<Command> {
     .addOption(new Option("--attached").hideHelp())
     // As soon as it is read: what a command has to read or compute first may take minutes.
     .on("option:attached", endWithParent)
-    .configureHelp({ showGlobalOptions: true })
-    .addHelpText("after", `\n${EXIT_CODES}`)
+    .configureHelp({ showGlobalOptions: true, ...STYLES })
+    .addHelpText("after", `\n${EXAMPLES}\n\n${EXIT_CODES}`)
     .exitOverride()
     // Errors are told in one place, for people or for machines.
     .configureOutput({ writeOut: write, writeErr: help, outputError: () => {} });
