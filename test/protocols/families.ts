@@ -39,6 +39,11 @@ export const FAMILIES: readonly Family[] = [
     shape: oneTurn(16),
   },
   {
+    name: "a masked word",
+    spec: { problem: "mask", labels: 60, labelNames: [], tied: true, gelu: "quad", softmax: "2quad:5" },
+    shape: oneTurn(16),
+  },
+  {
     name: "disentangled attention",
     spec: { ...baseOf("deberta-v2"), gelu: "exact", softmax: "exact", embedding: "private" },
     shape: oneTurn(16),
