@@ -16,9 +16,9 @@ import {
   type SmoothName,
   scoreDivisor,
 } from "../program/ops.ts";
-import { bucketsOf, relativeRows } from "../program/relative.ts";
 import { smoothFunction } from "../program/smooth.ts";
 import { longestText, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
+import { addDistances, distancesOf, rangeOf } from "./distances.ts";
 
 /** A matrix, row-major. Attention scores stack one block of rows per head; the text's own part of a block is its corner. */
 export interface FloatTensor {
@@ -63,19 +63,6 @@ export interface FloatOptions {
   readonly choose?: (logits: Float32Array) => number;
   /** Positions before the text's first. */
   readonly before?: number;
-}
-
-/** Relative positions, looked up: see `#distances`. */
-interface Distances {
-  readonly ref: RelativeRef;
-  readonly q: FloatTensor;
-  readonly k: FloatTensor;
-  readonly heads: number;
-  readonly past: number | undefined;
-  readonly at: Int32Array;
-  readonly numbers: Float32Array | null;
-  readonly keys: Float32Array | null;
-  readonly queries: Float32Array | null;
 }
 
 /** Interprets a program in floats for one text; an encoder's is padded with token 0 up to `length` positions. */
@@ -274,7 +261,7 @@ export class FloatOps implements Interpreter<FloatTensor> {
     const shape = { rows: heads.queries * q.rows, columns: k.rows, ownRows: q.ownRows, ownColumns: k.ownRows };
     const data = new Float32Array(heads.queries * q.rows * k.rows);
     const s: FloatTensor = { ...shape, data, heads: heads.queries, past, window };
-    const places = relative === null ? null : this.#distances(relative, q, k, heads, past ?? 0);
+    const places = relative === null ? null : distancesOf(this.#weights, relative, { q, k, heads, past });
     for (let head = 0; head < heads.queries; head++) {
       const qs = columnSlice(q, head * width, width);
       const ks = columnSlice(k, Math.floor(head / group) * width, width);
@@ -282,8 +269,12 @@ export class FloatOps implements Interpreter<FloatTensor> {
       for (let i = 0; i < block.length; i++) {
         data[head * block.length + i] = countsIn(s, Math.floor(i / k.rows), i % k.rows) ? block[i] * scale : 0;
       }
-      if (places !== null) this.#addDistances(data.subarray(head * block.length), operation, places, k, head);
+      if (places === null) continue;
+      const added = addDistances(data.subarray(head * block.length), places, head);
+      this.#observer?.observe(operation, "distances", ...added);
     }
+    for (const [what, rows] of Object.entries({ keys: places?.keys, queries: places?.queries }))
+      if (rows) this.#observer?.observe(operation, what, ...rangeOf(rows));
     if (slopes !== undefined) {
       this.#observe(operation, "products", s);
       descend(s, slopes);
@@ -381,53 +372,6 @@ export class FloatOps implements Interpreter<FloatTensor> {
     const start = this.#tensor(first, [outputs]);
     const embedded = this.#matmul(patches, weight, rows, inputs, outputs);
     for (let i = 0; i < sum.length; i++) sum[i] += i < outputs ? start[i] : embedded[i] + bias[i % outputs];
-  }
-
-  /** What relative positions need: each row's bucket of each key, and what of keys and queries meets it. */
-  #distances(ref: RelativeRef, q: FloatTensor, k: FloatTensor, heads: Heads, past: number): Distances {
-    const { spec, table, norm, keys, queries } = ref;
-    const rows = (layer: LinearRef | null) =>
-      layer === null ? null : relativeRows(this.#weights, { table, norm, layer: layer.name });
-    return {
-      ref,
-      ...{ q, k, heads: heads.queries, past: heads.causal ? past : undefined },
-      at: bucketsOf(spec, q.rows, k.rows, past),
-      numbers: spec.kind === "bias" ? this.#tensor(table, [spec.buckets, heads.queries]) : null,
-      keys: rows(keys),
-      queries: rows(queries),
-    };
-  }
-
-  /** Adds one head's part of the distances to its scores; keys beyond the text keep 0. */
-  #addDistances(
-    scores: Float32Array,
-    operation: string,
-    { ref, q, k, heads, past, at, numbers, keys, queries }: Distances,
-    { ownRows: own }: FloatTensor,
-    head: number,
-  ): void {
-    const width = q.columns / heads;
-    const scale = 1 / scoreDivisor(width, ref);
-    let [lo, hi] = [0, 0];
-    for (let i = 0; i < at.length; i++) {
-      const [row, column] = [Math.floor(i / k.rows), i % k.rows];
-      if (column >= own || (past !== undefined && column > past + row)) continue;
-      let sum = 0;
-      for (let c = 0, j = head * width; c < width; c++, j++) {
-        if (keys !== null) sum += q.data[row * q.columns + j] * keys[at[i] * q.columns + j];
-        if (queries !== null) sum += k.data[column * k.columns + j] * queries[at[i] * k.columns + j];
-      }
-      const added = numbers === null ? sum * scale : numbers[at[i] * heads + head];
-      scores[i] += added;
-      [lo, hi] = [Math.min(lo, added), Math.max(hi, added)];
-    }
-    this.#observer?.observe(operation, "distances", lo, hi);
-    for (const [what, rows] of [
-      ["keys", keys],
-      ["queries", queries],
-    ] as const) {
-      if (rows !== null && head === 0) this.#observer?.observe(operation, what, ...rangeOf(rows));
-    }
   }
 
   #chosen(logits: FloatTensor): number {
@@ -529,11 +473,6 @@ export function plainMatmul(a: Float32Array, w: Float32Array, m: number, k: numb
     }
   }
   return out;
-}
-
-/** The smallest and the largest value. */
-function rangeOf(values: Float32Array): [number, number] {
-  return values.reduce<[number, number]>(([lo, hi], x) => [Math.min(lo, x), Math.max(hi, x)], [0, 0]);
 }
 
 /** How many of its columns count in a row: of causal scores, those up to its own position. */
