@@ -14,7 +14,7 @@ import { UsageError } from "./failure.ts";
 import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
 import { startParties } from "./processes.ts";
 import { Progress } from "./progress.ts";
-import { outsideRange } from "./ranges.ts";
+import { inFixedPoint } from "./ranges.ts";
 import type { ModelSource } from "./source.ts";
 import { print, printJson, warn } from "./terminal.ts";
 
@@ -49,7 +49,8 @@ export async function evaluateDecoder(
     await setImmediate(); // the bar's timer
   }
   const checks = options.rangeCheck ?? true;
-  const outside = checks ? await outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
+  const fixed = checks ? await inFixedPoint(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
+  const outside = fixed?.outside ?? null;
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
   const { vocabulary } = source.spec;

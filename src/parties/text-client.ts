@@ -11,6 +11,8 @@ import { encoded, type Greeted } from "./greeting.ts";
 import { PartyError, type PublicModel } from "./messages.ts";
 import { paddedShape } from "./padding.ts";
 
+export type { ZeroShot };
+
 /** A text as people write it; of a pair, with the second one. */
 export type TextOrPair = string | readonly [text: string, pair: string];
 

@@ -123,6 +123,9 @@ describe("results", () => {
         ...["--server", serving.address, "--dealer", dealing.address, "--json"],
       );
     expect(JSON.parse((await ask("c")).out).label).toBe("negative");
+    const asked = ["infer", "a dull film", "--key", folder("c"), "--server-key", server, "--dealer-key", dealer];
+    const labels = ["--server", serving.address, "--dealer", dealing.address, "--labels", "films, ships"];
+    expect((await mpcformer(...asked, ...labels)).err).toMatch(/does not tell whether a text entails another/);
     expect((await ask("x")).err).toMatch(new RegExp(`key ${stranger} is not on the list here`));
     expect((await ask("c", dealer)).err).toMatch(/is not the one expected: check with its owner/);
     const plain = await mpcformer("infer", "x", "--server", serving.address, "--dealer", dealing.address);
@@ -206,6 +209,9 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["no pairs", ["bench", "bert-tiny", "--length", "8", "--pairs", "quad"], /--pairs takes all, or pairs/],
     ["no threads", ["deal", "--threads", "0", "--listen", "127.0.0.1:0"], /--threads takes a whole number/],
     ["ahead without a store", ["infer", "text", "--ahead", "1"], /give --store DIR/],
+    ["labels without one", ["infer", "SECRET", "--labels", "a,,b"], /--labels takes labels with commas/],
+    ["a template without labels", ["infer", "SECRET", "--template", "{}!"], /give --labels a,b,c as well/],
+    ["labels and a pair", ["infer", "SECRET", "--labels", "a,b", "--pair", "x"], /leave --pair and --ahead out/],
     ["no compiler", ["build-native", "--cc", "/no/such/cc"], /no C compiler|x64 alone|Node's headers/],
     ["keys for one peer alone", ["infer", "SECRET", "--server-key", "00"], /--server-key takes a key's fingerprint/],
     ["a key that is not there", ["deal", "--key", "/no/such"], /no key in \/no\/such: make one/],

@@ -16,7 +16,7 @@ import { asset } from "../named.ts";
 import { DEADLINE_SECONDS, type OutputOptions, output } from "../options.ts";
 import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
-import { outsideRange } from "../ranges.ts";
+import { inFixedPoint } from "../ranges.ts";
 import { openModel, type Source } from "../source.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { whole } from "../values.ts";
@@ -83,7 +83,9 @@ async function tell(prompt: string, options: DemoOptions): Promise<void> {
 
 /** A text that cannot be answered is refused before anything starts. */
 async function refuseOutside(source: Source, tokens: TokenizedText, like: string): Promise<void> {
-  const [outside] = await outsideRange(source, [tokens], await Ring.create(), () => {});
+  const {
+    outside: [outside],
+  } = await inFixedPoint(source, [tokens], await Ring.create(), () => {});
   if (outside !== undefined)
     throw new Failure(
       `the text takes "${outside.name}" ${outside.excess.toFixed(1)} times beyond the plan: give ${like}`,

@@ -23,7 +23,7 @@ import {
 import { type EvaluateOptions, evaluateDecoder } from "../perplexity.ts";
 import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
-import { outsideRange } from "../ranges.ts";
+import { inFixedPoint } from "../ranges.ts";
 import { openModel, type Source } from "../source.ts";
 import { print, printJson, warn } from "../terminal.ts";
 import { whole } from "../values.ts";
@@ -64,7 +64,8 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   const { texts } = judged;
   const clear = await inTheClear(source, texts, matmul, progress);
   const checks = options.rangeCheck ?? true;
-  const outside = checks ? await outsideRange(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
+  const fixed = checks ? await inFixedPoint(source, texts, await Ring.create(), progress.of("in fixed point")) : null;
+  const outside = fixed?.outside ?? null;
   const hidden = options.private ? await underMpc(name, options, texts, progress) : null;
   progress.stop();
   const [values, clearValues] = [judged.measure(hidden ?? clear), judged.measure(clear)];
@@ -74,7 +75,8 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
     value: values[metric],
     metrics: values,
     texts: texts.length,
-    ...(outside === null ? {} : { outside_range: outside.length }),
+    ...(fixed === null ? {} : { outside_range: fixed.outside.length }),
+    ...(fixed === null || spec.answer === "label" ? {} : { fixed_metrics: judged.measure(fixed.logits) }),
     ...(hidden === null
       ? {}
       : {

@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import type { Answer } from "../../parties/answer.ts";
 import type { Client } from "../../parties/client.ts";
 import { stopwatch } from "../../parties/meter.ts";
+import type { ZeroShot } from "../../parties/text-client.ts";
 import { type ThinAnswer, ThinClient } from "../../parties/thin.ts";
 import { isDecoder, type TokenizedText } from "../../program/spec.ts";
 import type { Shape } from "../../program/steps.ts";
@@ -26,12 +27,28 @@ interface InferOptions extends PeerOptions, PairOptions {
   readonly ahead?: number;
   /** Where somebody computes for this client. */
   readonly helper?: string;
+  /** Labels of the user's own, the sentence about one, and whether they may hold together. */
+  readonly labels?: readonly string[];
+  readonly template?: string;
+  readonly several?: boolean;
 }
 
 export function addInfer(program: Command): void {
   const command = program.command("infer").description("ask a server about a text, privately");
   pairs(texts(command, "text"))
     .addOption(whole("--length <n>", LENGTH, 3, 4096))
+    .optionsGroup("Labels of your own:")
+    .addOption(
+      new Option(
+        "--labels <list>",
+        "which of these labels fits, with commas between them: of a server whose model tells whether a text entails another",
+      ).argParser(labelsOf),
+    )
+    .option(
+      "--template <text>",
+      'the sentence about a label, which goes where {} stands (default: "This example is {}.")',
+    )
+    .option("--several", "labels may hold together: each has a probability of its own")
     .optionsGroup("Material:")
     .option("--store <where>", "use material prepared here (folder, or redis://host:port/db), if there is any")
     .addOption(keepDays())
@@ -49,11 +66,24 @@ export function addInfer(program: Command): void {
   output(network(command)).action(infer);
 }
 
+/** @throws UsageError for an empty one. */
+function labelsOf(list: string): string[] {
+  const labels = list.split(",").map((label) => label.trim());
+  if (labels.includes("")) throw new UsageError("--labels takes labels with commas between them: one of them is empty");
+  return labels;
+}
+
 /** Asks about a text, or about each of many lines. */
 async function infer(argument: string | undefined, options: InferOptions): Promise<void> {
   if (options.ahead !== undefined && options.store === undefined)
     throw new UsageError("--ahead keeps material in a store: give --store DIR as well");
-  const { helper } = options;
+  const { helper, labels } = options;
+  if (labels === undefined && (options.template !== undefined || options.several))
+    throw new UsageError("--template and --several are for labels of your own: give --labels a,b,c as well");
+  if (labels !== undefined && (options.pair ?? options.pairFile ?? options.pairs ?? options.ahead) !== undefined)
+    throw new UsageError(
+      "--labels makes pairs of the text and a sentence for each label: leave --pair and --ahead out",
+    );
   if (helper !== undefined && (options.store !== undefined || options.ahead !== undefined))
     throw new UsageError("the material is the helper's: leave --store and --ahead to it");
   const progress = new Progress((options.json ?? false) || (options.lines ?? false));
@@ -65,14 +95,42 @@ async function infer(argument: string | undefined, options: InferOptions): Promi
 
 /** A client, and how it is asked. */
 interface Asking<R extends object> {
-  readonly client: { readonly closed: boolean; close(): Promise<void> };
+  readonly client: Pick<Client, "closed" | "close" | "classifyAs">;
   /** Tells the answer, and ends when all is done that comes behind it. */
   readonly ask: (given: Given, tell: (result: R) => void) => Promise<void>;
   readonly print: (result: R) => void;
 }
 
+/** Which of labels of one's own fits. */
+function askWith(
+  client: Asking<ZeroShot>["client"],
+  labels: readonly string[],
+  options: InferOptions,
+): Asking<ZeroShot> {
+  const { template, several, length } = options;
+  return {
+    client,
+    ask: async ({ text }, tell) => tell(await client.classifyAs(text, labels, { template, several, length })),
+    print: ({ labels, scores }) => {
+      print(`label: ${labels[0]}`);
+      print(`scores: ${labels.map((label, i) => `${label} ${(100 * scores[i]).toFixed(1)}%`).join(", ")}`);
+    },
+  };
+}
+
 /** Asks about one text or many, and closes the client. */
 async function askAll<R extends object>(
+  asking: Asking<R>,
+  given: Given | AsyncIterable<GivenLine>,
+  options: InferOptions,
+  progress: Progress,
+): Promise<void> {
+  const { labels } = options;
+  if (labels === undefined) return answerAll(asking, given, options, progress);
+  return answerAll(askWith(asking.client, labels, options), given, options, progress);
+}
+
+async function answerAll<R extends object>(
   { client, ask, print }: Asking<R>,
   given: Given | AsyncIterable<GivenLine>,
   { json }: InferOptions,
