@@ -136,15 +136,17 @@ export interface NetworkOptions extends KeyOptions {
 /** Seconds after which a silent peer is given up, unless told. */
 export const DEADLINE_SECONDS = 120;
 
+/** When a silent peer is given up: on a busy machine a large model makes its peers wait. */
+export function deadline(): Option {
+  const option = decimal("--deadline <seconds>", "give a silent peer up after this time", 1e-3, 86_400, "seconds");
+  return option.default(DEADLINE_SECONDS);
+}
+
 /** Of every party. */
 export function network(command: Command): Command {
   return command
     .optionsGroup("Network:")
-    .addOption(
-      decimal("--deadline <seconds>", "give a silent peer up after this time", 1e-3, 86_400, "seconds").default(
-        DEADLINE_SECONDS,
-      ),
-    )
+    .addOption(deadline())
     .addOption(whole("--threads <n>", "threads of this party").default(1))
     .option("--plaintext", "allow unencrypted channels beyond this machine")
     .option("--key <dir>", "this party's key (mpcformer keys): all channels are TLS then");

@@ -2,21 +2,15 @@
 import type { Command } from "commander";
 import { type Address, parseAddress } from "../address.ts";
 import { gatewayOptions, type OwnGatewayOptions, openGateway } from "../gateway.ts";
-import {
-  approximate,
-  DEADLINE_SECONDS,
-  MODEL,
-  type ModelOptions,
-  modelFlags,
-  type OutputOptions,
-  output,
-} from "../options.ts";
+import { approximate, deadline, MODEL, type ModelOptions, modelFlags, type OutputOptions, output } from "../options.ts";
 import { startParties } from "../processes.ts";
 import { profileOf, writeProfile } from "../profile.ts";
 import { note, print, printJson } from "../terminal.ts";
 
 interface UpOptions extends OwnGatewayOptions, ModelOptions, OutputOptions {
   readonly profile?: string;
+  /** Seconds. */
+  readonly deadline: number;
 }
 
 const WARNING =
@@ -27,16 +21,20 @@ export function addUp(program: Command): void {
     .command("up")
     .description("dealer, server and gateway on this machine, for a try: one Ctrl+C ends all")
     .argument("<model>", MODEL);
-  gatewayOptions(command).option("--profile <file>", "write the service's profile there, for the other commands");
+  gatewayOptions(command)
+    .option("--profile <file>", "write the service's profile there, for the other commands")
+    .addOption(deadline());
   output(approximate(command)).action(up);
 }
 
 /** Runs all three until they are stopped. */
 async function up(model: string, options: UpOptions): Promise<void> {
   if (!options.json) note(`starting a dealer, a server with ${model}, and a gateway`);
-  const parties = await startParties([model, ...modelFlags(options)]);
+  const { deadline } = options;
+  const both = ["--deadline", String(deadline)];
+  const parties = await startParties([model, ...modelFlags(options)], { both });
   const { server, dealer } = parties;
-  const asking = { server, dealer, deadline: DEADLINE_SECONDS };
+  const asking = { server, dealer, deadline };
   let url: string;
   let at: Address;
   try {
