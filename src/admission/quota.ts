@@ -1,6 +1,6 @@
 /** Bounds on what peers may take of a service at once; whoever goes beyond is refused before anything is done for him. */
 
-export type RefusalReason = "full" | "quota" | "rate" | "draining";
+export type RefusalReason = "full" | "quota" | "rate" | "draining" | "deviations";
 
 /** Refused before anything was done. Its words are this program's own. */
 export class Refused extends Error {

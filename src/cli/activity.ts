@@ -10,7 +10,7 @@ const KEPT_PHASES = 120;
 
 export class Activity {
   readonly done = { runs: 0, texts: 0, prepared: 0, dealt: 0 };
-  readonly refused: Record<RefusalReason, number> = { full: 0, quota: 0, rate: 0, draining: 0 };
+  readonly refused: Record<RefusalReason, number> = { full: 0, quota: 0, rate: 0, draining: 0, deviations: 0 };
   readonly failed: Record<FailureKind, number> = { channel: 0, party: 0, fault: 0 };
   private readonly latest: Phase[] = [];
 

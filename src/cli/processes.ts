@@ -102,7 +102,9 @@ export async function startParties(
   const own = ["--listen", "127.0.0.1:0", "--threads", String(threads), ...both];
   const dealer = await start(["deal", ...own]);
   try {
-    const server = await start(["serve", ...serveArgs, ...own, "--dealer", dealer.address], told);
+    // Their client is this process, or one that it starts.
+    const checks = serveArgs.includes("--verify") ? [] : ["--verify", "none"];
+    const server = await start(["serve", ...serveArgs, ...checks, ...own, "--dealer", dealer.address], told);
     return {
       server: server.address,
       dealer: dealer.address,

@@ -603,7 +603,9 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     const out = this.b.value("scores", rows, columns, scale, magnitude(range), "share");
     const int = (c: number) => constant(c * scale);
     const slopes = x.slopes?.map((slope) => slope * scale) ?? null;
-    this.b.add({ kind: "keys", x: x.value.id, kept: int(kept), padded: int(padded), causal: x.causal, slopes }, out);
+    const mask = kept === padded && slopes === null ? null : this.maskFactor(1).id;
+    const constants = { kept: int(kept), padded: int(padded), causal: x.causal, slopes };
+    this.b.add({ kind: "keys", x: x.value.id, mask, ...constants }, out);
     return { ...x, value: out, range, behind: padded === 0 ? "zero" : "known", slopes: null };
   }
 

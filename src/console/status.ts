@@ -96,7 +96,7 @@ const common = {
   load,
   /** Since the start. */
   done: v.strictObject({ runs: count, texts: count, prepared: count, dealt: count }),
-  refused: v.strictObject({ full: count, quota: count, rate: count, draining: count } satisfies Record<
+  refused: v.strictObject({ full: count, quota: count, rate: count, draining: count, deviations: count } satisfies Record<
     RefusalReason,
     typeof count
   >),

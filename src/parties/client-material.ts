@@ -15,6 +15,8 @@ const BOUNDS = { steps: 2_000_000 };
 
 interface MaterialOptions extends Omit<OfflineParties, "modelId"> {
   readonly model: PublicModel;
+  /** Whether the server checks what clients open. */
+  readonly verified: boolean;
   readonly store?: MaterialStore;
   readonly compile?: Compile;
 }
@@ -49,7 +51,8 @@ export class ClientMaterial {
     return this.ready?.program.shape ?? null;
   }
 
-  program(shape: Shape): Promise<CompiledProgram> {
+  program(asked: Shape): Promise<CompiledProgram> {
+    const shape = this.agreed(asked);
     const task = { spec: this.options.model.spec, plan: this.options.model.plan, shape };
     return this.programs.of({ account: "", key: JSON.stringify(shape), task });
   }
@@ -87,6 +90,11 @@ export class ClientMaterial {
     return (await this.options.store?.count(this.storeKey(await this.program(shape)))) ?? 0;
   }
 
+  /** A shape as this server takes it. */
+  private agreed(shape: Shape): Shape {
+    return { ...shape, verified: this.options.verified };
+  }
+
   private storeKey({ fingerprint }: CompiledProgram): string {
     return `${this.options.model.id}${fingerprint}`;
   }
@@ -100,7 +108,7 @@ export class ClientMaterial {
   /** What is ready for exactly this, if anything is. */
   private async takeReady(shape: Shape, texts: number): Promise<Prepared[]> {
     const { ready } = this;
-    if (ready === null || texts > 1 || JSON.stringify(ready.program.shape) !== JSON.stringify(shape)) {
+    if (ready === null || texts > 1 || !sameShape(ready.program.shape, this.agreed(shape))) {
       await this.drop();
       return [];
     }
@@ -125,11 +133,15 @@ export class ClientMaterial {
     if (item === undefined) return null;
     try {
       const material = StoredMaterial.parse("client", program, await item.bytes());
-      await channel.sendJson(0, { request: "use", session: item.id, shape, program: fingerprint });
+      await channel.sendJson(0, { request: "use", session: item.id, shape: program.shape, program: fingerprint });
       parse(messages.accepted, await channel.receiveJson(0), "server");
       return { material, program, report: null, session: item.id };
     } finally {
       await item.discard();
     }
   }
+}
+
+function sameShape(a: Shape, b: Shape): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -89,7 +89,16 @@ export class Client extends TextClient<Inference> {
     };
     this.parties = { ring, channel, witness: options.witness, progress: progress("online") };
     const { connection, model } = this;
-    this.material = new ClientMaterial({ ...options, ring, channel, connection, model, progress: progress("offline") });
+    const { verified } = greeted;
+    this.material = new ClientMaterial({
+      ...options,
+      verified,
+      ring,
+      channel,
+      connection,
+      model,
+      progress: progress("offline"),
+    });
   }
 
   /** Greets the server and learns the public model. @throws PartyError when versions differ. */

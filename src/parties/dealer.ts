@@ -3,8 +3,10 @@
 import type * as v from "valibot";
 import { Admission, type Limits, type Place } from "../admission/admission.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import type { Step } from "../program/steps.ts";
+import type { Program, Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/sides.ts";
+import { keyedWords, sampled } from "../protocols/verify/sampling.ts";
+import { KeyDealer } from "../protocols/verify/sources.ts";
 import { fromHex } from "../ring/hex.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -210,6 +212,15 @@ export class DealerService {
     return this.programs.of({ account, key, task: { spec, plan, shape }, fingerprint: session.program });
   }
 
+  /** What the server checks the client with, where it does. */
+  private keysOf(program: Program, { verify }: FromServer, withClient: Prg, withServer: Prg): KeyDealer | null {
+    if (program.shape.verified !== verify > 0)
+      throw new PartyError("the server checks another program than it asks for");
+    if (verify === 0) return null;
+    const set = keyedWords(program, sampled(this.ring, program, withServer, verify));
+    return new KeyDealer(this.ring, program, withClient, withServer, set);
+  }
+
   private async session(
     server: Pick<Waiting<FromServer>, "message" | "channel">,
     client: ClientSide,
@@ -224,21 +235,19 @@ export class DealerService {
     // By the server's key too: nobody plants weights under another's model.
     const owner = `${message.session.server}:${message.model.id}`;
     const arriving = await ArrivingWeights.create(this.weights, channel, owner, program);
-    const dealer = new Dealer(
-      this.ring,
-      program,
-      new Prg(fromHex(client.message.seed)),
-      new Prg(fromHex(message.seed)),
-      new StoredWeights(arriving.words, program.weights),
-    );
+    const [withClient, withServer] = [client.message.seed, message.seed].map((seed) => new Prg(fromHex(seed)));
+    const weights = new StoredWeights(arriving.words, program.weights);
+    const dealer = new Dealer(this.ring, program, withClient, withServer, weights);
+    const keys = this.keysOf(program, message, withClient, withServer);
     try {
       await channel.sendJson(0, { missing: arriving.missing });
-      const emit = (step: Step, packed: Uint8Array) => channel.send("offline", step.id, [packed]);
+      const emit = (step: Step, packed: readonly Uint8Array[]) => channel.send("offline", step.id, packed);
       const [{ processor }, { account }] = [this.admission, channel];
       const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
-      await SharedPace.during(shared, (pace) => dealProgram(dealer, emit, (step) => arriving.until(step), pace));
+      await SharedPace.during(shared, (pace) => dealProgram(dealer, emit, (step) => arriving.until(step), pace, keys));
     } finally {
       dealer.close();
+      keys?.close();
       arriving.release();
     }
     const phase = measured();

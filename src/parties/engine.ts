@@ -7,6 +7,8 @@ import { blockBytes, flightTraffic } from "../protocols/cost.ts";
 import { packAll, partsOf, unpackOne } from "../protocols/packing.ts";
 import { type Block, lengthOf } from "../protocols/rule.ts";
 import type { ClientOffline, Dealer, Party } from "../protocols/sides.ts";
+import type { KeyDealer } from "../protocols/verify/sources.ts";
+import { isAnswer } from "../protocols/verify/words.ts";
 import type { Words } from "../ring/memory.ts";
 import { Meter } from "./meter.ts";
 
@@ -40,14 +42,15 @@ function messageTurn(): () => Promise<void> {
 }
 
 /**
- * The dealer's run: for each step the server's shares of the correlated secrets, packed. `ready` is awaited before each
- * step: weights may still be on their way.
+ * The dealer's run: for each step the server's shares of the correlated secrets, packed, and the keys of its words behind them. `ready` is
+ * awaited before each step: weights may still be on their way.
  */
 export async function dealProgram(
   d: Dealer,
-  emit: (step: Step, packed: Uint8Array) => Promise<void>,
+  emit: (step: Step, packed: readonly Uint8Array[]) => Promise<void>,
   ready?: (step: Step) => Promise<void>,
   pace = ALONE,
+  keys: KeyDealer | null = null,
 ): Promise<void> {
   for (const steps of offlineOrder(d.program)) {
     const rule = ruleOf(steps[0]);
@@ -59,9 +62,10 @@ export async function dealProgram(
       const blocks = trafficOf(step, d.program).dealt ?? [];
       if ((correction?.length ?? 0) !== lengthOf(blocks))
         throw new Error(`step ${step.id}: what was dealt is not what is declared`);
-      const packed = correction === null ? null : packAll(d.ring, partsOf(correction, blocks), blocks);
+      const packed = correction === null ? [] : [packAll(d.ring, partsOf(correction, blocks), blocks)];
       d.done(step);
-      if (packed !== null) await pace.away(emit(step, packed));
+      if (keys !== null) packed.push(...keys.keysOf(step));
+      if (packed.length > 0) await pace.away(emit(step, packed));
     }
     await breathe();
     await pace.between();
@@ -104,6 +108,8 @@ export interface RunOptions {
   readonly pace?: Pace;
   /** Called before the flight that begins a later turn (1, 2, ...); false ends the run there, on both sides alike. */
   readonly turn?: (index: number) => Promise<boolean>;
+  /** Called before the flight that opens an answer: what was opened until then is checked. */
+  readonly proof?: (answer: Step) => Promise<void>;
 }
 
 /**
@@ -113,7 +119,7 @@ export interface RunOptions {
 export async function runProgram(
   texts: readonly Party[],
   channel: Channel,
-  { progress, turn, ...options }: RunOptions = {},
+  { progress, turn, proof, ...options }: RunOptions = {},
 ): Promise<void> {
   const { flights, steps, turns } = texts[0].program;
   const { witness, meter = new Meter(), pace = ALONE } = options;
@@ -131,6 +137,8 @@ export async function runProgram(
     }
     const opens = flights[flight].opens.map((id) => steps[id]);
     const coming = [...opens, ...(flights[flight + 1]?.local ?? []).map((id) => steps[id])];
+    const answer = opens.find(isAnswer);
+    if (answer !== undefined) await proof?.(answer);
     if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, { meter, pace, witness });
     progress?.(flight + 1, flights.length, steps[flights[flight].opens[0] ?? flights[flight].local[0]]);
   }
@@ -203,7 +211,8 @@ function accept(p: Party, opens: readonly Step[], message: Uint8Array | null, bl
     let words: Words | null = null;
     if (block !== undefined && message !== null) {
       words = p.temp(block.length);
-      unpackOne(p.ring, words, message, blocks, index++);
+      unpackOne(p.ring, words, message, blocks, index);
+      p.keepCame(step, { message, blocks, index: index++ });
     }
     openingRuleOf(step).receive(p, step, words);
   }

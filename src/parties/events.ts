@@ -8,7 +8,7 @@ import { ChannelError } from "../channels/channel.ts";
 import { PlanError, type Shape } from "../program/steps.ts";
 import { hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
-import { described, PartyError } from "./messages.ts";
+import { Deviation, described, PartyError } from "./messages.ts";
 
 /** How a failed session failed: a peer lost or out of turn, a refusal, or a fault of this program. */
 export type FailureKind = "channel" | "party" | "fault";
@@ -18,6 +18,8 @@ export type ServiceEvent =
   | { readonly event: "prepared"; readonly shape: Shape }
   | { readonly event: "dealt"; readonly shape: Shape; readonly bytes: number; readonly seconds: number }
   | { readonly event: "weights sent"; readonly count: number }
+  /** A client's check failed: it got nothing. */
+  | { readonly event: "deviated" }
   | { readonly event: "refused"; readonly reason: RefusalReason }
   | {
       readonly event: "failed";
@@ -31,6 +33,7 @@ export type Log = (event: ServiceEvent) => void;
 
 /** The event that an error is. */
 export function failureOf(error: unknown): ServiceEvent {
+  if (error instanceof Deviation) return { event: "deviated" };
   if (error instanceof Refused) return { event: "refused", reason: error.reason };
   if (isOwn(error)) return { event: "failed", kind: error instanceof ChannelError ? "channel" : "party" };
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
@@ -73,6 +76,8 @@ export function lineOf(event: ServiceEvent): string {
       return `dealt a session of ${described(event.shape)}: ${(event.bytes / 1e6).toFixed(1)} MB in ${event.seconds.toFixed(1)} s`;
     case "weights sent":
       return `the dealer has ${event.count} masked weights more`;
+    case "deviated":
+      return "a client's check failed: it got nothing, and what was made for it is used up";
     case "refused":
       return `refused a request: ${event.reason}`;
     case "failed":

@@ -11,6 +11,8 @@ export interface Greeted {
   readonly model: PublicModel;
   /** Null where the server takes token ids only. */
   readonly tokenizer: TextTokenizer | null;
+  /** Whether the server checks what clients open. */
+  readonly verified: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface Greeted {
  */
 export async function greet(channel: Channel, pinned?: string): Promise<Greeted> {
   await channel.sendJson(0, { version: messages.PROTOCOL_VERSION });
-  const { model, tokenizer } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
+  const { model, tokenizer, verify } = parse(messages.welcome, await channel.receiveJson(0, 2 ** 25), "server");
   if ((await modelId({ ...model, tokenizer })) !== model.id)
     throw new PartyError("the server's model is not the one that its id names: do not send it a text");
   if (pinned !== undefined && pinned !== model.id)
@@ -27,7 +29,7 @@ export async function greet(channel: Channel, pinned?: string): Promise<Greeted>
       `the server serves the model ${model.id}, not ${pinned}: ask its operator, and pin the new one if that is right`,
     );
   const known = Object.keys(tokenizer).length > 0;
-  return { model, tokenizer: known ? new TextTokenizer(tokenizer, model.spec) : null };
+  return { model, tokenizer: known ? new TextTokenizer(tokenizer, model.spec) : null, verified: verify > 0 };
 }
 
 /** A text's tokens, made here. @throws Error for an empty text, one longer than the model takes, or where there is no tokenizer. */

@@ -8,6 +8,7 @@ import type { Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { materialBytes } from "../protocols/cost.ts";
 import type { ServerWeights } from "../protocols/sides.ts";
+import { mostKeyBytes, type Verify } from "../protocols/verify/sampling.ts";
 import { hex } from "../ring/hex.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Secret } from "../ring/secret.ts";
@@ -34,7 +35,7 @@ export interface Compiled extends CompiledProgram {
 }
 
 export class HeldModel {
-  private readonly ring: Ring;
+  readonly ring: Ring;
   private readonly served: ServedModel;
   private readonly integers: IntegerWeights;
   private readonly programs: Programs<Compiled>;
@@ -44,12 +45,21 @@ export class HeldModel {
   /** Of the weights, since they were first read. */
   private version: Uint8Array | null = null;
 
-  constructor(ring: Ring, served: ServedModel, programs?: Pick<ProgramsOptions<never>, "compile" | "limits">) {
+  /** Of how many of a client's openings one is checked; 0: none. */
+  readonly verify: Verify;
+
+  constructor(
+    ring: Ring,
+    served: ServedModel,
+    programs?: Pick<ProgramsOptions<never>, "compile" | "limits">,
+    verify: Verify = 0,
+  ) {
     this.ring = ring;
+    this.verify = verify;
     this.served = served;
     this.integers = new IntegerWeights(ring);
     const { model, tokenizer } = served;
-    this.welcome = jsonBytes({ version: PROTOCOL_VERSION, model, tokenizer });
+    this.welcome = jsonBytes({ version: PROTOCOL_VERSION, model, tokenizer, verify });
     this.programs = new Programs({
       ...programs,
       mismatch: "client and server compile different programs: install the same release on both sides",
@@ -65,6 +75,11 @@ export class HeldModel {
   /** The programs compiled by now. */
   ready(): Promise<readonly Compiled[]> {
     return this.programs.ready();
+  }
+
+  /** R, as the server's side of a check needs it. */
+  weightMasks(program: Program): Promise<WeightMasks> {
+    return WeightMasks.create(this.ring, program, this.weightsKey());
   }
 
   /** Under which material of a program lies in a store. */
@@ -126,6 +141,6 @@ export class HeldModel {
   private async finished(compiled: CompiledProgram): Promise<Compiled> {
     const { program } = compiled;
     const weights = await this.integers.for(program, () => this.floats());
-    return { ...compiled, weights, materialBytes: materialBytes(program) };
+    return { ...compiled, weights, materialBytes: materialBytes(program) + mostKeyBytes(program, this.verify) };
   }
 }

@@ -5,6 +5,7 @@ import { specSchema } from "../models/spec-schema.ts";
 import { KINDS, type Kind, type Plan } from "../program/plan.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
+import { MOST_VERIFY } from "../protocols/verify/sampling.ts";
 import { digestOf } from "./weights.ts";
 
 /** Parties of different versions refuse each other: their programs could differ. */
@@ -65,7 +66,10 @@ const shape = v.object({
   scoring: v.boolean(),
   temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(100)),
   carried: v.boolean(),
+  verified: v.boolean(),
 });
+
+const verifyOf = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_VERIFY));
 
 export const planSchema = plan;
 export const publicModel = v.object({ id, commitment: id, tables: v.nullable(id), spec: specSchema, plan });
@@ -85,6 +89,8 @@ export const welcome = v.object({
   version: v.literal(PROTOCOL_VERSION, "the server speaks another version: install the same release on both sides"),
   model: publicModel,
   tokenizer: v.record(v.string(), v.string()),
+  // Of how many of a client's openings one is checked before an answer; 0: none.
+  verify: verifyOf,
 });
 
 /** Texts of one run, at most: their material waits in memory. */
@@ -123,7 +129,7 @@ const session = v.object({
 /** Either party to the dealer. */
 export const toDealer = v.variant("role", [
   v.object({ role: v.literal("client"), session, seed }),
-  v.object({ role: v.literal("server"), session, shape, seed, model: publicModel }),
+  v.object({ role: v.literal("server"), session, shape, seed, model: publicModel, verify: verifyOf }),
 ]);
 
 /** Dealer to server: the masked weights it does not have yet, by slot. */
@@ -166,6 +172,12 @@ export async function goesOn(channel: Channel, waits: () => void = () => {}): Pr
   }
 }
 
+/** Server to client before an answer: what the check's sums are drawn from, and of each text the openings in them, or all. */
+export const challenge = v.object({
+  seed,
+  openings: v.array(v.nullable(v.array(v.pipe(v.number(), v.integer(), v.minValue(0))))),
+});
+
 /** Server to client after the answer. */
 export const finished = v.object({ peakRssMb: v.number() });
 
@@ -186,6 +198,15 @@ export class PartyError extends Error {
   constructor(message: string, { peersWords = false, cause }: PartyErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.peersWords = peersWords;
+  }
+}
+
+/** A client opened what no honest one would: it gets nothing, and is counted. */
+export class Deviation extends PartyError {
+  override readonly name = "Deviation";
+
+  constructor() {
+    super("what was sent is not what the protocol says: there is no answer");
   }
 }
 

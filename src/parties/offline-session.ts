@@ -59,7 +59,9 @@ export async function offlineSession(
     const session = await sessionId(parts);
     parties.toldDealer?.(parts);
     await tellDealer(dealer, parts, session, material.seed);
-    const masks = await WeightMasks.create(ring, program, new Secret(fromHex(granted.modelKey)));
+    const modelKey = new Secret(fromHex(granted.modelKey));
+    if (program.shape.verified) material.put("model", 0, modelKey.expose());
+    const masks = await WeightMasks.create(ring, program, modelKey);
     const report = await boundTo(channel, session, () => sendAhead(parties, material, program, masks));
     return { material, program, report, session };
   } finally {

@@ -2,14 +2,17 @@
 import type { Channel } from "../channels/channel.ts";
 import type { Program } from "../program/steps.ts";
 import { Party, type SharedInput } from "../protocols/sides.ts";
+import { checkable } from "../protocols/verify/sampling.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Progress, runProgram, type Witness } from "./engine.ts";
 import * as messages from "./messages.ts";
 import { parse } from "./messages.ts";
 import { Meter } from "./meter.ts";
 import type { Prepared } from "./offline-session.ts";
+import { checkedValues, clientProof, type Proof } from "./proving.ts";
 import { costsOf, peaksOf, type Run, type Totals, totals } from "./run.ts";
 import { boundTo, runId } from "./session.ts";
+import { WeightMasks } from "./weights.ts";
 
 /** What the client does between two turns; see `RunOptions.turn`. */
 export type LaterTurns = (index: number, parties: readonly Party[]) => Promise<boolean>;
@@ -65,18 +68,31 @@ export class OnlineRun {
   ): Promise<A> {
     const { ring, channel, progress, witness } = this.parties;
     await channel.sendJson(0, { request: "run", texts: inputs.length });
+    const { verified } = this.program.shape;
+    const checked = verified ? checkedValues(this.program, checkable(this.program)) : undefined;
     const parties = this.prepared.map(({ material }, i) => {
       const { withDealer } = material;
-      return new Party(ring, this.program, { role: "client", withDealer, material, input: inputs[i] });
+      return new Party(ring, this.program, { role: "client", withDealer, material, input: inputs[i], checked });
     });
+    const proof = verified ? await this.proof(parties) : undefined;
     const turn = later && ((index: number) => later(index, parties));
     try {
       const id = await runId(this.prepared.map(({ session }) => session));
-      await boundTo(channel, id, () => runProgram(parties, channel, { progress, witness, meter: this.meter, turn }));
+      await boundTo(channel, id, () =>
+        runProgram(parties, channel, { progress, witness, meter: this.meter, turn, proof }),
+      );
       return read(parties);
     } finally {
       for (const party of parties) party.close();
     }
+  }
+
+  /** What the server asks before each answer. */
+  private async proof(parties: readonly Party[]): Promise<Proof> {
+    const { ring, channel } = this.parties;
+    const texts = this.prepared.map(({ material }, i) => ({ party: parties[i], material }));
+    const weights = await WeightMasks.create(ring, this.program, texts[0].material.modelKey);
+    return clientProof(ring, channel, texts, weights);
   }
 
   /** Hears the server's last word of the run. Returns what all of it took. */

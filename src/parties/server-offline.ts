@@ -2,9 +2,11 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { offlineOrder } from "../program/order.ts";
-import type { Program } from "../program/steps.ts";
+import type { Program, Step } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
 import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { keyedWords, sampled } from "../protocols/verify/sampling.ts";
+import { keyBytes } from "../protocols/verify/words.ts";
 import { hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
@@ -87,8 +89,8 @@ export class ServerOffline {
     dealer: Channel,
     { parts, session, program, material, begun }: Dealing,
   ): Promise<messages.OfflineReport> {
-    const [{ shape }, { model }, seed] = [program, this.model, hex(material.seed.expose())];
-    await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model });
+    const [{ shape }, { model, verify }, seed] = [program, this.model, hex(material.seed.expose())];
+    await dealer.sendJson(0, { role: "server", session: parts, shape, seed, model, verify });
     const whole = this.options.wholeMs ?? WHOLE_MS;
     return within(dealer, whole, () =>
       boundTo(dealer, session, () => this.takeDealt(dealer, { program, material, begun })),
@@ -101,10 +103,12 @@ export class ServerOffline {
   ): Promise<messages.OfflineReport> {
     const { missing } = parse(messages.missing, await dealer.receiveJson(0, 2 ** 22), "dealer");
     begun();
+    const chosen = sampled(this.model.ring, program, material.withDealer, this.model.verify);
+    const keyed = this.model.verify === 0 ? new Map() : keyedWords(program, chosen);
     const take = async () => {
       for (const step of offlineOrder(program).flat()) {
-        const size = bytesOf(trafficOf(step, program).dealt ?? []);
-        if (size > 0) material.put("dealt", step.id, await dealer.receive("offline", step.id, size));
+        const size = bytesOf(trafficOf(step, program).dealt ?? []) + keyBytes(step, program, keyed);
+        if (size > 0) putDealt(material, program, step, await dealer.receive("offline", step.id, size));
       }
     };
     // The dealer deals what it can while later weights are still on their way.
@@ -123,6 +127,13 @@ export class ServerOffline {
     await this.model.upload(dealer, program, missing);
     this.options.log?.({ event: "weights sent", count: missing.length });
   }
+}
+
+/** Keeps what the dealer sent of one step: the server's shares, and the keys behind them. */
+export function putDealt(material: StoredMaterial, program: Program, step: Step, packed: Uint8Array): void {
+  const size = bytesOf(trafficOf(step, program).dealt ?? []);
+  if (size > 0) material.put("dealt", step.id, packed.subarray(0, size));
+  if (packed.length > size) material.put("keys", step.id, packed.subarray(size));
 }
 
 /** Waits for all; the first result, or the first error without waiting for the other. */

@@ -6,6 +6,7 @@ import { Quota } from "../admission/quota.ts";
 import type { Channel } from "../channels/channel.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { Party } from "../protocols/sides.ts";
+import { sampled, type Verify } from "../protocols/verify/sampling.ts";
 import { fromHex } from "../ring/hex.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
@@ -15,16 +16,18 @@ import type { Log } from "./events.ts";
 import { type Compiled, HeldModel, type ServedModel } from "./held-model.ts";
 import { LentCovers } from "./lent-covers.ts";
 import * as messages from "./messages.ts";
-import { PartyError, parse } from "./messages.ts";
+import { Deviation, PartyError, parse } from "./messages.ts";
 import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import { SharedPace } from "./pace.ts";
 import { Patience } from "./patience.ts";
 import type { ProgramsOptions } from "./programs.ts";
+import { checkedValues, type Proof, serverProof } from "./proving.ts";
 import { type Made, ServerOffline } from "./server-offline.ts";
 import { ServerStock } from "./server-stock.ts";
 import { nextMessage, serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, runId } from "./session.ts";
 import { checkShape, type ShapeBounds } from "./shapes.ts";
+import { Strikes } from "./strikes.ts";
 
 export interface ServerOptions {
   readonly connectDealer: () => Promise<Channel>;
@@ -49,6 +52,10 @@ export interface ServerOptions {
   readonly mostWaitingBytes?: number;
   /** Bytes of prepared material that wait in the store for one account; 4 GB unless given. */
   readonly mostStockBytes?: number;
+  /** Of how many of a client's openings one is checked before an answer (docs/verification.md): 1 for all, 0, unless given, for none. */
+  readonly verify?: Verify;
+  /** Failed checks until a key is shut out; 3 unless given. */
+  readonly strikes?: number;
 }
 
 /** The same while it waits for its run. */
@@ -80,11 +87,13 @@ export class ServerService {
   private redeemed: () => void = () => {};
   /** Of texts that helpers carry. */
   private readonly covers = new LentCovers();
+  private readonly strikes: Strikes;
 
   constructor(ring: Ring, served: ServedModel, options: ServerOptions) {
     this.ring = ring;
     this.options = options;
-    this.model = new HeldModel(ring, served, options.programs);
+    this.model = new HeldModel(ring, served, options.programs, options.verify);
+    this.strikes = new Strikes(options.strikes);
     this.offline = new ServerOffline(this.model, options);
     this.stock = new ServerStock(this.model, options.store, options.mostStockBytes);
     this.admission = new Admission(options.limits);
@@ -104,7 +113,7 @@ export class ServerService {
 
   /** Compiles one length and makes its integer weights, before the first client asks. */
   async warm(length: number): Promise<void> {
-    const shape = oneTurn(length);
+    const shape = { ...oneTurn(length), verified: this.model.verify > 0 };
     checkShape(this.model.model.spec, shape, { ...this.options.shapes, lengths: [length] });
     await this.model.compiled(shape, "");
   }
@@ -139,6 +148,7 @@ export class ServerService {
 
   private async requests(channel: Channel): Promise<void> {
     parse(messages.hello, await channel.receiveJson(0), "client");
+    this.strikes.check(channel.account);
     this.admission.greet(channel.account, this.model.welcome.length);
     await channel.send("control", 0, [this.model.welcome]);
     const waiting: Waiting[] = [];
@@ -169,6 +179,7 @@ export class ServerService {
   }
 
   private async answer(request: Request, channel: Channel, waiting: Waiting[], place: Place): Promise<void> {
+    this.strikes.check(channel.account);
     if (request.request === "tables") return this.model.sendTables(channel);
     if (request.request === "lend") return this.lend(request, channel);
     if (request.request === "drop") {
@@ -185,6 +196,8 @@ export class ServerService {
     place.pause();
     const { account } = channel;
     checkShape(this.model.model.spec, request.shape, this.options.shapes);
+    if (request.shape.verified !== this.model.verify > 0)
+      throw new PartyError("the server says whether openings are checked, and does not do it otherwise");
     const compiled = await this.model.compiled(request.shape, account, request.program);
     // Before any is made: peers must not fill this machine's memory.
     const free = this.inMemory.take(account, compiled.materialBytes);
@@ -238,6 +251,7 @@ export class ServerService {
       throw new PartyError("a run takes all material that waits, one for each text, of one padded length");
     }
     const { program, weights } = first.compiled;
+    const { verify } = this.model;
     if (texts > 1 && program.shape.turns > 1) throw new PartyError("texts are continued one by one, not together");
     const covers = waiting.map(({ session }) => this.covers.take(session));
     // Without its covers a carried text would be computed on as noise, and answered as noise.
@@ -248,19 +262,26 @@ export class ServerService {
     const parties = waiting.map(({ material }, i) => {
       const { withDealer } = material;
       const cover = covers[i];
-      return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover });
+      const checked =
+        verify === 0 ? undefined : checkedValues(program, sampled(this.ring, program, withDealer, verify));
+      return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover, checked });
     });
+    const proof = verify === 0 ? undefined : await this.proof(channel, parties, waiting);
     const [meter, measured] = [new Meter(), stopwatch("online")];
+    const { account } = channel;
     try {
       const patience = new Patience(channel, this.options.graceMs, this.options.pausesMs);
       const turn = () => messages.goesOn(channel, () => patience.pause());
       const id = await runId(waiting.map(({ session }) => session));
-      const [{ processor }, { account }] = [this.admission, channel];
+      const { processor } = this.admission;
       const shared = { processor, account, place, patience };
       await SharedPace.during(shared, (pace) => {
-        const run = { witness: this.options.witness, meter, turn, pace };
+        const run = { witness: this.options.witness, meter, turn, pace, proof };
         return boundTo(channel, id, () => runProgram(parties, channel, run));
       });
+    } catch (error) {
+      if (error instanceof Deviation) this.strikes.add(account);
+      throw error;
     } finally {
       for (const party of parties) party.close();
     }
@@ -268,6 +289,14 @@ export class ServerService {
     const phase = measured(meter);
     this.options.measured?.(phase);
     this.options.log?.({ event: "answered", shape: program.shape, texts, seconds: phase.seconds });
+  }
+
+  /** The check before each answer of one run. */
+  private async proof(channel: Channel, parties: readonly Party[], waiting: readonly Waiting[]): Promise<Proof> {
+    const { program } = waiting[0].compiled;
+    const texts = waiting.map(({ material }, i) => ({ party: parties[i], material }));
+    const [weights, { verify }] = [await this.model.weightMasks(program), this.model];
+    return serverProof(this.ring, channel, texts, { weights, verify });
   }
 }
 

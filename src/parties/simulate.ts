@@ -2,7 +2,7 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { memoryPair } from "../channels/memory.ts";
-import type { Program } from "../program/steps.ts";
+import type { Program, Step } from "../program/steps.ts";
 import type { Choose } from "../protocols/clear.ts";
 import {
   type ClientInput,
@@ -12,6 +12,8 @@ import {
   Party,
   type ServerWeights,
 } from "../protocols/sides.ts";
+import { checkable, keyedWords, sampled, type Verify } from "../protocols/verify/sampling.ts";
+import { KeyDealer } from "../protocols/verify/sources.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
@@ -19,6 +21,8 @@ import { StoredMaterial } from "../stores/material.ts";
 import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { goesOn } from "./messages.ts";
+import { checkedValues, clientProof, serverProof } from "./proving.ts";
+import { putDealt } from "./server-offline.ts";
 import { answerOf } from "./text.ts";
 
 export interface Simulation {
@@ -41,6 +45,8 @@ export interface SimulationInputs {
   /** Of a decoder: the client's choice after each turn but the last. */
   readonly choose?: Choose;
   readonly witness?: Witness;
+  /** Of how many of the client's openings one is checked: 1 for all, 0 for none. */
+  readonly verify?: Verify;
   /** Sees what the server gets offline: from the dealer, and from the client ahead of the text. */
   readonly offlineWitness?: (from: "dealer" | "client", step: number, packed: Uint8Array) => void;
 }
@@ -52,12 +58,19 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
   const ofClient = new StoredMaterial("client", program, new Secret(clientSeed));
   const offline = { dealt: 0, ahead: 0 };
   const dealer = new Dealer(ring, program, new Prg(clientSeed), new Prg(serverSeed), inputs.maskedWeights);
-  await dealProgram(dealer, async (step, packed) => {
+  const { verify = 0 } = inputs;
+  const [forClient, forServer] = [new Prg(clientSeed), new Prg(serverSeed)];
+  const chosen = sampled(ring, program, forServer, verify);
+  const keys = verify === 0 ? null : new KeyDealer(ring, program, forClient, forServer, keyedWords(program, chosen));
+  const take = async (step: Step, parts: readonly Uint8Array[]) => {
+    const packed = Buffer.concat(parts);
     offline.dealt += packed.length;
     inputs.offlineWitness?.("dealer", step.id, packed);
-    ofServer.put("dealt", step.id, packed);
-  });
+    putDealt(ofServer, program, step, packed);
+  };
+  await dealProgram(dealer, take, undefined, undefined, keys);
   dealer.close();
+  keys?.close();
   const preparing = new ClientOffline(ring, program, new Prg(clientSeed), inputs.weightMasks);
   const ahead = async (step: { id: number }, packed: Uint8Array) => {
     offline.ahead += packed.length;
@@ -72,15 +85,22 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     withDealer: ofClient.withDealer,
     material: ofClient,
     input: inputs.input,
+    checked: verify === 0 ? undefined : checkedValues(program, checkable(program)),
   });
   const server = new Party(ring, program, {
     role: "server",
     withDealer: ofServer.withDealer,
     material: ofServer,
     weights: inputs.weights,
+    checked: verify === 0 ? undefined : checkedValues(program, chosen),
   });
   const { witness, choose, input } = inputs;
   const findings = new Findings();
+  const weights = inputs.weightMasks;
+  const proofs = verify > 0 && [
+    clientProof(ring, toServer, [{ party: client, material: ofClient }], weights),
+    serverProof(ring, toClient, [{ party: server, material: ofServer }], { weights, verify }),
+  ];
   const turn = async (index: number) => {
     const token = choose?.(answerOf(client, findings, index - 1)) ?? null;
     if (token !== null) input.take(token);
@@ -88,8 +108,14 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     return token !== null;
   };
   await Promise.all([
-    runProgram([client], toServer, { witness, turn }),
-    runProgram([server], toClient, { turn: () => goesOn(toClient) }),
+    runProgram([client], toServer, { witness, turn, proof: proofs ? proofs[0] : undefined }),
+    runProgram([server], toClient, { turn: () => goesOn(toClient), proof: proofs ? proofs[1] : undefined }).catch(
+      (error: Error) => {
+        // As a service does: whoever waits for it is told.
+        toClient.close();
+        throw error;
+      },
+    ),
   ]);
   findings.raise();
   const close = () => {

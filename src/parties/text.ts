@@ -2,9 +2,8 @@
 import { embeddingsOf } from "../models/model.ts";
 import { positionRows } from "../program/ops.ts";
 import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
-import type { InputSource, Program, StepOf, Value } from "../program/steps.ts";
+import type { InputSource, Program, Value } from "../program/steps.ts";
 import { elements } from "../protocols/rule.ts";
-import { fillOwnKeys } from "../protocols/shares.ts";
 import type { ClientInput, InputStep, Party } from "../protocols/sides.ts";
 import { centredRows, FloatOps } from "../reference/float.ts";
 import type { Words } from "../ring/memory.ts";
@@ -56,10 +55,6 @@ export class TextInput implements ClientInput {
 
   isOwn(position: number): boolean {
     return isDecoder(this.spec) ? position >= this.first : position < this.text.ids.length;
-  }
-
-  fillKeys(out: Words, step: StepOf<"keys">): void {
-    fillOwnKeys(this.ring, out, step, this);
   }
 
   take(token: number): void {

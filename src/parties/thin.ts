@@ -42,6 +42,8 @@ export class ThinClient extends TextClient<ThinRun> {
   private readonly server: Channel;
   private readonly helper: Channel;
   private readonly connection: Connection;
+  /** Whether the server checks what its client side opens. */
+  private readonly verified: boolean;
   /** Sees what the helper gets, for those who want to look. */
   witness: ((covered: Uint8Array) => void) | null = null;
   private tables: Weights | null = null;
@@ -53,6 +55,7 @@ export class ThinClient extends TextClient<ThinRun> {
     lengths?: readonly number[],
   ) {
     super(greeted, lengths);
+    this.verified = greeted.verified;
     this.ring = ring;
     this.server = server;
     this.helper = helper;
@@ -89,7 +92,7 @@ export class ThinClient extends TextClient<ThinRun> {
   async infer(text: TokenizedText, options: TextOptions = {}): Promise<ThinRun> {
     if (isDecoder(this.spec))
       throw new PartyError("a helper carries texts to be judged, not to be continued: ask without one");
-    const shape = { ...this.shapeFor([text.ids.length], options.length), carried: true };
+    const shape = { ...this.shapeFor([text.ids.length], options.length), carried: true, verified: this.verified };
     const findings = new Findings();
     const run = await this.connection.call(() => this.asked(text, shape, findings), options);
     findings.raise();

@@ -193,6 +193,8 @@ export type Step = StepBase &
     | {
         readonly kind: "keys";
         readonly x: ValueId;
+        /** Opened, 1 on the text's rows; null where both constants are one. */
+        readonly mask: ValueId | null;
         readonly kept: Constant;
         readonly padded: Constant;
         /**
@@ -296,11 +298,13 @@ export interface Shape {
   readonly temperature: number;
   /** Whether a helper plays the client for the text's owner, so that the client side itself must learn nothing (protocols/cover.ts). */
   readonly carried: boolean;
+  /** Whether what the client opens is checked before each answer (protocols/verify). */
+  readonly verified: boolean;
 }
 
 /** One turn over one text, as encoders have it. */
 export function oneTurn(length: number): Shape {
-  return { length, anyLength: false, turns: 1, scoring: false, temperature: 0, carried: false };
+  return { length, anyLength: false, turns: 1, scoring: false, temperature: 0, carried: false, verified: false };
 }
 
 export interface Program {

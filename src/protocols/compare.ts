@@ -59,6 +59,16 @@ export const lessThan: LocalRule<"lessThan"> = {
     p.ring.lessThanLeaves(out, p.get("public", step.x), shares, p.value(step.x).ring, step.blocks, p.isServer);
   },
 
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      const [shares, { ring }] = [t.bits(step), t.value(step.x)];
+      t.bitResult(step).forEach((out, plane) => {
+        t.ring.lessThanLeaves(out, t.opened(step.x), shares[plane], ring, step.blocks, false);
+      });
+    },
+  },
+
   /** The finished bit at once; the tree above it only passes it on. */
   clear(c, step, out) {
     c.ring.msb(out, c.x(step.x), 64);
@@ -97,6 +107,16 @@ export const carry: LocalRule<"carry"> = {
     const secret = p.dealt(step, ands(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
     p.ring.carryLevel(out, p.get("public", step.x), p.get("mask", step.x), secret, step.nodes, p.isServer);
+  },
+
+  client: {
+    masks: (step) => [step.x],
+    combine(t, step) {
+      const [masks, secrets] = [t.bitMask(step.x), t.bits(step)];
+      t.bitResult(step).forEach((out, plane) => {
+        t.ring.carryLevel(out, t.opened(step.x), masks[plane], secrets[plane], step.nodes, false);
+      });
+    },
   },
 
   clear: (c, step, out) => c.ring.copy(out, c.x(step.x)),

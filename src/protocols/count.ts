@@ -15,6 +15,7 @@ import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import { type Block, elements, expectSameShape, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
+import type { Combining } from "./verify/combining.ts";
 
 type Counts = StepOf<"counts">;
 type Nonzero = StepOf<"nonzero">;
@@ -39,7 +40,7 @@ function lanes(step: Counts, program: Program): Block[] {
 }
 
 /** Of every value the top bits that choose among the places, as numbers. */
-function topBits(s: Scope, step: Counts, x: Words, from: number): Float64Array {
+function topBits(s: Pick<Scope, "ring" | "temp">, step: Counts, x: Words, from: number): Float64Array {
   const part = s.temp(x.length);
   s.ring.addConstant(part, x, ...halves(-from));
   s.ring.truncate(part, part, step.bits, step.unitBits, step.bits - step.unitBits);
@@ -110,6 +111,11 @@ export const counts: LocalRule<"counts"> = {
     aboveEach(p, step, p.set("share", step.out, p.ring.alloc(elements(p.value(step.out)))), perPlace);
   },
 
+  client: {
+    masks: () => [],
+    combine: (t, step) => combineCounts(t, step),
+  },
+
   clear(c, step, out) {
     const { columns } = c.value(step.x);
     const size = places(step);
@@ -120,6 +126,35 @@ export const counts: LocalRule<"counts"> = {
     aboveEach(c, step, out, perPlace);
   },
 };
+
+/** The client's part: lanes are words here, turned and added up as `run` does it. */
+function combineCounts(t: Combining, step: Counts): void {
+  const { rows, columns } = t.value(step.x);
+  const size = places(step);
+  const { lo: lanes } = t.words(step);
+  const perPlace = t.temp(rows * size);
+  t.ring.zero(perPlace);
+  topBits(t, step, t.opened(step.x), step.least).forEach((turn, e) => {
+    const to = perPlace.part(Math.floor(e / columns) * size, size);
+    const turned = t.ring.alloc(size);
+    // Place v has the lane turn - v, counted round.
+    for (let v = 0; v < size; v++)
+      t.ring.copyBlock(turned, v, 1, lanes, e * size + ((turn - v + size) % size), 1, 1, 1);
+    t.ring.add(to, to, turned);
+    t.ring.free(turned);
+  });
+  const { lo: out } = t.result(step);
+  const byPlace = t.temp(rows * size);
+  t.ring.transpose(byPlace, perPlace, rows, size);
+  const above = t.temp(rows);
+  t.ring.zero(above);
+  const sums = t.temp(rows * (size - 1));
+  for (let v = size - 2; v >= 0; v--) {
+    t.ring.add(above, above, byPlace.part((v + 1) * rows, rows));
+    t.ring.copy(sums.part(v * rows, rows), above);
+  }
+  t.ring.transpose(out, sums, size - 1, rows);
+}
 
 /** 32-bit halves of a value's table. */
 function tableHalves(step: Nonzero): number {
@@ -164,14 +199,18 @@ export const nonzero: LocalRule<"nonzero"> = {
   },
 
   run(p, step) {
-    const shares = p.dealt(step, tables(step, p.program)).i32();
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
-    const c = p.temp(out.length);
-    p.ring.reduce(c, p.get("public", step.x), step.bits);
-    const size = tableHalves(step);
-    const own = p.isServer ? 1 : 0;
-    const bits = p.ring.decode(c, 64, 1).map((at, e) => own ^ ((shares[e * size + (at >> 5)] >>> (at & 31)) & 1));
-    p.ring.encode(out, bits, 1);
+    lookUp(p, step, out, p.get("public", step.x), p.dealt(step, tables(step, p.program)), p.isServer ? 1 : 0);
+  },
+
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      const shares = t.bits(step);
+      t.bitResult(step).forEach((out, plane) => {
+        lookUp(t, step, out, t.opened(step.x), shares[plane], 0);
+      });
+    },
   },
 
   clear(c, step, out) {
@@ -182,3 +221,24 @@ export const nonzero: LocalRule<"nonzero"> = {
     );
   },
 };
+
+/** out = the bit of each value's table that c names, XOR `own`. */
+function lookUp(
+  s: Pick<Scope, "ring" | "temp">,
+  step: Nonzero,
+  out: Words,
+  opened: Words,
+  table: Words,
+  own: number,
+): void {
+  const c = s.temp(out.length);
+  s.ring.reduce(c, opened, step.bits);
+  const size = tableHalves(step);
+  const places = s.ring.decode(c, 64, 1);
+  const shares = table.i32();
+  s.ring.encode(
+    out,
+    places.map((at, e) => own ^ ((shares[e * size + (at >> 5)] >>> (at & 31)) & 1)),
+    1,
+  );
+}

@@ -6,11 +6,10 @@
  *
  *   input    the client's integers, mod 2^ring           the server subtracts v from what comes
  *   entry    what else the client would know             the server's share is -v
- *   keys     what is added to the columns of keys        the server adds -v to its share: the owner gives c + v
  *   answer   the last opening, to the client alone       the server adds v to what leaves
  */
 import { InternalError } from "../errors.ts";
-import type { Program, Step, StepKind, StepOf } from "../program/steps.ts";
+import type { Program, Step, StepKind } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -40,7 +39,7 @@ export function answerBlock(program: Program): Block {
   return { length: elements(value), bits: value.ring };
 }
 
-/** The owner's message for one step: x + v, or c + v. The caller frees it. */
+/** The owner's message for one step: x + v. The caller frees it. */
 export function coverInput(ring: Ring, program: Program, cover: Prg, input: ClientInput, step: Step): Words {
   const { length, bits } = coveredBlock(step, program);
   const [x, v] = [ring.alloc(length), ring.alloc(length)];
@@ -82,16 +81,8 @@ export class CarriedInput implements SharedInput {
   }
 
   fill(out: Words, step: InputStep): void {
-    this.ring.copy(out, this.of(step));
-  }
-
-  fillKeys(out: Words, step: StepOf<"keys">): void {
-    this.ring.copy(out, this.of(step));
-  }
-
-  private of(step: Step): Words {
     const words = this.given.get(step.id);
     if (words === undefined) throw new InternalError(`step ${step.id} reads an input that was not given`);
-    return words;
+    this.ring.copy(out, words);
   }
 }

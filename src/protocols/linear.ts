@@ -11,10 +11,12 @@
 import type { LinearTerm, Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
-import { rotateInto } from "./rotate.ts";
+import type { Wide } from "../ring/wide.ts";
+import { rotateInto, rotateWide } from "./rotate.ts";
 import { type Block, type Expect, elements, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { ClientOffline, Dealer, MaskedWeights, ServerWeights } from "./sides.ts";
+import type { Combining } from "./verify/combining.ts";
 
 type Linear = StepOf<"linear">;
 
@@ -219,10 +221,67 @@ export const linear: LocalRule<"linear"> = {
     if (isDealt(step)) p.ring.add(y, y, p.dealt(step, [resultBlock(step, p.program)]));
   },
 
+  client: {
+    masks: (step) => step.terms.map(({ x }) => x),
+    combine(t, step) {
+      const { rows, columns, ring } = t.value(step.out);
+      const sum = t.scratch(rows * columns, ring);
+      for (const term of step.terms) addMasked(t, step, term, sum);
+      const out = t.result(step);
+      if (step.rotate !== null) {
+        const turned = t.scratch(rows * columns, ring);
+        rotateWide(t, step.rotate, turned, sum, rows, columns);
+        t.wide.add(out, turned, true);
+      } else if (step.centre) subtractCentred(t, out, sum, rows, columns);
+      else t.wide.add(out, sum, true);
+      if (isDealt(step)) t.wide.add(out, t.words(step));
+    },
+  },
+
   clear(c, step, out) {
     applyWeights(c, step, out, c.weights, (id) => c.x(id));
   },
 };
+
+/** sum += mask(x)·R of one term, in wide words. */
+function addMasked(t: Combining, step: Linear, { x, weight, weightId }: LinearTerm, sum: Wide): void {
+  const mask = t.mask(x);
+  const [{ rows, columns }, { columns: inner }] = [t.value(step.out), t.value(x)];
+  if (weight.kind === "identity") return t.wide.addScaled(sum, mask, ...halves(weight.factor));
+  t.weights.chunks(weightId, (words, first, count) => {
+    if (weight.kind === "diagonal" || weight.kind === "mean") {
+      const factor = t.temp(rows * columns);
+      t.ring.copyBlock(factor, 0, columns, words, 0, 0, rows, columns);
+      if (weight.kind === "diagonal") return t.wide.addProduct(sum, factor, mask);
+      return subtractRowSums(t, sum, factor, mask, rows, columns);
+    }
+    // The transposed product, whose left operand is the public one.
+    const at = { offset: 0, row: 1, column: columns };
+    const left = { words, offset: 0, row: 1, column: columns };
+    const right = { words: mask, offset: first, row: 1, column: inner };
+    t.wide.addMatmul(sum, at, left, right, [columns, weight.kind === "outer" ? 1 : count, rows]);
+  });
+}
+
+/** sum -= Σ_columns factor·x, in every column. */
+function subtractRowSums(t: Combining, sum: Wide, factor: Words, x: Wide, rows: number, columns: number): void {
+  const wide = sum.hi === null ? 1 : 64;
+  const [products, sums] = [t.scratch(rows * columns, wide), t.scratch(rows, wide)];
+  t.wide.addProduct(products, factor, x);
+  t.wide.rowSum(sums, products, rows, columns);
+  t.wide.each(products, sums, (to, from) => t.ring.repeat(to, from, columns));
+  t.wide.add(sum, products, true);
+}
+
+/** out -= columns·y - Σ_columns y */
+function subtractCentred(t: Combining, out: Wide, y: Wide, rows: number, columns: number): void {
+  t.wide.addScaled(out, y, ...halves(-columns));
+  const wide = out.hi !== null;
+  const [sums, spread] = [t.scratch(rows, wide ? 64 : 1), t.scratch(rows * columns, wide ? 64 : 1)];
+  t.wide.rowSum(sums, y, rows, columns);
+  t.wide.each(spread, sums, (to, from) => t.ring.repeat(to, from, columns));
+  t.wide.add(out, spread);
+}
 
 /** y = Σ_terms x·W + bias, the mean removed or rows turned where the step asks. */
 function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
@@ -248,4 +307,66 @@ export function serverPart(s: Scope, id: number): Words {
   const part = s.temp(opened.length);
   s.ring.subtract(part, opened, s.get("mask", id));
   return part;
+}
+
+/**
+ * sum += the client's part of an opened result times a matrix [columns, its own columns], of words, tags or keys: R is multiplied by the matrix
+ * first, which costs as many columns as that has. `mask`, of the opening, is used up.
+ */
+export function combineColumns(t: Combining, step: Linear, mask: Wide, matrix: Words, sum: Wide): void {
+  const { rows, columns } = t.value(step.out);
+  const width = matrix.length / columns;
+  if (isDealt(step)) t.wide.add(mask, t.words(step));
+  addTimes(t, sum, mask, matrix, [rows, columns, width]);
+  const after = step.centre ? centredColumns(t, matrix, columns, width) : matrix;
+  const masked = t.wide.zeros(sum.lo.length, sum.hi !== null);
+  for (const { x, weight, weightId } of step.terms) {
+    const { columns: inner } = t.value(x);
+    const factors = t.temp(inner * width);
+    if (weight.kind === "identity") t.ring.scale(factors, after, ...halves(weight.factor));
+    else {
+      t.weights.chunks(weightId, (r, first, count) => {
+        if (weight.kind === "mean") return meanFactors(t, factors, r, after, columns, width);
+        const part = weight.kind === "diagonal" ? factors : factors.part(first * width, count * width);
+        if (weight.kind !== "diagonal") return t.ring.matmul(part, r, after, count, columns, width);
+        t.ring.repeat(part, r, width);
+        t.ring.multiply(part, part, after);
+      });
+    }
+    addTimes(t, masked, t.mask(x), factors, [rows, inner, width]);
+  }
+  t.wide.add(sum, masked, true);
+  t.wide.free(masked);
+}
+
+/** factors[j, t] = -r_j Σ_columns matrix[., t] */
+function meanFactors(t: Combining, factors: Words, r: Words, matrix: Words, columns: number, width: number): void {
+  const [turned, sums] = [t.temp(matrix.length), t.temp(width)];
+  t.ring.transpose(turned, matrix, columns, width);
+  t.ring.rowSum(sums, turned, width, columns);
+  t.ring.negate(sums, sums);
+  t.ring.zero(factors);
+  t.ring.addOuter(factors, r, sums, columns, width);
+}
+
+/** sum += x·factors: x [m, k] wide, factors [k, n] public. */
+function addTimes(
+  t: Combining,
+  sum: Wide,
+  x: Wide,
+  factors: Words,
+  [m, k, n]: readonly [number, number, number],
+): void {
+  if (sum.hi === null) return t.ring.matmul(sum.lo, x.lo, factors, m, k, n, true);
+  const left = { words: factors, offset: 0, row: 1, column: n };
+  t.wide.addMatmul(sum, { offset: 0, row: 1, column: n }, left, { words: x, offset: 0, row: 1, column: k }, [n, k, m]);
+}
+
+/** What a matrix becomes that is multiplied by results before their means are removed. */
+function centredColumns(t: Combining, matrix: Words, columns: number, width: number): Words {
+  const [turned, centred, out] = [t.temp(matrix.length), t.temp(matrix.length), t.temp(matrix.length)];
+  t.ring.transpose(turned, matrix, columns, width);
+  t.ring.centre(centred, turned, width, columns);
+  t.ring.transpose(out, centred, width, columns);
+  return out;
 }

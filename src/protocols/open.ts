@@ -10,6 +10,8 @@
  * toServer: the client alone sends, under its mask alone; the server holds x̂ = y + r_C. One flight.
  * forward:  x is a linear step's result: the client's y_C + r_C left offline. The server adds its share and its own mask and
  *           sends m bits. One flight.
+ * Where openings are checked (verify/) the client sends its part whole, c = x_C + R mod 2^k under a mask of k bits, and c >> t and R >> t take
+ * the place of y_C + r_C and r_C: what is checked must be a sum of words. y is then wrong by less than two units.
  * toClient: the server sends its share, m bits, not truncated; the client adds its own and has the value. For exact integers
  *           that are the answer (a label's index).
  * reveal:   as forward, without the server's mask: the client removes its own and has the answer, truncated.
@@ -45,9 +47,19 @@ const MODES = {
   toClient: { form: "held", sentBy: "server" },
 } as const;
 
-function blockOf(step: Open, program: Program): Block {
-  const { ring, rows, columns } = program.values[step.out];
-  return { length: rows * columns, bits: ring };
+function blockOf(step: Open, program: Program, bits = program.values[step.out].ring): Block {
+  const { rows, columns } = program.values[step.out];
+  return { length: rows * columns, bits };
+}
+
+/** Whether the client's part is sent whole: what is checked has to be a sum of words, and dropping bits before the mask makes it none. */
+function isWhole(step: Open, program: Program): boolean {
+  return program.shape.verified && step.shift > 0;
+}
+
+/** Bits that the client sends of each element. */
+function clientBits(step: Open, program: Program): number {
+  return program.values[step.out].ring + (isWhole(step, program) ? step.shift : 0);
 }
 
 /** out += a party's share of x / 2^t; `up` is the server's. */
@@ -56,7 +68,8 @@ function addShare(s: Scope, step: Open, out: Words, up: boolean): void {
   const { ring: m } = s.value(step.out);
   if (step.shift === 0) return s.ring.add(out, out, share);
   const part = s.temp(share.length);
-  if (up) s.ring.addConstant(part, share, ...ones(step.shift));
+  // Beside a part that is cut whole, which is wrong by less than one either way, half a unit is nearest.
+  if (up) s.ring.addConstant(part, share, ...(isWhole(step, s.program) ? half(step.shift) : ones(step.shift)));
   s.ring.truncate(part, up ? part : share, m + step.shift, step.shift, m);
   s.ring.add(out, out, part);
 }
@@ -66,7 +79,40 @@ function ones(bits: number): [number, number] {
   return [bits < 32 ? 2 ** bits - 1 : -1, bits > 32 ? 2 ** (bits - 32) - 1 : 0];
 }
 
-/** A party's mask of what it sends. */
+/** 2^(bits - 1), as 32-bit halves. */
+function half(bits: number): [number, number] {
+  return bits <= 32 ? [(2 ** (bits - 1)) | 0, 0] : [0, (2 ** (bits - 33)) | 0];
+}
+
+/** The low bits of what a client sends or masks whole are dropped. */
+function cut(s: Scope, step: Open, words: Words): void {
+  if (isWhole(step, s.program))
+    s.ring.truncate(words, words, clientBits(step, s.program), step.shift, s.value(step.out).ring);
+}
+
+/** The client's mask of its result. */
+function clientMask(s: Scope, step: Open, prg: Prg): Words {
+  const mask = s.ring.alloc(elements(s.value(step.out)));
+  prg.words(s.ring, mask, step.id, CLIENT_MASK, clientBits(step, s.program));
+  cut(s, step, mask);
+  return mask;
+}
+
+/** out = what a client sends: its share, masked. */
+function clientPart(s: Scope, step: Open, prg: Prg, out: Words): void {
+  prg.words(s.ring, out, step.id, CLIENT_MASK, clientBits(step, s.program));
+  if (isWhole(step, s.program)) s.ring.add(out, out, s.get("share", step.x));
+  else addShare(s, step, out, false);
+}
+
+/** out = what the server makes of a client's part and its own share, before its mask. */
+function joined(s: Scope, step: Open, out: Words): void {
+  if (!isWhole(step, s.program)) return addShare(s, step, out, true);
+  s.ring.add(out, out, s.get("share", step.x));
+  cut(s, step, out);
+}
+
+/** A server's mask of what it sends. */
 function drawMask(s: Scope, step: Open, prg: Prg, purpose: number): Words {
   const mask = s.ring.alloc(elements(s.value(step.out)));
   prg.words(s.ring, mask, step.id, purpose, s.value(step.out).ring);
@@ -97,15 +143,16 @@ export const open: OpeningRule<"open"> = {
 
   traffic(step, program) {
     const block = blockOf(step, program);
-    if (step.mode === "toServer") return { fromClient: block };
+    const client = blockOf(step, program, clientBits(step, program));
+    if (step.mode === "toServer") return { fromClient: client };
     if (step.mode === "toClient") return { fromServer: block };
-    if (step.mode === "exchange") return { fromClient: block, fromServer: block };
-    return { ahead: block, fromServer: block };
+    if (step.mode === "exchange") return { fromClient: client, fromServer: block };
+    return { ahead: client, fromServer: block };
   },
 
   deal(d, step) {
     if (step.mode === "toClient") return;
-    const client = drawMask(d, step, d.withClient, CLIENT_MASK);
+    const client = clientMask(d, step, d.withClient);
     const full = d.set("full", step.out, d.ring.alloc(client.length));
     if (step.mode !== "exchange") d.set("client", step.out, client);
     if (step.mode === "exchange" || step.mode === "forward") {
@@ -118,11 +165,10 @@ export const open: OpeningRule<"open"> = {
 
   prepare(c, step) {
     if (step.mode === "exchange" || step.mode === "toClient") return null;
-    const mask = c.set("mask", step.out, drawMask(c, step, c.withDealer, CLIENT_MASK));
+    const mask = c.set("mask", step.out, clientMask(c, step, c.withDealer));
     if (step.mode === "toServer") return null;
     const ahead = c.temp(mask.length);
-    c.ring.copy(ahead, mask);
-    addShare(c, step, ahead, false);
+    clientPart(c, step, c.withDealer, ahead);
     return ahead;
   },
 
@@ -134,15 +180,22 @@ export const open: OpeningRule<"open"> = {
       return underCover(p, step, message, m);
     }
     if (step.mode === "exchange" || step.mode === "toServer") {
-      const mask = drawMask(p, step, p.withDealer, p.isServer ? SERVER_MASK : CLIENT_MASK);
-      p.ring.copy(message, mask);
+      const mask = p.isServer ? drawMask(p, step, p.withDealer, SERVER_MASK) : clientMask(p, step, p.withDealer);
+      if (p.isServer) {
+        p.ring.copy(message, mask);
+        addShare(p, step, message, true);
+      } else clientPart(p, step, p.withDealer, message);
       if (step.mode === "exchange" && p.value(step.out).needsMaskShares) p.set("mask", step.out, mask);
       else p.ring.free(mask);
-      addShare(p, step, message, p.isServer);
-      return step.mode === "exchange" ? p.keepSent(step, message) : message;
+      if (step.mode === "toServer") return message;
+      const own = p.isServer ? message : p.temp(message.length);
+      p.ring.copy(own, message);
+      if (!p.isServer) cut(p, step, own);
+      p.keepSent(step, own);
+      return message;
     }
-    p.material.ahead(p.ring, step, blockOf(step, p.program), message);
-    addShare(p, step, message, true);
+    p.material.ahead(p.ring, step, blockOf(step, p.program, clientBits(step, p.program)), message);
+    joined(p, step, message);
     const opened = p.set("public", step.out, p.ring.alloc(message.length));
     if (step.mode === "forward") {
       const own = p.set("mask", step.out, drawMask(p, step, p.withDealer, SERVER_MASK));
@@ -158,13 +211,15 @@ export const open: OpeningRule<"open"> = {
     const opened = () => p.set("public", step.out, p.ring.alloc(other.length));
     if (step.mode === "exchange") {
       const sum = opened();
-      p.ring.add(sum, p.takeSent(step), other);
+      p.ring.copy(sum, other);
+      if (p.isServer) cut(p, step, sum);
+      p.ring.add(sum, p.takeSent(step), sum);
       p.ring.reduce(sum, sum, m);
     } else if (step.mode === "toServer") {
       if (!p.isServer) return;
       const sum = opened();
       p.ring.copy(sum, other);
-      addShare(p, step, sum, true);
+      joined(p, step, sum);
       p.ring.reduce(sum, sum, m);
     } else if (step.mode === "toClient") {
       const sum = opened();
@@ -172,7 +227,7 @@ export const open: OpeningRule<"open"> = {
       p.ring.reduce(sum, sum, m);
     } else if (!p.isServer) {
       const out = opened();
-      const own = drawMask(p, step, p.withDealer, CLIENT_MASK);
+      const own = clientMask(p, step, p.withDealer);
       if (step.mode === "forward") {
         p.ring.copy(out, other);
         p.set("mask", step.out, own);

@@ -58,6 +58,13 @@ export const fourier: LocalRule<"fourier"> = {
     if (p.isServer) p.ring.addConstant(out, out, ...halves(step.constant));
   },
 
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      t.wide.fourier(t.result(step), t.opened(step.x), step.periodBits, step.stride, factors(step), t.words(step));
+    },
+  },
+
   clear(c, step, out) {
     c.ring.fourierClear(out, c.x(step.x), step.periodBits, step.stride, factors(step), step.trigBits);
     c.ring.addConstant(out, out, ...halves(step.constant));

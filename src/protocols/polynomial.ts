@@ -15,9 +15,11 @@ import { liftBits } from "../program/lift.ts";
 import { Memo } from "../program/memo.ts";
 import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Wide } from "../ring/wide.ts";
 import { type Block, elements, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { Dealer, Party } from "./sides.ts";
+import type { Combining } from "./verify/combining.ts";
 
 type Polynomial = StepOf<"polynomial">;
 
@@ -188,6 +190,25 @@ export const polynomial: LocalRule<"polynomial"> = {
     if (p.isServer && step.constant !== 0) p.ring.addConstant(out, out, ...halves(step.constant));
   },
 
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      const out = t.result(step);
+      const { rows, ring } = t.value(step.out);
+      const size = width(step, t.program);
+      const sum = step.rowSum ? t.scratch(size, ring) : out;
+      if (step.variables.length > 0) combinePart(t, step, sum);
+      for (const addend of step.addends) addWideAddend(t, addend, sum);
+      if (step.rowSum) t.wide.rowSum(out, sum, rows, size / rows);
+      for (const { summed, powers, offset, length } of basis(step, t.program)) {
+        if (!summed) continue;
+        const shares = t.words(step);
+        const part = { lo: shares.lo.part(offset, length), hi: shares.hi?.part(offset, length) ?? null };
+        t.wide.addScaled(out, part, ...halves(lastCoefficient(step, powers[0])));
+      }
+    },
+  },
+
   clear(c, step, out) {
     const size = width(step, c.program);
     const sum = c.temp(size);
@@ -213,12 +234,41 @@ function addAddend(s: Scope, addend: Polynomial["addends"][number], sum: Words):
   s.ring.addScaled(sum, x, ...halves(addend.coefficient));
 }
 
-function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
+/** The variables and monomials as the kernel takes them. */
+function inputs(step: Polynomial, program: Program, opened: (id: number) => Words) {
   const variables = step.variables.map((v) => {
-    const kind = v.kind === "bit" ? 2 : isLifted(step, v, p.program) ? 1 : 0;
-    return { x: p.get("public", v.x), repeat: v.repeat, ring: p.value(v.x).ring, kind };
+    const kind = v.kind === "bit" ? 2 : isLifted(step, v, program) ? 1 : 0;
+    return { x: opened(v.x), repeat: v.repeat, ring: program.values[v.x].ring, kind };
   });
   const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
+  return { variables, monomials };
+}
+
+/** out = the client's part of a polynomial, in wide words. */
+function combinePart(t: Combining, step: Polynomial, out: Wide): void {
+  const { variables, monomials } = inputs(step, t.program, (id) => t.opened(id));
+  const terms = basis(step, t.program);
+  if (terms.length === 0) return;
+  const shares = t.words(step);
+  const secrets = terms.flatMap(({ powers, tops, repeat, summed, offset, length }) => {
+    const high = shares.hi?.part(offset, length) ?? null;
+    return summed ? [] : [{ powers, bits: tops, repeat, share: shares.lo.part(offset, length), high }];
+  });
+  t.wide.polynomial(out, variables, monomials, secrets);
+}
+
+/** As `addAddend`. */
+function addWideAddend(t: Combining, addend: Polynomial["addends"][number], sum: Wide): void {
+  const x = t.share(addend.x);
+  const factor = halves(addend.coefficient);
+  if (addend.repeat === 1) return t.wide.addScaled(sum, x, ...factor);
+  const spread = t.scratch(sum.lo.length, x.hi === null ? 1 : 64);
+  t.wide.each(spread, x, (to, from) => t.ring.repeat(to, from, addend.repeat));
+  t.wide.addScaled(sum, spread, ...factor);
+}
+
+function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
+  const { variables, monomials } = inputs(step, p.program, (id) => p.get("public", id));
   const secrets = basis(step, p.program).flatMap(({ powers, tops, repeat, summed, offset, length }) => {
     return summed ? [] : [{ powers, bits: tops, repeat, share: shares.part(offset, length) }];
   });

@@ -9,14 +9,21 @@
 
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Strides, Wide } from "../ring/wide.ts";
 import { type Block, elements, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
+import type { Combining } from "./verify/combining.ts";
 
 type Matmul = StepOf<"matmul">;
 type Pair = readonly [Words, Words];
 
 /** out (+)= Σ over the pairs of a·b (or a·bᵀ), head by head. */
-function perHead(s: Scope, step: Matmul, out: Words, pairs: readonly Pair[]): void {
+function perHead(
+  s: Pick<Scope, "ring" | "program" | "value" | "temp">,
+  step: Matmul,
+  out: Words,
+  pairs: readonly Pair[],
+): void {
   const [a, b, y] = [s.value(step.a), s.value(step.b), s.value(step.out)];
   const { heads, sharing, transposeB } = step;
   const { m, k, n } = headShape(step, s.program);
@@ -107,7 +114,52 @@ export const product: LocalRule<"matmul"> = {
     p.ring.add(out, out, p.dealt(step, [dealtBlock(step, p.program)]));
   },
 
+  client: {
+    masks: (step) => [step.a, step.b],
+    combine(t, step) {
+      const [x, y] = [t.opened(step.a), t.opened(step.b)];
+      const [rx, ry] = [t.mask(step.a), t.mask(step.b)];
+      const out = t.result(step);
+      const { rows, columns, ring } = t.value(step.out);
+      const sum = t.scratch(rows * columns, ring);
+      if (sum.hi === null) {
+        perHead(t, step, sum.lo, [
+          [x, ry.lo],
+          [rx.lo, y],
+        ]);
+      } else wideHeads(t, step, sum, { x, y, rx, ry });
+      t.wide.add(out, sum, true);
+      t.wide.add(out, t.words(step));
+    },
+  },
+
   clear(c, step, out) {
     perHead(c, step, out, [[c.x(step.a), c.x(step.b)]]);
   },
 };
+
+/** sum += X̂·r_Y + r_X·Ŷ, head by head. */
+function wideHeads(
+  t: Combining,
+  step: Matmul,
+  sum: Wide,
+  of: { readonly x: Words; readonly y: Words; readonly rx: Wide; readonly ry: Wide },
+): void {
+  const { m, k, n } = headShape(step, t.program);
+  const [a, b, out] = [t.value(step.a).columns, t.value(step.b).columns, t.value(step.out).columns];
+  const { transposeB, heads, sharing } = step;
+  for (let h = 0; h < heads; h++) {
+    const shared = Math.floor(h / sharing) * (transposeB ? k : n);
+    const left = transposeB ? { offset: h * k, row: a, column: 1 } : { offset: h * m * k, row: k, column: 1 };
+    const right = transposeB ? { offset: shared, row: 1, column: b } : { offset: shared, row: b, column: 1 };
+    const at = transposeB ? { offset: h * m * n, row: n, column: 1 } : { offset: h * n, row: out, column: 1 };
+    t.wide.addMatmul(sum, at, { words: of.x, ...left }, { words: of.ry, ...right }, [m, k, n]);
+    // The second is public: the transposed product.
+    t.wide.addMatmul(sum, turned(at), { words: of.y, ...turned(right) }, { words: of.rx, ...turned(left) }, [n, k, m]);
+  }
+}
+
+/** The same block, transposed. */
+function turned({ offset, row, column }: Strides): Strides {
+  return { offset, row: column, column: row };
+}

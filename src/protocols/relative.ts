@@ -16,6 +16,7 @@ import { serverPart } from "./linear.ts";
 import { type Block, type Expect, elements, halves, type LocalRule, NO_PARTS, outOf, sameScale } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { ClientOffline, Dealer, ServerWeights } from "./sides.ts";
+import type { Combining } from "./verify/combining.ts";
 
 type Relative = StepOf<"relative">;
 type Term = Relative["terms"][number];
@@ -77,6 +78,39 @@ function offlineSum(s: Dealer | ClientOffline, step: Relative): Words {
   return sum;
 }
 
+/** The client's part: x + 2^shift·(T - Σ r_C·R at the distances), in wide words. */
+function combineAtDistances(t: Combining, step: Relative): void {
+  const { rows: all, columns: keys, ring } = t.value(step.out);
+  const sum = t.scratch(all * keys, ring);
+  const queries = all / step.heads;
+  const buckets = bucketsOf(step.distances, queries, keys, step.from);
+  for (const term of step.terms) {
+    const { rows, columns } = t.value(term.x);
+    const [width, mask] = [t.program.weights[term.weightId].columns, t.mask(term.x)];
+    const products = t.scratch(step.heads * rows * width, ring);
+    t.weights.chunks(term.weightId, (words, first, count) => {
+      for (let row = first; row < first + count; row++) {
+        // One row of R at a time, transposed: the left operand is the public one.
+        const at = { offset: Math.floor((row * step.heads) / columns) * rows * width, row: 1, column: width };
+        const left = { words, offset: (row - first) * width, row: 1, column: 0 };
+        const right = { words: mask, offset: row, row: 0, column: columns };
+        t.wide.addMatmul(products, at, left, right, [width, 1, rows]);
+      }
+    });
+    const places = buckets.map((b, i) => (term.of === "queries" ? Math.floor(i / keys) : i % keys) * width + b);
+    const taken = t.scratch(all * keys, ring);
+    t.wide.each(taken, products, (to, from) => {
+      for (let h = 0; h < step.heads; h++)
+        t.ring.take(to.part(h * places.length, places.length), from.part(h * rows * width, rows * width), places);
+    });
+    t.wide.add(sum, taken);
+  }
+  const out = t.result(step);
+  t.wide.add(out, t.share(step.x));
+  t.wide.addScaled(out, sum, ...halves(-(2 ** step.shift)));
+  if (step.terms.length > 0) t.wide.addScaled(out, t.words(step), ...halves(2 ** step.shift));
+}
+
 /** out = x + 2^shift·(Σ x·P at the distances + more) + the distances' numbers: what the server, or the clear run, has. */
 function withWeights(
   s: Scope,
@@ -127,6 +161,11 @@ export const relative: LocalRule<"relative"> = {
   ...NO_PARTS,
   waitsFor: "both",
   reads: (step) => [step.x, ...step.terms.map(({ x }) => x)],
+
+  client: {
+    masks: (step) => step.terms.map(({ x }) => x),
+    combine: (t, step) => combineAtDistances(t, step),
+  },
 
   needs(step, values, need) {
     const { ring } = values[step.out];

@@ -2,6 +2,7 @@
 import type { Program, Step, StepKind, StepOf, Value, ValueId } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { ClearScope, ClientInput, ClientOffline, Dealer, Party } from "./sides.ts";
+import type { Combining } from "./verify/combining.ts";
 
 /** `length` ring elements of `bits` bits each, bit-packed on the wire. */
 export interface Block {
@@ -43,6 +44,14 @@ export interface CoveredInput<K extends StepKind> {
   fill(input: ClientInput, out: Words, step: StepOf<K>): void;
 }
 
+/** How the client's share of a result is a sum of public factors times words that it draws (docs/verification.md). */
+export interface ClientShare<K extends StepKind> {
+  /** Opened values whose masks, as far as they are the client's, are among those words. */
+  masks(step: StepOf<K>, program: Program): readonly ValueId[];
+  /** Adds the products up in `t.result` or `t.bitResult`: of words, of their tags or of their keys. */
+  combine(t: Combining, step: StepOf<K>): void;
+}
+
 /** What every rule says. A member that is null says that the kind has no such part; none may be left out. */
 interface CommonRule<K extends StepKind> {
   /** The values that the step reads, one entry for each operand. */
@@ -66,6 +75,8 @@ interface CommonRule<K extends StepKind> {
   readonly kept: ((step: StepOf<K>, program: Program) => Block | null) | null;
   /** How the owner of a text puts in what a helper carries. */
   readonly covered: CoveredInput<K> | null;
+  /** Null where the client has no share of the result, or one that is not made of words alone. */
+  readonly client: ClientShare<K> | null;
   /** The same in the clear in fixed point: `out` has the shape of the result. */
   clear(c: ClearScope, step: StepOf<K>, out: Words): void;
 }
@@ -94,6 +105,17 @@ export const CLIENT_MASK = 0;
 export const SERVER_MASK = 1;
 export const SHARE = 2;
 export const COVER = 3;
+/** Of a check (verify/): the client's mask of an opening, truncated; what hides a check's sums; the chosen openings; the server's key; a challenge. */
+export const TRUNCATED = 4;
+export const QUOTIENT = 5;
+export const SAMPLE = 6;
+export const ALPHA = 7;
+export const CHALLENGE = 8;
+export const COLUMNS = 9;
+/** A tag's low and high words, of each purpose above; of bits, one plane after the other. */
+export const TAG_LOW = 16;
+export const TAG_HIGH = 32;
+export const TAG_PLANE = 64;
 
 /** The parts that most kinds do not have. */
 export const NO_PARTS = {
@@ -104,6 +126,7 @@ export const NO_PARTS = {
   prepare: null,
   kept: null,
   covered: null,
+  client: null,
 } as const;
 
 /** Of kinds that send nothing. */

@@ -47,6 +47,11 @@ export class Scope {
     return this.tensors.has(`${slot}:${id}`);
   }
 
+  /** Whether a step will still read a value. */
+  protected isRead(id: number): boolean {
+    return this.uses[id] > 0;
+  }
+
   /** Scratch that lives until the end of the step. */
   temp(length: number): Words {
     return this.keepTemp(this.ring.alloc(length));
@@ -72,8 +77,14 @@ export class Scope {
     for (const words of this.temporaries.splice(0)) this.ring.free(words);
   }
 
-  private release(id: number, slots = SLOTS): void {
+  /** Whether a tensor outlives its readers. */
+  protected keeps(_slot: Slot, _id: number): boolean {
+    return false;
+  }
+
+  protected release(id: number, slots = SLOTS): void {
     for (const slot of slots) {
+      if (this.keeps(slot, id)) continue;
       const words = this.tensors.get(`${slot}:${id}`);
       if (words !== undefined) {
         this.ring.free(words);

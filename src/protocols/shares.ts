@@ -1,11 +1,11 @@
 /** Local steps on shares, and what one party alone puts into them. No message. */
 import type { Program, StepOf, Value } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import type { Ring } from "../ring/ring.ts";
 import {
   type Expect,
   elements,
   expectSameShape,
+  halves,
   type LocalRule,
   NO_PARTS,
   noTraffic,
@@ -13,7 +13,7 @@ import {
   sameScale,
 } from "./rule.ts";
 import type { Scope } from "./scope.ts";
-import type { OwnRows, Party } from "./sides.ts";
+import type { Party } from "./sides.ts";
 
 /** This party's share of a step's result. */
 function shareOf(p: Party, id: number): Words {
@@ -72,6 +72,11 @@ export const iota: LocalRule<"iota"> = {
 
   traffic: noTraffic,
 
+  client: {
+    masks: () => [],
+    combine: (t, step) => void t.result(step),
+  },
+
   run(p, step) {
     const out = shareOf(p, step.out);
     if (p.isServer) columnNumbers(p, out);
@@ -104,6 +109,18 @@ export const rowSum: LocalRule<"rowSum"> = {
   },
 
   traffic: noTraffic,
+
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      const { rows, columns } = t.value(step.x);
+      const out = t.result(step);
+      const sums = t.scratch(rows, t.value(step.out).ring);
+      t.wide.rowSum(sums, t.share(step.x), rows, columns);
+      t.wide.each(out, sums, (to, from) => t.ring.transpose(to, from, step.heads, rows / step.heads));
+    },
+  },
+
   run: (p, step) => rowSumInto(p, step, shareOf(p, step.out), p.get("share", step.x)),
   clear: (c, step, out) => rowSumInto(c, step, out, c.x(step.x)),
 };
@@ -130,6 +147,17 @@ export const columnSum: LocalRule<"columnSum"> = {
   },
 
   traffic: noTraffic,
+
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      const { rows, columns } = t.value(step.x);
+      const turned = t.scratch(rows * columns, t.value(step.out).ring);
+      t.wide.each(turned, t.share(step.x), (to, from) => t.ring.transpose(to, from, rows, columns));
+      t.wide.rowSum(t.result(step), turned, columns, rows);
+    },
+  },
+
   run: (p, step) => columnSumInto(p, step, shareOf(p, step.out), p.get("share", step.x)),
   clear: (c, step, out) => columnSumInto(c, step, out, c.x(step.x)),
 };
@@ -141,14 +169,21 @@ function columnSumInto(s: Scope, step: StepOf<"columnSum">, out: Words, x: Words
 }
 
 /**
- * Adds one constant to the columns of the keys that count, another to those beyond the text: only the client knows which, and
- * it alone adds. What causality rules out is known to both: the server's share becomes the constant, the client's zero.
+ * Adds one constant to the columns of the keys that count, less what their distance takes, another to those beyond the text: padded +
+ * (kept - padded)·m, m the opened mask of ones and zeros, each party its part. What causality rules out is known to both: the server's share
+ * becomes the constant, the client's zero. Columns beyond the mask's rows are of tokens that came since, which count.
  */
 export const keys: LocalRule<"keys"> = {
   ...NO_PARTS,
   waitsFor: "both",
-  reads: (step) => [step.x],
-  needs: (step, values, need) => need(step.x, values[step.out].ring),
+  reads: (step) => (step.mask === null ? [step.x] : [step.x, step.mask]),
+
+  needs(step, values, need) {
+    need(step.x, values[step.out].ring);
+    if (step.mask === null) return;
+    need(step.mask, values[step.out].ring);
+    values[step.mask].needsMaskShares = true;
+  },
 
   check(step, program, expect) {
     const { out } = expectShareOfOne(expect, step, program);
@@ -156,75 +191,107 @@ export const keys: LocalRule<"keys"> = {
     expect(causal === null || out.rows % causal.queries === 0, "has whole heads of queries");
     const heads = causal === null ? 0 : out.rows / causal.queries;
     expect(step.slopes === null || step.slopes.length === heads, "has a slope for each head");
+    const alike = step.kept === step.padded && step.slopes === null;
+    if (step.mask === null) return expect(alike, "has a mask where constants differ");
+    const mask = program.values[step.mask];
+    const fits = mask.form === "masked" && mask.columns === 1 && mask.rows <= out.columns && mask.scale === 1;
+    expect(fits, "has a masked one or zero for each column");
   },
 
   traffic: noTraffic,
 
-  covered: {
-    block: (step, program) => ({ length: keysLength(step, program.values[step.x]), bits: 64 }),
-    fill: (input, out, step) => input.fillKeys(out, step),
-  },
-
   run(p, step) {
     const out = shareOf(p, step.out);
-    addOnKeys(p, step, out, p.get("share", step.x), keysRow(p, step));
+    addOnKeys(p, step, out, p.get("share", step.x), maskPart(p, step), p.isServer);
     ruleOut(p, step, out, p.isServer ? step.padded : 0);
   },
 
+  client: {
+    masks: (step) => (step.mask === null ? [] : [step.mask]),
+    combine(t, step) {
+      const out = t.result(step);
+      t.wide.add(out, t.share(step.x));
+      const { rows, columns, ring } = t.value(step.out);
+      if (step.mask !== null) {
+        const factors = t.temp(rows * columns);
+        fillDifferences(t, step, factors);
+        t.ring.negate(factors, factors);
+        const spread = t.scratch(rows * columns, ring);
+        const { rows: own } = t.value(step.mask);
+        const mask = t.mask(step.mask);
+        t.wide.each(spread, mask, (to, from) => t.ring.copyBlock(to, 0, columns, from, 0, 0, rows, own));
+        t.wide.addProduct(out, factors, spread);
+      }
+      for (const plane of out.hi === null ? [out.lo] : [out.lo, out.hi]) ruleOut(t, step, plane, 0);
+    },
+  },
+
   clear(c, step, out) {
-    const row = c.temp(keysLength(step, c.value(step.x)));
-    fillOwnKeys(c.ring, row, step, c.input);
-    addOnKeys(c, step, out, c.x(step.x), row);
+    addOnKeys(c, step, out, c.x(step.x), step.mask === null ? null : c.x(step.mask), true);
     ruleOut(c, step, out, step.padded);
   },
 };
 
-/** How many numbers are added: one for each column, or with slopes one for each entry. */
-function keysLength({ slopes }: StepOf<"keys">, x: Value): number {
-  return slopes === null ? x.columns : elements(x);
-}
+type Temporaries = Pick<Scope, "ring" | "temp" | "value">;
 
-/** What is added to the columns of keys, where one knows which of them are the text's. */
-export function fillOwnKeys(ring: Ring, out: Words, step: StepOf<"keys">, input: OwnRows): void {
+/** kept - padded of each entry, less what its distance takes. */
+function fillDifferences(s: Temporaries, step: StepOf<"keys">, out: Words): void {
+  const { rows, columns } = s.value(step.out);
   const { slopes, causal } = step;
-  const rows = slopes === null || causal === null ? 1 : slopes.length * causal.queries;
-  const columns = out.length / rows;
-  const values = new Float64Array(out.length);
-  for (let i = 0; i < rows; i++) {
-    const slope = slopes === null || causal === null ? 0 : slopes[Math.floor(i / causal.queries)];
-    const own = causal === null ? 0 : causal.past + (i % causal.queries);
-    for (let j = 0; j < columns; j++)
-      values[i * columns + j] = input.isOwn(j) ? step.kept - Math.round(slope * (own - j)) : step.padded;
+  const values = new Float64Array(rows * columns).fill(step.kept - step.padded);
+  if (slopes !== null && causal !== null) {
+    for (let i = 0; i < rows; i++) {
+      const [slope, own] = [slopes[Math.floor(i / causal.queries)], causal.past + (i % causal.queries)];
+      for (let j = 0; j < columns; j++) values[i * columns + j] -= Math.round(slope * (own - j));
+    }
   }
-  ring.encode(out, values, 1);
+  s.ring.encode(out, values, 1);
 }
 
-/** What this party adds: the client all, the server nothing, or what undoes a cover. */
-function keysRow(p: Party, step: StepOf<"keys">): Words | null {
-  const length = keysLength(step, p.value(step.x));
-  if (p.input === null) {
-    const cover = p.coverOf(step, length);
-    if (cover !== null) p.ring.negate(cover, cover);
-    return cover;
-  }
-  const row = p.temp(length);
-  p.input.fillKeys(row, step);
+/** This party's part of the mask: the server has what is opened, less its own. */
+function maskPart(p: Party, step: StepOf<"keys">): Words | null {
+  if (step.mask === null) return null;
+  const part = p.temp(elements(p.value(step.mask)));
+  if (p.has("mask", step.mask)) p.ring.negate(part, p.get("mask", step.mask));
+  else p.ring.zero(part);
+  if (p.isServer) p.ring.add(part, part, p.get("public", step.mask));
+  return part;
+}
+
+/** out = x + (kept - padded)·mask, and of whom constants are the part those as well; columns beyond the mask have ones. */
+function addOnKeys(
+  s: Temporaries,
+  step: StepOf<"keys">,
+  out: Words,
+  x: Words,
+  mask: Words | null,
+  constants: boolean,
+): void {
+  const { rows, columns } = s.value(step.out);
+  s.ring.copy(out, x);
+  if (constants) s.ring.addConstant(out, out, ...halves(step.padded));
+  if (mask === null) return;
+  const row = constantRow(s, columns, constants ? 1 : 0);
+  s.ring.copy(row.part(0, mask.length), mask);
+  const [spread, factors] = [s.temp(rows * columns), s.temp(rows * columns)];
+  s.ring.copyBlock(spread, 0, columns, row, 0, 0, rows, columns);
+  fillDifferences(s, step, factors);
+  s.ring.multiply(spread, spread, factors);
+  s.ring.add(out, out, spread);
+}
+
+function constantRow(s: Temporaries, columns: number, constant: number): Words {
+  const row = s.temp(columns);
+  s.ring.zero(row);
+  s.ring.addConstant(row, row, ...halves(constant));
   return row;
 }
 
-function addOnKeys(s: Scope, step: StepOf<"keys">, out: Words, x: Words, row: Words | null): void {
-  const { rows, columns } = s.value(step.x);
-  if (row === null) s.ring.copy(out, x);
-  else if (step.slopes !== null) s.ring.add(out, x, row);
-  else s.ring.addRow(out, x, row, rows, columns);
-}
-
 /** Sets the columns behind each row's own position, and those before its window. */
-function ruleOut(s: Scope, { causal, out: id }: StepOf<"keys">, out: Words, constant: number): void {
+function ruleOut(s: Temporaries, { causal, out: id }: StepOf<"keys">, out: Words, constant: number): void {
   if (causal === null) return;
   const { rows, columns } = s.value(id);
-  const row = s.temp(columns);
-  s.ring.encode(row, new Float64Array(columns).fill(constant), 1);
+  const row = constantRow(s, columns, constant);
   for (let i = 0; i < rows; i++) {
     const first = causal.past + 1 + (i % causal.queries);
     if (first < columns) s.ring.copyBlock(out, i * columns + first, columns, row, 0, columns, 1, columns - first);
@@ -249,6 +316,11 @@ export const noise: LocalRule<"noise"> = {
   },
 
   traffic: noTraffic,
+
+  client: {
+    masks: () => [],
+    combine: (t, step) => t.wide.add(t.result(step), t.share(step.x)),
+  },
 
   run(p, step) {
     const out = shareOf(p, step.out);

@@ -5,7 +5,7 @@ import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Block, COVER, lengthOf, SHARE } from "./rule.ts";
-import { Scope } from "./scope.ts";
+import { Scope, type Slot } from "./scope.ts";
 
 /** A weight masked by R, or R itself, as rows × columns ring words. */
 export interface MaskedWeights {
@@ -110,8 +110,6 @@ export type InputStep = StepOf<"input" | "entry">;
 export interface SharedInput {
   /** The integers of an input step; of a later turn, those of the token taken. */
   fill(out: Words, step: InputStep): void;
-  /** What is added to each column of keys: one constant where a token is, less what its distance takes, another beyond the text. */
-  fillKeys(out: Words, step: StepOf<"keys">): void;
 }
 
 /** What the client computes on before it is shared. */
@@ -130,6 +128,13 @@ export interface Material {
   share(ring: Ring, step: Step, out: Words): void;
 }
 
+/** One opening's message as it came, among those of its flight. */
+export interface Came {
+  readonly message: Uint8Array;
+  readonly blocks: readonly Block[];
+  readonly index: number;
+}
+
 /** Client or server online: "share", "public" (x̂) and "mask" (this party's part of r). */
 export class Party extends Scope {
   readonly role: "client" | "server";
@@ -139,15 +144,18 @@ export class Party extends Scope {
   readonly input: SharedInput | null;
   /** The server's, of a text that a helper carries for its owner (cover.ts). */
   private readonly cover: Prg | null;
+  /** Opened values that a check will read, and what came of each opening: null where nothing is checked. */
+  private readonly record: { readonly opened: Set<ValueId>; readonly came: Map<number, Came> } | null;
   private readonly sent = new Map<number, Words>();
   private readonly fetched = new Map<number, Words>();
 
   constructor(
     ring: Ring,
     program: Program,
-    side:
+    side: (
       | { role: "client"; withDealer: Prg; material: Material; input: SharedInput }
-      | { role: "server"; withDealer: Prg; material: Material; weights: ServerWeights; cover?: Prg },
+      | { role: "server"; withDealer: Prg; material: Material; weights: ServerWeights; cover?: Prg }
+    ) & { readonly checked?: ReadonlySet<ValueId> },
   ) {
     super(ring, program);
     this.role = side.role;
@@ -155,7 +163,30 @@ export class Party extends Scope {
     this.material = side.material;
     this.weights = side.role === "server" ? side.weights : null;
     this.input = side.role === "client" ? side.input : null;
+    this.record = side.checked === undefined ? null : { opened: new Set(side.checked), came: new Map() };
     this.cover = (side.role === "server" ? side.cover : undefined) ?? null;
+  }
+
+  /** Keeps what came of an opening, packed as it is, for a check. */
+  keepCame(step: Step, came: Came): void {
+    if (this.isServer) this.record?.came.set(step.id, came);
+  }
+
+  /** What `keepCame` kept. */
+  came(step: Step): Came | undefined {
+    return this.record?.came.get(step.id);
+  }
+
+  /** A check has read some opened values: those without readers go. */
+  checked(ids: Iterable<ValueId>): void {
+    for (const id of ids) {
+      this.record?.opened.delete(id);
+      if (!this.isRead(id)) this.release(id);
+    }
+  }
+
+  protected override keeps(slot: Slot, id: ValueId): boolean {
+    return slot === "public" && this.record?.opened.has(id) === true;
   }
 
   /** Keeps what was sent in an opening until the other's message comes; it is scratch of that step. */

@@ -15,10 +15,12 @@
  */
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Wide } from "../ring/wide.ts";
 import { type Block, elements, expectSameShape, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { Dealer } from "./sides.ts";
 import { splineRange, splineTable } from "./spline-table.ts";
+import type { Combining } from "./verify/combining.ts";
 
 type Spline = StepOf<"spline">;
 
@@ -92,6 +94,28 @@ export const spline: LocalRule<"spline"> = {
     p.ring.subtract(out, out, masked);
   },
 
+  client: {
+    masks: () => [],
+    combine(t, step) {
+      const shares = t.words(step);
+      const out = t.result(step);
+      const { ring } = t.value(step.out);
+      const { rows, powers } = publicPart(t, step, t.opened(step.x));
+      const half = (step.degree + 1) * plane(step, t.program);
+      const place = (j: number, i: number) => (j * rows.length + i) * 2 ** step.intervalBits + rows[i];
+      const part = (from: number): Wide => ({
+        lo: shares.lo.part(from, half),
+        hi: shares.hi?.part(from, half) ?? null,
+      });
+      if (step.factor === null) return combinedWide(t, out, powers, part(0), place);
+      const [plain, masked] = [t.scratch(rows.length, ring), t.scratch(rows.length, ring)];
+      combinedWide(t, plain, powers, part(0), place);
+      combinedWide(t, masked, powers, part(half), place);
+      t.wide.addProduct(out, t.opened(step.factor), plain);
+      t.wide.add(out, masked, true);
+    },
+  },
+
   clear(c, step, out) {
     c.checkRange(step, c.value(step.x), c.x(step.x), splineRange(step));
     const { rows, powers } = publicPart(c, step, c.x(step.x));
@@ -162,7 +186,7 @@ function timesMask(d: Dealer, step: Spline, table: Words, out: Words): void {
 }
 
 /** Of an opened value: each one's row, and F_0 to F_degree. */
-function publicPart(s: Scope, step: Spline, opened: Words): { rows: number[]; powers: Words[] } {
+function publicPart(s: Pick<Scope, "ring" | "temp">, step: Spline, opened: Words): { rows: number[]; powers: Words[] } {
   const { ring } = s;
   const low = lowBits(step);
   const part = s.temp(opened.length);
@@ -196,4 +220,23 @@ function combined(
     s.ring.multiply(own, own, power);
     s.ring.add(out, out, own);
   });
+}
+
+/** The same in wide words: out += Σ_j F_j times the coefficients. */
+function combinedWide(
+  t: Combining,
+  out: Wide,
+  powers: readonly Words[],
+  table: Wide,
+  place: (j: number, i: number) => number,
+): void {
+  const { length } = out.lo;
+  const own = t.wide.zeros(length, table.hi !== null);
+  powers.forEach((power, j) => {
+    t.wide.each(own, table, (to, from) => {
+      for (let i = 0; i < length; i++) t.ring.copyBlock(to, i, 1, from, place(j, i), 1, 1, 1);
+    });
+    t.wide.addProduct(out, power, own);
+  });
+  t.wide.free(own);
 }

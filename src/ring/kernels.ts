@@ -50,6 +50,53 @@ export interface Kernels {
   carrySecrets(out: N, rho: N, n: N, nodes: N): void;
   carryLevel(out: N, x: N, rho: N, secret: N, n: N, nodes: N, server: N): void;
   xorWords(out: N, a: N, b: N, n: N): void;
+  wideAdd(lo: N, hi: N, xLo: N, xHi: N, n: N, minus: N): void;
+  wideMultiplyAdd(lo: N, hi: N, c: N, xLo: N, xHi: N, n: N): void;
+  wideSubtractScaled(lo: N, hi: N, x: N, factor: N, n: N): void;
+  wideRowSum(lo: N, hi: N, xLo: N, xHi: N, rows: N, columns: N): void;
+  wideMatmul(
+    lo: N,
+    hi: N,
+    outRow: N,
+    outColumn: N,
+    p: N,
+    pRow: N,
+    pInner: N,
+    xLo: N,
+    xHi: N,
+    xInner: N,
+    xColumn: N,
+    m: N,
+    k: N,
+    n: N,
+  ): void;
+  widePolynomial(
+    out: N,
+    outHi: N,
+    n: N,
+    variables: N,
+    variableCount: N,
+    terms: N,
+    termCount: N,
+    pairs: N,
+    scratch: N,
+  ): void;
+  wideFourier(
+    out: N,
+    outHi: N,
+    x: N,
+    n: N,
+    bits: N,
+    harmonics: N,
+    stride: N,
+    coefficients: N,
+    shares: N,
+    sharesHi: N,
+  ): void;
+  wideTallyBytes(): N;
+  wideTally(tables: N, lo: N, hi: N, chi: N, shift: N, n: N): void;
+  xorTally(tables: N, x: N, chi: N, n: N): void;
+  tallied(out: N, tables: N, bits: N): void;
   aesScratch(): N;
   keystream(out: N, bytes: N, key: N, stream: N, purpose: N, scratch: N): void;
 }

@@ -23,7 +23,8 @@ export interface PackedWeights {
 
 export class Ring {
   readonly memory: Memory;
-  private readonly kernels: Kernels;
+  /** For what is built beside it (wide.ts): arguments must be checked before a kernel runs. */
+  readonly kernels: Kernels;
   private readonly packed = new Set<PackedWeights>();
 
   private readonly threads: Threads | null;
@@ -497,14 +498,16 @@ export class Ring {
     }
   }
 
-  private withFactors(factors: Float64Array, call: (pointer: number) => void): void {
+  /** Lends a kernel factors as it reads them. */
+  withFactors(factors: Float64Array, call: (pointer: number) => void): void {
     const pointer = this.memory.allocate(factors.byteLength);
     new Float64Array(this.memory.wasm.buffer, pointer, factors.length).set(factors);
     call(pointer);
     this.memory.release(pointer);
   }
 
-  private table(entries: readonly number[]): number {
+  /** A kernel's table of 32-bit entries; the caller releases it. */
+  table(entries: readonly number[]): number {
     const pointer = this.memory.allocate(entries.length * 4);
     new Int32Array(this.memory.wasm.buffer, pointer, entries.length).set(entries);
     return pointer;

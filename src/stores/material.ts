@@ -9,8 +9,8 @@ import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 
-type Table = "dealt" | "ahead" | "share";
-const TABLES: readonly Table[] = ["dealt", "ahead", "share"];
+type Table = "dealt" | "ahead" | "share" | "keys" | "model";
+const TABLES: readonly Table[] = ["dealt", "ahead", "share", "keys", "model"];
 /** table (1 byte), step (4), length (8): in front of each entry on disk. */
 const ENTRY_HEADER = 13;
 
@@ -49,6 +49,18 @@ export class StoredMaterial implements Material {
 
   share(ring: Ring, step: Step, out: Words): void {
     ring.unpackBits(out, this.take("share", step), this.program.values[step.out].ring);
+  }
+
+  /** Client: the key of R, where a check will need it. */
+  get modelKey(): Secret {
+    const key = this.#entries.get("model:0");
+    if (key === undefined) throw new Error("the material lacks the key of R: it was prepared for another program");
+    return new Secret(key);
+  }
+
+  /** Server: the keys of a step's words, packed as they came. */
+  keys(step: Step): Uint8Array {
+    return this.take("keys", step);
   }
 
   /** The bytes to keep on disk: the seed, then every entry behind its header. */

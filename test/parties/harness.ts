@@ -75,6 +75,7 @@ export interface Harness {
     witness?: Witness,
     offlineWitness?: SimulationInputs["offlineWitness"],
     choose?: Choose,
+    verify?: number,
   ): Promise<{ logits: number[]; run: Simulation }>;
 }
 
@@ -113,7 +114,7 @@ export async function harness(
       return [...logitsOf(new FloatOps(weights, text, padded, { scoring }), spec).data];
     },
     clear: (text, choose) => runClear(ring, program, server, inputOf(text), choose),
-    async secure(text, witness, offlineWitness, choose) {
+    async secure(text, witness, offlineWitness, choose, verify) {
       const maskedWeights = new StoredWeights(masked, program.weights);
       const input = inputOf(text);
       const run = await simulate(ring, program, {
@@ -124,6 +125,7 @@ export async function harness(
         witness,
         offlineWitness,
         choose,
+        verify,
       });
       const { answers } = program;
       const ended = !run.client.has("public", answers[answers.length - 1]);

@@ -169,6 +169,6 @@ describe("lent covers", () => {
     expect(kinds.filter((kind) => kind === "input").length).toBe(
       program.steps.filter((s) => s.kind === "input").length,
     );
-    expect(kinds).toContain("keys");
+    expect(kinds).toContain("entry");
   });
 });

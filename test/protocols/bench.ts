@@ -72,7 +72,7 @@ export async function run(
   };
   const rows = program.shape.length;
   return simulate(ring, program, {
-    input: { fill, fillKeys: () => {}, take: () => {}, isOwn: (row) => row < rows },
+    input: { fill, take: () => {}, isOwn: (row) => row < rows },
     weights,
     maskedWeights: noWeights,
     weightMasks: noWeights,

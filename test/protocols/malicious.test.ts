@@ -1,16 +1,31 @@
 /**
- * What semi-honest security does not stop: a client that adds to one opening learns a column of the weights, exactly as the
- * threat model says. A check that stops it (docs/integrity.md) will have to make this test fail.
+ * What a client can do that deviates. Without a check it learns a column of the weights, exactly as the threat model says; with it
+ * (docs/verification.md) it gets nothing. `npm run long -- malicious` has many more tries.
  */
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { Deviation } from "../../src/parties/messages.ts";
+import { oneTurn, type Step } from "../../src/program/steps.ts";
+import { openBits } from "../../src/protocols/compare.ts";
 import { open } from "../../src/protocols/open.ts";
-import { harness } from "../parties/harness.ts";
+import type { Party } from "../../src/protocols/sides.ts";
+import type { Words } from "../../src/ring/memory.ts";
+import { type Harness, harness } from "../parties/harness.ts";
+import { CHANGES, otherwise, randomOf, tried } from "./arsenal.ts";
+import { atCheck } from "./recorded.ts";
+
+vi.mock("../../src/protocols/verify/check.ts", async (original) => {
+  const { hooked } = await import("./recorded.ts");
+  return hooked(await original<typeof import("../../src/protocols/verify/check.ts")>());
+});
 
 /** Two runs round apart: of 225 readings the worst was off by 0.053, beside weights of 4.7. */
 const MOST_OFF = 0.2;
 
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  atCheck(null);
+});
 
 it("a client that adds 1 to one value before the classifier reads that value's weights off the scores", async () => {
   const louder = (name: string, data: Float32Array) => (name === "classifier.weight" ? data.map((x) => 20 * x) : data);
@@ -48,4 +63,63 @@ it("a client that adds 1 to one value before the classifier reads that value's w
   }
   // What is read is far above what it may be off by.
   expect(Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length)).toBeGreaterThan(20 * MOST_OFF);
+});
+
+const verified = (spec: Parameters<typeof harness>[0]) =>
+  harness({ layers: 1, ...spec }, { ...oneTurn(4), verified: true });
+
+describe.each([
+  ["Quad and 2Quad", { embedding: "public" }],
+  ["exact functions", { gelu: "exact", softmax: "exact" }],
+  ["comparisons, the label alone", { gelu: "relu", softmax: "2relu", answer: "label" }],
+] as const)("a checked client with %s", (_, spec) => {
+  let h: Harness;
+  beforeAll(async () => {
+    h = await verified(spec);
+  });
+  const ask = async () => {
+    const { run } = await h.secure(randomText(h.spec, 3, 1), undefined, undefined, undefined, 1);
+    run.close();
+  };
+
+  it("gets nothing for any change of any opening's message", async () => {
+    const passed: string[] = [];
+    let tries = 0;
+    atCheck((accepts, checked, server, answer) => {
+      const names = Object.keys(CHANGES);
+      // Every opening, with one change after the other.
+      checked.openings.forEach((step, i) => {
+        const name = names[i % names.length];
+        const changed = otherwise(checked, server, new Map([[step.id, CHANGES[name]]]), randomOf(i + 1));
+        if (accepts(checked, changed, answer)) passed.push(`${name}: ${step.kind} ${step.id}`);
+        tries++;
+      });
+      const random = randomOf(7);
+      for (let i = 0; i < 20; i++) {
+        const { what, passed: did } = tried(accepts, checked, server, answer, random);
+        if (did) passed.push(what);
+      }
+      // What was tried was not refused anyway.
+      expect(accepts(checked, server, answer)).toBe(true);
+    });
+    await ask();
+    expect(passed).toEqual([]);
+    expect(tries).toBeGreaterThan(15);
+  });
+
+  it("gets no answer when it sends something else in earnest", async () => {
+    const isOpening = (s: { kind: string }) => s.kind === "open" || s.kind === "openBits";
+    const first = h.program.steps.find(
+      (s) => isOpening(s) && (s.kind === "openBits" || ("mode" in s && s.mode === "exchange")),
+    );
+    const { send } = open;
+    const { send: sendBits } = openBits;
+    const changed = (party: Party, step: Step, message: Words) => {
+      if (step.id === first?.id && !party.isServer) message.i32()[0] ^= 1;
+      return message;
+    };
+    vi.spyOn(open, "send").mockImplementation((party, step) => changed(party, step, send(party, step)));
+    vi.spyOn(openBits, "send").mockImplementation((party, step) => changed(party, step, sendBits(party, step)));
+    await expect(ask()).rejects.toThrow(Deviation);
+  });
 });

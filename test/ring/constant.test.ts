@@ -63,6 +63,18 @@ const KERNELS: Record<keyof Kernels, Expected> = {
   carrySecrets: of("ssnn"),
   carryLevel: of("ssssnnn"),
   xorWords: of("sssn"),
+  wideAdd: of("ssssnn"),
+  wideMultiplyAdd: of("sspssn"),
+  wideSubtractScaled: of("ssssn"),
+  wideRowSum: of("ssssnn"),
+  wideMatmul: of("ssnnpnnssnnnnn"),
+  widePolynomial: of("ssnpnpnps"),
+  wideFourier: of("sspnnnnpss", { floats: true }),
+  wideTallyBytes: of(""),
+  // Which sums an element enters is a challenge's choice: public.
+  wideTally: of("ssspnn"),
+  xorTally: of("sspn"),
+  tallied: of("ssn"),
   aesScratch: of(""),
   keystream: of("snsnns"),
 };

@@ -31,7 +31,7 @@ const COMMON_KEYS = [
   "load load.running load.waiting load.connections load.keysAtWork load.limits load.limits.running load.limits.waiting",
   "load.limits.each load.limits.perMinute load.limits.connections load.limits.connectionsEach",
   "done done.runs done.texts done.prepared done.dealt",
-  "refused refused.full refused.quota refused.rate refused.draining",
+  "refused refused.full refused.quota refused.rate refused.draining refused.deviations",
   "failed failed.channel failed.party failed.fault",
   "phases phases[].at phases[].phase phases[].seconds studies",
 ];

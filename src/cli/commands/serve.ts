@@ -1,10 +1,11 @@
 /** `serve`: a model for clients to ask. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
 import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
 import { lengthsOf } from "../../parties/shapes.ts";
+import { MOST_VERIFY, type Verify } from "../../protocols/verify/sampling.ts";
 import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
 import { UsageError } from "../failure.ts";
@@ -39,6 +40,9 @@ interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, Shape
   readonly dealer: string;
   readonly warm?: number;
   readonly plan?: string;
+  /** Of how many openings one is checked. */
+  readonly verify?: Verify;
+  readonly strikes?: number;
   /** Megabytes. */
   readonly maxMaterial?: number;
   /** Megabytes. */
@@ -61,6 +65,13 @@ export function addServe(program: Command): void {
     .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")
     .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
     .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
+    .addOption(
+      new Option(
+        "--verify <part>",
+        "check before each answer what a client opened: all, one opening in N at random, or none (default: 16 with --peers, else all)",
+      ).argParser(verifyOf),
+    )
+    .addOption(whole("--strikes <n>", "failed checks until a client's key is shut out (default: 3)"))
     .option(
       "--store <where>",
       "keep prepared material in this folder, or at redis://host:port/db, until it is used, once",
@@ -83,6 +94,18 @@ export function addServe(program: Command): void {
     .addOption(new Option("--plan <file>").hideHelp())
     .addOption(link());
   output(shapes(service(approximate(command)))).action(serve);
+}
+
+/** Of how many openings of a listed client one is checked: it is soon caught, and then shut out. */
+const LISTED_VERIFY = 16;
+
+/** @throws InvalidArgumentError for what is neither a word nor a number of openings. */
+function verifyOf(text: string): Verify {
+  if (text === "all") return 1;
+  if (text === "none") return 0;
+  const number = Number(text);
+  if (/^[0-9]+$/.test(text) && number >= 1 && number <= MOST_VERIFY) return number;
+  throw new InvalidArgumentError(`give all, none, or a number from 1 to ${MOST_VERIFY}`);
 }
 
 /** Serves a model until it is stopped. */
@@ -120,6 +143,8 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
       store,
       log: telemetry.tell,
       ...compilingOf(options),
+      verify: options.verify ?? (options.peers === undefined ? 1 : LISTED_VERIFY),
+      strikes: options.strikes,
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),
       mostStockBytes: options.maxStock === undefined ? partOfMemory(0.25) : 1e6 * options.maxStock,

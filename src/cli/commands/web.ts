@@ -75,7 +75,19 @@ async function demonstration(model: string, options: WebCommandOptions): Promise
     stops.push(dealer.stop);
     const dealers = ["--dealer", dealer.address, "--dealer-key", fingerprints.dealer];
     const pages = ["--dealer-web", `ws://${dealer.web}${CHANNEL_PATH}`, "--web", options.listen];
-    const server = await start(["serve", model, "--key", serverKey, ...own, ...dealers, ...pages, "--warm", "32"]);
+    const server = await start([
+      "serve",
+      model,
+      "--key",
+      serverKey,
+      ...own,
+      ...dealers,
+      ...pages,
+      "--warm",
+      "32",
+      "--verify",
+      "none",
+    ]);
     stops.push(server.stop);
     tell(`http://${server.web}/`, options);
   } catch (error) {

@@ -1,6 +1,8 @@
 // Modular Fourier functions (protocols/periodic.ts). Cosines come from this module's own arithmetic on f64, which
 // WebAssembly defines to the bit: both parties get the same public integers in any engine.
 
+import { wideMultiplyAdd } from "./wide";
+
 // 1.5·2^52: a sum with it has no bits after the point, and its mantissa is the nearest integer (|x| < 2^51).
 const SHIFTER: f64 = 6755399441055744.0;
 
@@ -88,6 +90,38 @@ export function fourierEvaluate(
       c = next;
     }
     store<i64>(out + (<usize>i << 3), sum);
+  }
+}
+
+/** The same of shares that are wide words (wide.ts); sharesHi 0: zeros. */
+export function wideFourier(
+  out: usize, outHi: usize, x: usize, n: i32, bits: i32, harmonics: i32, stride: i32, coefficients: usize, shares: usize, sharesHi: usize,
+): void {
+  memory.fill(out, 0, <usize>n << 3);
+  memory.fill(outHi, 0, <usize>n << 3);
+  const factor = memory.data(8);
+  for (let i: i32 = 0; i < n; i++) {
+    circle(load<u64>(x + (<usize>i << 3)), bits);
+    const c1 = cosine;
+    const s1 = sine;
+    const cs = stride == 2 ? c1 * c1 - s1 * s1 : c1;
+    const ss = stride == 2 ? 2 * s1 * c1 : s1;
+    let c = c1;
+    let s = s1;
+    const to = <usize>i << 3;
+    for (let h: i32 = 0; h < harmonics; h++) {
+      const a = load<f64>(coefficients + (<usize>h << 3));
+      const b = load<f64>(coefficients + (<usize>(h + harmonics) << 3));
+      const row = (<usize>(2 * h) * <usize>n + <usize>i) << 3;
+      const next = row + (<usize>n << 3);
+      store<i64>(factor, rounded(a * c + b * s));
+      wideMultiplyAdd(out + to, outHi + to, factor, shares + row, sharesHi ? sharesHi + row : 0, 1);
+      store<i64>(factor, rounded(a * s - b * c));
+      wideMultiplyAdd(out + to, outHi + to, factor, shares + next, sharesHi ? sharesHi + next : 0, 1);
+      const after = c * cs - s * ss;
+      s = s * cs + c * ss;
+      c = after;
+    }
   }
 }
 

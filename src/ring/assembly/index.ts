@@ -7,3 +7,4 @@ export * from "./polynomial";
 export * from "./fourier";
 export * from "./bits";
 export * from "./aes";
+export * from "./wide";

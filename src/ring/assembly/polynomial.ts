@@ -4,14 +4,16 @@
 // is a product of r^j β^b over the variables, of which this party holds an additive share; its public coefficient is a sum of
 // constants times products of the vectors A(0)^e and A(1)^e - A(0)^e (ring/polynomial.ts expands it).
 
+import { wideMultiplyAdd } from "./wide";
+
 const BLOCK: i32 = 64;
 const ROW: usize = 64 * 8;
 /** For each of four variables: A(0)^1..4, A(1)^1..4, and their differences. */
 const POWERS: i32 = 4;
 
-/** Bytes of scratch: the variables' vectors, then one for a coefficient and one for a repeated share. */
+/** Bytes of scratch: the variables' vectors, then one for a coefficient and two for a repeated share. */
 export function polynomialScratch(): i32 {
-  return (4 * 3 * POWERS + 2) * <i32>ROW;
+  return (4 * 3 * POWERS + 3) * <i32>ROW;
 }
 
 // @ts-ignore: decorator
@@ -129,6 +131,40 @@ export function polynomialEvaluate(
       for (let i: usize = 0; i < end; i += 8) {
         store<u64>(to + i, load<u64>(to + i) + load<u64>(coefficient + i) * load<u64>(share + i));
       }
+    }
+  }
+}
+
+/**
+ * The same of terms that are wide words (wide.ts): a term has one more entry, the address of its high plane (0: zeros), and none is public.
+ */
+export function widePolynomial(
+  out: usize, outHi: usize, n: i32, variables: usize, variableCount: i32, terms: usize, termCount: i32, pairs: usize, scratch: usize,
+): void {
+  const coefficient = scratch + (4 * 3 * POWERS) * ROW;
+  const repeated = coefficient + ROW;
+  const repeatedHi = repeated + ROW;
+  for (let first: i32 = 0; first < n; first += BLOCK) {
+    const count = min(BLOCK, n - first);
+    const end = <usize>count << 3;
+    for (let v: i32 = 0; v < variableCount; v++) {
+      const d = variables + <usize>v * 20;
+      const x = expand(repeated, load<u32>(d), load<i32>(d, 4), first, count);
+      publicParts(scratch, v, x, load<i32>(d, 8), load<i32>(d, 12), load<i32>(d, 16), count);
+    }
+    const to = out + (<usize>first << 3);
+    const toHi = outHi + (<usize>first << 3);
+    memory.fill(to, 0, end);
+    memory.fill(toHi, 0, end);
+    for (let t: i32 = 0; t < termCount; t++) {
+      const term = terms + <usize>t * 20;
+      memory.fill(coefficient, 0, end);
+      let pair = pairs + <usize>load<i32>(term, 8) * 28;
+      for (let p = load<i32>(term, 12); p > 0; p--, pair += 28) addProduct(coefficient, scratch, pair, count);
+      const share = expand(repeated, load<u32>(term), load<i32>(term, 4), first, count);
+      const above = load<u32>(term, 16);
+      const shareHi: usize = above ? expand(repeatedHi, above, load<i32>(term, 4), first, count) : 0;
+      wideMultiplyAdd(to, toHi, coefficient, share, shareHi, count);
     }
   }
 }
