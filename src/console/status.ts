@@ -96,10 +96,13 @@ const common = {
   load,
   /** Since the start. */
   done: v.strictObject({ runs: count, texts: count, prepared: count, dealt: count }),
-  refused: v.strictObject({ full: count, quota: count, rate: count, draining: count, deviations: count } satisfies Record<
-    RefusalReason,
-    typeof count
-  >),
+  refused: v.strictObject({
+    full: count,
+    quota: count,
+    rate: count,
+    draining: count,
+    deviations: count,
+  } satisfies Record<RefusalReason, typeof count>),
   failed: v.strictObject({ channel: count, party: count, fault: count } satisfies Record<FailureKind, typeof count>),
   /** The latest, oldest first. */
   phases: v.array(phase),
