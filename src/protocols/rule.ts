@@ -45,7 +45,7 @@ export interface CoveredInput<K extends StepKind> {
 }
 
 /** How the client's share of a result is a sum of public factors times words that it draws (docs/verification.md). */
-export interface ClientShare<K extends StepKind> {
+interface ClientShare<K extends StepKind> {
   /** Opened values whose masks, as far as they are the client's, are among those words. */
   masks(step: StepOf<K>, program: Program): readonly ValueId[];
   /** Adds the products up in `t.result` or `t.bitResult`: of words, of their tags or of their keys. */

@@ -99,7 +99,7 @@ export interface ServerWeights {
 }
 
 /** Which positions of the padded text, and of what was chosen since, hold tokens. */
-export interface OwnRows {
+interface OwnRows {
   isOwn(position: number): boolean;
 }
 

@@ -77,7 +77,7 @@ export const CHANGES: Readonly<Record<string, Change>> = {
 };
 
 /** The bits of an opening's message. */
-export function bitsOf(checked: Checked, step: Step): bigint {
+function bitsOf(checked: Checked, step: Step): bigint {
   const { ahead, fromClient } = trafficOf(step, checked.program);
   return BigInt((ahead ?? fromClient)!.bits);
 }
@@ -106,7 +106,7 @@ export function otherwise(
 }
 
 /** An answer that fits what was sent: Z of one word that had δ more, T with a guess of α. */
-export function fitting(
+function fitting(
   checked: Checked,
   answer: Uint8Array,
   { step, at, delta }: { readonly step: Step; readonly at: number; readonly delta: bigint },
@@ -130,7 +130,7 @@ export function fitting(
 }
 
 /** Openings whose words enter the sums one by one. */
-export function singly(checked: Checked): Step[] {
+function singly(checked: Checked): Step[] {
   return checked.openings.filter((s) => s.kind === "open" && combinedLayer(s, checked.program) === null);
 }
 
@@ -142,7 +142,7 @@ interface SumsOfAnswer {
 const LOW_BYTES = 8 * COMBINATIONS;
 const HIGH_BYTES = (TAG_BITS * COMBINATIONS) / 8;
 
-export function unpackSums(answer: Uint8Array): SumsOfAnswer {
+function unpackSums(answer: Uint8Array): SumsOfAnswer {
   const part = (at: number): bigint[] => {
     const view = new DataView(answer.buffer, answer.byteOffset + at);
     const big = [...answer.subarray(at + LOW_BYTES, at + LOW_BYTES + HIGH_BYTES)].reduce(
@@ -157,7 +157,7 @@ export function unpackSums(answer: Uint8Array): SumsOfAnswer {
   return { z: part(0), t: part(LOW_BYTES + HIGH_BYTES) };
 }
 
-export function packSums(answer: Uint8Array, sums: SumsOfAnswer): Uint8Array {
+function packSums(answer: Uint8Array, sums: SumsOfAnswer): Uint8Array {
   const out = answer.slice();
   [sums.z, sums.t].forEach((words, index) => {
     const at = index * (LOW_BYTES + HIGH_BYTES);

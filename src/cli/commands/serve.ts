@@ -68,7 +68,7 @@ export function addServe(program: Command): void {
     .addOption(
       new Option(
         "--verify <part>",
-        "check before each answer what a client opened: all, one opening in N at random, or none (default: 16 with --peers, else all)",
+        "check before each answer what a client opened: all, one opening in N at random, or none (default: none)",
       ).argParser(verifyOf),
     )
     .addOption(whole("--strikes <n>", "failed checks until a client's key is shut out (default: 3)"))
@@ -95,9 +95,6 @@ export function addServe(program: Command): void {
     .addOption(link());
   output(shapes(service(approximate(command)))).action(serve);
 }
-
-/** Of how many openings of a listed client one is checked: it is soon caught, and then shut out. */
-const LISTED_VERIFY = 16;
 
 /** @throws InvalidArgumentError for what is neither a word nor a number of openings. */
 function verifyOf(text: string): Verify {
@@ -143,7 +140,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
       store,
       log: telemetry.tell,
       ...compilingOf(options),
-      verify: options.verify ?? (options.peers === undefined ? 1 : LISTED_VERIFY),
+      verify: options.verify ?? 0,
       strikes: options.strikes,
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),

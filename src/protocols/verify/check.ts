@@ -23,7 +23,7 @@ import { type Alpha, DrawnTags, DrawnWords } from "./sources.ts";
 import { coneOf, opensBits, producer, TAG_BITS } from "./words.ts";
 
 /** Columns that a linear layer's results are multiplied to. */
-export const CHECKED_COLUMNS = 32;
+const CHECKED_COLUMNS = 32;
 
 /** What one check is about. */
 export interface Checked {
@@ -169,7 +169,7 @@ const LOW: Block = { length: COMBINATIONS, bits: 64 };
 const HIGH: Block = { length: COMBINATIONS, bits: TAG_BITS };
 
 /** A client's answer: Z and T, and of bits Z and every plane of T. */
-export function answerBlocks(program: Program): readonly Block[] {
+function answerBlocks(program: Program): readonly Block[] {
   return [LOW, HIGH, LOW, HIGH, ...(opensBits(program) ? Array.from({ length: 1 + TAG_BITS }, () => LOW) : [])];
 }
 

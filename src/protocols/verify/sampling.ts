@@ -48,7 +48,7 @@ export function mostKeyBytes(program: Program, verify: Verify): number {
 }
 
 /** Bytes of the keys of some openings. */
-export function keyBytesOf(program: Program, openings: readonly Step[]): number {
+function keyBytesOf(program: Program, openings: readonly Step[]): number {
   const set = keyedWords(program, openings);
   return program.steps.reduce((sum, step) => sum + keyBytes(step, program, set), 0);
 }
