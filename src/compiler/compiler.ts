@@ -37,9 +37,10 @@ import {
   type ShareHandle,
   shareOf,
 } from "./handles.ts";
-import { lifted, polynomial, root, rootOfRows } from "./roots.ts";
+import { lifted, polynomial, rootOfRows } from "./roots.ts";
 import { reachOf, rootOf, seriesOf } from "./series.ts";
 import { meanOf, pickedOf, unitOf, VECTOR_BITS, VECTOR_CAP } from "./vectors.ts";
+import { inverseOf } from "./wide-roots.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const SCORE_BITS = 14;
@@ -471,7 +472,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
       reach,
     );
     this.b.group = "softmax";
-    const inverse = root(
+    const inverse = inverseOf(
       this.b,
       "reciprocal",
       total ?? this.ownTotal(opened, queries, heads, range),

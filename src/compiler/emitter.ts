@@ -31,7 +31,8 @@ import {
   scaleFor,
   shareOf,
 } from "./handles.ts";
-import { lifted, polynomial, root, rootOfRows } from "./roots.ts";
+import { lifted, polynomial, rootOfRows } from "./roots.ts";
+import { inverseOf } from "./wide-roots.ts";
 
 /** Significant bits that opened values keep, by use; MPC's cost grows with them, its error shrinks. */
 const ACTIVATION_BITS = 15;
@@ -350,7 +351,14 @@ export class Emitter {
     const squares = this.b.value("variance", rows, groups, coarse.scale * coarse.scale * width, variance[1], "share");
     const epsilon = constant(ref.epsilon * squares.scale);
     polynomial(this.b, [lifted(coarse)], [{ coefficient: 1, degrees: [2] }], epsilon, squares, true);
-    const inverse = root(this.b, "inverseSqrt", squares, variance, mask, ROOT_BITS + this.finer + this.more("roots"));
+    const inverse = inverseOf(
+      this.b,
+      "inverseSqrt",
+      squares,
+      variance,
+      mask,
+      ROOT_BITS + this.finer + this.more("roots"),
+    );
     const most = this.normed(width, variance, op);
     const out = this.b.value(ref.name, rows, x.columns, x.scale * inverse.scale, most, "share");
     polynomial(this.b, [lifted(x), rootOfRows(this.b, inverse, width)], [{ coefficient: 1, degrees: [1, 1] }], 0, out);

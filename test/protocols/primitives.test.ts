@@ -2,8 +2,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Builder } from "../../src/compiler/builder.ts";
 import { planRoot } from "../../src/compiler/newton.ts";
-import { root } from "../../src/compiler/roots.ts";
 import { planSpline } from "../../src/compiler/splines.ts";
+import { inverseOf } from "../../src/compiler/wide-roots.ts";
 import { liftBits } from "../../src/program/lift.ts";
 import { oneTurn, type StepOf, type Value } from "../../src/program/steps.ts";
 import { factors } from "../../src/protocols/periodic.ts";
@@ -306,9 +306,11 @@ describe("roots", () => {
     const reals = Array.from({ length: count }, (_, i) => lo * ratio ** (i / (count - 1)));
     const { program, input } = bench(count, hi * scale, (b, x) => {
       const share = Object.assign(shareOf(b, x), { scale });
-      const value = root(b, kind, share, [lo, hi], null, 13);
+      const value = inverseOf(b, kind, share, [lo, hi], null, 13);
       return masked(value, liftBits(value));
     });
+    // A wide range takes no more flights than a comparison and a spline.
+    expect(program.flights.length).toBeLessThanOrEqual(14);
     const parties = await run(ring, program, new Map([[input.id, reals.map((x) => BigInt(Math.round(x * scale)))]]));
     const value = program.values[program.answers[0]];
     const results = unmasked(parties, value).map((x) => Number(x) / value.scale);
