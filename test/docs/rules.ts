@@ -13,7 +13,6 @@ export interface Rule {
 export const REPLACED: readonly Rule[] = [
   { pattern: /\bnpm ci\b/g, replacement: ":", because: "the test runs in an installed clone" },
   { pattern: /\bnpm test\b/g, replacement: ":", because: "this is that test" },
-  { pattern: /\bnpm test\b/g, replacement: ":", because: "this is that test" },
   {
     pattern: /\bnpm run demo --/g,
     replacement: "mpcformer demo",
