@@ -41,6 +41,7 @@ GEMMA3 = {
         "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
     },
 }
+OPT = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "ffn_dim": 48, "max_position_embeddings": 64}
 FALCON = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4}
 NEO = {"num_layers": 2, "hidden_size": 32, "num_heads": 4, "attention_types": [[["global", "local"], 1]], "window_size": 5}
 NEO |= {"max_position_embeddings": 64}
@@ -82,6 +83,7 @@ MODELS = {
     "bloom": ("bloom", {"n_layer": 2, "hidden_size": 48, "n_head": 6}),
     "mpt": ("mpt", {"n_layers": 2, "d_model": 48, "n_heads": 6, "max_seq_len": 64}),
     "gpt-neo": ("gpt_neo", NEO),
+    "opt-350m": ("opt", {**OPT, "word_embed_proj_dim": 16, "do_layer_norm_before": False}),
     "mistral-window": ("mistral", {**LLAMA, "sliding_window": 5}),
     "qwen2-window": ("qwen2", {**LLAMA, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}),
     "llama-bias": ("llama", {**LLAMA, "attention_bias": True, "mlp_bias": True}),

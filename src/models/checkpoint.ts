@@ -165,7 +165,8 @@ async function loadWeights(
   const shapes = requiredWeights(spec);
   const wanted = tensorsInFiles(spec, (name) => keepClassifier || !name.startsWith("classifier."));
   const found = new Map<string, NamedTensor>();
-  const any = await files.eachOfWeights((entries) => readTensors(entries, wanted, shapes, found));
+  const { read = (entries) => entries } = familyOf(spec.architecture);
+  const any = await files.eachOfWeights((entries) => readTensors(read(entries), wanted, shapes, found));
   if (!any) throw await noWeights(files, spec);
   for (const name of shapes.keys()) {
     const shared = found.get(sharedWith(name, spec) ?? "");

@@ -361,7 +361,6 @@ describe("specOf a decoder", () => {
     ["scores without a scale", { ...gpt2, scale_attn_weights: false }, /scale_attn_weights: must be true/],
     ["heads that do not divide", { ...gpt2, n_head: 5 }, /n_head must divide n_embd/],
     ["another activation", { ...gpt2, activation_function: "SECRET" }, /this activation_function is not supported/],
-    ["projected words", { ...opt, word_embed_proj_dim: 512 }, /word_embed_proj_dim must equal hidden_size: use an OPT/],
     ["layers without biases", { ...opt, enable_bias: false }, /enable_bias: must be true/],
     ["plain norms", { ...opt, layer_norm_elementwise_affine: false }, /elementwise_affine: must be true/],
     ["no final norm", { ...opt, _remove_final_layer_norm: true }, /_remove_final_layer_norm: must be false/],

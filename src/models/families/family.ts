@@ -2,6 +2,7 @@
 
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import type { ConfigFormat } from "../config-fields.ts";
+import type { StoredWeight } from "../model-files.ts";
 
 /** A family of models, as transformers knows it by its `model_type`. */
 export interface Family {
@@ -22,6 +23,8 @@ export interface Family {
   readonly config: ConfigFormat;
   /** The names of its tensors. */
   readonly names: NameTable;
+  /** What a file's tensors are read as, where the program's are products of them. @throws an Error of one line */
+  readonly read?: (entries: ReadonlyMap<string, StoredWeight>) => ReadonlyMap<string, StoredWeight>;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** OPT (Zhang et al., arXiv:2205.01068). */
 
 import * as v from "valibot";
-import type { Blocks } from "../../program/spec.ts";
+import type { Blocks, NamedTensor } from "../../program/spec.ts";
 import {
   activationName,
   activationOf,
@@ -16,6 +16,7 @@ import {
   writtenChoices,
 } from "../config-fields.ts";
 import { check } from "../json.ts";
+import type { StoredWeight } from "../model-files.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 
@@ -51,9 +52,7 @@ const config: ConfigFormat = {
   read(json) {
     const config = check(schema, json, "config.json");
     checkHeads(config.hidden_size, config.num_attention_heads, ["hidden_size", "num_attention_heads"]);
-    if ((config.word_embed_proj_dim ?? config.hidden_size) !== config.hidden_size) {
-      throw new Error("config.json: word_embed_proj_dim must equal hidden_size: use an OPT without projections");
-    }
+    const isProjected = (config.word_embed_proj_dim ?? config.hidden_size) !== config.hidden_size;
     return {
       architecture: "opt",
       isDecoder: true,
@@ -68,7 +67,8 @@ const config: ConfigFormat = {
       positions: config.max_position_embeddings + OPT_OFFSET,
       epsilon: 1e-5,
       positionOffset: OPT_OFFSET,
-      tied: config.tie_word_embeddings ?? true,
+      // Words and head are products with projections of their own then.
+      tied: !isProjected && (config.tie_word_embeddings ?? true),
       ...generation(config.vocab_size),
       ...choicesOf(config.mpcformer, () => activationOf(config.activation_function, "activation_function")),
     };
@@ -93,6 +93,45 @@ const config: ConfigFormat = {
   }),
 };
 
+/** a [rows, inner] times b, [inner, columns] or its transpose: [rows, columns]. */
+function product(a: NamedTensor, b: NamedTensor, isTransposed: boolean): NamedTensor {
+  const [rows, inner] = a.shape;
+  const columns = b.shape[isTransposed ? 0 : 1];
+  const data = new Float32Array(rows * columns);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      let sum = 0;
+      for (let c = 0; c < inner; c++)
+        sum += a.data[i * inner + c] * b.data[isTransposed ? j * inner + c : c * columns + j];
+      data[i * columns + j] = sum;
+    }
+  }
+  return { shape: [rows, columns], data };
+}
+
+/**
+ * OPT-350m's words are narrower than its layers: what its dense layer makes of the words is the program's table, and the head is the
+ * words behind the layer that narrows the states.
+ */
+function withoutProjections(entries: ReadonlyMap<string, StoredWeight>): ReadonlyMap<string, StoredWeight> {
+  const find = (name: string) => [...entries.keys()].find((one) => one.endsWith(name));
+  const [into, out] = ["project_in.weight", "project_out.weight"].map(find);
+  if (into === undefined && out === undefined) return entries;
+  const words = find("embed_tokens.weight");
+  if (into === undefined || out === undefined || words === undefined)
+    throw new Error("project_in, project_out and embed_tokens are in several files: save the model as one");
+  const head = find("lm_head.weight") ?? words;
+  const at = (name: string) => entries.get(name) as StoredWeight;
+  const made = (table: string, layer: string, isTransposed: boolean): StoredWeight => ({
+    ...at(table),
+    place: at(layer).place,
+    shape: [at(table).shape[0], at(layer).shape[isTransposed ? 0 : 1]],
+    read: async () => product(await at(table).read(), await at(layer).read(), isTransposed),
+  });
+  const all = new Map([...entries].filter(([name]) => name !== into && name !== out));
+  return all.set(words, made(words, into, true)).set("lm_head.weight", made(head, out, false));
+}
+
 /** The definition of OPT's models. */
 export const opt: Family = {
   name: "opt",
@@ -102,6 +141,7 @@ export const opt: Family = {
   tokenizerClass: "GPT2Tokenizer",
   blocks: blocksOf(true),
   config,
+  read: withoutProjections,
   names: {
     prefixes: ["model.decoder.", "decoder.", ""],
     layers: [
