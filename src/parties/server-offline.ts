@@ -4,7 +4,7 @@ import type { Channel } from "../channels/channel.ts";
 import { offlineOrder } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
-import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
 import { keyedWords, sampled } from "../protocols/verify/sampling.ts";
 import { keyBytes } from "../protocols/verify/words.ts";
 import { hex } from "../ring/hex.ts";
@@ -113,7 +113,10 @@ export class ServerOffline {
     };
     // The dealer deals what it can while later weights are still on their way.
     await allOrFirstError([take(), missing.length > 0 ? this.upload(dealer, program, missing) : Promise.resolve()]);
-    return parse(messages.offlineReport, await dealer.receiveJson(0), "dealer");
+    const report = parse(messages.offlineReport, await dealer.receiveJson(0), "dealer");
+    if (this.model.verify <= 1) return report;
+    // The client hears of it: of a sample, the bytes of its keys would tell which openings are checked.
+    return { ...report, dealer: { ...report.dealer, bytes: costOf(program).offline.bytes.dealer_to_server } };
   }
 
   private async fromClient(channel: Channel, program: Program, material: StoredMaterial): Promise<void> {

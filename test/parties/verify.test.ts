@@ -49,6 +49,22 @@ it.each([1, 3])(
   },
 );
 
+it("tells no client how many keys its sample had, which would tell what is not checked", async () => {
+  const bytesOf = async (verify: number, times: number) => {
+    const w = await here.services({ spec: { layers: 1, embedding: "public" }, serving: { verify } });
+    const client = await w.connect();
+    const bytes: number[] = [];
+    for (let i = 0; i < times; i++)
+      bytes.push((await client.infer(randomText(w.spec, 6, 1))).bytes.offline.dealer_to_server);
+    await client.close();
+    return bytes;
+  };
+  const [all] = await bytesOf(1, 1);
+  const sampled = await bytesOf(3, 4);
+  expect(new Set(sampled).size).toBe(1);
+  expect(sampled[0]).toBeLessThan(all);
+});
+
 it("checks before each token of a continuation", async () => {
   const w = await here.services({ spec: { ...TINY_GPT2, layers: 1 }, serving: { verify: 1 } });
   const client = await w.connect();

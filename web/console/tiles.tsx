@@ -64,6 +64,7 @@ const REFUSALS: Readonly<Record<keyof Common["refused"], string>> = {
   quota: "too many at once",
   rate: "too many a minute",
   draining: "going down",
+  deviations: "shut out after failed checks",
 };
 const FAILURES: Readonly<Record<keyof Common["failed"], string>> = {
   channel: "connection lost",
