@@ -93,7 +93,9 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: numb
 /** @throws UsageError for a model that gives a text neither one label nor one value. */
 export function judgesTexts({ problem, labels }: ModelSpec, command: string): void {
   if (problem === "classification" || (problem === "regression" && labels === 1) || problem === "generation") return;
-  throw new UsageError(`${command} takes models that give a text one label or one value: give another model`);
+  const advice =
+    problem === "vector" ? "this one embeds texts: fine-tune it first (mpcformer finetune)" : "give another model";
+  throw new UsageError(`${command} takes models that give a text one label or one value; ${advice}`);
 }
 
 /** @throws DataError with file and line where a label is none of the model's. */

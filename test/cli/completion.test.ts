@@ -1,5 +1,8 @@
 /** What shells complete. */
 import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { MAIN } from "./started.ts";
 
@@ -30,7 +33,10 @@ describe("bash", () => {
 it.each(["zsh", "fish"])("%s reads its script", (shell) => {
   const script = scriptOf(shell);
   expect(script).toContain("generate");
-  const { error, status, stderr } = spawnSync(shell, ["-n", "/dev/stdin"], { input: script, encoding: "utf8" });
+  const file = join(mkdtempSync(join(tmpdir(), "completion-")), `mpcformer.${shell}`);
+  writeFileSync(file, script);
+  const { error, status, stderr } = spawnSync(shell, ["-n", file], { encoding: "utf8" });
+  rmSync(dirname(file), { recursive: true });
   if (error !== undefined) return console.warn(`${shell} is not here: its script is not read by it`);
   expect([status, stderr]).toEqual([0, ""]);
 });

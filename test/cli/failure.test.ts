@@ -62,6 +62,8 @@ const wrong: Readonly<Record<string, { readonly usage: readonly string[]; readon
     bench: { usage: ["bert-tiny", "--length", "x"], failed: () => [missing, "--length", "8"] },
     "build-native": { usage: ["--no-such"], failed: () => ["--cc", "/no/such/cc"] },
     calibrate: { usage: ["demo"], failed: () => [missing, "--data", missing] },
+    chat: { usage: ["--positions", "0"], failed: () => ["--server", "127.0.0.1:1"] },
+    completion: { usage: ["tcsh"], failed: () => [] },
     convert: { usage: ["model.bin"], failed: () => [missing, "--tokenizer", missing, "--out", missing] },
     deal: { usage: ["--deadline", "never"], failed: () => ["--listen", at] },
     demo: { usage: ["--max-tokens", "0"], failed: () => [""] },
@@ -79,10 +81,11 @@ const wrong: Readonly<Record<string, { readonly usage: readonly string[]; readon
     pretrain: { usage: ["--out", missing], failed: () => ["--texts", missing, "--out", missing] },
     serve: { usage: ["bert-base"], failed: () => [missing] },
     study: { usage: ["study.yaml"], failed: () => [file(), "--out", missing] },
+    up: { usage: ["demo", "--max-tokens", "0"], failed: () => [missing] },
     web: { usage: ["demo", "--server", "ws://x"], failed: () => ["--listen", at, ...parties] },
   };
 /** They look at this program alone, and cannot fail. */
-const NEVER_FAIL = ["approximations", "doctor"];
+const NEVER_FAIL = ["approximations", "completion", "doctor"];
 
 it("every command is among these", async () => {
   const files = (await readdir(COMMANDS)).map((name) => name.replace(".ts", ""));

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { type Address, parseAddress } from "../address.ts";
 import { gatewayOptions, type OwnGatewayOptions, openGateway } from "../gateway.ts";
+import { namedFolder } from "../named.ts";
 import { approximate, deadline, MODEL, type ModelOptions, modelFlags, type OutputOptions, output } from "../options.ts";
 import { startParties } from "../processes.ts";
 import { profileOf, writeProfile } from "../profile.ts";
@@ -29,6 +30,8 @@ export function addUp(program: Command): void {
 
 /** Runs all three until they are stopped. */
 async function up(model: string, options: UpOptions): Promise<void> {
+  // Told here, not by a process that is started for it.
+  await namedFolder(model);
   if (!options.json) note(`starting a dealer, a server with ${model}, and a gateway`);
   const { deadline } = options;
   const both = ["--deadline", String(deadline)];
