@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { CTRL_D, hasTerminal, onScreen } from "./screen.ts";
 import { MAIN, piped, type Started, start } from "./started.ts";
 
 const STORYTELLER = fileURLToPath(new URL("../../assets/storyteller", import.meta.url));
@@ -64,4 +65,17 @@ it("answers one message by generate --chat", async () => {
   const { prompt, text } = JSON.parse((await piped(["generate", FIRST, "--chat", "--max-tokens", "3", ...peers])).out);
   const plain = JSON.parse((await piped(["generate", `${FIRST} `, "--max-tokens", "3", ...peers])).out);
   expect([prompt, text]).toEqual([FIRST, plain.text]);
+});
+
+it.skipIf(!hasTerminal)("stands whole on a terminal, message by message (needs `script` of util-linux)", async () => {
+  const asked = peers.filter((word) => word !== "--json");
+  const [one] = await said([FIRST], "--positions", "12", "--max-tokens", "3");
+  const { code, lines } = await onScreen(["chat", ...asked, "--positions", "12", "--max-tokens", "3"], 100, [
+    [/> /, `${FIRST}\r`],
+    [/\n.*> /s, CTRL_D],
+  ]);
+  const screen = lines.join("\n");
+  expect(code, screen).toBe(0);
+  expect(screen).toContain(FIRST);
+  expect(screen).toContain(one.reply.trim());
 });

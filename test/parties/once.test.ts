@@ -149,12 +149,16 @@ describe("randomness", () => {
       [...sources].flatMap(([file, text]) => [...text.matchAll(pattern)].map(([match]) => `${file}: ${match}`)).sort();
     // Where generators get their keys: fresh ones, a peer's message, what was stored, or the model key. No constant, no option.
     expect(found(/new Prg\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g)).toEqual([
-      "parties/dealer.ts: new Prg(fromHex(client.message.seed))",
-      "parties/dealer.ts: new Prg(fromHex(message.seed))",
+      "parties/dealer.ts: new Prg(fromHex(seed))",
       "parties/lent-covers.ts: new Prg(lent.seed.expose())",
       "parties/offline-session.ts: new Prg(material.seed.expose())",
+      // The challenge of a check, which the server draws: at the client, and where it is drawn.
+      "parties/proving.ts: new Prg(fromHex(seed))",
+      "parties/proving.ts: new Prg(key)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
+      "parties/simulate.ts: new Prg(clientSeed)",
+      "parties/simulate.ts: new Prg(serverSeed)",
       "parties/simulate.ts: new Prg(serverSeed)",
       "parties/thin.ts: new Prg(seed)",
       "parties/weights.ts: new Prg(digest.subarray(0, 16))",
