@@ -2,10 +2,11 @@ import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Tests with a process of their own: those that mostly start others, and one that replaces a module of Node.js. */
+/** Tests with a process of their own: those that mostly start others, and those that replace a part of a module. */
 const ALONE = [
   "test/{cli,deploy,distill,docs,examples,fuzz,gateway,package,web}/**/*.test.ts",
   "test/parties/once.test.ts",
+  "test/protocols/malicious.test.ts",
 ];
 /** The files that take longest, in this order before all others: no worker is left with one of them at the end. */
 const FIRST = ["cli/commands", "web/page", "cli/training", "cli/lost", "cli/attacks", "web/care", "models/tokenizers"];

@@ -27,7 +27,7 @@ export function inverseOf(b: Builder, kind: RootKind, x: Value, range: Range, ma
   const [lo, hi] = range;
   const size = x.rows * x.columns;
   if (planSpline(kind, hi / lo, size, bits) !== null) return root(b, kind, x, range, mask, bits);
-  const pieceBits = PIECE_BITS.find((one) => planSpline(kind, 2 ** one * BEYOND ** 2, size, bits) !== null);
+  const pieceBits = PIECE_BITS.find((one) => planSpline(kind, 2 ** one * BEYOND * BEYOND, size, bits) !== null);
   const pieces = pieceBits === undefined ? 0 : Math.ceil(log2(hi / lo) / pieceBits);
   if (pieceBits === undefined || pieces > MOST_PIECES || x.scale * lo < 2 ** LEAST_BITS)
     return root(b, kind, x, range, mask, bits);

@@ -123,11 +123,12 @@ export function randomWeights(spec: ModelSpec, seed: number): Weights {
   return { get };
 }
 
-/** Random token ids of a text of this length, for a benchmark. */
+/** Random token ids of a text of this length, for a benchmark; of a model that fills a masked word, with its place. */
 export function randomText(spec: ModelSpec, length: number, seed: number): TokenizedText {
   const next = generator("text", seed);
   const ids = Array.from({ length }, () => (next() >>> 0) % spec.vocabulary);
-  return { ids, types: ids.map(() => 0) };
+  const types = ids.map(() => 0);
+  return spec.problem === "mask" ? { ids, types, place: length >> 1 } : { ids, types };
 }
 
 /**

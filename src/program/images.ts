@@ -4,7 +4,8 @@ import type { Patches, TokenizedText } from "./spec.ts";
 
 /** How many patches an image has. */
 export function patchCount({ image, size }: Patches): number {
-  return Math.floor(image / size) ** 2;
+  const across = Math.floor(image / size);
+  return across * across;
 }
 
 /** Values of one patch. */

@@ -124,7 +124,7 @@ function normed(
   for (let start = 0; start < x.length; start += width) {
     const row = x.subarray(start, start + width);
     const mean = row.reduce((sum, value) => sum + value, 0) / width;
-    const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
+    const variance = row.reduce((sum, value) => sum + (value - mean) * (value - mean), 0) / width;
     const factor = 1 / Math.sqrt(variance + epsilon);
     for (let c = 0; c < width; c++) out[start + c] = (row[c] - mean) * factor * gain[c] + bias[c];
   }

@@ -122,7 +122,8 @@ inBrowser("the page", (place) => {
       await page.getByText("done, then stopped").waitFor();
       expect((await downloaded(page)).split("\r\n")).toHaveLength(10_002);
     });
-    expect(longest).toBeLessThan(50);
+    // In one piece all texts would take seconds; a busy machine stretches every piece.
+    expect(longest).toBeLessThan(500);
     await seen.close();
   });
 
