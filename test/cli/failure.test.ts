@@ -63,7 +63,7 @@ const wrong: Readonly<Record<string, { readonly usage: readonly string[]; readon
     "build-native": { usage: ["--no-such"], failed: () => ["--cc", "/no/such/cc"] },
     calibrate: { usage: ["demo"], failed: () => [missing, "--data", missing] },
     chat: { usage: ["--positions", "0"], failed: () => ["--server", "127.0.0.1:1"] },
-    completion: { usage: ["tcsh"], failed: () => [] },
+    completion: { usage: ["--no-such"], failed: () => [] },
     convert: { usage: ["model.bin"], failed: () => [missing, "--tokenizer", missing, "--out", missing] },
     deal: { usage: ["--deadline", "never"], failed: () => ["--listen", at] },
     demo: { usage: ["--max-tokens", "0"], failed: () => [""] },

@@ -26,7 +26,7 @@ inBrowser("the page", (place) => {
     const who = await page.locator("#seen").textContent();
     expect(who).toMatch(/\[CLS\]agripping/);
     expect(who).toMatch(/at most 32 tokens/);
-    expect(who).toMatch(/0 from you, 800 kB([0-9a-f]{2} ){11}/);
+    expect(who).toMatch(/0 from you, 576 kB([0-9a-f]{2} ){11}/);
     expect(who).toContain(server.key);
     expect(await page.locator("#progress [role=status]").textContent()).toBe(`Answer: positive, ${scores[1]}`);
     await seen.close();
