@@ -402,7 +402,7 @@ it("a Fourier mask below the period, opened without the reduction, is found", as
   // The sum x + t is sent with two bits above the period; t itself stays below it.
   for (const [id, period] of opens) values[steps[id].out].ring = period + 2;
   plantDraws((a) => (isMask(a) && opens.has(a.stream) ? { ...a, bits: Math.min(a.bits, opens.get(a.stream)!) } : a));
-  const views = await collect(wider, 12, { broken: true });
+  const views = await collect(wider, 60, { broken: true });
   const sent = deviations(views).filter(({ z, key }) => z > Z && / online, server to client/.test(key));
   expect(
     sent.filter(({ key }) =>
