@@ -1,18 +1,17 @@
 /** Models that read images, against PyTorch: floats, the parties' fixed point, the folder saved again; what is refused. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { calibrate } from "../../src/compiler/calibrate.ts";
-import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
+import { loadModel } from "../../src/models/checkpoint.ts";
 import { specOf, withOverrides } from "../../src/models/config.ts";
 import { logitsOf } from "../../src/models/model.ts";
-import { requiredWeights } from "../../src/models/weights.ts";
 import { simulateText } from "../../src/parties/rehearse.ts";
 import { imageInput } from "../../src/program/images.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { expectSavedAsItWas } from "./saved.ts";
 
 const OWN = new URL("./fixtures/images/vit", import.meta.url).pathname;
 /** A folder of others' making, where it is at hand: its pixels go from -1 to 1 in equal steps. */
@@ -55,16 +54,7 @@ describe.each([OWN, ...SHARED].map((path, i) => [i === 0 ? "vit" : "another vit"
     }
   });
 
-  it("is saved as it was", async () => {
-    const model = await loadModel(folder);
-    const copy = mkdtempSync(join(tmpdir(), "image-"));
-    await saveModel(copy, model);
-    const again = await loadModel(copy);
-    rmSync(copy, { recursive: true });
-    expect(again.spec).toEqual(model.spec);
-    for (const name of requiredWeights(model.spec).keys())
-      expect(again.weights.get(name)).toEqual(model.weights.get(name));
-  });
+  it("is saved as it was", () => expectSavedAsItWas(folder));
 });
 
 it("texts are refused, and images of another size or without numbers", async () => {

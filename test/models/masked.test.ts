@@ -1,18 +1,17 @@
 /** Models that fill masked words, against PyTorch: floats, the parties' fixed point, the folder saved again; candidates; what is refused. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { calibrate } from "../../src/compiler/calibrate.ts";
-import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
+import { loadModel } from "../../src/models/checkpoint.ts";
 import { specOf } from "../../src/models/config.ts";
 import { logitsOf } from "../../src/models/model.ts";
-import { requiredWeights } from "../../src/models/weights.ts";
 import { reading } from "../../src/parties/answer.ts";
 import { encoded } from "../../src/parties/greeting.ts";
 import { simulateText } from "../../src/parties/rehearse.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { expectSavedAsItWas } from "./saved.ts";
 
 const OWN = new URL("./fixtures/masked", import.meta.url).pathname;
 /** Folders of others' making, where they are at hand: their texts have logits at every place. */
@@ -41,16 +40,7 @@ describe.each(folders)("%s", (_, folder) => {
     expect(worst(run.logits, expected)).toBeLessThan(0.05);
   });
 
-  it("is saved as it was", async () => {
-    const model = await loadModel(folder);
-    const copy = mkdtempSync(join(tmpdir(), "masked-"));
-    await saveModel(copy, model);
-    const again = await loadModel(copy);
-    rmSync(copy, { recursive: true });
-    expect(again.spec).toEqual(model.spec);
-    for (const name of requiredWeights(model.spec).keys())
-      expect(again.weights.get(name)).toEqual(model.weights.get(name));
-  });
+  it("is saved as it was", () => expectSavedAsItWas(folder));
 });
 
 describe("a masked word", () => {

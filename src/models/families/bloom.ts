@@ -3,10 +3,22 @@
 import type { Blocks } from "../../program/spec.ts";
 import { decoderConfig } from "../config-decoder.ts";
 import { only } from "../config-fields.ts";
-import type { Family } from "./family.ts";
+import type { Family, NameRow } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { interleavedRows } from "./rows.ts";
 import { bloomSlopes } from "./slopes.ts";
+
+/** Names of a decoder whose queries, keys and values are one tensor, as Falcon has them too. */
+export const FUSED_NAMES: readonly NameRow[] = [
+  ["~h.#.input_layernorm", "layer.#.attention.norm"],
+  ["~h.#.self_attention.query_key_value", "layer.#.query", "layer.#.key", "layer.#.value"],
+  ["~h.#.self_attention.dense", "layer.#.attention.output"],
+  ["~h.#.post_attention_layernorm", "layer.#.norm"],
+  ["~h.#.mlp.dense_h_to_4h", "layer.#.intermediate"],
+  ["~h.#.mlp.dense_4h_to_h", "layer.#.output"],
+  ["~ln_f", "norm"],
+  ["lm_head", "head"],
+];
 
 const blocks: Blocks = { ...gpt2.blocks, positionTable: false, embeddingNorm: true };
 
@@ -44,17 +56,7 @@ export const bloom: Family = {
   }),
   names: {
     prefixes: ["transformer.", ""],
-    layers: [
-      ["~word_embeddings_layernorm", "embeddings.norm"],
-      ["~h.#.input_layernorm", "layer.#.attention.norm"],
-      ["~h.#.self_attention.query_key_value", "layer.#.query", "layer.#.key", "layer.#.value"],
-      ["~h.#.self_attention.dense", "layer.#.attention.output"],
-      ["~h.#.post_attention_layernorm", "layer.#.norm"],
-      ["~h.#.mlp.dense_h_to_4h", "layer.#.intermediate"],
-      ["~h.#.mlp.dense_4h_to_h", "layer.#.output"],
-      ["~ln_f", "norm"],
-      ["lm_head", "head"],
-    ],
+    layers: [["~word_embeddings_layernorm", "embeddings.norm"], ...FUSED_NAMES],
     tables: [["~word_embeddings.weight", "embeddings.word"]],
     ordered: { "~h.#.self_attention.query_key_value": interleavedRows },
   },

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import { decoderConfig } from "../config-decoder.ts";
 import { sizes } from "../config-fields.ts";
+import { FUSED_NAMES } from "./bloom.ts";
 import type { Family, NameRow } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llamaBlocks } from "./llama.ts";
@@ -118,16 +119,7 @@ export const falcon: Family = {
   names: {
     prefixes: ["transformer.", ""],
     variants: ({ blocks: { parallel } }) => (parallel === "two norms" ? TWO_NORMS : []),
-    layers: [
-      ["~h.#.input_layernorm", "layer.#.attention.norm"],
-      ["~h.#.self_attention.query_key_value", "layer.#.query", "layer.#.key", "layer.#.value"],
-      ["~h.#.self_attention.dense", "layer.#.attention.output"],
-      ["~h.#.post_attention_layernorm", "layer.#.norm"],
-      ["~h.#.mlp.dense_h_to_4h", "layer.#.intermediate"],
-      ["~h.#.mlp.dense_4h_to_h", "layer.#.output"],
-      ["~ln_f", "norm"],
-      ["lm_head", "head"],
-    ],
+    layers: FUSED_NAMES,
     tables: [["~word_embeddings.weight", "embeddings.word"]],
     ordered: { "~h.#.self_attention.query_key_value": fusedRows },
   },
