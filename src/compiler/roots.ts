@@ -150,7 +150,8 @@ export function lifted(x: Value, repeat = 1): Variable {
  * each row online, and for each value a third fewer from the dealer. Not where a spline's table would grow by more.
  */
 export function rootOfRows(b: Builder, x: Value, repeat: number): Variable {
-  const madeBy = (id: number) => b.emitted.find((step) => step.out === id);
+  // Both were emitted a moment ago: a long continuation has tens of thousands of steps before them.
+  const madeBy = (id: number) => b.emitted.findLast((step) => step.out === id);
   const opening = madeBy(x.id);
   if (opening?.kind !== "open") return lifted(x, repeat);
   const made = madeBy(opening.x);
