@@ -111,14 +111,15 @@ export class Builder {
   }
 
   /** @throws PlanError when a value outgrows 64 bits. @throws InvalidProgram when what was emitted breaks a rule. */
-  finish(shape: Shape, answers: readonly Value[]): Program {
+  finish(shape: Shape, answers: readonly Value[], slack = 0): Program {
     const { values, steps } = this;
     assignRings(values, steps);
     const reads = steps.map((step) => ruleOf(step).reads(step));
     const flights = schedule(values, steps, reads);
     const weights = [...this.slots.values()];
     const turns = turnsOf(flights, steps);
-    const program = { shape, values, steps, reads, flights, weights, answers: answers.map((a) => a.id), turns };
+    const told = answers.map((a) => a.id);
+    const program = { shape, values, steps, reads, flights, weights, answers: told, turns, slack };
     checkProgram(program);
     return program;
   }

@@ -509,6 +509,7 @@ export class Compiler extends Emitter implements Interpreter<Handle> {
     return this.b.finish(
       this.shape,
       answers.map((answer) => this.answered(answer)),
+      this.slack,
     );
   }
 

@@ -85,7 +85,7 @@ export class Emitter {
   protected readonly plan: Plan;
   protected readonly shape: Shape;
   /** Bits that every value gives up. */
-  private readonly slack: number;
+  protected readonly slack: number;
   /** Bits that a decoder's values have more. */
   protected readonly finer: number;
   private readonly relief: ReadonlySet<string>;

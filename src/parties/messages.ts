@@ -231,7 +231,7 @@ export function parse<S extends v.GenericSchema>(schema: S, message: unknown, pe
 }
 
 /** A program's fingerprint: parties whose programs differ in anything refuse each other. */
-export function fingerprint({ reads: _, ...agreed }: Program): Promise<string> {
+export function fingerprint({ reads: _reads, slack: _slack, ...agreed }: Program): Promise<string> {
   return digestOf(agreed);
 }
 

@@ -320,6 +320,8 @@ export interface Program {
   readonly answers: readonly ValueId[];
   /** The flight in which each turn begins: 0, then those that the client's next token travels in. */
   readonly turns: readonly number[];
+  /** Bits of precision that every value gave up for the rings to have 64. Follows from the plan: parties do not compare it. */
+  readonly slack: number;
 }
 
 /** One operand of the model's linear steps, as the dealer holds it masked. Equal weights used twice have one slot. */

@@ -51,6 +51,8 @@ export interface Cost {
   /** Once for a model: W - R, from the server to the dealer, without frame headers. */
   readonly setup: { readonly bytes: { readonly server_to_dealer: number } };
   readonly macs: number;
+  /** Bits of precision that every value gave up for the rings to have 64. */
+  readonly slack: number;
   /** The server's online matrix products by shape: what no implementation of these steps can leave out. */
   readonly products: readonly Product[];
   readonly steps: readonly StepCost[];
@@ -78,6 +80,7 @@ export function costOf(program: Program): Cost {
     },
     setup: { bytes: { server_to_dealer: program.weights.reduce((t, w) => t + w.rows * w.columns * 8, 0) } },
     macs: sum((c) => c.macs),
+    slack: program.slack,
     products: together(program.steps.flatMap((step) => productsOf(step, program)).filter(({ k }) => k > 1)),
     steps,
   };

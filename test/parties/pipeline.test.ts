@@ -17,6 +17,7 @@ import { fixture } from "../models/fixtures.ts";
 interface Golden {
   readonly text: string;
   readonly pair: string | null;
+  readonly logits: readonly (readonly number[])[];
   readonly spans: readonly (readonly number[] | null)[];
   readonly entities: readonly { readonly entity_group: string; readonly score: number; readonly start: number }[];
   readonly answer: { readonly score: number; readonly start: number; readonly end: number };
@@ -25,6 +26,15 @@ interface Golden {
   readonly multi: boolean;
   readonly labels: readonly string[];
   readonly scores: readonly number[];
+}
+
+/** What a logit of these models may be off by under MPC; a random model has tokens whose labels are nearer than that. */
+const PRIVATE = 0.02;
+
+/** By how much the likeliest label leads. */
+function lead(logits: readonly number[]): number {
+  const [first, second] = [...logits].sort((a, b) => b - a);
+  return first - second;
 }
 
 const clients: Client[] = [];
@@ -85,7 +95,8 @@ describe("pipeline", () => {
   });
 
   it("token-classification: entities are transformers' own, tokens have labels and places", async () => {
-    const cases = goldenOf("entities");
+    const cases = goldenOf("entities").filter(({ logits }) => Math.min(...logits.map(lead)) > 2 * PRIVATE);
+    expect(cases).toHaveLength(2);
     const ner = pipeline("token-classification", await ofTask("entities"));
     const texts = cases.map(({ text }) => text);
     const found: Entity[][] = await ner(texts, { aggregation_strategy: "simple" });

@@ -6,12 +6,14 @@ import { fitFourier } from "../../src/compiler/fit.ts";
 import { planRoot } from "../../src/compiler/newton.ts";
 import { rootOf, seriesOf } from "../../src/compiler/series.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
+import { loadModel } from "../../src/models/checkpoint.ts";
 import { BUCKETS, bucketFor, fewestTokens } from "../../src/program/lengths.ts";
 import { liftBits } from "../../src/program/lift.ts";
-import type { Plan } from "../../src/program/plan.ts";
+import type { Plan, Range } from "../../src/program/plan.ts";
 import { smoothFunctions } from "../../src/program/smooth.ts";
 import { oneTurn, type Program } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
+import { fixture } from "../models/fixtures.ts";
 import { TINY } from "../parties/harness.ts";
 
 let plan: Plan;
@@ -67,6 +69,19 @@ describe("a compiled program", () => {
     expect(compile(TINY, plan, oneTurn(16))).toEqual(program);
     const keys = program.weights.map((w) => JSON.stringify(w.ref));
     expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  it("says how many bits its values gave up for the rings to fit", async () => {
+    expect(costOf(program).slack).toBe(0);
+    // Scores a million times as wide as they are leave no room for the others' bits.
+    const { spec, weights } = await loadModel(fixture("llama"));
+    const { ranges, ...own } = calibrate(spec, weights, [randomText(spec, 6, 1)]);
+    const wide = Object.entries(ranges).map(([name, [low, high]]): [string, Range] => {
+      const factor = name.endsWith("shifted.out") ? 2 ** 20 : 1;
+      return [name, [factor * low, factor * high]];
+    });
+    expect(costOf(compile(spec, { ...own, ranges }, oneTurn(16))).slack).toBe(0);
+    expect(costOf(compile(spec, { ...own, ranges: Object.fromEntries(wide) }, oneTurn(16))).slack).toBe(5);
   });
 
   it("costs more bytes for more tokens, at the same flights within a few", () => {

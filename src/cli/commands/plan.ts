@@ -41,6 +41,10 @@ async function plan(name: string, options: PlanOptions & { readonly network?: st
   const { spec } = source;
   const program = compile(spec, source.plan, shapeOf(options, spec), BENCH_BOUNDS);
   const cost = costOf(program);
+  if (program.slack > 0)
+    warn(
+      `all values give up ${program.slack} bits so that rings have 64: \`mpcformer calibrate\` tells what that does to answers`,
+    );
   const seconds =
     link === null ? {} : { network: { ...link, seconds: secondsOver(program, link), forms: formsOf(program) } };
   if (options.json) return printJson({ ...cost, ...seconds });
