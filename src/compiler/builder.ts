@@ -131,3 +131,12 @@ export function constant(x: number): number {
     throw new PlanError("a constant of the plan does not fit into 64 bits: the ranges are too wide");
   return Math.round(x);
 }
+
+/** Emits at its first call, and returns the same value ever after. */
+export function once(emit: () => Value): () => Value {
+  let memo: Value | null = null;
+  return () => {
+    memo ??= emit();
+    return memo;
+  };
+}

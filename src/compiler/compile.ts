@@ -5,7 +5,7 @@ import type { ModelSpec } from "../program/spec.ts";
 import { oneTurn, PlanError, type Program, RingOverflow, type Shape, type StepOf } from "../program/steps.ts";
 import { Budget, DEFAULT_BOUNDS } from "./budget.ts";
 import { Compiler } from "./compiler.ts";
-import { everyLayers } from "./emitter.ts";
+import { everyLayers } from "./context.ts";
 import type { Handle } from "./handles.ts";
 
 /** Most bits of precision given up for a plan to fit. */
