@@ -18,7 +18,7 @@ export type ServiceEvent =
   | { readonly event: "prepared"; readonly shape: Shape }
   | { readonly event: "dealt"; readonly shape: Shape; readonly bytes: number; readonly seconds: number }
   | { readonly event: "weights sent"; readonly count: number }
-  /** A client's check failed: it got nothing. */
+  /** A client's check failed, or was not answered where a sample is checked: it got nothing. */
   | { readonly event: "deviated" }
   | { readonly event: "refused"; readonly reason: RefusalReason }
   | {
@@ -77,7 +77,7 @@ export function lineOf(event: ServiceEvent): string {
     case "weights sent":
       return `the dealer has ${event.count} masked weights more`;
     case "deviated":
-      return "a client's check failed: it got nothing, and what was made for it is used up";
+      return "a client's check failed or was not answered: it got nothing, and what was made for it is used up";
     case "refused":
       return `refused a request: ${event.reason}`;
     case "failed":

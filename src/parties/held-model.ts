@@ -82,9 +82,9 @@ export class HeldModel {
     return WeightMasks.create(this.ring, program, this.weightsKey());
   }
 
-  /** Under which material of a program lies in a store. */
+  /** Under which material of a program lies in a store: what another check has keys for is no use to this one. */
   storeKey({ fingerprint }: Pick<Compiled, "fingerprint">): string {
-    return `${this.served.model.id}${fingerprint}`;
+    return `${this.served.model.id}${fingerprint.slice(0, -4)}${this.verify.toString(16).padStart(4, "0")}`;
   }
 
   /** The public embedding tables. @throws PartyError where they are private. */

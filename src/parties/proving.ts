@@ -52,7 +52,7 @@ export function clientProof(ring: Ring, channel: Channel, texts: readonly Proven
   };
 }
 
-/** The server's side of a run. The proof throws `Deviation` when an answer is wrong. */
+/** The server's side of a run. The proof throws `Deviation` when an answer is wrong or, of a sample, does not come. */
 export function serverProof(
   ring: Ring,
   channel: Channel,
@@ -69,7 +69,7 @@ export function serverProof(
     await channel.sendJson(0, { seed: hex(key), openings });
     const challenge = new Prg(key);
     const size = answerBytes(program);
-    const answers = await channel.receive("control", 0, size * texts.length);
+    const answers = await answered(channel, size * texts.length, verify);
     const wrong = texts.map(({ party, material }, i) => {
       const checked: Checked = { ...common(ring, party, answer, challenge, weights), openings: due[i] };
       const alpha = new Alpha(ring, material.withDealer);
@@ -83,6 +83,18 @@ export function serverProof(
     for (const { id } of due.flat()) done.add(id);
     for (const [i, { party }] of texts.entries()) settle(party, chosen[i], done);
   };
+}
+
+/**
+ * The client's answer to a challenge. Of a sample the challenge tells what is checked: a client that knows that it is caught would rather
+ * leave than answer, so that leaving is a failed check too.
+ */
+async function answered(channel: Channel, size: number, verify: Verify): Promise<Uint8Array> {
+  try {
+    return await channel.receive("control", 0, size);
+  } catch (error) {
+    throw verify > 1 ? new Deviation() : error;
+  }
 }
 
 function common(ring: Ring, party: Party, answer: Step, challenge: Prg, weights: MaskedWeights) {

@@ -1,9 +1,13 @@
 /** Services that check what clients open: honest clients need no option, others get nothing and are shut out. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Channel } from "../../src/channels/channel.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import type { ServiceEvent } from "../../src/parties/events.ts";
 import { Strikes } from "../../src/parties/strikes.ts";
+import { oneTurn } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
+import { hex } from "../../src/ring/hex.ts";
+import { randomKey } from "../../src/ring/prg.ts";
 import { TINY_GPT2 } from "./harness.ts";
 import { World } from "./world.ts";
 
@@ -91,6 +95,44 @@ it("gives nothing to a client that deviates, says so, and goes on for others", a
   const other = await w.connect();
   expect((await other.infer(text)).logits.length).toBe(w.spec.labels);
   await other.close();
+});
+
+it.each([
+  [3, 1],
+  [1, 0],
+])("a client that leaves when it hears what is checked, one opening in %i, has %i strikes", async (verify, strikes) => {
+  const events: ServiceEvent[] = [];
+  const serving = { verify, strikes: 1, log: (event: ServiceEvent) => events.push(event) };
+  const w = await here.services({ spec: { layers: 1 }, serving });
+  const { receiveJson } = Channel.prototype;
+  vi.spyOn(Channel.prototype, "receiveJson").mockImplementation(async function (this: Channel, step, limit) {
+    const message = await receiveJson.call(this, step, limit);
+    if (!(message as object).hasOwnProperty("openings")) return message;
+    this.close();
+    throw new Error("it would rather not");
+  });
+  const client = await w.connect();
+  await expect(client.infer(randomText(w.spec, 6, 1))).rejects.toThrow();
+  const ended = strikes > 0 ? "deviated" : "failed";
+  await vi.waitFor(() => expect(events.map(({ event }) => event)).toContain(ended));
+  vi.restoreAllMocks();
+  expect(events.filter(({ event }) => event === "deviated").length).toBe(strikes);
+  const again = w.connect();
+  if (strikes > 0) await expect(again).rejects.toThrow(/shut out/);
+  else await (await again).close();
+});
+
+it("does not use material that was made under another check", async () => {
+  const modelId = hex(randomKey());
+  const under = async (verify: number) => {
+    const w = await here.services({ spec: { layers: 1 }, modelId, serving: { verify } });
+    return { client: await w.connect(true), text: randomText(w.spec, 6, 1) };
+  };
+  const all = await under(1);
+  await all.client.prepare({ ...oneTurn(8), verified: true });
+  await all.client.close();
+  const part = await under(3);
+  await expect(part.client.infer(part.text)).rejects.toThrow(/no such material/);
 });
 
 it("shuts a key out after its strikes, and no other", () => {
