@@ -5,7 +5,6 @@ import { Admission, type Limits, type Place } from "../admission/admission.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
 import type { Program, Step } from "../program/steps.ts";
 import { Dealer } from "../protocols/sides.ts";
-import { keyedWords, sampled } from "../protocols/verify/sampling.ts";
 import { KeyDealer } from "../protocols/verify/sources.ts";
 import { fromHex } from "../ring/hex.ts";
 import { Prg } from "../ring/prg.ts";
@@ -216,9 +215,7 @@ export class DealerService {
   private keysOf(program: Program, { verify }: FromServer, withClient: Prg, withServer: Prg): KeyDealer | null {
     if (program.shape.verified !== verify > 0)
       throw new PartyError("the server checks another program than it asks for");
-    if (verify === 0) return null;
-    const set = keyedWords(program, sampled(this.ring, program, withServer, verify));
-    return new KeyDealer(this.ring, program, withClient, withServer, set);
+    return verify === 0 ? null : new KeyDealer(this.ring, program, withClient, withServer, verify);
   }
 
   private async session(
@@ -241,7 +238,8 @@ export class DealerService {
     const keys = this.keysOf(program, message, withClient, withServer);
     try {
       await channel.sendJson(0, { missing: arriving.missing });
-      const emit = (step: Step, packed: readonly Uint8Array[]) => channel.send("offline", step.id, packed);
+      const emit = (step: Step | null, packed: readonly Uint8Array[]) =>
+        channel.send("offline", step?.id ?? program.steps.length, packed);
       const [{ processor }, { account }] = [this.admission, channel];
       const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
       await SharedPace.during(shared, (pace) => dealProgram(dealer, emit, (step) => arriving.until(step), pace, keys));

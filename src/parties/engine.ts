@@ -42,12 +42,12 @@ function messageTurn(): () => Promise<void> {
 }
 
 /**
- * The dealer's run: for each step the server's shares of the correlated secrets, packed, and the keys of its words behind them. `ready` is
- * awaited before each step: weights may still be on their way.
+ * The dealer's run: for each step the server's shares of the correlated secrets, packed, and the keys of its words behind them; of no step, what
+ * hides how many keys there were. `ready` is awaited before each step: weights may still be on their way.
  */
 export async function dealProgram(
   d: Dealer,
-  emit: (step: Step, packed: readonly Uint8Array[]) => Promise<void>,
+  emit: (step: Step | null, packed: readonly Uint8Array[]) => Promise<void>,
   ready?: (step: Step) => Promise<void>,
   pace = ALONE,
   keys: KeyDealer | null = null,
@@ -70,6 +70,7 @@ export async function dealProgram(
     await breathe();
     await pace.between();
   }
+  if (keys !== null && keys.padding !== null) await pace.away(emit(null, [new Uint8Array(keys.padding)]));
 }
 
 /** The client's run before the text: what it sends ahead, and its shares that it will read again. */

@@ -8,7 +8,7 @@ import type { Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { materialBytes } from "../protocols/cost.ts";
 import type { ServerWeights } from "../protocols/sides.ts";
-import { mostKeyBytes, type Verify } from "../protocols/verify/sampling.ts";
+import { sessionKeyBytes, type Verify } from "../protocols/verify/sampling.ts";
 import { hex } from "../ring/hex.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Secret } from "../ring/secret.ts";
@@ -141,6 +141,6 @@ export class HeldModel {
   private async finished(compiled: CompiledProgram): Promise<Compiled> {
     const { program } = compiled;
     const weights = await this.integers.for(program, () => this.floats());
-    return { ...compiled, weights, materialBytes: materialBytes(program) + mostKeyBytes(program, this.verify) };
+    return { ...compiled, weights, materialBytes: materialBytes(program) + sessionKeyBytes(program, this.verify) };
   }
 }

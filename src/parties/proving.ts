@@ -6,7 +6,7 @@ import { trafficOf } from "../protocols/all.ts";
 import { unpackOne } from "../protocols/packing.ts";
 import type { MaskedWeights, Party } from "../protocols/sides.ts";
 import { accepts, answerBytes, answerTo, type Checked } from "../protocols/verify/check.ts";
-import { checkable, keyedWords, sampled, type Verify } from "../protocols/verify/sampling.ts";
+import { checkable, checksOf, keyedWords, sampled, type Verify } from "../protocols/verify/sampling.ts";
 import { Alpha, DealtKeys } from "../protocols/verify/sources.ts";
 import { coneOf } from "../protocols/verify/words.ts";
 import { fromHex, hex } from "../ring/hex.ts";
@@ -35,11 +35,12 @@ interface Proven {
 export function clientProof(ring: Ring, channel: Channel, texts: readonly Proven[], weights: MaskedWeights): Proof {
   const { program } = texts[0].party;
   const all = checkable(program);
+  const allOf = new Set(all);
   const done = new Set<number>();
   return async (answer) => {
     const { seed, openings } = parse(messages.challenge, await channel.receiveJson(0), "server");
     if (openings.length !== texts.length) throw new PartyError("the server challenges other texts than there are");
-    const due = dueSteps(program, all, done, answer);
+    const due = dueSteps(program, allOf, answer);
     const challenge = new Prg(fromHex(seed));
     const answers = texts.map(({ party, material }, i) => {
       const named = openings[i] === null ? due : due.filter(({ id }) => openings[i]!.includes(id));
@@ -63,7 +64,7 @@ export function serverProof(
   const done = new Set<number>();
   const chosen = texts.map(({ material }) => sampled(ring, program, material.withDealer, verify));
   return async (answer) => {
-    const due = chosen.map((steps) => dueSteps(program, steps, done, answer));
+    const due = chosen.map((steps) => dueSteps(program, new Set(steps), answer));
     const key = randomKey();
     const openings = due.map((steps) => (verify === 1 ? null : steps.map(({ id }) => id)));
     await channel.sendJson(0, { seed: hex(key), openings });
@@ -102,19 +103,10 @@ function common(ring: Ring, party: Party, answer: Step, challenge: Prg, weights:
   return { ring, program: party.program, answer, challenge, weights, publics };
 }
 
-/** Of some openings those that an answer waits for and that were not checked before: their client's part is here. */
-function dueSteps(program: Program, openings: readonly Step[], done: ReadonlySet<number>, answer: Step): Step[] {
-  const wanted = new Set(openings.map(({ id }) => id));
-  const here: number[] = [];
-  for (const { opens } of program.flights) {
-    const last = opens.includes(answer.id);
-    here.push(...opens.filter((id) => !last || trafficOf(program.steps[id], program).ahead !== undefined));
-    if (last) break;
-  }
-  return here
-    .filter((id) => wanted.has(id) && !done.has(id))
-    .sort((a, b) => a - b)
-    .map((id) => program.steps[id]);
+/** Of some openings those that an answer waits for, and none before it. */
+function dueSteps(program: Program, openings: ReadonlySet<Step>, answer: Step): Step[] {
+  const due = checksOf(program).find((check) => check.answer === answer)?.openings ?? [];
+  return due.filter((step) => openings.has(step));
 }
 
 /** After a check of one text: what later ones do not read goes. */

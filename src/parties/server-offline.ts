@@ -4,8 +4,8 @@ import type { Channel } from "../channels/channel.ts";
 import { offlineOrder } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
-import { blockBytes, bytesOf, costOf } from "../protocols/cost.ts";
-import { keyedWords, sampled } from "../protocols/verify/sampling.ts";
+import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { keyedWords, paddingBytes, sampled } from "../protocols/verify/sampling.ts";
 import { keyBytes } from "../protocols/verify/words.ts";
 import { hex } from "../ring/hex.ts";
 import { randomKey } from "../ring/prg.ts";
@@ -110,13 +110,12 @@ export class ServerOffline {
         const size = bytesOf(trafficOf(step, program).dealt ?? []) + keyBytes(step, program, keyed);
         if (size > 0) putDealt(material, program, step, await dealer.receive("offline", step.id, size));
       }
+      const padding = paddingBytes(program, chosen, this.model.verify);
+      if (padding !== null) await dealer.receive("offline", program.steps.length, padding);
     };
     // The dealer deals what it can while later weights are still on their way.
     await allOrFirstError([take(), missing.length > 0 ? this.upload(dealer, program, missing) : Promise.resolve()]);
-    const report = parse(messages.offlineReport, await dealer.receiveJson(0), "dealer");
-    if (this.model.verify <= 1) return report;
-    // The client hears of it: of a sample, the bytes of its keys would tell which openings are checked.
-    return { ...report, dealer: { ...report.dealer, bytes: costOf(program).offline.bytes.dealer_to_server } };
+    return parse(messages.offlineReport, await dealer.receiveJson(0), "dealer");
   }
 
   private async fromClient(channel: Channel, program: Program, material: StoredMaterial): Promise<void> {

@@ -12,7 +12,7 @@ import {
   Party,
   type ServerWeights,
 } from "../protocols/sides.ts";
-import { checkable, keyedWords, sampled, type Verify } from "../protocols/verify/sampling.ts";
+import { checkable, sampled, type Verify } from "../protocols/verify/sampling.ts";
 import { KeyDealer } from "../protocols/verify/sources.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -61,12 +61,12 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
   const { verify = 0 } = inputs;
   const [forClient, forServer] = [new Prg(clientSeed), new Prg(serverSeed)];
   const chosen = sampled(ring, program, forServer, verify);
-  const keys = verify === 0 ? null : new KeyDealer(ring, program, forClient, forServer, keyedWords(program, chosen));
-  const take = async (step: Step, parts: readonly Uint8Array[]) => {
+  const keys = verify === 0 ? null : new KeyDealer(ring, program, forClient, forServer, verify);
+  const take = async (step: Step | null, parts: readonly Uint8Array[]) => {
     const packed = Buffer.concat(parts);
     offline.dealt += packed.length;
-    inputs.offlineWitness?.("dealer", step.id, packed);
-    putDealt(ofServer, program, step, packed);
+    inputs.offlineWitness?.("dealer", step?.id ?? program.steps.length, packed);
+    if (step !== null) putDealt(ofServer, program, step, packed);
   };
   await dealProgram(dealer, take, undefined, undefined, keys);
   dealer.close();

@@ -234,7 +234,7 @@ export const linear: LocalRule<"linear"> = {
         t.wide.add(out, turned, true);
       } else if (step.centre) subtractCentred(t, out, sum, rows, columns);
       else t.wide.add(out, sum, true);
-      if (isDealt(step)) t.wide.add(out, t.words(step));
+      if (isDealt(step)) t.addDealt(out, step);
     },
   },
 
@@ -316,7 +316,7 @@ export function serverPart(s: Scope, id: number): Words {
 export function combineColumns(t: Combining, step: Linear, mask: Wide, matrix: Words, sum: Wide): void {
   const { rows, columns } = t.value(step.out);
   const width = matrix.length / columns;
-  if (isDealt(step)) t.wide.add(mask, t.words(step));
+  if (isDealt(step)) t.addDealt(mask, step);
   addTimes(t, sum, mask, matrix, [rows, columns, width]);
   const after = step.centre ? centredColumns(t, matrix, columns, width) : matrix;
   const masked = t.wide.zeros(sum.lo.length, sum.hi !== null);

@@ -129,7 +129,7 @@ export const product: LocalRule<"matmul"> = {
         ]);
       } else wideHeads(t, step, sum, { x, y, rx, ry });
       t.wide.add(out, sum, true);
-      t.wide.add(out, t.words(step));
+      t.addDealt(out, step);
     },
   },
 

@@ -53,7 +53,7 @@ it.each([1, 3])(
   },
 );
 
-it("tells no client how many keys its sample had, which would tell what is not checked", async () => {
+it("tells no client by what is dealt which part is checked", async () => {
   const bytesOf = async (verify: number, times: number) => {
     const w = await here.services({ spec: { layers: 1, embedding: "public" }, serving: { verify } });
     const client = await w.connect();
@@ -64,9 +64,11 @@ it("tells no client how many keys its sample had, which would tell what is not c
     return bytes;
   };
   const [all] = await bytesOf(1, 1);
-  const sampled = await bytesOf(3, 4);
+  const [none] = await bytesOf(0, 1);
+  const sampled = await bytesOf(3, 6);
   expect(new Set(sampled).size).toBe(1);
   expect(sampled[0]).toBeLessThan(all);
+  expect(sampled[0]).toBeGreaterThan(none);
 });
 
 it("checks before each token of a continuation", async () => {
@@ -107,7 +109,7 @@ it.each([
   const { receiveJson } = Channel.prototype;
   vi.spyOn(Channel.prototype, "receiveJson").mockImplementation(async function (this: Channel, step, limit) {
     const message = await receiveJson.call(this, step, limit);
-    if (!(message as object).hasOwnProperty("openings")) return message;
+    if (!Object.hasOwn(message as object, "openings")) return message;
     this.close();
     throw new Error("it would rather not");
   });

@@ -1,8 +1,20 @@
 /** The check of what a client opens: honest runs pass, and sums are what integers say. */
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
-import { oneTurn } from "../../src/program/steps.ts";
-import { harness } from "../parties/harness.ts";
+import { oneTurn, type Step } from "../../src/program/steps.ts";
+import { trafficOf } from "../../src/protocols/all.ts";
+import { FRAME_HEADER } from "../../src/protocols/cost.ts";
+import {
+  checkable,
+  checksOf,
+  keyedWords,
+  paddingBytes,
+  sampled,
+  sessionKeyBytes,
+} from "../../src/protocols/verify/sampling.ts";
+import { isChecked, keyBytes } from "../../src/protocols/verify/words.ts";
+import { Prg, randomKey } from "../../src/ring/prg.ts";
+import { harness, TINY_GPT2 } from "../parties/harness.ts";
 
 describe("an honest client", () => {
   it.each([
@@ -21,5 +33,44 @@ describe("an honest client", () => {
         expect(Math.abs(x - plain[i])).toBeLessThan(0.05);
       });
     }
+  });
+});
+
+describe("a part", () => {
+  it.each([
+    ["of a text", { layers: 2 }, oneTurn(8)],
+    ["of three turns", { ...TINY_GPT2, layers: 1 }, { ...oneTurn(8), turns: 3 }],
+  ] as const)("is one class in N, and every opening is in one: %s", async (_, spec, shape) => {
+    const { ring, program } = await harness(spec, { ...shape, verified: true });
+    const [verify, draws] = [4, 400];
+    const counts = new Map<Step, number>(checkable(program).map((step) => [step, 0]));
+    const together = new Map<string, number>();
+    for (let i = 0; i < draws; i++) {
+      const chosen = sampled(ring, program, new Prg(randomKey()), verify);
+      for (const step of chosen) counts.set(step, counts.get(step)! + 1);
+      const of = checksOf(program).map(({ openings }) => openings.find((step) => chosen.includes(step))?.id);
+      together.set(of.join(), (together.get(of.join()) ?? 0) + 1);
+      // What is dealt is the same, whatever was drawn.
+      const keyed = keyedWords(program, chosen);
+      const own = [...keyed.keys()].reduce((sum, id) => {
+        const step = program.steps[id];
+        return sum + keyBytes(step, program, keyed) + (trafficOf(step, program).dealt === undefined ? FRAME_HEADER : 0);
+      }, 0);
+      const padding = paddingBytes(program, chosen, verify)!;
+      expect(padding).toBeGreaterThan(0);
+      expect(own + padding + FRAME_HEADER).toBe(sessionKeyBytes(program, verify));
+    }
+    // Six standard deviations.
+    const [mean, most] = [draws / verify, 6 * Math.sqrt((draws / verify) * (1 - 1 / verify))];
+    for (const [step, count] of counts) expect(Math.abs(count - mean), `step ${step.id}`).toBeLessThan(most);
+    // A check's class tells nothing of the next one's.
+    expect(together.size).toBe(verify ** checksOf(program).length);
+  });
+
+  it("takes no opening that no answer waits for, and every other one", async () => {
+    const { program } = await harness({ ...TINY_GPT2, layers: 1 }, { ...oneTurn(8), turns: 3, verified: true });
+    const all = program.steps.filter((step) => isChecked(step, program));
+    expect(checkable(program)).toEqual(all);
+    expect(checksOf(program).length).toBe(3);
   });
 });

@@ -9,7 +9,7 @@ import type { Ring } from "../../ring/ring.ts";
 import { type Wide, WideRing } from "../../ring/wide.ts";
 import { CLIENT_MASK, elements, SHARE, TRUNCATED } from "../rule.ts";
 import type { MaskedWeights } from "../sides.ts";
-import { type ClientWords, clientWords, maskFrom, producer, TAG_BITS } from "./words.ts";
+import { type ClientWords, clientWords, isJoined, maskFrom, producer, TAG_BITS } from "./words.ts";
 
 /** The words, their tags or their keys. What is returned is the callee's. */
 export interface WordSource {
@@ -101,6 +101,11 @@ export class Combining {
   /** The client's words of a step at one address; scratch until `done`. */
   words(step: Step, purpose: number = SHARE): Wide {
     return this.keep(this.source.wide(step, this.described(step, purpose)));
+  }
+
+  /** out += the client's share of what is dealt for a product, unless it is one word with the mask of its opening. */
+  addDealt(out: Wide, step: Step): void {
+    if (!isJoined(step, this.program)) this.wide.add(out, this.words(step));
   }
 
   bits(step: Step, purpose: number = SHARE): readonly Words[] {

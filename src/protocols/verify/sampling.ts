@@ -1,7 +1,15 @@
-/** Which openings of a session are checked: all, or a secret random part that server and dealer draw from the server's seed. */
+/**
+ * Which openings of a session are checked: all, or a secret random part that server and dealer draw from the server's seed.
+ *
+ * A part is one of N classes. The openings that one check is about are dealt into N classes, the same for everybody, whose keys have nearly the
+ * same bytes; every check draws its class. So each opening is checked with probability 1/N, and what is dealt is padded to what the
+ * largest classes take: neither its bytes nor its time tell which class it is.
+ */
 import type { Program, Step } from "../../program/steps.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
+import { trafficOf } from "../all.ts";
+import { FRAME_HEADER } from "../cost.ts";
 import { QUOTIENT, SAMPLE } from "../rule.ts";
 import { coneOf, isAnswer, isChecked, keyBytes, type WordSet } from "./words.ts";
 
@@ -11,20 +19,85 @@ export type Verify = number;
 /** At most so many openings to one that is checked. */
 export const MOST_VERIFY = 1024;
 
-/** The openings that can be checked. */
-export function checkable(program: Program): Step[] {
-  return program.steps.filter((step) => isChecked(step, program));
+/** One check of a session. */
+interface Check {
+  readonly answer: Step;
+  /** The openings that the answer waits for and no earlier one did, in the program's order. */
+  readonly openings: readonly Step[];
 }
 
-/** Those that are checked in a session. An opening is chosen with probability 1/verify, whatever the others are. */
+const checks = new WeakMap<Program, readonly Check[]>();
+
+/** A session's checks, in their order. */
+export function checksOf(program: Program): readonly Check[] {
+  const known = checks.get(program);
+  if (known !== undefined) return known;
+  const found: Check[] = [];
+  let here: Step[] = [];
+  for (const { opens } of program.flights) {
+    const steps = opens.map((id) => program.steps[id]);
+    const answer = steps.find(isAnswer);
+    // Of the answer's own flight the client's part is here where it was sent ahead.
+    const isHere = (step: Step) => answer === undefined || trafficOf(step, program).ahead !== undefined;
+    here.push(...steps.filter((step) => isChecked(step, program) && isHere(step)));
+    if (answer === undefined) continue;
+    found.push({ answer, openings: here.sort((a, b) => a.id - b.id) });
+    here = steps.filter((step) => isChecked(step, program) && !isHere(step));
+  }
+  checks.set(program, found);
+  return found;
+}
+
+/** The openings that are checked where all are. */
+export function checkable(program: Program): readonly Step[] {
+  return checksOf(program).flatMap(({ openings }) => openings);
+}
+
+/** The classes of a check's openings: the largest first, each to the class that has least. */
+function classesOf(program: Program, { openings }: Check, verify: Verify): readonly (readonly Step[])[] {
+  const classes = Array.from({ length: verify }, () => ({ bytes: 0, steps: [] as Step[] }));
+  const sized = openings.map((step) => ({ step, bytes: bytesOfKeys(program, coneOf(program, [step]).words) }));
+  for (const { step, bytes } of sized.sort((a, b) => b.bytes - a.bytes || a.step.id - b.step.id)) {
+    const least = classes.reduce((a, b) => (b.bytes < a.bytes ? b : a));
+    least.bytes += bytes;
+    least.steps.push(step);
+  }
+  return classes.map(({ steps }) => steps.sort((a, b) => a.id - b.id));
+}
+
+/** A part of a program's openings. */
+interface Parts {
+  /** Of each check. */
+  readonly classes: readonly (readonly (readonly Step[])[])[];
+  /** Bytes of the keys of any choice, padding included. */
+  readonly bytes: number;
+}
+
+const parts = new WeakMap<Program, Map<Verify, Parts>>();
+
+function partsOf(program: Program, verify: Verify): Parts {
+  const all = parts.get(program) ?? new Map<Verify, Parts>();
+  parts.set(program, all);
+  let known = all.get(verify);
+  if (known === undefined) {
+    const classes = checksOf(program).map((check) => classesOf(program, check, verify));
+    const most = classes.map((some) => Math.max(...some.map((steps) => keyBytesOf(program, steps))));
+    const whole = keyBytesOf(program, checkable(program));
+    const sum = most.reduce((total, bytes) => total + bytes, 0);
+    // One more, so that there is something to send.
+    known = { classes, bytes: verify === 1 ? whole : Math.min(whole, sum) + 1 };
+    all.set(verify, known);
+  }
+  return known;
+}
+
+/** Those that are checked in a session: of each check, one class. */
 export function sampled(ring: Ring, program: Program, withServer: Prg, verify: Verify): Step[] {
   if (verify === 0) return [];
-  const all = checkable(program);
-  if (verify === 1) return all;
   const word = ring.alloc(1);
-  const chosen = all.filter(({ id }) => {
-    withServer.words(ring, word, id, SAMPLE, 32);
-    return word.i32()[0] >>> 0 < Math.floor(2 ** 32 / verify);
+  const chosen = partsOf(program, verify).classes.flatMap((classes, i) => {
+    withServer.words(ring, word, checksOf(program)[i].answer.id, SAMPLE, 32);
+    return classes[Math.floor(((word.i32()[0] >>> 0) / 2 ** 32) * verify)];
   });
   ring.free(word);
   return chosen;
@@ -40,15 +113,25 @@ export function keyedWords(program: Program, openings: readonly Step[]): WordSet
   return set;
 }
 
-/** Bytes of keys of a session: of all openings, or so many times fewer in the mean, that room is kept for twice as many. */
-export function mostKeyBytes(program: Program, verify: Verify): number {
-  if (verify === 0) return 0;
-  const all = keyBytesOf(program, checkable(program));
-  return verify === 1 ? all : Math.min(all, Math.ceil((2 * all) / verify));
+/** Bytes that keys add to what a session's server is dealt, whatever was drawn: with headers and padding. */
+export function sessionKeyBytes(program: Program, verify: Verify): number {
+  return verify === 0 ? 0 : partsOf(program, verify).bytes + (verify === 1 ? 0 : FRAME_HEADER);
 }
 
-/** Bytes of the keys of some openings. */
+/** Bytes of the message that ends the dealing of a part, so that its size does not tell which part it is; null where all or nothing is checked. */
+export function paddingBytes(program: Program, openings: readonly Step[], verify: Verify): number | null {
+  return verify > 1 ? partsOf(program, verify).bytes - keyBytesOf(program, openings) : null;
+}
+
+/** Bytes of the keys of some openings, with the headers of the messages that they alone make. */
 function keyBytesOf(program: Program, openings: readonly Step[]): number {
-  const set = keyedWords(program, openings);
-  return program.steps.reduce((sum, step) => sum + keyBytes(step, program, set), 0);
+  return bytesOfKeys(program, keyedWords(program, openings));
+}
+
+function bytesOfKeys(program: Program, words: WordSet): number {
+  return [...words.keys()].reduce((sum, id) => {
+    const step = program.steps[id];
+    const header = trafficOf(step, program).dealt === undefined ? FRAME_HEADER : 0;
+    return sum + keyBytes(step, program, words) + header;
+  }, 0);
 }

@@ -9,12 +9,14 @@ import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { type Wide, WideRing } from "../../ring/wide.ts";
 import { packAll, partsOf, unpackAll } from "../packing.ts";
-import { ALPHA, CLIENT_MASK, lengthOf, TAG_HIGH, TAG_LOW, TAG_PLANE, TRUNCATED } from "../rule.ts";
+import { ALPHA, CLIENT_MASK, lengthOf, SHARE, TAG_HIGH, TAG_LOW, TAG_PLANE, TRUNCATED } from "../rule.ts";
 import type { WordSource } from "./combining.ts";
+import { keyedWords, paddingBytes, sampled, type Verify } from "./sampling.ts";
 import {
   type ClientWords,
   clientWords,
   isWide,
+  joinedTo,
   keyBlocks,
   laneWidth,
   TAG_BITS,
@@ -41,6 +43,13 @@ export class DrawnWords implements WordSource {
     if (words.flavour === "lanes") this.lanes(step, words, lo);
     else if (words.purpose === TRUNCATED) this.truncated(step, words, lo);
     else this.withClient.words(this.ring, lo, step.id, words.purpose);
+    const joined = words.purpose === CLIENT_MASK ? joinedTo(step, this.program) : undefined;
+    if (joined !== undefined) {
+      const share = this.ring.alloc(lo.length);
+      this.withClient.words(this.ring, share, joined.id, SHARE);
+      this.ring.add(lo, lo, share);
+      this.ring.free(share);
+    }
     partsOf(lo, words.blocks).forEach((part, i) => {
       const { bits } = words.blocks[i];
       if (bits < 64) this.ring.reduce(part, part, bits);
@@ -163,6 +172,8 @@ export class Alpha {
 
 /** The dealer's part: the keys of the words that a session checks. */
 export class KeyDealer {
+  /** Bytes of a last message that says nothing; null for none. */
+  readonly padding: number | null;
   private readonly ring: Ring;
   private readonly program: Program;
   private readonly set: WordSet;
@@ -170,10 +181,12 @@ export class KeyDealer {
   private readonly tags: DrawnTags;
   private readonly alpha: Alpha;
 
-  constructor(ring: Ring, program: Program, withClient: Prg, withServer: Prg, set: WordSet) {
+  constructor(ring: Ring, program: Program, withClient: Prg, withServer: Prg, verify: Verify) {
+    const chosen = sampled(ring, program, withServer, verify);
     this.ring = ring;
     this.program = program;
-    this.set = set;
+    this.set = keyedWords(program, chosen);
+    this.padding = paddingBytes(program, chosen, verify);
     this.words = new DrawnWords(ring, program, withClient);
     this.tags = new DrawnTags(ring, withClient);
     this.alpha = new Alpha(ring, withServer);

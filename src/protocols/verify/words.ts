@@ -37,7 +37,7 @@ export function clientWords(step: Step, program: Program): readonly ClientWords[
     if (truncated)
       found.push({ purpose: TRUNCATED, flavour: "ring", blocks: [{ length: sent.length, bits: out.ring }] });
   }
-  if (dealt !== undefined) {
+  if (dealt !== undefined && !isJoined(step, program)) {
     const flavour = bits ? "bits" : step.kind === "counts" ? "lanes" : "ring";
     found.push({
       purpose: SHARE,
@@ -47,6 +47,42 @@ export function clientWords(step: Step, program: Program): readonly ClientWords[
   }
   if (isAnswer(step)) found.push(QUOTIENTS);
   return found;
+}
+
+interface Joins {
+  readonly by: ReadonlyMap<number, Step>;
+  readonly products: ReadonlySet<Step>;
+}
+
+const joins = new WeakMap<Program, Joins>();
+
+/** Products whose dealt share is read by one opening alone, by opening: mask and share are one word of it, R + T, with one tag. */
+function joinsOf(program: Program): Joins {
+  const known = joins.get(program);
+  if (known !== undefined) return known;
+  const readers = new Map<ValueId, number>();
+  for (const id of program.reads.flat()) readers.set(id, (readers.get(id) ?? 0) + 1);
+  const by = new Map<number, Step>();
+  for (const step of program.steps) {
+    // Without a truncation the mask is read on as it is.
+    if (step.kind !== "open" || step.shift === 0 || readers.get(step.x) !== 1) continue;
+    const from = producer(program, step.x);
+    const product = from.kind === "linear" || from.kind === "matmul";
+    if (product && trafficOf(from, program).dealt !== undefined) by.set(step.id, from);
+  }
+  const found = { by, products: new Set(by.values()) };
+  joins.set(program, found);
+  return found;
+}
+
+/** The product whose dealt share is one word with an opening's mask. */
+export function joinedTo(opening: Step, program: Program): Step | undefined {
+  return joinsOf(program).by.get(opening.id);
+}
+
+/** Whether a step's dealt share is one word with the mask of the opening that reads it. */
+export function isJoined(step: Step, program: Program): boolean {
+  return joinsOf(program).products.has(step);
 }
 
 /** What hides the upper bits of a check's sums. */
@@ -128,7 +164,7 @@ export function coneOf(program: Program, openings: readonly Step[]): Cone {
     steps.add(step);
     const { client } = ruleOf(step);
     if (client === null) throw new InternalError(`a client's share of ${step.kind} is not made of words`);
-    if (trafficOf(step, program).dealt !== undefined) need(step, SHARE);
+    if (trafficOf(step, program).dealt !== undefined && !isJoined(step, program)) need(step, SHARE);
     for (const from of client.masks(step, program)) masked(from);
     for (const read of program.reads[step.id]) {
       const { form } = program.values[read];
