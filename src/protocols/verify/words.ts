@@ -151,7 +151,10 @@ export function coneOf(program: Program, openings: readonly Step[]): Cone {
     const known = words.get(step.id) ?? new Set();
     words.set(step.id, known.add(purpose));
   };
+  const masks = new Set<ValueId>();
   const masked = (id: ValueId): void => {
+    if (masks.has(id)) return;
+    masks.add(id);
     const step = producer(program, id);
     for (const from of maskFrom(step)) {
       if (typeof from === "number") need(step, from);
