@@ -76,7 +76,8 @@ export type { EmbeddingRef, Heads, LinearRef, NormRef, Ops, Rotary, SmoothName }
 export type { Plan } from "./program/plan.ts";
 export type { ModelSpec, Patches, TokenizedText, Weights } from "./program/spec.ts";
 export { type Cost, costOf } from "./protocols/cost.ts";
-export { FloatOps, type FloatOptions, type FloatTensor } from "./reference/float.ts";
+export { FloatOps, type FloatOptions } from "./reference/float.ts";
+export type { FloatTensor } from "./reference/tensor.ts";
 export { Ring } from "./ring/ring.ts";
 export { Secret } from "./ring/secret.ts";
 export { FileStore } from "./stores/file-store.ts";

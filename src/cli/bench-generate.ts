@@ -5,7 +5,7 @@ import { greedyTokens } from "../models/greedy.ts";
 import type { TokenizedText } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
 import { type Cost, costOf, type OnlineCost } from "../protocols/cost.ts";
-import type { Matmul } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import type { MeasuredGeneration } from "./continuation.ts";
 import { BENCH_BOUNDS, costTable, sizeOf, standInsOf } from "./costs.ts";
 import { formatBytes } from "./format.ts";

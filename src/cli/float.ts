@@ -1,4 +1,4 @@
-import type { Matmul } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import { Ring } from "../ring/ring.ts";
 
 /** The float reference's matrix product on the WASM kernel, in a memory of its own. */

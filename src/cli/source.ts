@@ -17,7 +17,7 @@ import { commitmentOf } from "../parties/model-identity.ts";
 import { versionOf } from "../parties/version.ts";
 import type { Plan } from "../program/plan.ts";
 import { isDecoder, longestText, type ModelSpec, type Weights } from "../program/spec.ts";
-import type { Matmul } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import { randomKey } from "../ring/prg.ts";
 import { Secret } from "../ring/secret.ts";
 import type { Identity, MaterialStore } from "../stores/store.ts";

@@ -13,7 +13,7 @@ import { type Model, saveModel } from "../models/checkpoint.ts";
 import { generator, shuffled } from "../models/random.ts";
 import { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
-import type { Matmul } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
 import { type MetricName, measure } from "../tasks/metrics.ts";
 import { eachRow } from "../tasks/tables.ts";

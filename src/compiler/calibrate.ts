@@ -6,7 +6,8 @@ import { outputMeans } from "../program/means.ts";
 import { DEFAULT_EXPONENT, DEFAULT_MARGIN, type Plan, type Range, USUAL_EXPONENT } from "../program/plan.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
 import { type LinearTerm, oneTurn, PlanError, type Program, type WeightRef } from "../program/steps.ts";
-import { FloatOps, type Matmul } from "../reference/float.ts";
+import { FloatOps } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import { compile, linearSteps } from "./compile.ts";
 
 /** The narrow kernels take signed weights up to this magnitude. */

@@ -2,7 +2,8 @@
 
 import { logitsOf } from "../models/model.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { FloatOps, type Matmul } from "../reference/float.ts";
+import { FloatOps } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 
 /** Over all tokens that have one before them in their text. */
 export interface Perplexity {

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { requiredWeights } from "../models/weights.ts";
 import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
-import type { Matmul } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import type { Example } from "./batches.ts";
 import type { RunState } from "./checkpoint.ts";
 import { TrainingGraph } from "./graph.ts";

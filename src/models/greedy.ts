@@ -1,7 +1,8 @@
 /** What a decoder says in the clear: the reference for a private continuation. */
 
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
-import { FloatOps, type Matmul } from "../reference/float.ts";
+import { FloatOps } from "../reference/float.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import { turnsOf } from "./model.ts";
 
 /** The likeliest token behind a text, and behind it again, `count` times, in floats. */

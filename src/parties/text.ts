@@ -5,7 +5,8 @@ import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weight
 import type { InputSource, Program, Value } from "../program/steps.ts";
 import { elements } from "../protocols/rule.ts";
 import type { ClientInput, InputStep, Party } from "../protocols/sides.ts";
-import { centredRows, FloatOps } from "../reference/float.ts";
+import { FloatOps } from "../reference/float.ts";
+import { centredRows } from "../reference/tensor.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { clampInto, Findings } from "./findings.ts";

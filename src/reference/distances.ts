@@ -3,7 +3,7 @@
 import { type Heads, type LinearRef, type RelativeRef, scoreDivisor } from "../program/ops.ts";
 import { bucketsOf, relativeRows } from "../program/relative.ts";
 import type { Weights } from "../program/spec.ts";
-import type { FloatTensor } from "./float.ts";
+import type { FloatTensor } from "./tensor.ts";
 
 /** Queries and keys whose scores are computed; `past`: the first query's position, where it sees none behind its own. */
 interface Scored {

@@ -13,7 +13,8 @@ import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import type { EmbeddingRef, Heads, NormRef } from "../../src/program/ops.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
-import { FloatOps, type FloatTensor } from "../../src/reference/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
+import type { FloatTensor } from "../../src/reference/tensor.ts";
 import { decoders, decoderWeights, tokenTexts } from "./decoders.ts";
 
 const LENGTHS = [5, 1, 17, 9, 16];

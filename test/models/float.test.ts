@@ -4,7 +4,8 @@ import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import { erf } from "../../src/program/smooth.ts";
 import { isDecoder, type ModelSpec } from "../../src/program/spec.ts";
-import { FloatOps, plainMatmul } from "../../src/reference/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
+import { plainMatmul } from "../../src/reference/matmul.ts";
 
 const small: ModelSpec = {
   ...catalogSpec("bert-tiny", { gelu: "exact", softmax: "exact" }),

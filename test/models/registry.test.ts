@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { gelu, list, register, silu, softmax } from "../../src/approximations/registry.ts";
-import { FloatOps, type FloatTensor } from "../../src/reference/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
+import type { FloatTensor } from "../../src/reference/tensor.ts";
 
 /** Scores of one head: two rows, three of the text's keys and one padded. */
 const scores: FloatTensor = {

@@ -6,7 +6,8 @@ import { embeddingsOf } from "../../src/models/model.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
-import { centredRows, FloatOps } from "../../src/reference/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
+import { centredRows } from "../../src/reference/tensor.ts";
 import { type Harness, harness, TINY_GPT2 } from "./harness.ts";
 
 const LENGTH = 12;

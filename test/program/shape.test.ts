@@ -10,7 +10,8 @@ import { IntegerWeights } from "../../src/parties/weights.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { runClear } from "../../src/protocols/clear.ts";
-import { FloatOps, plainMatmul } from "../../src/reference/float.ts";
+import { FloatOps } from "../../src/reference/float.ts";
+import { plainMatmul } from "../../src/reference/matmul.ts";
 import { Ring } from "../../src/ring/ring.ts";
 
 const small = { layers: 6, hidden: 64, heads: 4, keyHeads: 4, headWidth: 16, intermediate: 128, vocabulary: 300 };

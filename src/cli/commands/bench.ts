@@ -4,7 +4,7 @@ import { list } from "../../approximations/registry.ts";
 import { randomText } from "../../models/catalog.ts";
 import { isDecoder } from "../../program/spec.ts";
 import { PlanError } from "../../program/steps.ts";
-import type { Matmul } from "../../reference/float.ts";
+import type { Matmul } from "../../reference/matmul.ts";
 import { type BenchOptions, type BenchResult, measure, pairsTable, printResult, TEXT_SEED } from "../bench-classify.ts";
 import { generateResult, printGenerate } from "../bench-generate.ts";
 import { linkFlags, run } from "../bench-run.ts";
