@@ -1,29 +1,31 @@
 /**
- * Framed messages between two parties, in order, counted. The same framing runs over every wire:
- *
- *   payload length 4 | phase 1 | direction 1 | zero 2 | step 4 | sequence number 4 | session 8 | tag 16 | payload
+ * Framed messages between two parties, in order, counted (frame.ts has a frame's layout).
  *
  * A receiver says which frame it expects before memory is taken for it; anything else ends the channel: another session's
  * frame, one of the other direction, out of turn, or altered on its way (tag.ts).
  */
+import { Chunks } from "./chunks.ts";
 import { Countdown } from "./countdown.ts";
-import { FrameTags, NO_KEY, type Side, TAG_BYTES } from "./tag.ts";
+import {
+  fieldsOf,
+  HEADER_BYTES,
+  hasTag,
+  headerOf,
+  isFrom,
+  isOfSession,
+  other,
+  type Phase,
+  SESSION_BYTES,
+  setTag,
+  taggedPart,
+} from "./frame.ts";
+import { Sending } from "./sending.ts";
+import { FrameTags, NO_KEY, type Side } from "./tag.ts";
+import { type TrafficByPhase, TrafficMeter } from "./traffic.ts";
+import type { Wire } from "./wire.ts";
 
-export type Phase = "control" | "setup" | "offline" | "online";
-const PHASES: readonly Phase[] = ["control", "setup", "offline", "online"];
-const FIELD_BYTES = 24;
-export const HEADER_BYTES = FIELD_BYTES + TAG_BYTES;
-const SESSION_AT = 16;
-const SESSION_BYTES = 8;
 const JSON_LIMIT = 1 << 16;
 const MAX_PAYLOAD = 2 ** 31;
-
-/** Frames and their bytes, headers included. */
-export interface Traffic {
-  bytes: number;
-  frames: number;
-}
-export type TrafficByPhase = Readonly<Record<Phase, Readonly<Traffic>>>;
 
 /** The peer is lost, silent, or speaks out of turn. One line; never a payload. */
 export class ChannelError extends Error {
@@ -38,16 +40,6 @@ export class ChannelError extends Error {
     super(message, options);
     this.peersWords = peersWords;
   }
-}
-
-/** What moves bytes. */
-export interface Wire {
-  /** Resolves when the bytes have left this process or its buffers; `progress` is told how many whenever some have. */
-  write(parts: readonly Uint8Array[], progress: (bytes: number) => void): Promise<void>;
-  /** Stops and restarts the flow of chunks into the channel. */
-  pause(): void;
-  resume(): void;
-  close(): void;
 }
 
 export interface ChannelOptions {
@@ -89,20 +81,15 @@ interface Expectation {
   readonly reject: (error: Error) => void;
 }
 
-function emptyTraffic(): Record<Phase, Traffic> {
-  const none = () => ({ bytes: 0, frames: 0 });
-  return { control: none(), setup: none(), offline: none(), online: none() };
-}
-
 /** One end of a connection. Not for concurrent receivers: a party reads its messages in program order. */
 export class Channel {
-  readonly sent: TrafficByPhase = emptyTraffic();
-  readonly received: TrafficByPhase = emptyTraffic();
+  private readonly meter = new TrafficMeter();
+  readonly sent: TrafficByPhase = this.meter.sent;
+  readonly received: TrafficByPhase = this.meter.received;
   private readonly wire: Wire;
   private readonly options: ChannelOptions;
-  private pending: Uint8Array[] = [];
-  /** Chunks at the front of `pending` that are read already: taking them off one by one would cost their number's square. */
-  private taken = 0;
+  private readonly sending: Sending;
+  private readonly pending = new Chunks();
   private readonly header = new Uint8Array(HEADER_BYTES);
   private headerFilled = 0;
   private payload: Uint8Array | null = null;
@@ -117,16 +104,20 @@ export class Channel {
   private failure: Error | null = null;
   private watcher: ((reason: Error) => void) | null = null;
   private gone = false;
-  private readonly sending = new Set<(reason: Error) => void>();
-  private sendTimer: Countdown | null = null;
-  private flights = 0;
   /** Bytes that have come or left, of frames that are not whole yet as well. */
   private crossed = 0;
-  private lastFlight = -1;
 
   constructor(wire: Wire, options: ChannelOptions) {
     this.wire = wire;
     this.options = options;
+    this.sending = new Sending({
+      wire,
+      deadlineMs: options.deadlineMs,
+      stuck: () => this.stuck(),
+      left: (bytes) => {
+        this.crossed += bytes;
+      },
+    });
     const key = options.key ?? NO_KEY;
     this.sentTags = new FrameTags(key, options.side);
     this.receivedTags = new FrameTags(key, other(options.side));
@@ -162,7 +153,7 @@ export class Channel {
 
   /** One-way latencies of the online phase so far: frames of both directions with one step number are one flight. */
   get onlineFlights(): number {
-    return this.flights;
+    return this.meter.flights;
   }
 
   /**
@@ -173,39 +164,11 @@ export class Channel {
     if (this.failure !== null) throw this.failure;
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length >= MAX_PAYLOAD) throw new ChannelError(`a message of ${length} bytes is too long: use a shorter text`);
-    const header = new Uint8Array(HEADER_BYTES);
-    const view = new DataView(header.buffer);
-    view.setUint32(0, length, true);
-    view.setUint8(4, PHASES.indexOf(phase));
-    view.setUint8(5, directionOf(this.options.side));
-    view.setUint32(8, step, true);
-    view.setUint32(12, this.sentSequence++, true);
-    header.set(this.session, SESSION_AT);
-    header.set(this.sentTags.next([header.subarray(0, FIELD_BYTES), ...parts]), FIELD_BYTES);
-    this.count(this.sent[phase], phase, step, length);
-    await this.written([header, ...parts]);
-  }
-
-  /** Ends with the channel too: a peer that reads nothing must not keep whoever sends to it. */
-  private written(parts: readonly Uint8Array[]): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      this.sending.add(reject);
-      // One for all that is being sent: who waits behind another makes progress with it.
-      this.sendTimer ??= new Countdown(this.options.deadlineMs, () => this.stuck());
-      const settle = () => {
-        this.sending.delete(reject);
-        if (this.sending.size > 0) return;
-        this.sendTimer?.stop();
-        this.sendTimer = null;
-      };
-      this.wire
-        .write(parts, (bytes) => {
-          this.crossed += bytes;
-          this.sendTimer?.touch();
-        })
-        .then(resolve, reject)
-        .finally(settle);
-    });
+    const fields = { length, phase, step, sequence: this.sentSequence++ };
+    const header = headerOf(fields, this.options.side, this.session);
+    setTag(header, this.sentTags.next([taggedPart(header), ...parts]));
+    this.meter.count("sent", phase, step, length);
+    await this.sending.write([header, ...parts]);
   }
 
   private stuck(): void {
@@ -282,7 +245,7 @@ export class Channel {
   disconnected(): void {
     this.gone = true;
     // What came before is still read.
-    if (this.taken === this.pending.length) this.starved();
+    if (this.pending.isEmpty) this.starved();
   }
 
   private starved(): void {
@@ -313,13 +276,13 @@ export class Channel {
   private advance(): void {
     while (this.failure === null) {
       if (this.headerFilled < HEADER_BYTES) {
-        this.headerFilled += this.take(this.header, this.headerFilled);
+        this.headerFilled += this.pending.take(this.header, this.headerFilled);
         if (this.headerFilled < HEADER_BYTES) return this.starved();
       }
       if (this.expected === null) return this.wire.pause();
       if (this.payload === null && !this.open(this.expected)) return;
       const payload = this.payload!;
-      this.payloadFilled += this.take(payload, this.payloadFilled);
+      this.payloadFilled += this.pending.take(payload, this.payloadFilled);
       if (this.payloadFilled < payload.length) return this.starved();
       this.deliver(payload);
     }
@@ -327,14 +290,10 @@ export class Channel {
 
   /** Checks the header against what is expected, and only then takes memory. */
   private open(expected: Expectation): boolean {
-    const view = new DataView(this.header.buffer);
-    const length = view.getUint32(0, true);
-    const phase = PHASES[view.getUint8(4)];
-    const [step, sequence] = [view.getUint32(8, true), view.getUint32(12, true)];
+    const { length, phase, step, sequence } = fieldsOf(this.header);
     const fits = expected.exact ? length === expected.length : length <= expected.length;
-    const session = this.session.every((byte, i) => byte === this.header[SESSION_AT + i]);
-    const direction = view.getUint8(5) === directionOf(other(this.options.side)) && view.getUint16(6) === 0;
-    const inTurn = direction && sequence === this.receivedSequence;
+    const session = isOfSession(this.header, this.session);
+    const inTurn = isFrom(this.header, other(this.options.side)) && sequence === this.receivedSequence;
     const wanted = phase === expected.phase && step === expected.step && fits && session;
     // A peer may give up in the middle of anything, also where it is not in the session yet, or no longer.
     const refusal = phase === "control" && length <= JSON_LIMIT && (expected.phase !== "control" || !session);
@@ -346,7 +305,7 @@ export class Channel {
     this.receivedSequence++;
     this.payload = new Uint8Array(length);
     this.payloadFilled = 0;
-    this.count(this.received[phase!], phase!, step, length);
+    this.meter.count("received", phase!, step, length);
     return true;
   }
 
@@ -363,8 +322,8 @@ export class Channel {
   }
 
   private deliver(payload: Uint8Array): void {
-    const tag = this.receivedTags.next([this.header.subarray(0, FIELD_BYTES), payload]);
-    if (tag.some((byte, i) => byte !== this.header[FIELD_BYTES + i])) {
+    const tag = this.receivedTags.next([taggedPart(this.header), payload]);
+    if (!hasTag(this.header, tag)) {
       this.fail(`what the ${this.options.peer} sent was altered on its way: ask again, over TLS`);
       return;
     }
@@ -377,33 +336,6 @@ export class Channel {
     resolve(payload);
   }
 
-  /** Copies from the pending chunks into `target` from `at`; returns how many bytes. */
-  private take(target: Uint8Array, at: number): number {
-    let copied = 0;
-    while (at + copied < target.length && this.taken < this.pending.length) {
-      const chunk = this.pending[this.taken];
-      const count = Math.min(chunk.length, target.length - at - copied);
-      target.set(chunk.subarray(0, count), at + copied);
-      copied += count;
-      if (count < chunk.length) this.pending[this.taken] = chunk.subarray(count);
-      else this.taken++;
-    }
-    if (2 * this.taken >= this.pending.length) {
-      this.pending = this.pending.slice(this.taken);
-      this.taken = 0;
-    }
-    return copied;
-  }
-
-  private count(traffic: Traffic, phase: Phase, step: number, length: number): void {
-    traffic.bytes += HEADER_BYTES + length;
-    traffic.frames++;
-    if (phase === "online" && step !== this.lastFlight) {
-      this.lastFlight = step;
-      this.flights++;
-    }
-  }
-
   private fail(message: string, cause?: unknown): Error {
     return this.end(new ChannelError(message, { cause }));
   }
@@ -412,13 +344,12 @@ export class Channel {
     if (this.failure !== null) return this.failure;
     this.failure = reason;
     this.timer?.stop();
-    this.pending = [];
-    this.taken = 0;
+    this.pending.clear();
     this.wire.close();
     const waiting = this.expected;
     this.expected = null;
     waiting?.reject(reason);
-    if (cutting) for (const reject of this.sending) reject(reason);
+    if (cutting) this.sending.cut(reason);
     this.watcher?.(reason);
     return reason;
   }
@@ -427,12 +358,4 @@ export class Channel {
 /** A value as a control message's payload. */
 export function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
-}
-
-function other(side: Side): Side {
-  return side === "opener" ? "listener" : "opener";
-}
-
-function directionOf(from: Side): number {
-  return from === "opener" ? 1 : 2;
 }

@@ -1,4 +1,5 @@
-import { Channel, type ChannelOptions, type Wire } from "./channel.ts";
+import { Channel, type ChannelOptions } from "./channel.ts";
+import type { Wire } from "./wire.ts";
 
 /** Two ends in one process, with the framing and the counts of a network. */
 export function memoryPair(deadlineMs = 60_000): [Channel, Channel] {

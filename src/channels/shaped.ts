@@ -1,4 +1,5 @@
-import type { Link, Wire } from "./channel.ts";
+import type { Link } from "./channel.ts";
+import type { Wire } from "./wire.ts";
 
 /**
  * A wire that takes as long as a network would: what is written leaves at the link's rate, one message after the other, and

@@ -9,10 +9,11 @@ import {
 import { InternalError } from "../errors.ts";
 import { accountOf, type Counted, sourceOf } from "./accounts.ts";
 import { Arrivals } from "./arrivals.ts";
-import { Channel, ChannelError, type ChannelOptions, type Identities, type Wire } from "./channel.ts";
+import { Channel, ChannelError, type ChannelOptions, type Identities } from "./channel.ts";
 import { fingerprintOf, type Identity } from "./identity.ts";
 import { portions } from "./portions.ts";
 import { shaped } from "./shaped.ts";
+import type { Wire } from "./wire.ts";
 
 /** TLS 1.3 between parties that know each other by their keys' fingerprints. */
 export interface Security extends Counted {

@@ -7,7 +7,7 @@ import { concatBytes } from "@noble/hashes/utils.js";
 import { platform } from "#platform";
 import type { Socket } from "../platform/platform.ts";
 import { accountOf } from "./accounts.ts";
-import { Channel, ChannelError, type ChannelOptions, type Wire } from "./channel.ts";
+import { Channel, ChannelError, type ChannelOptions } from "./channel.ts";
 import { portions } from "./portions.ts";
 import {
   type PinnedKeys,
@@ -18,6 +18,7 @@ import {
   secureAsOpener,
 } from "./secure.ts";
 import type { Side } from "./tag.ts";
+import type { Wire } from "./wire.ts";
 
 export interface WebOptions extends Pick<ChannelOptions, "peer" | "deadlineMs"> {
   readonly security: PinnedKeys;

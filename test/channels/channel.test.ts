@@ -1,11 +1,13 @@
 /** One contract for every wire, and the framing byte by byte. */
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { Channel, ChannelError, HEADER_BYTES, type Wire } from "../../src/channels/channel.ts";
+import { Channel, ChannelError } from "../../src/channels/channel.ts";
+import { HEADER_BYTES } from "../../src/channels/frame.ts";
 import { Identity } from "../../src/channels/identity.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
 import { FrameTags, NO_KEY, TAG_BYTES } from "../../src/channels/tag.ts";
 import { connectTcp, listenTcp, type Security, type TcpListener } from "../../src/channels/tcp.ts";
+import type { Wire } from "../../src/channels/wire.ts";
 import { closeWeb, webPair } from "./web.ts";
 
 const listeners: TcpListener[] = [];

@@ -1,7 +1,8 @@
 /** A shaped wire takes the time of a network and changes no byte; the order holds whatever the sizes. */
 import { expect, it } from "vitest";
-import { Channel, type Wire } from "../../src/channels/channel.ts";
+import { Channel } from "../../src/channels/channel.ts";
 import { shaped } from "../../src/channels/shaped.ts";
+import type { Wire } from "../../src/channels/wire.ts";
 
 it("delivers in order, no earlier than rate and delay allow", async () => {
   const arrivals: [number, number][] = [];

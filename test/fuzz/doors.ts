@@ -1,6 +1,7 @@
 /** The doors that others' bytes come through, each with small valid inputs. */
 
-import { Channel, type Phase } from "../../src/channels/channel.ts";
+import { Channel } from "../../src/channels/channel.ts";
+import type { Phase } from "../../src/channels/frame.ts";
 import { planJson, planOf } from "../../src/cli/source.ts";
 import { calibrate } from "../../src/compiler/calibrate.ts";
 import { compile } from "../../src/compiler/compile.ts";

@@ -1,6 +1,7 @@
 /** Over real sockets: the frames of a run whose answer is void are those of any other, in number, order and size, and so is its end. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Channel, HEADER_BYTES } from "../../src/channels/channel.ts";
+import type { Channel } from "../../src/channels/channel.ts";
+import { HEADER_BYTES } from "../../src/channels/frame.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { World } from "./world.ts";

@@ -1,6 +1,6 @@
 /** A proxy that knows frames and spoils one of them: what a bad network, or a bad machine in it, may do. */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { HEADER_BYTES } from "../../src/channels/channel.ts";
+import { HEADER_BYTES } from "../../src/channels/frame.ts";
 import { portOf } from "../../src/channels/tcp.ts";
 
 export const WIRE_FAULTS = [

@@ -1,6 +1,7 @@
 /** The three services in one process, joined by channels on which every frame is written down as it arrives. */
 
-import { type Channel, HEADER_BYTES, type Phase } from "../../src/channels/channel.ts";
+import type { Channel } from "../../src/channels/channel.ts";
+import { HEADER_BYTES, type Phase } from "../../src/channels/frame.ts";
 import { memoryPair } from "../../src/channels/memory.ts";
 import type { TokenizerFiles } from "../../src/models/tokenizer.ts";
 import { Client, type ClientOptions } from "../../src/parties/client.ts";
