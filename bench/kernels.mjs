@@ -33,9 +33,11 @@ for (const [m, k, n] of [
   [128, 768, 3072],
   [128, 3072, 768],
   [128, 64, 128],
+  [1, 768, 3072],
 ]) {
   const [a, b, out] = [words(m * k), words(k * n), words(m * n)];
   macs("64 x 64", m, k, n, () => ring.matmul(out, a, b, m, k, n));
+  macs("64 x 64, to 52 bits", m, k, n, () => ring.matmul(out, a, b, m, k, n, false, 52));
   for (const limit of [511, 4095, 32767]) {
     const packed = ring.packWeights(
       Int16Array.from({ length: k * n }, (_, i) => ((i * 7919) % (2 * limit + 1)) - limit),
@@ -43,6 +45,7 @@ for (const [m, k, n] of [
       n,
     );
     macs(`64 x narrow, |w| <= ${limit}`, m, k, n, () => ring.matmulNarrow(out, a, packed, m));
+    macs(`the same, to 52 bits`, m, k, n, () => ring.matmulNarrow(out, a, packed, m, false, 52));
     ring.freeWeights(packed);
   }
   const [fa, fw, fo] = [ring.allocFloats(m * k), ring.allocFloats(n * k), ring.allocFloats(m * n)];

@@ -8,6 +8,9 @@
 #include <node_api.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 typedef uint64_t u64;
 typedef int64_t i64;
@@ -128,6 +131,12 @@ static void unpack_bits(u64 *out, const u8 *source, int bits, int n) {
 
 #define MR 8
 #define NR 16
+/* Results of so many bits are products of 52-bit halves, where the processor has them. */
+#ifdef __AVX512IFMA__
+#define LOW 52
+#else
+#define LOW 0
+#endif
 
 INLINE void put(u64 *out, Lanes x, Lanes y, int width) {
   if (width >= NR) {
@@ -138,24 +147,37 @@ INLINE void put(u64 *out, Lanes x, Lanes y, int width) {
   for (int j = 0; j < width; j++) out[j] += j < 8 ? x[j] : y[j - 8];
 }
 
-/* out[rows][..16] += a[rows][kc]·panel */
-INLINE void block(int rows, u64 *out, int ldo, const u64 *a, int lda, const u64 *panel, int kc, int width) {
+/* c + x·b; with `low` mod 2^52, in one instruction, which reads the low 52 bits of x and b alone. */
+INLINE Lanes add_product8(Lanes c, u64 x, Lanes b, int low) {
+#ifdef __AVX512IFMA__
+  if (low) return (Lanes)_mm512_madd52lo_epu64((__m512i)c, _mm512_set1_epi64((i64)x), (__m512i)b);
+#endif
+  (void)low;
+  return c + x * b;
+}
+
+/* out[rows][..16] += a[rows][kc]·panel; with `low` mod 2^52: KC products of 52 bits do not overflow a lane. */
+INLINE void block(int rows, int low, u64 *out, int ldo, const u64 *a, int lda, const u64 *panel, int kc, int width) {
   Lanes c0[MR], c1[MR];
   for (int r = 0; r < rows; r++) c0[r] = c1[r] = (Lanes){0};
   for (int k = 0; k < kc; k++) {
     Lanes b0 = load8(panel + (size_t)k * NR), b1 = load8(panel + (size_t)k * NR + 8);
     for (int r = 0; r < rows; r++) {
       u64 x = a[(size_t)r * lda + k];
-      c0[r] += x * b0;
-      c1[r] += x * b1;
+      c0[r] = add_product8(c0[r], x, b0, low);
+      c1[r] = add_product8(c1[r], x, b1, low);
     }
   }
   for (int r = 0; r < rows; r++) put(out + (size_t)r * ldo, c0[r], c1[r], width);
 }
-static void panel_rows(u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width) {
+INLINE void all_rows(int low, u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width) {
   int i = 0;
-  for (; i + MR <= m; i += MR) block(MR, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
-  for (; i < m; i++) block(1, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
+  for (; i + MR <= m; i += MR) block(MR, low, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
+  for (; i < m; i++) block(1, low, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
+}
+static void panel_rows(u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width, int bits) {
+  if (bits <= LOW) all_rows(1, out, a, panel, m, lda, kc, ldo, width);
+  else all_rows(0, out, a, panel, m, lda, kc, ldo, width);
 }
 
 /* kc rows of b, 16 columns side by side; missing columns zero. */
@@ -185,7 +207,6 @@ static void narrow_panel(u64 *to, const int32_t *packed, size_t stride, int k0, 
  * AVX2 has no product of 64-bit lanes: x·b = lo(x)lo(b) + 2^32 (lo(x)hi(b) + hi(x)lo(b)), by products of 32-bit halves in
  * two sums. Weights enter as w + 2^15, without sign; 2^15 times the row's sum is taken back.
  */
-#include <immintrin.h>
 
 #define MR 2
 #define NR 8
@@ -223,12 +244,14 @@ INLINE void block(int rows, int narrow, u64 *out, int ldo, const u64 *a, int lda
   }
   for (int r = 0; r < rows; r++) put(out + (size_t)r * ldo, lo[r], hi[r], back[r] * OFFSET, width);
 }
-static void panel_rows(u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width) {
+static void panel_rows(u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width, int bits) {
+  (void)bits;
   int i = 0;
   for (; i + MR <= m; i += MR) block(MR, 0, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
   for (; i < m; i++) block(1, 0, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
 }
-static void narrow_rows(u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width) {
+static void narrow_rows(u64 *out, const u64 *a, const u64 *panel, int m, int lda, int kc, int ldo, int width, int bits) {
+  (void)bits;
   int i = 0;
   for (; i + MR <= m; i += MR) block(MR, 1, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
   for (; i < m; i++) block(1, 1, out + (size_t)i * ldo, ldo, a + (size_t)i * lda, lda, panel, kc, width);
@@ -257,25 +280,27 @@ static void narrow_panel(u64 *to, const int32_t *packed, size_t stride, int k0, 
 
 #endif
 
-static void matmul(u64 *out, const u64 *a, const u64 *b, u64 *panel, int m, int k, int n, int accumulate) {
+/* Both products are right mod 2^bits. */
+static void matmul(u64 *out, const u64 *a, const u64 *b, u64 *panel, int m, int k, int n, int accumulate, int bits) {
   if (!accumulate) memset(out, 0, (size_t)m * n * 8);
   for (int k0 = 0; k0 < k; k0 += KC) {
     int kc = k - k0 < KC ? k - k0 : KC;
     for (int j = 0; j < n; j += NR) {
       pack_panel(panel, b + (size_t)k0 * n + j, kc, n, n - j);
-      panel_rows(out + j, a + k0, panel, m, k, kc, n, n - j);
+      panel_rows(out + j, a + k0, panel, m, k, kc, n, n - j, bits);
     }
   }
 }
 
-static void matmul_narrow(u64 *out, const u64 *a, const int32_t *packed, u64 *panel, int m, int k, int n, int accumulate) {
+static void matmul_narrow(u64 *out, const u64 *a, const int32_t *packed, u64 *panel, int m, int k, int n, int accumulate,
+                          int bits) {
   if (!accumulate) memset(out, 0, (size_t)m * n * 8);
   size_t stride = (size_t)((k + 1) / 2) * 8;
   for (int j = 0; j < n; j += NR) {
     for (int k0 = 0; k0 < k; k0 += KC) {
       int kc = k - k0 < KC ? k - k0 : KC;
       narrow_panel(panel, packed + (size_t)(j / 8) * stride, stride, k0, kc, n - j);
-      NARROW_ROWS(out + j, a + k0, panel, m, k, kc, n, n - j);
+      NARROW_ROWS(out + j, a + k0, panel, m, k, kc, n, n - j, bits);
     }
   }
 }
@@ -497,9 +522,9 @@ DOOR(msb, msb(WORDS(0), WORDS(1), INT(2), INT(3)))
 DOOR(xorWords, xor_words(WORDS(0), WORDS(1), WORDS(2), INT(3)))
 DOOR(packBits, pack_bits((u8 *)WORDS(0), WORDS(1), INT(2), INT(3)))
 DOOR(unpackBits, unpack_bits(WORDS(0), (u8 *)WORDS(1), INT(2), INT(3)))
-DOOR(matmul, matmul(WORDS(0), WORDS(1), WORDS(2), WORDS(3), INT(4), INT(5), INT(6), INT(7)))
+DOOR(matmul, matmul(WORDS(0), WORDS(1), WORDS(2), WORDS(3), INT(4), INT(5), INT(6), INT(7), INT(8)))
 DOOR(matmulNarrow,
-     matmul_narrow(WORDS(0), WORDS(1), (int32_t *)WORDS(2), WORDS(3), INT(4), INT(5), INT(6), INT(8)))
+     matmul_narrow(WORDS(0), WORDS(1), (int32_t *)WORDS(2), WORDS(3), INT(4), INT(5), INT(6), INT(8), INT(9)))
 DOOR(polynomialEvaluate, polynomial(memory, WORDS(0), INT(1), (Variable *)WORDS(2), INT(3), (Term *)WORDS(4), INT(5),
                                     (Pair *)WORDS(6), (u64(*)[BLOCK])WORDS(7)))
 DOOR(fourierSecrets, fourier_secrets((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5), INT(6)))
@@ -524,7 +549,11 @@ static int supported(void) {
 #ifdef __AVX512DQ__
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2")
+#ifdef __AVX512IFMA__
+         && __builtin_cpu_supports("avx512ifma")
+#endif
+      ;
 #else
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");

@@ -17,7 +17,7 @@ const LARGE_STEPS = 50_000;
 /** What the thread answers, one message at a time: pieces, so that none holds the event loop up. */
 export type FromThread =
   | { readonly piece: Partial<Pick<Program, "values" | "steps" | "reads" | "flights">> }
-  | { readonly last: Pick<Program, "shape" | "weights" | "answers" | "turns">; readonly fingerprint: string }
+  | { readonly last: Omit<Program, "values" | "steps" | "reads" | "flights">; readonly fingerprint: string }
   | { readonly error: string; readonly kind: "plan" | "large" | "fault" };
 
 /** A program to compile, or the next piece of it. */

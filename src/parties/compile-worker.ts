@@ -20,8 +20,8 @@ async function* answer(task: CompileTask): AsyncGenerator<FromThread> {
     for (const list of LISTS)
       for (let at = 0; at < program[list].length; at += PIECE)
         yield { piece: { [list]: program[list].slice(at, at + PIECE) } };
-    const { shape, weights, answers, turns } = program;
-    yield { last: { shape, weights, answers, turns }, fingerprint };
+    const { values: _values, steps: _steps, reads: _reads, flights: _flights, ...last } = program;
+    yield { last, fingerprint };
   } catch (error) {
     const kind = error instanceof TooLarge ? "large" : error instanceof PlanError ? "plan" : "fault";
     yield { error: error instanceof Error ? error.message : "the compiler failed", kind };

@@ -132,16 +132,16 @@ export class IntegerWeights {
     }
     const operands = program.weights.map((slot) => this.operands.get(operandKey(slot))!);
     return {
-      apply: (weightId, out, x, rows) => {
+      apply: (weightId, out, x, rows, bits) => {
         const operand = operands[weightId];
         const { columns } = program.weights[weightId];
-        if ("packed" in operand) this.ring.matmulNarrow(out, x, operand.packed, rows, true);
+        if ("packed" in operand) this.ring.matmulNarrow(out, x, operand.packed, rows, true, bits);
         else addRowTerm(this.ring, operand.kind, out, x, operand.words, rows, columns);
       },
-      applyHead: (weightId, head, out, x, rows) => {
+      applyHead: (weightId, head, out, x, rows, bits) => {
         const operand = operands[weightId];
         if (operand.kind !== "heads") throw new InternalError(`weight ${weightId} is not cut by heads`);
-        this.ring.matmulNarrow(out, x, operand.heads[head], rows);
+        this.ring.matmulNarrow(out, x, operand.heads[head], rows, false, bits);
       },
       distances: (step) => this.tables.get(tableKey(step))!,
       bias: (step) => this.biases.get(biasKey(step, program)) ?? null,

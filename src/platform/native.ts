@@ -7,8 +7,15 @@ import { fileURLToPath } from "node:url";
 import type { NativeKernels, NativeModule } from "./platform.ts";
 
 /** Instruction sets that native kernels are built for, the widest first; each refuses to load on a lesser processor. */
-export const NATIVE_LEVELS = ["x86-64-v4", "x86-64-v3"] as const;
+export const NATIVE_LEVELS = ["x86-64-v4-ifma", "x86-64-v4", "x86-64-v3"] as const;
 export type NativeLevel = (typeof NATIVE_LEVELS)[number];
+
+/** What the compiler is told of each level's processors. IFMA: products of 52-bit integers (Ice Lake, Zen 4 and later). */
+export const LEVEL_FLAGS: Readonly<Record<NativeLevel, readonly string[]>> = {
+  "x86-64-v4-ifma": ["-march=x86-64-v4", "-mavx512ifma", "-mprefer-vector-width=512"],
+  "x86-64-v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+  "x86-64-v3": ["-march=x86-64-v3"],
+};
 
 /** Their source. */
 export const nativeSource = new URL("../../native/kernels.c", import.meta.url);

@@ -97,9 +97,11 @@ function addProducts(
   count: number,
 ): void {
   const { columns } = s.value(steps[0].out);
+  // The same weights may be read in several rings.
+  const bits = Math.max(...steps.map((step) => s.value(step.out).ring));
   const rows = steps.map((step) => s.value(step.out).rows);
   if (steps.length === 1 && masks[0].length === rows[0] * count)
-    return s.ring.matmul(sums[0], masks[0], w, rows[0], count, columns, true);
+    return s.ring.matmul(sums[0], masks[0], w, rows[0], count, columns, true, bits);
   const all = rows.reduce((a, b) => a + b, 0);
   const [left, product] = [s.ring.alloc(all * count), s.ring.alloc(all * columns)];
   let at = 0;
@@ -107,7 +109,7 @@ function addProducts(
     s.ring.copyBlock(left, at * count, count, mask, first, mask.length / rows[i], rows[i], count);
     at += rows[i];
   });
-  s.ring.matmul(product, left, w, all, count, columns);
+  s.ring.matmul(product, left, w, all, count, columns, false, bits);
   at = 0;
   for (const [i, sum] of sums.entries()) {
     s.ring.add(sum, sum, product.part(at * columns, rows[i] * columns));
@@ -239,7 +241,7 @@ export const linear: LocalRule<"linear"> = {
   },
 
   clear(c, step, out) {
-    applyWeights(c, step, out, c.weights, (id) => c.x(id));
+    applyWeights(c, step, out, c.weights, (id) => c.x(id), 64);
   },
 };
 
@@ -283,8 +285,15 @@ function subtractCentred(t: Combining, out: Wide, y: Wide, rows: number, columns
   t.wide.add(out, spread);
 }
 
-/** y = Σ_terms x·W + bias, the mean removed or rows turned where the step asks. */
-function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, x: (id: number) => Words): void {
+/** y = Σ_terms x·W + bias mod 2^bits, the mean removed or rows turned where the step asks. */
+function applyWeights(
+  s: Scope,
+  step: Linear,
+  y: Words,
+  weights: ServerWeights,
+  x: (id: number) => Words,
+  bits = s.value(step.out).ring,
+): void {
   const { rows, columns } = s.value(step.out);
   const sum = goesOn(step) ? s.temp(y.length) : y;
   const bias = weights.bias(step);
@@ -295,7 +304,7 @@ function applyWeights(s: Scope, step: Linear, y: Words, weights: ServerWeights, 
   }
   for (const term of step.terms) {
     if (term.weight.kind === "identity") s.ring.addScaled(sum, x(term.x), ...halves(term.weight.factor));
-    else weights.apply(term.weightId, sum, x(term.x), rows);
+    else weights.apply(term.weightId, sum, x(term.x), rows, bits);
   }
   goOn(s, step, y, sum);
 }

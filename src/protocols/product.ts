@@ -17,12 +17,13 @@ import type { Combining } from "./verify/combining.ts";
 type Matmul = StepOf<"matmul">;
 type Pair = readonly [Words, Words];
 
-/** out (+)= Σ over the pairs of a·b (or a·bᵀ), head by head. */
+/** out = Σ over the pairs of a·b (or a·bᵀ), head by head, mod 2^bits. */
 function perHead(
   s: Pick<Scope, "ring" | "program" | "value" | "temp">,
   step: Matmul,
   out: Words,
   pairs: readonly Pair[],
+  bits = s.value(step.out).ring,
 ): void {
   const [a, b, y] = [s.value(step.a), s.value(step.b), s.value(step.out)];
   const { heads, sharing, transposeB } = step;
@@ -36,7 +37,7 @@ function perHead(
       else s.ring.copyBlock(left, 0, k, x, h * m * k, k, m, k);
       s.ring.copyBlock(slice, 0, width, w, Math.floor(h / sharing) * width, b.columns, b.rows, width);
       if (transposeB) s.ring.transpose(right, slice, b.rows, width);
-      s.ring.matmul(result, left, right, m, k, n, index > 0);
+      s.ring.matmul(result, left, right, m, k, n, index > 0, bits);
     });
     if (transposeB) s.ring.copyBlock(out, h * m * n, n, result, 0, n, m, n);
     else s.ring.copyBlock(out, h * n, y.columns, result, 0, n, m, n);
@@ -134,7 +135,7 @@ export const product: LocalRule<"matmul"> = {
   },
 
   clear(c, step, out) {
-    perHead(c, step, out, [[c.x(step.a), c.x(step.b)]]);
+    perHead(c, step, out, [[c.x(step.a), c.x(step.b)]], 64);
   },
 };
 

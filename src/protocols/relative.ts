@@ -58,7 +58,7 @@ function headOf(s: Scope, x: Words, rows: number, from: number, width: number): 
 /** Σ_terms r_C·w at the distances, w being weights under R or R itself. */
 function offlineSum(s: Dealer | ClientOffline, step: Relative): Words {
   const [slot, weights] = "masks" in s ? (["mask", s.masks] as const) : (["client", s.weights] as const);
-  const sum = s.temp(elements(s.value(step.out)));
+  const [sum, { bits }] = [s.temp(elements(s.value(step.out))), dealtBlock(step, s.program)];
   s.ring.zero(sum);
   addAtDistances(s, step, sum, (term, products) => {
     const { rows, columns } = s.value(term.x);
@@ -71,7 +71,7 @@ function offlineSum(s: Dealer | ClientOffline, step: Relative): Words {
         const left = headOf(s, s.get(slot, term.x), rows, low, high - low);
         const right = w.part((low - first) * buckets, (high - low) * buckets);
         const product = products.part(h * rows * buckets, rows * buckets);
-        s.ring.matmul(product, left, right, rows, high - low, buckets, true);
+        s.ring.matmul(product, left, right, rows, high - low, buckets, true, bits);
       }
     });
   });
@@ -119,6 +119,7 @@ function withWeights(
   weights: ServerWeights,
   x: (id: number) => Words,
   more: Words | null,
+  bits = dealtBlock(step, s.program).bits,
 ): void {
   const sum = more ?? s.temp(out.length);
   if (more === null) s.ring.zero(sum);
@@ -128,7 +129,7 @@ function withWeights(
     const buckets = s.program.weights[term.weightId].columns;
     for (let h = 0; h < step.heads; h++) {
       const left = headOf(s, x(term.x), rows, h * width, width);
-      weights.applyHead(term.weightId, h, products.part(h * rows * buckets, rows * buckets), left, rows);
+      weights.applyHead(term.weightId, h, products.part(h * rows * buckets, rows * buckets), left, rows, bits);
     }
   });
   s.ring.addScaled(out, sum, ...halves(2 ** step.shift));
@@ -227,6 +228,6 @@ export const relative: LocalRule<"relative"> = {
 
   clear(c, step, out) {
     c.ring.copy(out, c.x(step.x));
-    withWeights(c, step, out, c.weights, (id) => c.x(id), null);
+    withWeights(c, step, out, c.weights, (id) => c.x(id), null, 64);
   },
 };

@@ -88,10 +88,10 @@ export class ClientOffline extends Scope {
 
 /** What the server does with its weights; the client has none. */
 export interface ServerWeights {
-  /** out += x·W for one term. */
-  apply(weightId: number, out: Words, x: Words, rows: number): void;
-  /** out = x·W of one head of weights that are cut by heads. */
-  applyHead(weightId: number, head: number, out: Words, x: Words, rows: number): void;
+  /** out += x·W for one term, mod 2^bits. */
+  apply(weightId: number, out: Words, x: Words, rows: number, bits: number): void;
+  /** out = x·W of one head of weights that are cut by heads, mod 2^bits. */
+  applyHead(weightId: number, head: number, out: Words, x: Words, rows: number, bits: number): void;
   /** The numbers of the distances as integers: [heads, buckets]. */
   distances(step: StepOf<"relative">): Words;
   /** The bias as integers: one row, or one row for each position. */

@@ -29,12 +29,13 @@ export interface Kernels {
   encodeF64(out: N, values: N, factor: number, n: N): N;
   decodeF64(values: N, a: N, bits: N, factor: number, n: N): void;
   matmulScratch(k: N, n: N): N;
-  matmul(out: N, a: N, b: N, scratch: N, m: N, k: N, n: N, accumulate: N): void;
+  /** Right mod 2^bits. WebAssembly's are mod 2^64, and take no notice of `bits`. */
+  matmul(out: N, a: N, b: N, scratch: N, m: N, k: N, n: N, accumulate: N, bits: N): void;
   narrowBytes(k: N, n: N): N;
   narrowScratch(k: N, klass: N): N;
   narrowPack(out: N, w: N, k: N, n: N): void;
   narrowUnpack(out: N, packed: N, k: N, n: N, first: N, count: N): void;
-  matmulNarrow(out: N, a: N, packed: N, scratch: N, m: N, k: N, n: N, klass: N, accumulate: N): void;
+  matmulNarrow(out: N, a: N, packed: N, scratch: N, m: N, k: N, n: N, klass: N, accumulate: N, bits: N): void;
   packBits(out: N, a: N, bits: N, n: N): void;
   unpackBits(out: N, source: N, bits: N, n: N): void;
   matmulF32Scratch(k: N): N;

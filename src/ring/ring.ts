@@ -246,9 +246,10 @@ export class Ring {
     this.kernels.repeatWords(out.pointer, a.pointer, out.length, repeat);
   }
 
-  /** out (+)= a·b mod 2^64; a [m, k], b [k, n]; out may be neither. */
-  matmul(out: Words, a: Words, b: Words, m: number, k: number, n: number, accumulate = false): void {
+  /** out (+)= a·b mod 2^bits, what stands above that is arbitrary; a [m, k], b [k, n]; out may be neither. */
+  matmul(out: Words, a: Words, b: Words, m: number, k: number, n: number, accumulate = false, bits = 64): void {
     whole(m, k, n);
+    width(bits);
     distinct(out, a, b);
     this.sized(m * n, out);
     this.sized(m * k, a);
@@ -256,7 +257,7 @@ export class Ring {
     const bytes = this.kernels.matmulScratch(k, n);
     this.inParts("matmul", m, k * n, bytes, (first, rows, scratch) => {
       const [to, from] = [out.pointer + 8 * first * n, a.pointer + 8 * first * k];
-      return [to, from, b.pointer, scratch, rows, k, n, accumulate ? 1 : 0];
+      return [to, from, b.pointer, scratch, rows, k, n, accumulate ? 1 : 0, bits];
     });
   }
 
@@ -298,8 +299,9 @@ export class Ring {
     this.memory.release(packed.pointer);
   }
 
-  /** out (+)= a·weights mod 2^64, exact for any a; a [m, k]; out may not be a. */
-  matmulNarrow(out: Words, a: Words, packed: PackedWeights, m: number, accumulate = false): void {
+  /** out (+)= a·weights mod 2^bits, what stands above that is arbitrary; exact for any a; a [m, k]; out may not be a. */
+  matmulNarrow(out: Words, a: Words, packed: PackedWeights, m: number, accumulate = false, bits = 64): void {
+    width(bits);
     const { pointer, k, n, klass } = packed;
     if (!this.packed.has(packed)) throw new RangeError("weights freed before, or not of this ring");
     whole(m);
@@ -309,7 +311,7 @@ export class Ring {
     const bytes = this.kernels.narrowScratch(k, klass);
     this.inParts("matmulNarrow", m, k * n, bytes, (first, rows, scratch) => {
       const [to, from] = [out.pointer + 8 * first * n, a.pointer + 8 * first * k];
-      return [to, from, pointer, scratch, rows, k, n, klass, accumulate ? 1 : 0];
+      return [to, from, pointer, scratch, rows, k, n, klass, accumulate ? 1 : 0, bits];
     });
   }
 

@@ -112,8 +112,13 @@ const CASES: Case[] = [
   { name: "packBits 37", run: (k) => k.packBits(OUT, X, 37, N) },
   { name: "unpackBits 20", run: (k) => k.unpackBits(OUT, X, 20, N) },
   { name: "unpackBits 61", run: (k) => k.unpackBits(OUT, X, 61, N) },
-  { name: "matmul 8x32x32", run: (k) => k.matmul(OUT, X, Y, SCRATCH, 8, 32, 32, 0) },
-  { name: "matmulNarrow 8x32x32", run: (k) => k.matmulNarrow(OUT, X, weights, SCRATCH, 8, 32, 32, 2, 0) },
+  { name: "matmul 8x32x32", run: (k) => k.matmul(OUT, X, Y, SCRATCH, 8, 32, 32, 0, 64) },
+  { name: "matmul 8x32x32, 52 bits", run: (k) => k.matmul(OUT, X, Y, SCRATCH, 8, 32, 32, 0, 52) },
+  { name: "matmulNarrow 8x32x32", run: (k) => k.matmulNarrow(OUT, X, weights, SCRATCH, 8, 32, 32, 2, 0, 64) },
+  {
+    name: "matmulNarrow 8x32x32, 52 bits",
+    run: (k) => k.matmulNarrow(OUT, X, weights, SCRATCH, 8, 32, 32, 2, 0, 52),
+  },
   {
     name: "polynomialEvaluate",
     run: (k) => k.polynomialEvaluate(OUT, N, tables.v, 3, tables.terms, tables.count, tables.pairs, SCRATCH),

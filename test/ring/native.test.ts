@@ -103,17 +103,22 @@ describe.each(here)("%s", (level) => {
     [17, 513, 8],
   ])("products %i × %i × %i", (m, k, n) => {
     const [a, b] = [words(m * k, 5), words(k * n, 6)];
-    for (const accumulate of [0, 1]) {
-      same(8 * m * n, (kernels, out) => {
-        const scratch = memory.allocate(kernels.matmulScratch(k, n));
-        kernels.matmul(out, a, b, scratch, m, k, n, accumulate);
-      });
-      for (const [klass, limit] of [511, 4095, 32767].entries()) {
-        const packed = weights(k, n, limit);
+    for (const bits of [64, 53, 52, 7]) {
+      for (const accumulate of [0, 1]) {
         same(8 * m * n, (kernels, out) => {
-          const scratch = memory.allocate(kernels.narrowScratch(k, klass));
-          kernels.matmulNarrow(out, a, packed, scratch, m, k, n, klass, accumulate);
+          const scratch = memory.allocate(kernels.matmulScratch(k, n));
+          kernels.matmul(out, a, b, scratch, m, k, n, accumulate, bits);
+          // What stands above the bits is arbitrary.
+          kernels.reduce(out, out, bits, m * n);
         });
+        for (const [klass, limit] of [511, 4095, 32767].entries()) {
+          const packed = weights(k, n, limit);
+          same(8 * m * n, (kernels, out) => {
+            const scratch = memory.allocate(kernels.narrowScratch(k, klass));
+            kernels.matmulNarrow(out, a, packed, scratch, m, k, n, klass, accumulate, bits);
+            kernels.reduce(out, out, bits, m * n);
+          });
+        }
       }
     }
   });

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { NATIVE_LEVELS, nativeSource, nativeUrl } from "../../platform/native.ts";
+import { LEVEL_FLAGS, NATIVE_LEVELS, nativeSource, nativeUrl } from "../../platform/native.ts";
 import { Failure } from "../failure.ts";
 import { type OutputOptions, output } from "../options.ts";
 import { note, printJson } from "../terminal.ts";
@@ -41,12 +41,10 @@ async function buildNative(options: OutputOptions & { readonly cc: string }): Pr
     const target = fileURLToPath(nativeUrl(level));
     await mkdir(dirname(target), { recursive: true });
     const partial = `${target}.partial`;
-    const wide = level === "x86-64-v4" ? ["-mprefer-vector-width=512"] : [];
     const shared = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
     const args = [
       ...FLAGS,
-      `-march=${level}`,
-      ...wide,
+      ...LEVEL_FLAGS[level],
       ...shared,
       `-I${headers}`,
       fileURLToPath(nativeSource),
