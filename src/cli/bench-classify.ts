@@ -146,7 +146,7 @@ function cpuSeconds(
 /** The server's online products, one step's shape after the other, on this machine's kernels: the best of three passes. */
 async function matrixSeconds(cost: Cost, batch: number, threads: number): Promise<number> {
   const ring = await Ring.create({ threads });
-  const seconds = cost.products.map(({ m, k, n, times, narrow }) => {
+  const seconds = cost.products.map(({ m, k, n, times, narrow, bits }) => {
     const [a, b, out] = [m * k, k * n, m * n].map((size) => {
       const words = ring.alloc(size);
       ring.zero(words);
@@ -162,8 +162,8 @@ async function matrixSeconds(cost: Cost, batch: number, threads: number): Promis
     let best = Number.POSITIVE_INFINITY;
     for (let pass = 0; pass < 3; pass++) {
       const started = performance.now();
-      if (packed) ring.matmulNarrow(out, a, packed, m);
-      else ring.matmul(out, a, b, m, k, n);
+      if (packed) ring.matmulNarrow(out, a, packed, m, false, bits);
+      else ring.matmul(out, a, b, m, k, n, false, bits);
       best = Math.min(best, (performance.now() - started) / 1000);
     }
     for (const words of [a, b, out]) ring.free(words);

@@ -197,7 +197,7 @@ function productsOf(step: Step, program: Program): readonly Product[] {
 function together(products: readonly Product[]): Product[] {
   const shapes = new Map<string, Product>();
   for (const p of products) {
-    const key = `${p.m},${p.k},${p.n},${p.narrow}`;
+    const key = `${p.m},${p.k},${p.n},${p.narrow},${p.bits}`;
     shapes.set(key, { ...p, times: p.times + (shapes.get(key)?.times ?? 0) });
   }
   return [...shapes.values()];

@@ -178,9 +178,9 @@ export const linear: LocalRule<"linear"> = {
 
   // A row or column of weights, and the identity, cost a multiplication an element.
   products(step, program) {
-    const { rows: m, columns: n } = outOf(step, program);
+    const { rows: m, columns: n, ring: bits } = outOf(step, program);
     const inner = (weightId: number) => (weightId < 0 ? 1 : program.weights[weightId].rows);
-    return step.terms.map(({ weightId }) => ({ m, k: inner(weightId), n, times: 1, narrow: true }));
+    return step.terms.map(({ weightId }) => ({ m, k: inner(weightId), n, times: 1, narrow: true, bits }));
   },
 
   weights: (step) => step.terms.map(({ weightId }) => weightId).filter((id) => id >= 0),
@@ -219,7 +219,7 @@ export const linear: LocalRule<"linear"> = {
       return;
     }
     const y = p.set("share", step.out, p.ring.alloc(length));
-    applyWeights(p, step, y, p.weights, (id) => serverPart(p, id));
+    applyWeights(p, step, y, p.weights, (id) => serverPart(p, id), p.value(step.out).ring);
     if (isDealt(step)) p.ring.add(y, y, p.dealt(step, [resultBlock(step, p.program)]));
   },
 
@@ -292,7 +292,7 @@ function applyWeights(
   y: Words,
   weights: ServerWeights,
   x: (id: number) => Words,
-  bits = s.value(step.out).ring,
+  bits: number,
 ): void {
   const { rows, columns } = s.value(step.out);
   const sum = goesOn(step) ? s.temp(y.length) : y;

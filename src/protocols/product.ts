@@ -23,7 +23,7 @@ function perHead(
   step: Matmul,
   out: Words,
   pairs: readonly Pair[],
-  bits = s.value(step.out).ring,
+  bits: number,
 ): void {
   const [a, b, y] = [s.value(step.a), s.value(step.b), s.value(step.out)];
   const { heads, sharing, transposeB } = step;
@@ -90,11 +90,14 @@ export const product: LocalRule<"matmul"> = {
   traffic: (step, program) => ({ dealt: [dealtBlock(step, program)] }),
 
   // X̂(Ŷ - r_Y) and r_X·Ŷ.
-  products: (step, program) => [{ ...headShape(step, program), times: 2 * step.heads, narrow: false }],
+  products(step, program) {
+    const { ring: bits } = outOf(step, program);
+    return [{ ...headShape(step, program), times: 2 * step.heads, narrow: false, bits }];
+  },
 
   deal(d, step) {
     const secret = d.temp(elements(d.value(step.out)));
-    perHead(d, step, secret, [[d.get("full", step.a), d.get("full", step.b)]]);
+    perHead(d, step, secret, [[d.get("full", step.a), d.get("full", step.b)]], d.value(step.out).ring);
     d.deal(step, secret);
   },
 
@@ -108,10 +111,16 @@ export const product: LocalRule<"matmul"> = {
     else p.ring.negate(first, ry);
     const second = p.temp(rx.length);
     p.ring.negate(second, rx);
-    perHead(p, step, out, [
-      [x, first],
-      [second, y],
-    ]);
+    perHead(
+      p,
+      step,
+      out,
+      [
+        [x, first],
+        [second, y],
+      ],
+      p.value(step.out).ring,
+    );
     p.ring.add(out, out, p.dealt(step, [dealtBlock(step, p.program)]));
   },
 
@@ -124,10 +133,16 @@ export const product: LocalRule<"matmul"> = {
       const { rows, columns, ring } = t.value(step.out);
       const sum = t.scratch(rows * columns, ring);
       if (sum.hi === null) {
-        perHead(t, step, sum.lo, [
-          [x, ry.lo],
-          [rx.lo, y],
-        ]);
+        perHead(
+          t,
+          step,
+          sum.lo,
+          [
+            [x, ry.lo],
+            [rx.lo, y],
+          ],
+          64,
+        );
       } else wideHeads(t, step, sum, { x, y, rx, ry });
       t.wide.add(out, sum, true);
       t.addDealt(out, step);

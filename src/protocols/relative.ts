@@ -119,7 +119,7 @@ function withWeights(
   weights: ServerWeights,
   x: (id: number) => Words,
   more: Words | null,
-  bits = dealtBlock(step, s.program).bits,
+  bits: number,
 ): void {
   const sum = more ?? s.temp(out.length);
   if (more === null) s.ring.zero(sum);
@@ -185,11 +185,20 @@ export const relative: LocalRule<"relative"> = {
 
   traffic: (step, program) => (step.terms.length > 0 ? { dealt: [dealtBlock(step, program)] } : {}),
 
-  products: (step, program) =>
-    step.terms.map(({ x: id, weightId }) => {
+  products(step, program) {
+    const { bits } = dealtBlock(step, program);
+    return step.terms.map(({ x: id, weightId }) => {
       const { rows: m, columns } = program.values[id];
-      return { m, k: columns / step.heads, n: program.weights[weightId].columns, times: step.heads, narrow: true };
-    }),
+      return {
+        m,
+        k: columns / step.heads,
+        n: program.weights[weightId].columns,
+        times: step.heads,
+        narrow: true,
+        bits,
+      };
+    });
+  },
 
   weights: (step) => step.terms.map(({ weightId }) => weightId),
 
@@ -218,7 +227,8 @@ export const relative: LocalRule<"relative"> = {
     p.ring.copy(out, p.get("share", step.x));
     if (p.weights !== null) {
       const dealt = step.terms.length > 0 ? p.dealt(step, [dealtBlock(step, p.program)]) : null;
-      return withWeights(p, step, out, p.weights, (id) => serverPart(p, id), dealt);
+      const { bits } = dealtBlock(step, p.program);
+      return withWeights(p, step, out, p.weights, (id) => serverPart(p, id), dealt, bits);
     }
     if (step.terms.length === 0) return;
     const share = p.temp(out.length);

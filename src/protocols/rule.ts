@@ -29,6 +29,8 @@ export interface Product {
   readonly n: number;
   readonly times: number;
   readonly narrow: boolean;
+  /** Of the result's ring. */
+  readonly bits: number;
 }
 
 /** Asks that a value's ring has at least so many bits. */
