@@ -153,7 +153,7 @@ async function matrixSeconds(cost: Cost, batch: number, threads: number): Promis
       return words;
     });
     const packed = narrow
-      ? ring.packWeights(
+      ? ring.products.packWeights(
           Int16Array.from({ length: k * n }, (_, i) => (i % 4096) - 2048),
           k,
           n,
@@ -162,12 +162,12 @@ async function matrixSeconds(cost: Cost, batch: number, threads: number): Promis
     let best = Number.POSITIVE_INFINITY;
     for (let pass = 0; pass < 3; pass++) {
       const started = performance.now();
-      if (packed) ring.matmulNarrow(out, a, packed, m, false, bits);
-      else ring.matmul(out, a, b, m, k, n, false, bits);
+      if (packed) ring.products.matmulNarrow(out, a, packed, m, false, bits);
+      else ring.products.matmul(out, a, b, m, k, n, false, bits);
       best = Math.min(best, (performance.now() - started) / 1000);
     }
     for (const words of [a, b, out]) ring.free(words);
-    if (packed) ring.freeWeights(packed);
+    if (packed) ring.products.freeWeights(packed);
     return best * times;
   });
   return batch * sum(seconds, (s) => s);

@@ -8,7 +8,7 @@ export async function floatMatmul(): Promise<Matmul> {
     const [fa, fw, out] = [ring.allocFloats(m * k), ring.allocFloats(n * k), ring.allocFloats(m * n)];
     fa.view().set(a.subarray(0, m * k));
     fw.view().set(w);
-    ring.matmulF32Transposed(out, fa, fw, m, k, n);
+    ring.products.matmulF32Transposed(out, fa, fw, m, k, n);
     const result = out.view().slice();
     for (const f of [fa, fw, out]) ring.freeFloats(f);
     return result;

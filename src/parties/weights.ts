@@ -17,7 +17,8 @@ import type { MaskedWeights, ServerWeights } from "../protocols/sides.ts";
 import { hex } from "../ring/hex.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";
-import type { PackedWeights, Ring } from "../ring/ring.ts";
+import type { PackedWeights } from "../ring/products.ts";
+import type { Ring } from "../ring/ring.ts";
 import type { Secret } from "../ring/secret.ts";
 
 /** Rows of R drawn at once: bounds the memory of large tables. */
@@ -135,13 +136,13 @@ export class IntegerWeights {
       apply: (weightId, out, x, rows, bits) => {
         const operand = operands[weightId];
         const { columns } = program.weights[weightId];
-        if ("packed" in operand) this.ring.matmulNarrow(out, x, operand.packed, rows, true, bits);
+        if ("packed" in operand) this.ring.products.matmulNarrow(out, x, operand.packed, rows, true, bits);
         else addRowTerm(this.ring, operand.kind, out, x, operand.words, rows, columns);
       },
       applyHead: (weightId, head, out, x, rows, bits) => {
         const operand = operands[weightId];
         if (operand.kind !== "heads") throw new InternalError(`weight ${weightId} is not cut by heads`);
-        this.ring.matmulNarrow(out, x, operand.heads[head], rows, false, bits);
+        this.ring.products.matmulNarrow(out, x, operand.heads[head], rows, false, bits);
       },
       distances: (step) => this.tables.get(tableKey(step))!,
       bias: (step) => this.biases.get(biasKey(step, program)) ?? null,
@@ -154,7 +155,7 @@ export class IntegerWeights {
     if (operand === undefined) throw new PlanError("a weight is asked for before its program");
     masks.chunks(slot.id, (r, first) => {
       const w = this.ring.alloc(r.length);
-      if ("packed" in operand) this.ring.unpackWeights(w, operand.packed, first);
+      if ("packed" in operand) this.ring.products.unpackWeights(w, operand.packed, first);
       else this.ring.copy(w, operand.words);
       this.ring.subtract(w, w, r);
       emit(w.bytes().slice());
@@ -198,7 +199,7 @@ class FloatWeights {
     if (ref.kind === "identity") throw new PlanError("a public factor is no weight");
     if (ref.kind === "relative") return this.relative(ref, slot);
     const integers = ref.kind === "dense" ? this.dense(ref, slot) : this.table(ref, slot);
-    return { kind: "narrow", packed: this.ring.packWeights(integers, slot.rows, slot.columns) };
+    return { kind: "narrow", packed: this.ring.products.packWeights(integers, slot.rows, slot.columns) };
   }
 
   /** The row that the server adds, or one for each position; null where there is none. */
@@ -242,9 +243,9 @@ class FloatWeights {
     );
     const width = rows / ref.heads;
     const heads = Array.from({ length: ref.heads }, (_, h) =>
-      this.ring.packWeights(integers.subarray(h * width * columns, (h + 1) * width * columns), width, columns),
+      this.ring.products.packWeights(integers.subarray(h * width * columns, (h + 1) * width * columns), width, columns),
     );
-    return { kind: "heads", packed: this.ring.packWeights(integers, rows, columns), heads };
+    return { kind: "heads", packed: this.ring.products.packWeights(integers, rows, columns), heads };
   }
 
   /** A table of numbers of the distances, [buckets, heads], head by head. */

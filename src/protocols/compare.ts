@@ -7,8 +7,10 @@
  * public c. Blocks join pairwise, (g1,p1)∘(g0,p0) = (g1 ⊕ p1·g0, p1·p0), one opening of masked bits a level. The last bit
  * opens masked and enters polynomials as the variable kind "bit". Flights: ceil(log2 of the number of blocks) + 1.
  */
+
 import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
+import { carryLevel, carrySecrets, lessThanLeaves, lessThanSecrets } from "../ring/comparison.ts";
 import {
   type Block,
   CLIENT_MASK,
@@ -49,14 +51,14 @@ export const lessThan: LocalRule<"lessThan"> = {
 
   deal(d, step) {
     const secret = d.temp(lengthOf(monomials(step, d.program)));
-    d.ring.lessThanSecrets(secret, d.get("full", step.x), d.value(step.x).ring, step.blocks);
+    lessThanSecrets(d.ring, secret, d.get("full", step.x), d.value(step.x).ring, step.blocks);
     d.dealBits(step, secret);
   },
 
   run(p, step) {
     const shares = p.dealt(step, monomials(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
-    p.ring.lessThanLeaves(out, p.get("public", step.x), shares, p.value(step.x).ring, step.blocks, p.isServer);
+    lessThanLeaves(p.ring, out, p.get("public", step.x), shares, p.value(step.x).ring, step.blocks, p.isServer);
   },
 
   client: {
@@ -64,7 +66,7 @@ export const lessThan: LocalRule<"lessThan"> = {
     combine(t, step) {
       const [shares, { ring }] = [t.bits(step), t.value(step.x)];
       t.bitResult(step).forEach((out, plane) => {
-        t.ring.lessThanLeaves(out, t.opened(step.x), shares[plane], ring, step.blocks, false);
+        lessThanLeaves(t.ring, out, t.opened(step.x), shares[plane], ring, step.blocks, false);
       });
     },
   },
@@ -99,14 +101,14 @@ export const carry: LocalRule<"carry"> = {
 
   deal(d, step) {
     const secret = d.temp(lengthOf(ands(step, d.program)));
-    d.ring.carrySecrets(secret, d.get("full", step.x), step.nodes);
+    carrySecrets(d.ring, secret, d.get("full", step.x), step.nodes);
     d.dealBits(step, secret);
   },
 
   run(p, step) {
     const secret = p.dealt(step, ands(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
-    p.ring.carryLevel(out, p.get("public", step.x), p.get("mask", step.x), secret, step.nodes, p.isServer);
+    carryLevel(p.ring, out, p.get("public", step.x), p.get("mask", step.x), secret, step.nodes, p.isServer);
   },
 
   client: {
@@ -114,7 +116,7 @@ export const carry: LocalRule<"carry"> = {
     combine(t, step) {
       const [masks, secrets] = [t.bitMask(step.x), t.bits(step)];
       t.bitResult(step).forEach((out, plane) => {
-        t.ring.carryLevel(out, t.opened(step.x), masks[plane], secrets[plane], step.nodes, false);
+        carryLevel(t.ring, out, t.opened(step.x), masks[plane], secrets[plane], step.nodes, false);
       });
     },
   },

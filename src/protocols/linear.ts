@@ -101,7 +101,7 @@ function addProducts(
   const bits = Math.max(...steps.map((step) => s.value(step.out).ring));
   const rows = steps.map((step) => s.value(step.out).rows);
   if (steps.length === 1 && masks[0].length === rows[0] * count)
-    return s.ring.matmul(sums[0], masks[0], w, rows[0], count, columns, true, bits);
+    return s.ring.products.matmul(sums[0], masks[0], w, rows[0], count, columns, true, bits);
   const all = rows.reduce((a, b) => a + b, 0);
   const [left, product] = [s.ring.alloc(all * count), s.ring.alloc(all * columns)];
   let at = 0;
@@ -109,7 +109,7 @@ function addProducts(
     s.ring.copyBlock(left, at * count, count, mask, first, mask.length / rows[i], rows[i], count);
     at += rows[i];
   });
-  s.ring.matmul(product, left, w, all, count, columns, false, bits);
+  s.ring.products.matmul(product, left, w, all, count, columns, false, bits);
   at = 0;
   for (const [i, sum] of sums.entries()) {
     s.ring.add(sum, sum, product.part(at * columns, rows[i] * columns));
@@ -337,7 +337,7 @@ export function combineColumns(t: Combining, step: Linear, mask: Wide, matrix: W
       t.weights.chunks(weightId, (r, first, count) => {
         if (weight.kind === "mean") return meanFactors(t, factors, r, after, columns, width);
         const part = weight.kind === "diagonal" ? factors : factors.part(first * width, count * width);
-        if (weight.kind !== "diagonal") return t.ring.matmul(part, r, after, count, columns, width);
+        if (weight.kind !== "diagonal") return t.ring.products.matmul(part, r, after, count, columns, width);
         t.ring.repeat(part, r, width);
         t.ring.multiply(part, part, after);
       });
@@ -366,7 +366,7 @@ function addTimes(
   factors: Words,
   [m, k, n]: readonly [number, number, number],
 ): void {
-  if (sum.hi === null) return t.ring.matmul(sum.lo, x.lo, factors, m, k, n, true);
+  if (sum.hi === null) return t.ring.products.matmul(sum.lo, x.lo, factors, m, k, n, true);
   const left = { words: factors, offset: 0, row: 1, column: n };
   t.wide.addMatmul(sum, { offset: 0, row: 1, column: n }, left, { words: x, offset: 0, row: 1, column: k }, [n, k, m]);
 }

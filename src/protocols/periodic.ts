@@ -8,7 +8,9 @@
  * period and the sum is reduced: without the reduction the opening would leak. Outside the calibrated range the result is
  * wrong, not just rough. (protocols.md, "Any smooth function on a bounded range in one opening".)
  */
+
 import type { Program, StepOf } from "../program/steps.ts";
+import { evaluateFourier, fourierClear, fourierSecrets } from "../ring/fourier.ts";
 import { type Block, elements, expectSameShape, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 
 type Fourier = StepOf<"fourier">;
@@ -40,7 +42,8 @@ export const fourier: LocalRule<"fourier"> = {
 
   deal(d, step) {
     const secret = d.temp(lengthOf(blocks(step, d.program)));
-    d.ring.fourierSecrets(
+    fourierSecrets(
+      d.ring,
       secret,
       d.get("full", step.x),
       step.periodBits,
@@ -54,7 +57,7 @@ export const fourier: LocalRule<"fourier"> = {
   run(p, step) {
     const shares = p.dealt(step, blocks(step, p.program));
     const out = p.set("share", step.out, p.ring.alloc(elements(p.value(step.out))));
-    p.ring.fourier(out, p.get("public", step.x), step.periodBits, step.stride, factors(step), shares);
+    evaluateFourier(p.ring, out, p.get("public", step.x), step.periodBits, step.stride, factors(step), shares);
     if (p.isServer) p.ring.addConstant(out, out, ...halves(step.constant));
   },
 
@@ -66,7 +69,7 @@ export const fourier: LocalRule<"fourier"> = {
   },
 
   clear(c, step, out) {
-    c.ring.fourierClear(out, c.x(step.x), step.periodBits, step.stride, factors(step), step.trigBits);
+    fourierClear(c.ring, out, c.x(step.x), step.periodBits, step.stride, factors(step), step.trigBits);
     c.ring.addConstant(out, out, ...halves(step.constant));
   },
 };

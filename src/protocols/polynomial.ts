@@ -15,6 +15,7 @@ import { liftBits } from "../program/lift.ts";
 import { Memo } from "../program/memo.ts";
 import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import { evaluatePolynomial } from "../ring/polynomial.ts";
 import type { Wide } from "../ring/wide.ts";
 import { type Block, elements, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
@@ -215,7 +216,7 @@ export const polynomial: LocalRule<"polynomial"> = {
     const variables = step.variables.map((v) => ({ x: c.x(v.x), repeat: v.repeat, ring: 64, kind: 0 }));
     const monomials = step.monomials.map((m) => ({ constant: halves(m.coefficient), degrees: m.degrees }));
     if (variables.length === 0) c.ring.zero(sum);
-    else c.ring.polynomial(sum, true, variables, monomials, []);
+    else evaluatePolynomial(c.ring, sum, true, variables, monomials, []);
     for (const addend of step.addends) addAddend(c, addend, sum);
     if (step.rowSum) c.ring.rowSum(out, sum, out.length, size / out.length);
     else c.ring.copy(out, sum);
@@ -272,7 +273,7 @@ function evaluate(p: Party, step: Polynomial, shares: Words, out: Words): void {
   const secrets = basis(step, p.program).flatMap(({ powers, tops, repeat, summed, offset, length }) => {
     return summed ? [] : [{ powers, bits: tops, repeat, share: shares.part(offset, length) }];
   });
-  p.ring.polynomial(out, p.isServer, variables, monomials, secrets);
+  evaluatePolynomial(p.ring, out, p.isServer, variables, monomials, secrets);
 }
 
 /** out = Π r^j β^b over the variables, at the term's own length. */

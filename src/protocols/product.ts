@@ -37,7 +37,7 @@ function perHead(
       else s.ring.copyBlock(left, 0, k, x, h * m * k, k, m, k);
       s.ring.copyBlock(slice, 0, width, w, Math.floor(h / sharing) * width, b.columns, b.rows, width);
       if (transposeB) s.ring.transpose(right, slice, b.rows, width);
-      s.ring.matmul(result, left, right, m, k, n, index > 0, bits);
+      s.ring.products.matmul(result, left, right, m, k, n, index > 0, bits);
     });
     if (transposeB) s.ring.copyBlock(out, h * m * n, n, result, 0, n, m, n);
     else s.ring.copyBlock(out, h * n, y.columns, result, 0, n, m, n);

@@ -71,7 +71,7 @@ function offlineSum(s: Dealer | ClientOffline, step: Relative): Words {
         const left = headOf(s, s.get(slot, term.x), rows, low, high - low);
         const right = w.part((low - first) * buckets, (high - low) * buckets);
         const product = products.part(h * rows * buckets, rows * buckets);
-        s.ring.matmul(product, left, right, rows, high - low, buckets, true, bits);
+        s.ring.products.matmul(product, left, right, rows, high - low, buckets, true, bits);
       }
     });
   });

@@ -6,7 +6,9 @@
  * It acts on each party's part of a linear layer's result: no message, no flight. The parties must turn by the same integers,
  * so angles are integers from the program on, and the cosines are the kernels' own.
  */
+
 import { ROTATION_BITS, ROTATION_SCALE_BITS, type Rotation } from "../program/steps.ts";
+import { fourierSecrets } from "../ring/fourier.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Wide } from "../ring/wide.ts";
 import type { Scope } from "./scope.ts";
@@ -49,7 +51,7 @@ function factorsOf(
   const width = columns / rotation.heads;
   const half = width / 2;
   const trig = s.temp(2 * rows * half);
-  ring.fourierSecrets(trig, angles(s, rotation, rows), ANGLE_BITS, 1, 1, ROTATION_SCALE_BITS);
+  fourierSecrets(ring, trig, angles(s, rotation, rows), ANGLE_BITS, 1, 1, ROTATION_SCALE_BITS);
   const [cos, sin] = [trig.part(0, rows * half), trig.part(rows * half, rows * half)];
   const minus = s.temp(sin.length);
   ring.negate(minus, sin);

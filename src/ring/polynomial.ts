@@ -1,7 +1,10 @@
-/** What `Ring.polynomial` takes, and its expansion into the tables that the kernel reads (assembly/polynomial.ts). */
+/** Polynomials of masked values, and their expansion into the tables that the kernel reads (assembly/polynomial.ts). */
+import { sized } from "./checks.ts";
+import { tableOf } from "./lent.ts";
 import type { Words } from "./memory.ts";
+import type { Ring } from "./ring.ts";
 
-/** A variable of `Ring.polynomial`: x = A(β) - r as protocols/polynomial.ts has it. kind: 0 native, 1 lifted, 2 bit. */
+/** A variable of `evaluatePolynomial`: x = A(β) - r as protocols/polynomial.ts has it. kind: 0 native, 1 lifted, 2 bit. */
 export interface PolynomialVariable {
   readonly x: Words;
   readonly repeat: number;
@@ -34,6 +37,28 @@ export interface PolynomialTables {
   readonly terms: readonly number[];
   readonly termCount: number;
   readonly pairs: readonly number[];
+}
+
+/**
+ * A party's share of a polynomial of masked values (protocols/polynomial.ts). Every secret monomial that occurs must be
+ * among `secrets`; the public part is added if `server`.
+ */
+export function evaluatePolynomial(
+  ring: Ring,
+  out: Words,
+  server: boolean,
+  variables: readonly PolynomialVariable[],
+  monomials: readonly PolynomialMonomial[],
+  secrets: readonly PolynomialSecret[],
+): void {
+  for (const v of variables) sized(ring.memory, out.length / v.repeat, v.x);
+  for (const s of secrets) sized(ring.memory, out.length / s.repeat, s.share);
+  const { termCount, ...entries } = polynomialTables(server, variables, monomials, secrets);
+  const tables = [entries.variables, entries.terms, entries.pairs].map((t) => tableOf(ring.memory, t));
+  const [v, t, p] = tables;
+  const scratch = ring.memory.allocate(ring.kernels.polynomialScratch());
+  ring.kernels.polynomialEvaluate(out.pointer, out.length, v, variables.length, t, termCount, p, scratch);
+  for (const pointer of [...tables, scratch]) ring.memory.release(pointer);
 }
 
 /**

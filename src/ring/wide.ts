@@ -2,9 +2,11 @@
  * Words of more than 64 bits, in two planes: what tags of shares are computed in (protocols/verify). Factors are public words of 64 bits,
  * read as numbers below 2^64. Where no high plane is there, the value is computed mod 2^64 alone, or the plane is one of zeros (of an operand).
  */
+import { evaluateFourier } from "./fourier.ts";
+import { tableOf, withFactors } from "./lent.ts";
 import type { Words } from "./memory.ts";
 import type { PolynomialMonomial, PolynomialSecret, PolynomialVariable } from "./polynomial.ts";
-import { polynomialTables } from "./polynomial.ts";
+import { evaluatePolynomial, polynomialTables } from "./polynomial.ts";
 import type { Ring } from "./ring.ts";
 
 /** A tensor of wide words: its low 64 bits, and those above. */
@@ -151,13 +153,13 @@ export class WideRing {
     monomials: readonly PolynomialMonomial[],
     secrets: readonly (PolynomialSecret & { readonly high: Words | null })[],
   ): void {
-    if (out.hi === null) return this.ring.polynomial(out.lo, false, variables, monomials, secrets);
+    if (out.hi === null) return evaluatePolynomial(this.ring, out.lo, false, variables, monomials, secrets);
     const { length } = out.lo;
     for (const v of variables) this.sized(length / v.repeat, { lo: v.x, hi: null });
     for (const s of secrets) this.sized(length / s.repeat, { lo: s.share, hi: s.high });
     const { termCount, ...entries } = polynomialTables(false, variables, monomials, secrets);
     const terms = secrets.flatMap(({ high }, i) => [...entries.terms.slice(4 * i, 4 * i + 4), high?.pointer ?? 0]);
-    const tables = [entries.variables, terms, entries.pairs].map((t) => this.ring.table(t));
+    const tables = [entries.variables, terms, entries.pairs].map((t) => tableOf(this.ring.memory, t));
     const { kernels, memory } = this.ring;
     const scratch = memory.allocate(kernels.polynomialScratch());
     const [v, t, p] = tables;
@@ -168,12 +170,12 @@ export class WideRing {
 
   /** As `Ring.fourier`. */
   fourier(out: Wide, x: Words, bits: number, stride: 1 | 2, factors: Float64Array, shares: Wide): void {
-    if (out.hi === null) return this.ring.fourier(out.lo, x, bits, stride, factors, shares.lo);
+    if (out.hi === null) return evaluateFourier(this.ring, out.lo, x, bits, stride, factors, shares.lo);
     this.sized(x.length, out, { lo: x, hi: null });
     this.sized(factors.length * x.length, shares);
     const { kernels } = this.ring;
     const [lo, hi] = planes(out);
-    this.ring.withFactors(factors, (pointer) =>
+    withFactors(this.ring.memory, factors, (pointer) =>
       kernels.wideFourier(lo, hi, x.pointer, x.length, bits, factors.length / 2, stride, pointer, ...planes(shares)),
     );
   }

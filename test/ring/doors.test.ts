@@ -53,12 +53,12 @@ describe("ownership", () => {
   });
 
   it("refuses weights and floats of another ring, or freed", () => {
-    const packed = other.packWeights(Int16Array.of(1), 1, 1);
+    const packed = other.products.packWeights(Int16Array.of(1), 1, 1);
     const [out, a] = [ring.alloc(1), ring.alloc(1)];
-    expect(() => ring.matmulNarrow(out, a, packed, 1)).toThrow(/not of this ring/);
-    expect(() => ring.freeWeights(packed)).toThrow(/not of this ring/);
-    other.freeWeights(packed);
-    expect(() => other.freeWeights(packed)).toThrow(/freed before/);
+    expect(() => ring.products.matmulNarrow(out, a, packed, 1)).toThrow(/not of this ring/);
+    expect(() => ring.products.freeWeights(packed)).toThrow(/not of this ring/);
+    other.products.freeWeights(packed);
+    expect(() => other.products.freeWeights(packed)).toThrow(/freed before/);
     const floats = other.allocFloats(1);
     expect(inspect(floats)).toBe("Floats(1)");
     expect(() => ring.freeFloats(floats)).toThrow(/not of this ring/);
@@ -76,13 +76,13 @@ describe("shapes", () => {
       () => ring.allocFloats(count),
       () => ring.transpose(ring.alloc(4), w, count, 4 / count),
       () => ring.addRow(w, w, w, 4 / count, count),
-      () => ring.matmul(ring.alloc(4), w, w, count, 4 / count, count),
+      () => ring.products.matmul(ring.alloc(4), w, w, count, 4 / count, count),
       () => ring.copyBlock(w, count, 2, w, 0, 2, 1, 2),
       () => ring.copyBlock(w, 0, 2, w, 2, count, 2, 2),
       () => ring.copyBlock(w, 0, 2, w, 0, 2, 1, count),
       () => ring.truncate(w, w, 64, count, 64),
       () => ring.arithmeticShift(w, w, count),
-      () => ring.packWeights(new Int16Array(1), count, 1 / count),
+      () => ring.products.packWeights(new Int16Array(1), count, 1 / count),
     ]) {
       expect(use).toThrow(RangeError);
     }
@@ -108,24 +108,24 @@ describe("shapes", () => {
 
   it("refuses an output that is an input still to be read", () => {
     const [a, f] = [ring.alloc(4), ring.allocFloats(4)];
-    const packed = ring.packWeights(new Int16Array(4), 2, 2);
+    const packed = ring.products.packWeights(new Int16Array(4), 2, 2);
     for (const use of [
       () => ring.transpose(a, a, 2, 2),
-      () => ring.matmul(a, a, ring.alloc(4), 2, 2, 2),
-      () => ring.matmul(a, ring.alloc(4), a, 2, 2, 2),
-      () => ring.matmulNarrow(a, a, packed, 2),
-      () => ring.matmulF32(f, f, ring.allocFloats(4), 2, 2, 2),
+      () => ring.products.matmul(a, a, ring.alloc(4), 2, 2, 2),
+      () => ring.products.matmul(a, ring.alloc(4), a, 2, 2, 2),
+      () => ring.products.matmulNarrow(a, a, packed, 2),
+      () => ring.products.matmulF32(f, f, ring.allocFloats(4), 2, 2, 2),
     ]) {
       expect(use).toThrow(/may not be one of the inputs/);
     }
-    ring.freeWeights(packed);
+    ring.products.freeWeights(packed);
     ring.freeFloats(f);
     ring.free(a);
   });
 
   it("takes empty tensors", () => {
     const [none, out] = [ring.alloc(0), ring.alloc(6)];
-    ring.matmul(out, none, none, 2, 0, 3);
+    ring.products.matmul(out, none, none, 2, 0, 3);
     expect(out.bytes().every((byte) => byte === 0)).toBe(true);
     ring.add(none, none, none);
     ring.packBits(new Uint8Array(0), none, 7);

@@ -3,6 +3,8 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { carryLevel, carrySecrets, lessThanLeaves, lessThanSecrets } from "../../src/ring/comparison.ts";
+import { evaluateFourier, fourierSecrets } from "../../src/ring/fourier.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { Ring } from "../../src/ring/ring.ts";
 
@@ -186,10 +188,10 @@ describe("matrix products", () => {
   ])("64 x 64 bits, %i x %i x %i", (m, k, n) => {
     const [a, b] = [draw(m * k, m + k), draw(k * n, k + n)];
     const expected = product(a, b, m, k, n);
-    expect(apply([a, b], m * n, (o, x, y) => ring.matmul(o, x, y, m, k, n))).toEqual(expected);
+    expect(apply([a, b], m * n, (o, x, y) => ring.products.matmul(o, x, y, m, k, n))).toEqual(expected);
     const start = draw(m * n, 99);
     const accumulated = expected.map((x, i) => u64(x + start[i]));
-    expect(apply([a, b], m * n, (o, x, y) => ring.matmul(o, x, y, m, k, n, true))).toEqual(accumulated);
+    expect(apply([a, b], m * n, (o, x, y) => ring.products.matmul(o, x, y, m, k, n, true))).toEqual(accumulated);
   });
 
   it.each([511, 512, 4095, 4096, 32_767])(
@@ -206,11 +208,11 @@ describe("matrix products", () => {
         for (const sign of [1, -1]) {
           const a = Array.from({ length: m * k }, (_, i) => worst[Math.floor(i / k) % worst.length]);
           const weights = new Int16Array(k * n).fill(sign * limit);
-          const packed = ring.packWeights(weights, k, n);
+          const packed = ring.products.packWeights(weights, k, n);
           expect(packed.klass).toBe(limit <= 511 ? 0 : limit <= 4095 ? 1 : 2);
           const expected = product(a, Array.from(weights, BigInt), m, k, n);
-          expect(apply([a], m * n, (o, x) => ring.matmulNarrow(o, x, packed, m))).toEqual(expected);
-          ring.freeWeights(packed);
+          expect(apply([a], m * n, (o, x) => ring.products.matmulNarrow(o, x, packed, m))).toEqual(expected);
+          ring.products.freeWeights(packed);
         }
       }
     },
@@ -221,19 +223,19 @@ describe("matrix products", () => {
     const next = generator(limit);
     const weights = Int16Array.from({ length: k * n }, () => Number(next() % BigInt(2 * limit + 1)) - limit);
     const a = draw(m * k, 8);
-    const packed = ring.packWeights(weights, k, n);
+    const packed = ring.products.packWeights(weights, k, n);
     const expected = product(a, Array.from(weights, BigInt), m, k, n);
-    expect(apply([a], m * n, (o, x) => ring.matmulNarrow(o, x, packed, m))).toEqual(expected);
+    expect(apply([a], m * n, (o, x) => ring.products.matmulNarrow(o, x, packed, m))).toEqual(expected);
     const start = draw(m * n, 99);
-    expect(apply([a], m * n, (o, x) => ring.matmulNarrow(o, x, packed, m, true))).toEqual(
+    expect(apply([a], m * n, (o, x) => ring.products.matmulNarrow(o, x, packed, m, true))).toEqual(
       expected.map((x, i) => u64(x + start[i])),
     );
-    ring.freeWeights(packed);
+    ring.products.freeWeights(packed);
   });
 
   it("refuses a weight that no class bounds", () => {
-    expect(() => ring.packWeights(Int16Array.of(-32_768), 1, 1)).toThrow(/beyond ±32767/);
-    expect(() => ring.packWeights(Int16Array.of(1, 2), 1, 1)).toThrow(RangeError);
+    expect(() => ring.products.packWeights(Int16Array.of(-32_768), 1, 1)).toThrow(/beyond ±32767/);
+    expect(() => ring.products.packWeights(Int16Array.of(1, 2), 1, 1)).toThrow(RangeError);
   });
 
   it.each([
@@ -247,11 +249,11 @@ describe("matrix products", () => {
     const [a, w, out] = [ring.allocFloats(m * k), ring.allocFloats(n * k), ring.allocFloats(m * n)];
     a.view().set(Float32Array.from({ length: m * k }, (_, i) => Math.sin(i)));
     w.view().set(Float32Array.from({ length: n * k }, (_, i) => Math.cos(3 * i)));
-    ring.matmulF32Transposed(out, a, w, m, k, n);
+    ring.products.matmulF32Transposed(out, a, w, m, k, n);
     const b = ring.allocFloats(k * n);
     b.view().set(Float32Array.from({ length: k * n }, (_, i) => w.view()[(i % n) * k + Math.floor(i / n)]));
     const plain = ring.allocFloats(m * n);
-    ring.matmulF32(plain, a, b, m, k, n);
+    ring.products.matmulF32(plain, a, b, m, k, n);
     expect(plain.view()).toEqual(out.view());
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
@@ -286,13 +288,13 @@ describe("packing", () => {
   it("gives packed weights back as words", () => {
     const [k, n] = [5, 11];
     const weights = Int16Array.from({ length: k * n }, (_, i) => ((i * 7919) % 65_535) - 32_767);
-    const packed = ring.packWeights(weights, k, n);
+    const packed = ring.products.packWeights(weights, k, n);
     const w = ring.alloc(3 * n);
-    ring.unpackWeights(w, packed, 2);
+    ring.products.unpackWeights(w, packed, 2);
     expect([...ring.decode(w, 64, 1)]).toEqual([...weights.subarray(2 * n)]);
-    expect(() => ring.unpackWeights(w, packed, 3)).toThrow(RangeError);
-    ring.freeWeights(packed);
-    expect(() => ring.unpackWeights(w, packed, 0)).toThrow(RangeError);
+    expect(() => ring.products.unpackWeights(w, packed, 3)).toThrow(RangeError);
+    ring.products.freeWeights(packed);
+    expect(() => ring.products.unpackWeights(w, packed, 0)).toThrow(RangeError);
     ring.free(w);
   });
 
@@ -333,7 +335,7 @@ describe("packing", () => {
     const random = Array.from({ length: 100 }, () => Number(next() % 2n ** BigInt(bits)));
     const x = words([...corners, ...random].map((v) => BigInt(v)));
     const out = ring.alloc(2 * x.length);
-    ring.fourierSecrets(out, x, bits, 1, 1, 30);
+    fourierSecrets(ring, out, x, bits, 1, 1, 30);
     const of = (angle: number) => 2 ** 30 * Math.cos((2 * Math.PI * angle) / 2 ** bits);
     const got = ring.decode(out, 64, 1);
     [...corners, ...random].forEach((v, i) => {
@@ -345,8 +347,10 @@ describe("packing", () => {
 
   it.each([0, 54, 2.5])("refuses a turn of 2^%d", (bits) => {
     const [x, out] = [ring.alloc(1), ring.alloc(2)];
-    expect(() => ring.fourierSecrets(out, x, bits, 1, 1, 14)).toThrow(/^a period of 2\^/);
-    expect(() => ring.fourier(x, out.part(0, 1), bits, 1, Float64Array.of(1, 1), out)).toThrow(/^a period of 2\^/);
+    expect(() => fourierSecrets(ring, out, x, bits, 1, 1, 14)).toThrow(/^a period of 2\^/);
+    expect(() => evaluateFourier(ring, x, out.part(0, 1), bits, 1, Float64Array.of(1, 1), out)).toThrow(
+      /^a period of 2\^/,
+    );
     for (const w of [x, out]) ring.free(w);
   });
 
@@ -380,11 +384,11 @@ describe("sign by XOR-shared bits", () => {
     };
     const c = words(pairs.map((p) => p[0]));
     const secret = ring.alloc(n * Math.ceil(blocks / 4));
-    ring.lessThanSecrets(secret, words(pairs.map((p) => p[1])), bits, blocks);
+    lessThanSecrets(ring, secret, words(pairs.map((p) => p[1])), bits, blocks);
     const leaves = split(secret, 2n ** 64n - 1n);
     const trees = leaves.map((share, party) => {
       const tree = ring.alloc(n);
-      ring.lessThanLeaves(tree, c, share, bits, blocks, party === 1);
+      lessThanLeaves(ring, tree, c, share, bits, blocks, party === 1);
       return tree;
     });
     for (let nodes = blocks; nodes > 1; nodes = Math.ceil(nodes / 2)) {
@@ -394,9 +398,9 @@ describe("sign by XOR-shared bits", () => {
       ring.xor(full, rho[0], rho[1]);
       ring.xor(open, trees[0], trees[1]);
       ring.xor(open, open, full);
-      ring.carrySecrets(products, full, nodes);
+      carrySecrets(ring, products, full, nodes);
       const known = split(products, (1n << BigInt(2 * (nodes >> 1))) - 1n);
-      for (const party of [0, 1]) ring.carryLevel(trees[party], open, rho[party], known[party], nodes, party === 1);
+      for (const party of [0, 1]) carryLevel(ring, trees[party], open, rho[party], known[party], nodes, party === 1);
     }
     ring.xor(trees[0], trees[0], trees[1]);
     const expected = pairs.map(([x, r]) => (BigInt.asIntN(bits, x - r) >= 0n ? 1n : 0n));

@@ -1,5 +1,7 @@
 /** Products in parts of several threads are the same bits; small ones stay with the caller; memory may grow in between. */
+
 import { beforeAll, expect, it } from "vitest";
+import { lessThanSecrets } from "../../src/ring/comparison.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { Prg } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
@@ -24,16 +26,16 @@ it.each([
 ])("%i × %i × %i", (m, k, n) => {
   const results = rings.map((ring) => {
     const [a, b, out] = [words(ring, m * k, 1), words(ring, k * n, 2), words(ring, m * n, 3)];
-    const packed = ring.packWeights(
+    const packed = ring.products.packWeights(
       Int16Array.from({ length: k * n }, (_, i) => ((i * 7919) % 8191) - 4095),
       k,
       n,
     );
-    ring.matmul(out, a, b, m, k, n, true);
-    ring.matmulNarrow(out, a, packed, m, true);
+    ring.products.matmul(out, a, b, m, k, n, true);
+    ring.products.matmulNarrow(out, a, packed, m, true);
     const bytes = Buffer.from(out.bytes().slice());
     for (const w of [a, b, out]) ring.free(w);
-    ring.freeWeights(packed);
+    ring.products.freeWeights(packed);
     return bytes;
   });
   expect(results[1].equals(results[0])).toBe(true);
@@ -43,7 +45,7 @@ it("kernels that the caller alone runs work on the shared memory", () => {
   const results = rings.map((ring) => {
     const [a, out] = [words(ring, 1000, 5), ring.alloc(1000)];
     ring.add(out, a, a);
-    ring.lessThanSecrets(out, a, 16, 4);
+    lessThanSecrets(ring, out, a, 16, 4);
     const packed = new Uint8Array(1250);
     ring.packBits(packed, out, 10);
     ring.unpackBits(out, packed, 10);

@@ -65,7 +65,7 @@ async function speed(): Promise<{ words: number; weights: number }> {
   const prg = new Prg(randomKey());
   prg.words(ring, a, 0, 0);
   prg.words(ring, b, 0, 1);
-  const packed = ring.packWeights(
+  const packed = ring.products.packWeights(
     Int16Array.from({ length: k * n }, (_, i) => ((i * 7919) % 8191) - 4095),
     k,
     n,
@@ -80,7 +80,7 @@ async function speed(): Promise<{ words: number; weights: number }> {
     return (m * k * n) / seconds / 1e9;
   };
   return {
-    words: best(() => ring.matmul(out, a, b, m, k, n)),
-    weights: best(() => ring.matmulNarrow(out, a, packed, m)),
+    words: best(() => ring.products.matmul(out, a, b, m, k, n)),
+    weights: best(() => ring.products.matmulNarrow(out, a, packed, m)),
   };
 }

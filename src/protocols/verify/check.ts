@@ -253,7 +253,7 @@ function sumsThatCame(checked: Checked, { came }: ServerSide): Sums {
     } else {
       const { rows, columns } = program.values[step.x];
       const [matrix, product] = [columnsOf(checked, step), ring.alloc(rows * CHECKED_COLUMNS)];
-      ring.matmul(product, message, matrix, rows, columns, CHECKED_COLUMNS);
+      ring.products.matmul(product, message, matrix, rows, columns, CHECKED_COLUMNS);
       const chi = choices(checked, step, product.length);
       tally.add({ lo: product, hi: null }, chi, 64 - width);
       for (const words of [matrix, product, chi]) ring.free(words);
