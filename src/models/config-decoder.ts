@@ -149,22 +149,28 @@ export function decoderConfig<Own extends v.ObjectEntries>(format: DecoderFormat
       };
     },
 
-    write: (spec, base) => ({
-      architectures: [`${format.className}${base ? "Model" : format.headName}`],
-      model_type: format.name,
-      [names.layers]: spec.layers,
-      [names.hidden]: spec.hidden,
-      [names.heads]: spec.heads,
-      [names.intermediate]: spec.intermediate,
-      [names.vocabulary]: spec.vocabulary,
-      [names.positions]: spec.positions,
-      [names.epsilon]: spec.epsilon,
-      ...(names.activation === null ? {} : { [names.activation]: activationName(spec.gelu, usual.activation) }),
-      ...(spec.blocks.rotary === null ? {} : writtenRotary(spec.blocks.rotary, spec.headWidth)),
-      tie_word_embeddings: spec.tied,
-      ...format.write(spec),
-      mpcformer: writtenChoices(spec),
-    }),
+    write: (spec, base) => written(format, spec, base),
+  };
+}
+
+/** A spec as config.json says it; `base`: without a head. */
+function written<Own extends v.ObjectEntries>(format: DecoderFormat<Own>, spec: ModelSpec, base: boolean) {
+  const { names, usual } = format;
+  return {
+    architectures: [`${format.className}${base ? "Model" : format.headName}`],
+    model_type: format.name,
+    [names.layers]: spec.layers,
+    [names.hidden]: spec.hidden,
+    [names.heads]: spec.heads,
+    [names.intermediate]: spec.intermediate,
+    [names.vocabulary]: spec.vocabulary,
+    [names.positions]: spec.positions,
+    [names.epsilon]: spec.epsilon,
+    ...(names.activation === null ? {} : { [names.activation]: activationName(spec.gelu, usual.activation) }),
+    ...(spec.blocks.rotary === null ? {} : writtenRotary(spec.blocks.rotary, spec.headWidth)),
+    tie_word_embeddings: spec.tied,
+    ...format.write(spec),
+    mpcformer: writtenChoices(spec),
   };
 }
 

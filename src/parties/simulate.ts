@@ -18,7 +18,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 import { StoredMaterial } from "../stores/material.ts";
-import { dealProgram, prepareProgram, runProgram, type Witness } from "./engine.ts";
+import { dealProgram, prepareProgram, type RunOptions, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { goesOn } from "./messages.ts";
 import { checkedValues, clientProof, serverProof } from "./proving.ts";
@@ -53,74 +53,101 @@ export interface SimulationInputs {
 
 /** Runs one program once, on fresh seeds. The parties stay open so that their values can be read. */
 export async function simulate(ring: Ring, program: Program, inputs: SimulationInputs): Promise<Simulation> {
-  const [clientSeed, serverSeed] = [randomKey(), randomKey()];
-  const ofServer = new StoredMaterial("server", program, new Secret(serverSeed));
-  const ofClient = new StoredMaterial("client", program, new Secret(clientSeed));
-  const offline = { dealt: 0, ahead: 0 };
-  const dealer = new Dealer(ring, program, new Prg(clientSeed), new Prg(serverSeed), inputs.maskedWeights);
-  const { verify = 0 } = inputs;
-  const [forClient, forServer] = [new Prg(clientSeed), new Prg(serverSeed)];
-  const chosen = sampled(ring, program, forServer, verify);
-  const keys = verify === 0 ? null : new KeyDealer(ring, program, forClient, forServer, verify);
-  const take = async (step: Step | null, parts: readonly Uint8Array[]) => {
-    const packed = Buffer.concat(parts);
-    offline.dealt += packed.length;
-    inputs.offlineWitness?.("dealer", step?.id ?? program.steps.length, packed);
-    if (step !== null) putDealt(ofServer, program, step, packed);
-  };
-  await dealProgram(dealer, take, undefined, undefined, keys);
-  dealer.close();
-  keys?.close();
-  const preparing = new ClientOffline(ring, program, new Prg(clientSeed), inputs.weightMasks);
-  const ahead = async (step: { id: number }, packed: Uint8Array) => {
-    offline.ahead += packed.length;
-    inputs.offlineWitness?.("client", step.id, packed);
-    ofServer.put("ahead", step.id, packed);
-  };
-  await prepareProgram(preparing, ahead, (step, packed) => ofClient.put("share", step.id, packed));
-  preparing.close();
+  const { input, weights, weightMasks, verify = 0 } = inputs;
+  const { ofClient, ofServer, chosen, bytes } = await prepared(ring, program, inputs);
   const [toServer, toClient] = memoryPair();
   const client = new Party(ring, program, {
     role: "client",
     withDealer: ofClient.withDealer,
     material: ofClient,
-    input: inputs.input,
+    input,
     checked: verify === 0 ? undefined : checkedValues(program, checkable(program)),
   });
   const server = new Party(ring, program, {
     role: "server",
     withDealer: ofServer.withDealer,
     material: ofServer,
-    weights: inputs.weights,
+    weights,
     checked: verify === 0 ? undefined : checkedValues(program, chosen),
   });
-  const { witness, choose, input } = inputs;
+  const [ofClients, ofServers] =
+    verify === 0
+      ? []
+      : [
+          clientProof(ring, toServer, [{ party: client, material: ofClient }], weightMasks),
+          serverProof(ring, toClient, [{ party: server, material: ofServer }], { weights: weightMasks, verify }),
+        ];
+  await online(
+    inputs,
+    { party: client, channel: toServer, proof: ofClients },
+    { party: server, channel: toClient, proof: ofServers },
+  );
+  const close = () => {
+    client.close();
+    server.close();
+  };
+  return { client, server, channel: toServer, offline: bytes, close };
+}
+
+/** What the dealer deals, and what the client prepares with it. */
+async function prepared(
+  ring: Ring,
+  program: Program,
+  { maskedWeights, weightMasks, offlineWitness, verify = 0 }: SimulationInputs,
+) {
+  const [clientSeed, serverSeed] = [randomKey(), randomKey()];
+  const ofServer = new StoredMaterial("server", program, new Secret(serverSeed));
+  const ofClient = new StoredMaterial("client", program, new Secret(clientSeed));
+  const bytes = { dealt: 0, ahead: 0 };
+  const dealer = new Dealer(ring, program, new Prg(clientSeed), new Prg(serverSeed), maskedWeights);
+  const [forClient, forServer] = [new Prg(clientSeed), new Prg(serverSeed)];
+  const chosen = sampled(ring, program, forServer, verify);
+  const keys = verify === 0 ? null : new KeyDealer(ring, program, forClient, forServer, verify);
+  const take = async (step: Step | null, parts: readonly Uint8Array[]) => {
+    const packed = Buffer.concat(parts);
+    bytes.dealt += packed.length;
+    offlineWitness?.("dealer", step?.id ?? program.steps.length, packed);
+    if (step !== null) putDealt(ofServer, program, step, packed);
+  };
+  await dealProgram(dealer, take, undefined, undefined, keys);
+  dealer.close();
+  keys?.close();
+  const preparing = new ClientOffline(ring, program, new Prg(clientSeed), weightMasks);
+  const ahead = async (step: { id: number }, packed: Uint8Array) => {
+    bytes.ahead += packed.length;
+    offlineWitness?.("client", step.id, packed);
+    ofServer.put("ahead", step.id, packed);
+  };
+  await prepareProgram(preparing, ahead, (step, packed) => ofClient.put("share", step.id, packed));
+  preparing.close();
+  return { ofClient, ofServer, chosen, bytes };
+}
+
+/** One end of the online phase. */
+interface End {
+  readonly party: Party;
+  readonly channel: Channel;
+  readonly proof: RunOptions["proof"];
+}
+
+/** Both ends of the online phase, each in its own time. @throws what either throws, and what the client found in its values. */
+async function online({ choose, input, witness }: SimulationInputs, client: End, server: End): Promise<void> {
   const findings = new Findings();
-  const weights = inputs.weightMasks;
-  const proofs = verify > 0 && [
-    clientProof(ring, toServer, [{ party: client, material: ofClient }], weights),
-    serverProof(ring, toClient, [{ party: server, material: ofServer }], { weights, verify }),
-  ];
   const turn = async (index: number) => {
-    const token = choose?.(answerOf(client, findings, index - 1)) ?? null;
+    const token = choose?.(answerOf(client.party, findings, index - 1)) ?? null;
     if (token !== null) input.take(token);
-    await toServer.sendJson(0, { next: token !== null });
+    await client.channel.sendJson(0, { next: token !== null });
     return token !== null;
   };
   await Promise.all([
-    runProgram([client], toServer, { witness, turn, proof: proofs ? proofs[0] : undefined }),
-    runProgram([server], toClient, { turn: () => goesOn(toClient), proof: proofs ? proofs[1] : undefined }).catch(
+    runProgram([client.party], client.channel, { witness, turn, proof: client.proof }),
+    runProgram([server.party], server.channel, { turn: () => goesOn(server.channel), proof: server.proof }).catch(
       (error: Error) => {
         // As a service does: whoever waits for it is told.
-        toClient.close();
+        server.channel.close();
         throw error;
       },
     ),
   ]);
   findings.raise();
-  const close = () => {
-    client.close();
-    server.close();
-  };
-  return { client, server, channel: toServer, offline, close };
 }

@@ -2,5 +2,6 @@
 import { render } from "preact";
 import { App } from "./app.tsx";
 import "./console.css";
+import "./charts.css";
 
 render(<App />, document.body);
