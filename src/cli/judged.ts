@@ -4,7 +4,7 @@ import type { TextTokenizer } from "../models/tokenizer.ts";
 import { type Asked, reading } from "../parties/answer.ts";
 import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { labelValues, readLabelled } from "../tasks/labelled.ts";
-import { agreement, measure, pearson, spearman, winner } from "../tasks/metrics.ts";
+import { agreement, cosine, measure, pearson, spearman, winner } from "../tasks/metrics.ts";
 import { answerScores, entityScores, readAsked, readMarked } from "../tasks/spans.ts";
 import { DataError, eachRow } from "../tasks/tables.ts";
 import { type Task, taskOf } from "../tasks/tasks.ts";
@@ -189,10 +189,4 @@ async function answers(model: Given, { data, limit }: Place): Promise<Judged> {
 
 function share<T>(all: readonly T[], is: (one: T, i: number) => boolean): number {
   return all.filter(is).length / all.length;
-}
-
-function cosine(a: Logits, b: Logits): number {
-  const dot = (x: Logits, y: Logits) => x.reduce((sum, value, i) => sum + value * y[i], 0);
-  const lengths = Math.sqrt(dot(a, a) * dot(b, b));
-  return lengths === 0 ? 0 : dot(a, b) / lengths;
 }

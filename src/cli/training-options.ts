@@ -42,7 +42,10 @@ export function trainerOptions(command: Command): Command {
 export function trainingOptions(command: Command): Command {
   command
     .optionsGroup("Data:")
-    .requiredOption("--data <file>", "TSV, CSV or JSONL with a text (or two) and a label on each line")
+    .requiredOption(
+      "--data <file>",
+      "TSV, CSV or JSONL with a text (or two) and a label on each line; for other answers see the guide",
+    )
     .option("--dev <file>", "the same, to measure by: the best weights on it are kept")
     .addOption(task())
     .requiredOption("--out <dir>", "where the model goes; a run that was stopped goes on from here")

@@ -90,12 +90,9 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: numb
   return new TextTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
 }
 
-/** @throws UsageError for a model that gives a text neither one label nor one value. */
-export function judgesTexts({ problem, labels }: ModelSpec, command: string): void {
-  if (problem === "classification" || (problem === "regression" && labels === 1) || problem === "generation") return;
-  const advice =
-    problem === "vector" ? "this one embeds texts: fine-tune it first (mpcformer finetune)" : "give another model";
-  throw new UsageError(`${command} takes models that give a text one label or one value; ${advice}`);
+/** Whether a model gives a text one label or one value: what labelled texts can teach. */
+export function judgesTexts({ problem, labels }: ModelSpec): boolean {
+  return problem === "classification" || (problem === "regression" && labels === 1);
 }
 
 /** @throws DataError with file and line where a label is none of the model's. */

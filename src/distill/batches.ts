@@ -1,12 +1,14 @@
 /** From examples to padded batches, in an order that seed and epoch fix. */
 
 import { generator, shuffled } from "../models/random.ts";
-import type { ModelSpec, TokenizedText } from "../program/spec.ts";
+import { answersTokens, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 
 /** A text and what to learn of it: a class's number, or the value of a regression; of a text to continue, nothing more. */
 export interface Example {
   readonly text: TokenizedText;
   readonly label: number;
+  /** The label of each token, where tokens are judged; -1: none. */
+  readonly tokenLabels?: Int32Array;
   /** A teacher's logits of it, where the teacher itself is not in the graph. */
   readonly logits?: Float32Array;
 }
@@ -22,6 +24,8 @@ export interface Batch {
   readonly tokens: number;
   /** One-hot rows of classes [B, labels], or values [B, 1]; of texts to continue nothing. */
   readonly targets: Float32Array;
+  /** The label of each position, where tokens are judged; -1: none. [B, n] */
+  readonly tokenLabels?: Int32Array;
   /** A teacher's logits [B, labels]. */
   readonly logits?: Float32Array;
   /** Masked-language modelling: the rows (of B·n) that were masked, and their tokens. */
@@ -76,10 +80,16 @@ export function batchOf(examples: readonly Example[], spec: Pick<ModelSpec, "lab
   const positions = Math.ceil(longest / GRANULE) * GRANULE;
   const [ids, types] = [new Int32Array(examples.length * positions), new Int32Array(examples.length * positions)];
   const mask = new Float32Array(examples.length * positions);
-  const targets = new Float32Array(spec.problem === "generation" ? 0 : examples.length * spec.labels);
+  const perText = spec.problem !== "generation" && !answersTokens(spec);
+  const targets = new Float32Array(perText ? examples.length * spec.labels : 0);
+  const labelled = examples[0].tokenLabels !== undefined;
+  const tokenLabels = labelled ? new Int32Array(examples.length * positions).fill(-1) : undefined;
   const logits = examples[0].logits === undefined ? undefined : new Float32Array(targets.length);
   let tokens = 0;
-  examples.forEach(({ text, label, logits: soft }, b) => {
+  examples.forEach(({ text, label, tokenLabels: own, logits: soft }, b) => {
+    // A text that was cut has its last token in the place of another one.
+    const whole = own?.length === text.ids.length;
+    if (own !== undefined) tokenLabels?.set(whole ? own : own.subarray(0, text.ids.length - 1), b * positions);
     if (soft !== undefined) logits?.set(soft, b * spec.labels);
     ids.set(text.ids, b * positions);
     types.set(text.types, b * positions);
@@ -93,7 +103,7 @@ export function batchOf(examples: readonly Example[], spec: Pick<ModelSpec, "lab
       targets[b * spec.labels + label] = 1;
     }
   });
-  return { size: examples.length, positions, ids, types, mask, tokens, targets, logits };
+  return { size: examples.length, positions, ids, types, mask, tokens, targets, tokenLabels, logits };
 }
 
 /** The token behind each position; -1 where a text ends, and in its padding: B·n. */

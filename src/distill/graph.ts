@@ -36,8 +36,8 @@ export const WORDS = "embeddings.word";
 export const TARGETS = "targets";
 export const LOGITS = "logits";
 
-/** The input of language models: the number of the token behind each position [B, n]; -1 behind a text's last. */
-const NEXT = "next";
+/** The input of what is to be told at each position [B, n]: its label, or of language models the token behind it; -1: nothing. */
+const TOLD = "told";
 
 /** The inputs of a masked batch: rows of B·n, and the tokens that were there; both [M, 1]. */
 export const MASKED_ROWS = "masked.rows";
@@ -54,7 +54,7 @@ export class TrainingGraph {
   >();
   readonly frozen: Frozen[] = [];
   readonly perTextInputs = new Set<typeof TARGETS | typeof LOGITS>();
-  #next: string | null = null;
+  #told: string | null = null;
 
   /** Whether whole tables go into the graph, not the rows of a batch's tokens: where a loss reads every row. */
   readonly wholeTables: boolean;
@@ -71,15 +71,15 @@ export class TrainingGraph {
     return this.tape.graph.input(name, "float32", ["B", labels]);
   }
 
-  /** The token behind each position, as `NEXT` has it: [B·n, 1]. */
-  next(): string {
+  /** The label of each position, or of language models the token behind it, as `TOLD` has it: [B·n, 1]. */
+  told(): string {
     const { e } = this.batch.operators;
-    this.#next ??= e.op("Reshape", this.tape.graph.input(NEXT, "int64", ["B", "n"]), e.graph.ints([-1, 1]));
-    return this.#next;
+    this.#told ??= e.op("Reshape", this.tape.graph.input(TOLD, "int64", ["B", "n"]), e.graph.ints([-1, 1]));
+    return this.#told;
   }
 
-  get readsNext(): boolean {
-    return this.#next !== null;
+  get readsTold(): boolean {
+    return this.#told !== null;
   }
 
   /** Parameters that are trained, but for those that `isFrozen` names. */
@@ -187,11 +187,12 @@ export class FrozenFeeds {
   }
 }
 
-/** A batch's own tensors, its tokens as local rows; with `next` the tokens to be told. */
-export function batchFeeds(session: Session, batch: Batch, rows: BigInt64Array, next = false): Tensors {
+/** A batch's own tensors, its tokens as local rows; with `told` what is to be told of each. */
+export function batchFeeds(session: Session, batch: Batch, rows: BigInt64Array, told = false): Tensors {
   const shape = [batch.size, batch.positions];
+  const all = () => BigInt64Array.from(batch.tokenLabels ?? nextTokens(batch), BigInt);
   return {
-    ...(next ? { [NEXT]: session.integers(BigInt64Array.from(nextTokens(batch), BigInt), shape) } : {}),
+    ...(told ? { [TOLD]: session.integers(all(), shape) } : {}),
     ids: session.integers(rows, shape),
     types: session.integers(BigInt64Array.from(batch.types, BigInt), shape),
     mask: session.floats(batch.mask, shape),

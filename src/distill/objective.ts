@@ -6,12 +6,13 @@
  * follow the teacher's evenly.
  */
 
+import { InternalError } from "../errors.ts";
 import { logitsOf } from "../models/model.ts";
 import type { ModelSpec, Weights } from "../program/spec.ts";
 import type { Dropout } from "./dropout.ts";
 import { LOGITS, TARGETS, type TrainingGraph, WORDS } from "./graph.ts";
 import { hiddenLoss, layerPairs, rangePenalty, scoresLoss, sumsPenalty } from "./layer-losses.ts";
-import { crossEntropy, meanSquaredError, tokenEntropy } from "./losses.ts";
+import { batchSize, crossEntropy, meanSquaredError, tokenEntropy } from "./losses.ts";
 import type { Value } from "./tape.ts";
 import { type Parameters, TrainingOps } from "./training-ops.ts";
 import { tiedParameters } from "./weights.ts";
@@ -103,18 +104,25 @@ function written(graph: TrainingGraph, spec: ModelSpec, parameters: Parameters, 
 
 function labelsLoss(graph: TrainingGraph, spec: ModelSpec, logits: Value): Value {
   const o = graph.batch.operators;
-  if (spec.problem === "generation") {
-    const tokens = graph.next();
-    const mask = o.e.floats(o.e.op("GreaterOrEqual", tokens, o.e.graph.ints(0)));
-    return tokenEntropy(o, logits, tokens, spec.vocabulary, { mask, count: o.e.total(mask) });
+  if (spec.problem === "generation" || spec.problem === "tokens") {
+    const told = graph.told();
+    const mask = o.e.floats(o.e.op("GreaterOrEqual", told, o.e.graph.ints(0)));
+    const classes = spec.problem === "tokens" ? spec.labels : spec.vocabulary;
+    return tokenEntropy(o, logits, told, classes, { mask, count: o.e.total(mask) });
   }
+  if (!LABELLED.has(spec.problem))
+    throw new Error("the data's labels do not fit this model's answers: give their loss weight 0");
   const targets = graph.perText(TARGETS, spec.labels);
   return spec.problem === "regression" ? predictionError(graph, logits, targets) : crossEntropy(o, logits, targets);
 }
 
+/** Answers of which the data's own labels are one for each text. */
+const LABELLED: ReadonlySet<ModelSpec["problem"]> = new Set(["classification", "regression"]);
+
 /**
- * A classifier's teacher gives its logits with the batch: they are the same in every epoch. Those of a decoder, one row a
- * token, are too many to keep: it runs in the graph.
+ * The teacher's distribution, where labels exclude each other; else the numbers themselves: values, vectors, what places of a text
+ * have. A teacher that judges texts gives its logits with the batch: they are the same in every epoch. Logits of every token are too
+ * many to keep: that teacher runs in the graph.
  */
 function predictionLoss(
   graph: TrainingGraph,
@@ -125,13 +133,28 @@ function predictionLoss(
 ): Value {
   const o = graph.batch.operators;
   const softened = (x: string) => o.e.with("Softmax", { axis: -1 }, o.e.op("Mul", x, 1 / temperature));
-  if (spec.problem === "generation") {
-    const rows = { mask: graph.batch.maskOf("rows"), count: o.e.total(graph.batch.mask) };
-    return crossEntropy(o, logits, softened(theirs().name), temperature, rows);
+  const rows = { mask: graph.batch.maskOf("rows"), count: o.e.total(graph.batch.mask) };
+  switch (spec.problem) {
+    case "generation":
+    case "tokens":
+      return crossEntropy(o, logits, softened(theirs().name), temperature, rows);
+    case "spans":
+      return meanSquaredError(o, logits, theirs().name, rows);
+    case "classification":
+      return crossEntropy(o, logits, softened(graph.perText(LOGITS, spec.labels)), temperature);
+    case "vector":
+      // Of vectors of length 1 half of this is one less their cosine.
+      return meanSquaredError(o, logits, graph.perText(LOGITS, spec.labels), {
+        count: o.e.floats(batchSize(o, logits.name)),
+      });
+    case "regression":
+    case "labels":
+      return predictionError(graph, logits, graph.perText(LOGITS, spec.labels));
+    case "mask":
+      throw new Error("models that fill masked words cannot be distilled yet: take another head");
+    default:
+      throw new InternalError(`no loss for ${spec.problem satisfies never}`);
   }
-  const kept = graph.perText(LOGITS, spec.labels);
-  if (spec.problem === "regression") return predictionError(graph, logits, kept);
-  return crossEntropy(o, logits, softened(kept), temperature);
 }
 
 function frozenBy(freeze: Freeze): (name: string) => boolean {

@@ -1,7 +1,7 @@
 /** A model's answers to many texts at once, in the clear: how a student is measured while it is trained. */
 
 import { logitsOf } from "../models/model.ts";
-import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { answersTokens, isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { batchOf, inOrder } from "./batches.ts";
 import { batchFeeds, FrozenFeeds, localTokens, TrainingGraph } from "./graph.ts";
 import { logLikelihoods } from "./losses.ts";
@@ -24,9 +24,9 @@ export class Predictor {
     return new Predictor(await BatchRunner.open(spec, weights, options, (_, logits) => logits));
   }
 
-  /** The logits of every text, in the texts' order; of a decoder those of all its tokens, one row behind the other. */
+  /** The logits of every text, in the texts' order; where tokens are judged those of all its tokens, one row behind the other. */
   logits(texts: readonly TokenizedText[], progress?: Told): Promise<Float32Array[]> {
-    const rows = this.#runner.isDecoder ? (text: TokenizedText) => text.ids.length : () => 1;
+    const rows = this.#runner.byToken ? (text: TokenizedText) => text.ids.length : () => 1;
     return this.#runner.run(texts, rows, progress);
   }
 
@@ -44,7 +44,7 @@ export class TokenScorer {
 
   static async open(spec: ModelSpec, weights: Weights, options: SessionOptions = {}): Promise<TokenScorer> {
     const likelihoods = (graph: TrainingGraph, logits: string) =>
-      logLikelihoods(graph.batch.operators, logits, graph.next());
+      logLikelihoods(graph.batch.operators, logits, graph.told());
     return new TokenScorer(await BatchRunner.open(spec, weights, options, likelihoods));
   }
 
@@ -58,16 +58,17 @@ export class TokenScorer {
   }
 }
 
-/** Batches through a graph with one output, whose rows are texts (encoders) or positions (decoders). */
+/** Batches through a graph with one output, whose rows are texts, or positions. */
 class BatchRunner {
-  readonly isDecoder: boolean;
+  /** Whether a text has a row for each of its tokens. */
+  readonly byToken: boolean;
   readonly #session: Session;
   readonly #feeds: FrozenFeeds;
   readonly #spec: ModelSpec;
   readonly #graph: TrainingGraph;
 
   private constructor(session: Session, graph: TrainingGraph, spec: ModelSpec) {
-    this.isDecoder = isDecoder(spec);
+    this.byToken = isDecoder(spec) || answersTokens(spec);
     this.#session = session;
     this.#feeds = new FrozenFeeds(session, graph.frozen);
     this.#spec = spec;
@@ -116,10 +117,10 @@ class BatchRunner {
       this.#spec,
     );
     const local = localTokens([batch], this.#spec.vocabulary, this.#graph.wholeTables);
-    const own = batchFeeds(this.#session, batch, local.rows[0], this.#graph.readsNext);
+    const own = batchFeeds(this.#session, batch, local.rows[0], this.#graph.readsTold);
     const { answers } = await this.#session.results({ ...own, ...this.#feeds.of(local.tokens) });
     const width = answers.dims[1];
-    return { data: answers.data as Float32Array, width, stride: width * (this.isDecoder ? batch.positions : 1) };
+    return { data: answers.data as Float32Array, width, stride: width * (this.byToken ? batch.positions : 1) };
   }
 
   async close(): Promise<void> {

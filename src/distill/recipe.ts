@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { requiredWeights } from "../models/weights.ts";
-import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
+import { answersTokens, isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Matmul } from "../reference/matmul.ts";
 import type { Example } from "./batches.ts";
 import type { RunState } from "./checkpoint.ts";
@@ -149,9 +149,9 @@ export async function train(
   return { weights: model.weights, stages: results };
 }
 
-/** A decoder's teacher is in the graph. */
+/** A teacher that judges tokens is in the graph. */
 function needsLogits(stage: Stage, { model }: Training): boolean {
-  return stage.losses.prediction > 0 && !isDecoder(model.spec);
+  return stage.losses.prediction > 0 && !isDecoder(model.spec) && !answersTokens(model.spec);
 }
 
 /** The layers' losses do not aim at the dev set's metric: their last weights are their best. */
@@ -161,7 +161,7 @@ function keepOf(stage: Stage): "best" | "last" {
 
 function check({ model, teacher, teacherTexts }: Training, stages: readonly Stage[]): void {
   const uses = (name: keyof LossWeights) => stages.some(({ losses }) => losses[name] > 0);
-  if (teacherTexts !== undefined && isDecoder(model.spec)) {
+  if (teacherTexts !== undefined && (isDecoder(model.spec) || answersTokens(model.spec))) {
     throw new Error("student and teacher have other vocabularies, their tokens do not compare: use the teacher's");
   }
   if (teacherTexts !== undefined && (uses("hidden") || uses("scores"))) {
@@ -196,7 +196,8 @@ function bounds({ teacher, examples, matmul }: Training): Map<string, number> {
 /** Of everything that decides the result beside the settings: examples, the dev set, both models. */
 function digestOf({ model, teacher, examples, teacherTexts, dev }: Training): string {
   const hash = createHash("sha256");
-  for (const { text, label, logits } of examples) {
+  for (const { text, label, tokenLabels, logits } of examples) {
+    if (tokenLabels !== undefined) hash.update(tokenLabels);
     hash.update(Int32Array.of(text.ids.length, ...text.ids, ...text.types)).update(Float64Array.of(label));
     if (logits !== undefined) hash.update(logits);
   }

@@ -57,7 +57,7 @@ interface Stage {
   readonly reports: Tensors;
   readonly dropout: Dropout | null;
   readonly perTextInputs: ReadonlySet<typeof TARGETS | typeof LOGITS>;
-  readonly readsNext: boolean;
+  readonly readsTold: boolean;
 }
 
 export class Trainer {
@@ -177,7 +177,7 @@ export class Trainer {
   #feeds(stage: Stage, batch: Batch, local: LocalTokens, index: number): Tensors {
     const { session } = stage;
     return {
-      ...batchFeeds(session, batch, local.rows[index], stage.readsNext),
+      ...batchFeeds(session, batch, local.rows[index], stage.readsTold),
       ...stage.frozen.of(local.tokens),
       ...Object.fromEntries([...stage.perTextInputs].map((name) => [name, this.#perText(session, batch, name)])),
       ...(batch.masked === undefined ? {} : maskedFeeds(session, batch.masked)),
@@ -301,7 +301,7 @@ async function openStage(
     reports,
     dropout: graph.dropout,
     perTextInputs: graph.perTextInputs,
-    readsNext: graph.readsNext,
+    readsTold: graph.readsTold,
   };
 }
 

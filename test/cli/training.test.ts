@@ -23,6 +23,18 @@ const sentences = SUBJECTS.flatMap((subject, i) =>
     }),
   ),
 );
+/** A sentence's words, and which of them praise or blame: four behind each subject at most. */
+function tagged({ text, label }: (typeof sentences)[number]): { tokens: string[]; tags: string[] } {
+  const tokens = text.split(" ");
+  const kind = label === 1 ? "GOOD" : "BAD";
+  let inside = false;
+  const tags = tokens.map((token) => {
+    const begins = token === "is" || token === "was";
+    inside = begins || (inside && token !== ",");
+    return inside ? `${begins ? "B" : "I"}-${kind}` : "O";
+  });
+  return { tokens, tags };
+}
 const isDev = (_: unknown, i: number) => i % 5 === 0;
 
 let dir: string;
@@ -115,6 +127,49 @@ describe("from text files to a private service:", () => {
     expect(await lines("short")).not.toBe(await lines("held"));
     await json(...held("long", "--curriculum", "128"));
     expect(await lines("long")).toBe(await lines("held"));
+  });
+
+  it("a student that marks words, as its teacher does", async () => {
+    await writeFile(at("tagged.jsonl"), `${sentences.map((row) => JSON.stringify(tagged(row))).join("\n")}\n`);
+    const data = ["--data", at("tagged.jsonl"), "--hold-out", "16", ...small];
+    const from = ["finetune", "--tokens", "--from", at("small"), "--out", at("marker")];
+    const taught = await json(...from, ...data, "--epochs", "24", "--lr", "3e-3");
+    expect(taught.stages[0].after.accuracy).toBeGreaterThan(0.9);
+    const config = JSON.parse(await readFile(at("marker/config.json"), "utf8"));
+    expect(Object.values(config.id2label)).toEqual(["O", "B-BAD", "I-BAD", "B-GOOD", "I-GOOD"]);
+    const rates = [
+      "--layers-epochs",
+      "8",
+      "--layers-lr",
+      "3e-3",
+      "--prediction-epochs",
+      "4",
+      "--prediction-lr",
+      "1e-3",
+    ];
+    const { stages } = await json("distill", "--teacher", at("marker"), "--out", at("marking"), ...data, ...rates);
+    expect(stages[1].after.agreement).toBeGreaterThan(0.9);
+    const more = ["--data", at("tagged.jsonl"), "--limit", "3", "--private"];
+    expect(await json("evaluate", at("marking"), ...more)).toMatchObject({ metric: "f1", agreement: 1 });
+  });
+
+  it("a student that embeds texts, as its teacher does", async () => {
+    const data = ["--data", at("texts.txt"), "--hold-out", "16", ...small];
+    const rates = [
+      "--layers-epochs",
+      "4",
+      "--layers-lr",
+      "3e-3",
+      "--prediction-epochs",
+      "4",
+      "--prediction-lr",
+      "1e-3",
+    ];
+    const { stages } = await json("distill", "--teacher", at("small"), "--out", at("embedding"), ...data, ...rates);
+    const [layers, prediction] = stages;
+    expect(layers.before.cosine).toBeLessThan(layers.after.cosine);
+    expect(prediction.after.cosine).toBeGreaterThan(0.9);
+    expect(prediction.after.least_cosine).toBeLessThanOrEqual(prediction.after.cosine);
   });
 
   it("evaluate under MPC", async () => {
@@ -218,9 +273,9 @@ describe("mistakes in training end in one line", () => {
       /--freeze.*Allowed choices are nothing, words, embeddings/,
     ],
     [
-      "no classifier",
-      () => ["distill", "--teacher", at("small"), ...files()],
-      /this one embeds texts: fine-tune it first/,
+      "a task for a model that embeds texts",
+      () => ["distill", "--teacher", at("small"), ...files(), "--task", "sst2"],
+      /answers are no task's labels: leave --task out/,
     ],
     ["a text file without texts", () => ["pretrain", "--texts", at("empty.txt"), "--out", at("wrong")], /has no texts/],
     ["no study", () => ["study", at("train.tsv"), "--out", at("wrong")], /cannot be read as YAML|top level/],

@@ -7,7 +7,9 @@ import { initialWeights, takeLayers } from "../../distill/weights.ts";
 import { loadEncoder, loadModel, type Model } from "../../models/checkpoint.ts";
 import { withOverrides } from "../../models/config.ts";
 import { isDecoder } from "../../program/spec.ts";
+import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
+import { taughtData } from "../head-data.ts";
 import { languageData } from "../language.ts";
 import { disclosure, isQuiet, type ModelOptions, outputWithProgress, overridesOf, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -90,7 +92,8 @@ async function distill(options: DistillOptions): Promise<void> {
   const progress = new Progress(isQuiet(options));
   const settings = settingsOf(options, options.temperature);
   const teacher = await loadModel(options.teacher);
-  judgesTexts(teacher.spec, "distill");
+  if (teacher.spec.problem === "mask")
+    throw new UsageError("a model that fills masked words cannot be distilled: give one with another head");
   const student = await studentOf(options, teacher, settings.seed);
   const { examples, teacherTexts, dev } = await dataOf(options, student, teacher);
   const matmul = await floatMatmul();
@@ -143,6 +146,10 @@ async function dataOf(
   const sameTokens = JSON.stringify(student.tokenizer.files) === JSON.stringify(teacher.tokenizer.files);
   if (isDecoder(student.spec)) {
     return { ...(await languageData(student, options)), ...(sameTokens ? {} : { teacherTexts: [] }) };
+  }
+  if (!judgesTexts(student.spec)) {
+    if (!sameTokens) throw new UsageError("student and teacher have other vocabularies: begin with the teacher's");
+    return taughtData(student, teacher, options, sessionOf(options));
   }
   const tokenizer = shortened(student, options.length);
   const { data, dev } = await readTrainingData(options);

@@ -1,13 +1,15 @@
 /** `finetune`: a teacher from labelled texts. */
 import { join } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Example } from "../../distill/batches.ts";
 import { labelStages, train } from "../../distill/recipe.ts";
 import type { DevSet } from "../../distill/run.ts";
 import { initialWeights, takeLayers } from "../../distill/weights.ts";
 import { loadEncoder, loadModel, loadSpec, type Model } from "../../models/checkpoint.ts";
 import { isDecoder } from "../../program/spec.ts";
+import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
+import { taggedData, taggedHead } from "../head-data.ts";
 import { languageData } from "../language.ts";
 import { isQuiet, outputWithProgress, standIns } from "../options.ts";
 import { Progress } from "../progress.ts";
@@ -35,6 +37,7 @@ interface FinetuneOptions extends TrainingOptions {
   readonly epochs: number;
   readonly lr: number;
   readonly regression?: boolean;
+  readonly tokens?: boolean;
   readonly gelu?: string;
   readonly softmax?: string;
 }
@@ -45,7 +48,11 @@ export function addFinetune(program: Command): void {
     .description("make a teacher: train an encoder on labelled texts, or a decoder on plain ones")
     .requiredOption("--from <model>", "a Hugging Face folder, with a classifier or without")
     .addOption(whole("--layers <n>", "keep the first so many layers"))
-    .option("--regression", "the labels are values");
+    .addOption(new Option("--regression", "the labels are values").conflicts(["tokens"]))
+    .option(
+      "--tokens",
+      "the data are words with tags (CoNLL's layout, or JSONL with tokens and tags): learn to mark them",
+    );
   standIns(command.optionsGroup("Model:"));
   trainingOptions(command)
     .addOption(decimal("--epochs <n>", "passes over the data", 0.001, 1e4).default(3))
@@ -96,6 +103,12 @@ async function startOf(
   if (isDecoder(await loadSpec(options.from, {}, "replaced"))) {
     const model = taken(await loadModel(options.from, overrides));
     return { model, ...(await languageData(model, options)) };
+  }
+  if (options.tokens) {
+    if (options.task !== undefined) throw new UsageError("words with tags are no task's labels: leave --task out");
+    const head = await taggedHead(options.data);
+    const model = taken(await loadEncoder(options.from, head, (spec) => initialWeights(spec, seed), overrides));
+    return { model, ...(await taggedData(model, options)) };
   }
   const { data, dev } = await readTrainingData(options);
   const head = headOf(data, options.regression ?? false);
