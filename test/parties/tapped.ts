@@ -34,6 +34,8 @@ export interface TappedOptions {
   readonly tokenizer?: TokenizerFiles;
   readonly identity?: { readonly id: string; readonly key: Secret };
   readonly stores?: { readonly client: MaterialStore; readonly server: MaterialStore };
+  /** Of how many openings one is checked; all unless told, where the harness's program says that they are. */
+  readonly verify?: number;
 }
 
 export interface Tapped {
@@ -45,14 +47,15 @@ export interface Tapped {
 }
 
 /** A dealer, a server with the harness's model, and clients as many as are asked for. */
-export async function tapped(h: Harness, { identity, stores, tokenizer = {} }: TappedOptions = {}): Promise<Tapped> {
+export async function tapped(h: Harness, options: TappedOptions = {}): Promise<Tapped> {
+  const { identity, stores, tokenizer = {}, verify = h.program.shape.verified ? 1 : 0 } = options;
   const frames: Frame[] = [];
   const logs: string[] = [];
   const log = (line: string) => void logs.push(line);
   const serving = (end: Promise<void>) => void end.catch((error: Error) => log(error.message));
   const told = (event: ServiceEvent) => log(`${lineOf(event)} ${JSON.stringify(event)}`);
-  const options = { log: told, measured: (phase: unknown) => log(JSON.stringify(phase)) };
-  const dealer = new DealerService(await Ring.create(), options);
+  const telling = { log: told, measured: (phase: unknown) => log(JSON.stringify(phase)) };
+  const dealer = new DealerService(await Ring.create(), telling);
   const toDealer = (from: Name) => async () => {
     const [mine, theirs] = pair(from, "dealer", frames);
     serving(dealer.serve(theirs));
@@ -63,7 +66,7 @@ export async function tapped(h: Harness, { identity, stores, tokenizer = {} }: T
   const server = new ServerService(
     await Ring.create(),
     { model, modelKey: key, weights: async () => h.weights, tokenizer },
-    { ...options, connectDealer: toDealer("server"), store: stores?.server },
+    { ...telling, verify, connectDealer: toDealer("server"), store: stores?.server },
   );
   const clientOptions: ClientOptions = { connectDealer: toDealer("client"), store: stores?.client };
   const connect = (others: Partial<ClientOptions> = {}) => {

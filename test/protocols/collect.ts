@@ -36,7 +36,8 @@ export async function framesOf(h: Harness, { choose, broken = false }: CollectOp
   const frames: Frame[] = [];
   const { online, offline } = witnesses(frames);
   try {
-    (await h.secure(randomText(h.spec, 11, 3), online, offline, choose)).run.close();
+    const verify = h.program.shape.verified ? 1 : 0;
+    (await h.secure(randomText(h.spec, 11, 3), online, offline, choose, verify)).run.close();
   } catch (error) {
     if (!broken) throw error;
   }

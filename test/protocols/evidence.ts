@@ -6,7 +6,7 @@ import type { Harness } from "../parties/harness.ts";
 import { type Frame, type Tapped, type TappedOptions, tapped } from "../parties/tapped.ts";
 import { deviations, Z } from "./statistics.ts";
 import { around, DrawLedger, watchOpenings } from "./watch.ts";
-import { account, fieldsIn, fieldsOf, partsOf, wayOf, wireTable } from "./wire.ts";
+import { account, fieldsIn, fieldsOf, isProof, PROOF, partsOf, uniformOf, wayOf, wireTable } from "./wire.ts";
 
 interface Session {
   /** Which of the texts was asked. */
@@ -25,6 +25,8 @@ export interface Evidence {
   /** What was logged, printed and thrown. */
   readonly logs: readonly string[];
   readonly conflicts: readonly string[];
+  /** In hexadecimal. */
+  readonly alphas: readonly string[];
 }
 
 export interface GatherOptions {
@@ -36,13 +38,15 @@ export interface GatherOptions {
   readonly identity?: TappedOptions["identity"];
   /** One model after the other, alike but for their weights; the one given unless told. */
   readonly versions?: readonly Harness[];
+  /** As `tapped` has it. */
+  readonly verify?: number;
 }
 
 const table = wireTable();
 
 /** Asks every text in turn. A planted fault may break a session; what it showed until then counts all the same. */
 export async function gather(h: Harness, options: GatherOptions): Promise<Evidence> {
-  const { texts, stores, identity, versions = [h] } = options;
+  const { texts, stores, identity, verify, versions = [h] } = options;
   const ledger = new DrawLedger();
   const views = new Map<string, Uint8Array[]>();
   const [sessions, logs]: [Session[], string[]] = [[], []];
@@ -56,7 +60,7 @@ export async function gather(h: Harness, options: GatherOptions): Promise<Eviden
   try {
     for (const [generation, version] of versions.entries()) {
       ledger.generation = generation;
-      const world = await tapped(version, { identity, stores });
+      const world = await tapped(version, { identity, stores, verify });
       for (let i = 0; i < options.sessions * texts.length; i++) {
         text = i % texts.length;
         ledger.session++;
@@ -71,7 +75,8 @@ export async function gather(h: Harness, options: GatherOptions): Promise<Eviden
   } finally {
     for (const f of undo) f();
   }
-  return { program: h.program, texts, sessions, views, logs, conflicts: [...ledger.conflicts] };
+  const { conflicts, alphas } = ledger;
+  return { program: h.program, texts, sessions, views, logs, conflicts: [...conflicts], alphas: [...alphas] };
 }
 
 /** One session of one client. */
@@ -105,6 +110,7 @@ function seenIn(frames: readonly Frame[], program: Program, text: number): [stri
     rows.some((r) => r.kind === "tables" && r.phase === frame.phase && r.way === wayOf(frame));
   return frames.flatMap((frame): [string, Uint8Array][] => {
     // A model's key comes in every session: counted so often it would look uneven.
+    if (isProof(frame)) return [[`text ${text}, ${PROOF}`, uniformOf(frame)]];
     if (frame.phase === "control") return secretsOf(frame, ["seed"]).map(({ bytes }) => ["keys", bytes]);
     if (frame.phase === "setup") return isPublic(frame) ? [] : [[`weights ${frame.step} under R`, frame.payload]];
     return partsOf(frame, program, table).map(({ name, bytes }) => [`text ${text}, ${name}`, bytes]);
@@ -145,7 +151,14 @@ export const CHECKS = {
   /** No keystream serves two purposes. */
   ledger: (e) => e.conflicts,
   /** No key and no text is where it does not belong. */
-  canaries: (e) => [...inLogs(e), ...inFrames(e)],
+  canaries: (e) => [...inLogs(e), ...inFrames(e), ...alphasOnWires(e)],
+  /** What is checked, and how, is said when the client has opened everything, and before the answer. */
+  order: (e) => e.sessions.flatMap(({ frames }) => outOfOrder(frames)),
+  /** What a client hears of the dealing is the same, whatever is checked. */
+  told: (e) => {
+    const said = new Set(e.sessions.flatMap(({ frames }) => dealtBytes(frames)));
+    return said.size > 1 ? [`clients heard of ${said.size} sizes of what was dealt`] : [];
+  },
 } as const satisfies Readonly<Record<string, Check>>;
 
 /** Of control messages: what is drawn, or measured, anew each time. */
@@ -170,6 +183,40 @@ function sizeOf(frame: Frame): string {
 /** Keys of the sessions: where they may be, and what they look like. */
 const keysOf = (e: Evidence) =>
   e.sessions.flatMap(({ frames }) => frames.filter((f) => f.phase === "control").flatMap((f) => secretsOf(f)));
+
+/** Of one session: a challenge must follow the client's last opening, and the client's answer to it precede the server's last message. */
+function outOfOrder(frames: readonly Frame[]): string[] {
+  const last = (holds: (frame: Frame) => boolean) => frames.findLastIndex(holds);
+  const online = (from: string) => last((f) => f.phase === "online" && f.from === from);
+  const challenge = frames.findIndex((f) => f.phase === "control" && fieldsOf(f) === "openings seed");
+  if (challenge < 0) return [];
+  const opened = frames.slice(0, challenge).some((f) => f.phase === "online" && f.from === "client");
+  const early = !opened || challenge < online("client");
+  const found = early ? ["a challenge comes before the client's last opening"] : [];
+  return last(isProof) > online("server") ? [...found, "an answer leaves before the check"] : found;
+}
+
+/** The bytes that the server says were dealt. */
+function dealtBytes(frames: readonly Frame[]): unknown[] {
+  const ready = frames.filter((f) => f.phase === "control" && wayOf(f) === "server to client");
+  return ready.flatMap((frame) => {
+    const dealt = fieldsIn(frame).dealer as { readonly bytes: number } | undefined;
+    return dealt === undefined ? [] : [dealt.bytes];
+  });
+}
+
+/** What the server checks with is on no wire: its seed alone is, to the dealer. */
+function alphasOnWires(e: Evidence): string[] {
+  const forms = e.alphas.flatMap((hex) => {
+    const bytes = Buffer.from(hex, "hex");
+    return [bytes, Buffer.from(hex), Buffer.from(bytes.readBigUInt64LE().toString())];
+  });
+  return e.sessions.flatMap(({ frames }) =>
+    frames
+      .filter(({ payload }) => forms.some((form) => Buffer.from(payload).includes(form)))
+      .map((frame) => `what a client is checked with went from ${wayOf(frame)}`),
+  );
+}
 
 /** A text's tokens as a list, however they are set apart. */
 const listed = (text: TokenizedText) => new RegExp(text.ids.join("[^0-9]{1,4}"));

@@ -34,6 +34,16 @@ export const FAMILIES: readonly Family[] = [
     shape: oneTurn(16),
   },
   {
+    name: "quad, 2quad, checked",
+    spec: { gelu: "quad", softmax: "2quad:5", embedding: "private" },
+    shape: { ...oneTurn(16), verified: true },
+  },
+  {
+    name: "exact, checked",
+    spec: { layers: 1, gelu: "exact", softmax: "exact", embedding: "public" },
+    shape: { ...oneTurn(8), verified: true },
+  },
+  {
     name: "a text's vector",
     spec: { ...TINY_VECTOR, gelu: "quad", softmax: "2quad:5", embedding: "public" },
     shape: oneTurn(16),
@@ -75,6 +85,19 @@ export const FAMILIES: readonly Family[] = [
       keyHeads: 2,
     },
     shape: { ...oneTurn(16), turns: 3 },
+  },
+  {
+    name: "gpt2, two turns, checked",
+    spec: {
+      ...DECODER,
+      ...baseOf("gpt2"),
+      layers: 1,
+      gelu: "tanh",
+      softmax: "2quad:5",
+      embedding: "public",
+      answer: "label",
+    },
+    shape: { ...oneTurn(12), turns: 2, verified: true },
   },
   {
     name: "gpt2, three sampled turns, tokens alone",

@@ -5,7 +5,7 @@ import { openBits } from "../../src/protocols/compare.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { input, open } from "../../src/protocols/open.ts";
 import type { OpeningRule } from "../../src/protocols/rule.ts";
-import { CLIENT_MASK, elements, SERVER_MASK } from "../../src/protocols/rule.ts";
+import { ALPHA, CLIENT_MASK, elements, SAMPLE, SERVER_MASK } from "../../src/protocols/rule.ts";
 import type { Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { Prg } from "../../src/ring/prg.ts";
@@ -33,6 +33,8 @@ const FINGERPRINT_WORDS = 16;
  */
 export class DrawLedger {
   readonly conflicts = new Set<string>();
+  /** What the server checks clients with. */
+  readonly alphas = new Set<string>();
   session = 0;
   generation = 0;
   private readonly purposes = new Map<string, string>();
@@ -48,7 +50,8 @@ export class DrawLedger {
         (original) =>
           function (this: Prg, ring, out, stream, purpose, bits = 64) {
             original.call(this, ring, out, stream, purpose, bits);
-            if (bits >= 8 && out.length >= FINGERPRINT_WORDS) ledger.note(out, stream, purpose);
+            if (purpose === SAMPLE || (purpose === ALPHA && bits === 64)) ledger.noteWord(out, stream, purpose);
+            else if (bits >= 8 && out.length >= FINGERPRINT_WORDS) ledger.note(out, stream, purpose);
           },
       ),
       around(
@@ -70,10 +73,20 @@ export class DrawLedger {
     };
   }
 
+  /** A single word, of which all bits count. */
+  private noteWord(words: Words, stream: number, purpose: number): void {
+    const fingerprint = Buffer.from(words.bytes()).toString("hex");
+    if (purpose === ALPHA) this.alphas.add(fingerprint);
+    this.notePurpose(fingerprint, stream, purpose);
+  }
+
   private note(words: Words, stream: number, purpose: number): void {
     const bytes = words.bytes();
     const low = Uint8Array.from({ length: FINGERPRINT_WORDS }, (_, i) => bytes[8 * i]);
-    const fingerprint = Buffer.from(low).toString("hex");
+    this.notePurpose(Buffer.from(low).toString("hex"), stream, purpose);
+  }
+
+  private notePurpose(fingerprint: string, stream: number, purpose: number): void {
     const mine =
       this.operand === null
         ? `session ${this.session}, step ${stream}, purpose ${purpose}`

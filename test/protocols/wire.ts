@@ -1,12 +1,14 @@
 /**
  * The table of docs/protocols.md, and what a run's messages are by it. Nothing here asks a protocol what it declares, but for the
- * list of a polynomial's secret monomials.
+ * list of a polynomial's secret monomials, and which words of a checked run have keys.
  */
 import { readFileSync } from "node:fs";
 import type { Program, Step } from "../../src/program/steps.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { basis } from "../../src/protocols/polynomial.ts";
 import { type Block, elements } from "../../src/protocols/rule.ts";
+import { checkable, keyedWords } from "../../src/protocols/verify/sampling.ts";
+import { clientWords, keyBlocks } from "../../src/protocols/verify/words.ts";
 import type { Frame } from "../parties/tapped.ts";
 
 /** One row: a kind of message. */
@@ -71,6 +73,16 @@ const onlyFor =
 /** How many elements of how many bits a row's message has: what its cell "bits" means. */
 const RULES: Readonly<Record<string, Rule>> = {
   m: native,
+  "m, or m + t where it is checked": onlyFor("open", (step, program) =>
+    native(step, program).map(({ length, bits }) => ({
+      length,
+      bits: bits + (program.shape.verified ? step.shift : 0),
+    })),
+  ),
+  "b + 28, or 28 a bit": (step, program) =>
+    clientWords(step, program)
+      .filter(({ purpose }) => keyed(program).get(step.id)?.has(purpose))
+      .flatMap(keyBlocks),
   "m if there are weights": onlyFor("linear", (step, program) =>
     step.terms.some((t) => t.weight.kind !== "identity") ? [...native(step, program)] : [],
   ),
@@ -118,13 +130,25 @@ const RULES: Readonly<Record<string, Rule>> = {
   "32": () => [],
 };
 
+const keyedBy = new WeakMap<Program, ReturnType<typeof keyedWords>>();
+
+/** Words of a program with keys: of one that is checked, all that its openings are made of. */
+function keyed(program: Program): ReturnType<typeof keyedWords> {
+  const words = keyedBy.get(program) ?? (program.shape.verified ? keyedWords(program, checkable(program)) : new Map());
+  keyedBy.set(program, words);
+  return words;
+}
+
 export function kindOf(step: Step): string {
   return step.kind === "open" ? `open ${step.mode}` : step.kind;
 }
 
+/** The row of what a step's checked words add to its message. */
+export const KEYS = "keys";
+
 /** What a row says that a step sends; empty where the row is not of its kind. */
 export function blocksOf(row: Row, step: Step, program: Program): readonly Block[] {
-  return row.kind === kindOf(step) ? RULES[row.bits](step, program) : [];
+  return row.kind === kindOf(step) || row.kind === KEYS ? RULES[row.bits](step, program) : [];
 }
 
 const bytes = (blocks: readonly Block[]) => blocks.reduce((sum, b) => sum + blockBytes(b), 0);
@@ -144,6 +168,8 @@ export function account(frames: readonly Frame[], program: Program, table: WireT
   for (const frame of frames) {
     if (frame.phase === "control") {
       const row = table.control.find((r) => r.way === wayOf(frame) && r.fields === fieldsOf(frame));
+      const proof = fieldsOf(frame) === PROOF && frame.payload.length !== proofBytes(program);
+      if (proof) faults.push(`control, ${wayOf(frame)}: ${frame.payload.length} bytes of ${PROOF}`);
       if (row === undefined) faults.push(`control, ${wayOf(frame)}: ${fieldsOf(frame)}`);
       else used.add(row);
       continue;
@@ -209,6 +235,8 @@ export interface Part {
 /** A message cut into what its steps sent, as the table has it. */
 export function partsOf(frame: Frame, program: Program, { rows }: WireTable): Part[] {
   const ids = frame.phase === "online" ? (program.flights[frame.step]?.opens ?? []) : [frame.step];
+  // What pads the dealing of a part is of no step.
+  if (frame.phase === "offline" && frame.step === program.steps.length) return [];
   const mine = rows.filter((row) => row.phase === frame.phase && row.way === wayOf(frame));
   const parts: Part[] = [];
   let at = 0;
@@ -216,6 +244,8 @@ export function partsOf(frame: Frame, program: Program, { rows }: WireTable): Pa
     for (const row of mine) {
       blocksOf(row, program.steps[id], program).forEach((block, i) => {
         const name = `${row.kind} ${id}, ${row.phase}, ${row.way}, block ${i}`;
+        // Of a part, keys of some words alone.
+        if (at + blockBytes(block) > frame.payload.length) return;
         parts.push({ row, name, block, bytes: frame.payload.subarray(at, at + blockBytes(block)) });
         at += blockBytes(block);
       });
@@ -224,11 +254,33 @@ export function partsOf(frame: Frame, program: Program, { rows }: WireTable): Pa
   return parts;
 }
 
+/** The one control message that is no JSON: a client's answer to a challenge. */
+export const PROOF = "Z and T";
+
+/** Of 32 sums of 64 + 28 bits, and as many of tags; of bits, 64 sums and 28 times as many of tags. */
+function proofBytes(program: Program): number {
+  const bits = program.steps.some(({ kind }) => kind === "openBits") ? 29 * 64 : 0;
+  return (32 * (2 * (64 + 28) + bits)) / 8;
+}
+
+/**
+ * What of an answer to a challenge is uniform: of Z and of T, each 32 words of 64 bits and then of 28, the upper bytes of the former, whose
+ * lowest bits are zero where no opening has 64, and the latter. Words of bits are as few as are compared.
+ */
+export function uniformOf({ payload }: Frame): Uint8Array {
+  const [low, all] = [32 * 8, 32 * 8 + (32 * 28) / 8];
+  return payload.filter((_, i) => i < 2 * all && (i % all >= low || (i % all) % 8 === 7));
+}
+
 /** A control message's fields, by name. */
 export function fieldsOf(frame: Frame): string {
-  return sorted(Object.keys(fieldsIn(frame)));
+  return isProof(frame) ? PROOF : sorted(Object.keys(fieldsIn(frame)));
+}
+
+export function isProof({ phase, payload }: Frame): boolean {
+  return phase === "control" && payload[0] !== "{".charCodeAt(0);
 }
 
 export function fieldsIn(frame: Frame): Record<string, unknown> {
-  return JSON.parse(new TextDecoder().decode(frame.payload)) as Record<string, unknown>;
+  return isProof(frame) ? {} : (JSON.parse(new TextDecoder().decode(frame.payload)) as Record<string, unknown>);
 }
