@@ -4,9 +4,14 @@ import type { Bounds } from "../compiler/budget.ts";
 import { isDecoder, longestText, type ModelSpec } from "../program/spec.ts";
 import { oneTurn, type Shape } from "../program/steps.ts";
 import type { Cost, StepCost } from "../protocols/cost.ts";
+import type { Matmul } from "../reference/matmul.ts";
 import { UsageError } from "./failure.ts";
+import { floatMatmul } from "./float.ts";
 import { formatBytes, table } from "./format.ts";
-import type { ModelOptions, OutputOptions } from "./options.ts";
+import { type ModelOptions, type OutputOptions, overridesOf } from "./options.ts";
+import { Progress } from "./progress.ts";
+import { openSource, type Source } from "./source.ts";
+import { warn } from "./terminal.ts";
 import { whole } from "./values.ts";
 
 interface SizeOptions {
@@ -35,7 +40,7 @@ export function lengthOf({ length }: { readonly length: number }, spec: ModelSpe
 export const BENCH_BOUNDS: Bounds = { steps: 4_000_000 };
 
 /** New tokens of a decoder's run, unless told. */
-export const NEW_TOKENS = 16;
+const NEW_TOKENS = 16;
 
 /** What a command's run is of: a text, and of a decoder so many new tokens. @throws UsageError beyond the model's positions. */
 export function shapeOf(options: SizeOptions, spec: ModelSpec): Shape {
@@ -84,4 +89,21 @@ export function costTable(cost: Cost): string {
     "multiplications",
   ];
   return table([head, ...[...groups].map(([name, steps]) => row(name, steps)), row("all", cost.steps)]);
+}
+
+/** The model or shape whose cost is asked, calibrated for the run's size unless it has a plan. @throws as `openSource` does. */
+export async function openPriced(name: string, options: PlanOptions): Promise<{ source: Source; matmul: Matmul }> {
+  const progress = new Progress(options.json ?? false);
+  const matmul = await floatMatmul();
+  const source = await openSource(name, {
+    overrides: overridesOf(options),
+    unplanned: warn,
+    calibration: options.calibrate,
+    length: options.length,
+    newTokens: options.tokens ?? NEW_TOKENS,
+    matmul,
+    progress: progress.of("calibrating"),
+  });
+  progress.stop();
+  return { source, matmul };
 }

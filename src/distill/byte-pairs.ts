@@ -4,6 +4,7 @@
  */
 
 import * as v from "valibot";
+import { Pairs } from "../models/pairs.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { BYTE_LETTERS, lettersOf } from "../models/tokenizers/letters.ts";
 import { piecesOf, preTokenizer } from "../models/tokenizers/pre-tokenizers.ts";
@@ -16,11 +17,6 @@ const BYTES = 256;
 const LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true } as const;
 const WORDS = v.parse(preTokenizer, LEVEL);
 
-interface Word {
-  readonly count: number;
-  pieces: string[];
-}
-
 /**
  * The tokenizer's files of a vocabulary of at most `size` pieces: the end of a text, the bytes, and joined pieces.
  * @throws an Error when the size has no room for the bytes.
@@ -31,14 +27,15 @@ export function learnBytePairs(texts: Iterable<string>, size: number): Tokenizer
   const counts = new Map<string, number>();
   for (const text of texts)
     for (const word of piecesOf(lettersOf(text), WORDS)) counts.set(word, (counts.get(word) ?? 0) + 1);
-  const pairs = new Pairs([...counts].map(([word, count]) => ({ count, pieces: [...word] })));
+  const words = [...counts].map(([word, count]) => ({ count, pieces: [...word] }));
+  const pairs = new Pairs(words, (left, right) => left + right);
   const merges: string[] = [];
   const vocabulary = new Set([END_OF_TEXT, ...letters]);
   while (vocabulary.size < size) {
-    const pair = pairs.joinMostFrequent();
-    if (pair === undefined) break;
-    merges.push(pair);
-    vocabulary.add(pair.replace(" ", ""));
+    const joined = pairs.joinMostFrequent();
+    if (joined === undefined) break;
+    merges.push(`${joined.left} ${joined.right}`);
+    vocabulary.add(joined.piece);
   }
   return filesOf([...vocabulary], merges);
 }
@@ -69,60 +66,4 @@ function filesOf(vocabulary: readonly string[], merges: readonly string[]): Toke
     "tokenizer.json": `${JSON.stringify(tokenizer, null, 1)}\n`,
     "tokenizer_config.json": `${JSON.stringify(settings, null, 2)}\n`,
   };
-}
-
-/** How often two pieces stand side by side, and in which words. */
-class Pairs {
-  readonly #words: readonly Word[];
-  readonly #counts = new Map<string, number>();
-  readonly #places = new Map<string, Set<number>>();
-
-  constructor(words: readonly Word[]) {
-    this.#words = words;
-    words.forEach((word, i) => {
-      this.#count(word, i, 1);
-    });
-  }
-
-  /** Joins the most frequent pair everywhere; of equals the first in alphabetical order. Undefined when none occurs twice. */
-  joinMostFrequent(): string | undefined {
-    let [best, most] = ["", 1];
-    for (const [pair, count] of this.#counts) {
-      if (count > most || (count === most && most > 1 && pair < best)) [best, most] = [pair, count];
-    }
-    if (best === "") return undefined;
-    const [left, right] = best.split(" ");
-    for (const index of [...(this.#places.get(best) ?? [])]) {
-      const word = this.#words[index];
-      this.#count(word, index, -1);
-      word.pieces = joined(word.pieces, left, right);
-      this.#count(word, index, 1);
-    }
-    this.#counts.delete(best);
-    this.#places.delete(best);
-    return best;
-  }
-
-  #count({ count, pieces }: Word, index: number, sign: 1 | -1): void {
-    for (let i = 0; i + 1 < pieces.length; i++) {
-      const pair = `${pieces[i]} ${pieces[i + 1]}`;
-      const total = (this.#counts.get(pair) ?? 0) + sign * count;
-      if (total <= 0) this.#counts.delete(pair);
-      else this.#counts.set(pair, total);
-      const places = this.#places.get(pair) ?? new Set();
-      if (sign === 1) this.#places.set(pair, places.add(index));
-      else places.delete(index);
-    }
-  }
-}
-
-function joined(pieces: readonly string[], left: string, right: string): string[] {
-  const out: string[] = [];
-  for (let i = 0; i < pieces.length; i++) {
-    if (pieces[i] === left && pieces[i + 1] === right) {
-      out.push(left + right);
-      i++;
-    } else out.push(pieces[i]);
-  }
-  return out;
 }

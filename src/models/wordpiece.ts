@@ -4,6 +4,7 @@
  */
 
 import * as v from "valibot";
+import { Pairs, type Word } from "./pairs.ts";
 import { lettersOf } from "./tokenizers/letters.ts";
 import { normalizer } from "./tokenizers/normalizers.ts";
 import { piecesOf, preTokenizer } from "./tokenizers/pre-tokenizers.ts";
@@ -11,11 +12,6 @@ import { piecesOf, preTokenizer } from "./tokenizers/pre-tokenizers.ts";
 /** BERT's special tokens, in their usual places. */
 export const SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
 const MOST_LETTERS = 500;
-
-interface Word {
-  readonly count: number;
-  pieces: string[];
-}
 
 /**
  * The vocab.txt of at most `size` pieces: the special tokens, the letters that occur most often, and joined pieces.
@@ -31,11 +27,11 @@ export function learnWordPieces(texts: Iterable<string>, size: number): string {
     pieces: [...word].map((letter, i) => (i === 0 ? letter : `##${letter}`)),
   }));
   const vocabulary = new Set<string>([...SPECIALS, ...commonLetters(words)]);
-  const pairs = new Pairs(words);
+  const pairs = new Pairs(words, (left, right) => left + right.replace(/^##/, ""));
   while (vocabulary.size < size) {
     const joined = pairs.joinMostFrequent();
     if (joined === undefined) break;
-    vocabulary.add(joined);
+    vocabulary.add(joined.piece);
   }
   return `${[...vocabulary].join("\n")}\n`;
 }
@@ -60,61 +56,4 @@ function commonLetters(words: readonly Word[]): string[] {
     for (const piece of pieces) counts.set(piece, (counts.get(piece) ?? 0) + count);
   const sorted = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
   return sorted.slice(0, MOST_LETTERS).map(([piece]) => piece);
-}
-
-/** How often two pieces stand side by side, and in which words. */
-class Pairs {
-  readonly #words: readonly Word[];
-  readonly #counts = new Map<string, number>();
-  readonly #places = new Map<string, Set<number>>();
-
-  constructor(words: readonly Word[]) {
-    this.#words = words;
-    words.forEach((word, i) => {
-      this.#count(word, i, 1);
-    });
-  }
-
-  /** Joins the most frequent pair everywhere; of equals the first in alphabetical order. Undefined when none occurs twice. */
-  joinMostFrequent(): string | undefined {
-    let [best, most] = ["", 1];
-    for (const [pair, count] of this.#counts) {
-      if (count > most || (count === most && most > 1 && pair < best)) [best, most] = [pair, count];
-    }
-    if (best === "") return undefined;
-    const [left, right] = best.split(" ");
-    const joined = left + right.replace(/^##/, "");
-    for (const index of [...(this.#places.get(best) ?? [])]) {
-      const word = this.#words[index];
-      this.#count(word, index, -1);
-      word.pieces = joinedPieces(word.pieces, left, right, joined);
-      this.#count(word, index, 1);
-    }
-    this.#counts.delete(best);
-    this.#places.delete(best);
-    return joined;
-  }
-
-  #count({ count, pieces }: Word, index: number, sign: 1 | -1): void {
-    for (let i = 0; i + 1 < pieces.length; i++) {
-      const pair = `${pieces[i]} ${pieces[i + 1]}`;
-      const total = (this.#counts.get(pair) ?? 0) + sign * count;
-      if (total <= 0) this.#counts.delete(pair);
-      else this.#counts.set(pair, total);
-      const places = this.#places.get(pair) ?? new Set();
-      if (sign === 1) this.#places.set(pair, places.add(index));
-      else places.delete(index);
-    }
-  }
-}
-
-function joinedPieces(pieces: readonly string[], left: string, right: string, joined: string): string[] {
-  const out: string[] = [];
-  for (let i = 0; i < pieces.length; i++) {
-    if (pieces[i] === left && pieces[i + 1] === right) {
-      out.push(joined);
-      i++;
-    } else out.push(pieces[i]);
-  }
-  return out;
 }

@@ -10,13 +10,12 @@ import { generateResult, printGenerate } from "../bench-generate.ts";
 import { linkFlags, run } from "../bench-run.ts";
 import { writeChart } from "../charts.ts";
 import type { MeasuredGeneration } from "../continuation.ts";
-import { NEW_TOKENS, shapeOf, size } from "../costs.ts";
+import { openPriced, shapeOf, size } from "../costs.ts";
 import { UsageError } from "../failure.ts";
-import { floatMatmul } from "../float.ts";
-import { approximate, output, overridesOf, SHAPE } from "../options.ts";
+import { approximate, output, SHAPE } from "../options.ts";
 import { Progress } from "../progress.ts";
-import { openSource, type Source } from "../source.ts";
-import { note, print, printJson, warn } from "../terminal.ts";
+import type { Source } from "../source.ts";
+import { note, print, printJson } from "../terminal.ts";
 import { whole } from "../values.ts";
 
 export function addBench(program: Command): void {
@@ -36,7 +35,7 @@ export function addBench(program: Command): void {
 
 /** Measures one pair of stand-ins, or several beside each other. */
 async function bench(name: string, options: BenchOptions): Promise<void> {
-  const { source, matmul } = await opened(name, options);
+  const { source, matmul } = await openPriced(name, options);
   if (isDecoder(source.spec)) return benchGenerate(name, options, source, matmul);
   if (options.pairs === undefined) {
     const { result, cost } = await measure(name, options, source, matmul);
@@ -49,7 +48,7 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
     if (!options.json) note(`${gelu} + ${softmax}`);
     try {
       const pair = { ...options, gelu, softmax };
-      const { source, matmul } = await opened(name, pair);
+      const { source, matmul } = await openPriced(name, pair);
       results.push((await measure(name, pair, source, matmul)).result);
     } catch (error) {
       // Of all pairs, some do not fit some models.
@@ -69,22 +68,6 @@ function pairsOf(pairs: string): (readonly [string, string])[] {
     if (softmax === undefined) throw new UsageError("--pairs takes all, or pairs such as quad+2quad,exact+exact");
     return [gelu, softmax] as const;
   });
-}
-
-async function opened(name: string, options: BenchOptions): Promise<{ source: Source; matmul: Matmul }> {
-  const progress = new Progress(options.json ?? false);
-  const matmul = await floatMatmul();
-  const source = await openSource(name, {
-    overrides: overridesOf(options),
-    unplanned: warn,
-    calibration: options.calibrate,
-    length: options.length,
-    newTokens: options.tokens ?? NEW_TOKENS,
-    matmul,
-    progress: progress.of("calibrating"),
-  });
-  progress.stop();
-  return { source, matmul };
 }
 
 async function benchGenerate(name: string, options: BenchOptions, source: Source, matmul: Matmul): Promise<void> {

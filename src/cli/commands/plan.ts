@@ -3,12 +3,9 @@ import type { Command } from "commander";
 import { compile } from "../../compiler/compile.ts";
 import { costOf, type Forms, formsOf, type OnlineCost, secondsOver } from "../../protocols/cost.ts";
 import { networkOf } from "../bench-run.ts";
-import { BENCH_BOUNDS, costTable, NEW_TOKENS, type PlanOptions, shapeOf, size, sizeOf, standInsOf } from "../costs.ts";
-import { floatMatmul } from "../float.ts";
+import { BENCH_BOUNDS, costTable, openPriced, type PlanOptions, shapeOf, size, sizeOf, standInsOf } from "../costs.ts";
 import { formatBytes } from "../format.ts";
-import { approximate, output, overridesOf, SHAPE } from "../options.ts";
-import { Progress } from "../progress.ts";
-import { openSource } from "../source.ts";
+import { approximate, output, SHAPE } from "../options.ts";
 import { print, printJson, warn } from "../terminal.ts";
 
 export function addPlan(program: Command): void {
@@ -27,17 +24,7 @@ export function addPlan(program: Command): void {
 async function plan(name: string, options: PlanOptions & { readonly network?: string }): Promise<void> {
   // What is wrong with it is told before any work.
   const link = options.network === undefined ? null : networkOf(options.network);
-  const progress = new Progress(options.json ?? false);
-  const source = await openSource(name, {
-    overrides: overridesOf(options),
-    unplanned: warn,
-    calibration: options.calibrate,
-    length: options.length,
-    newTokens: options.tokens ?? NEW_TOKENS,
-    matmul: await floatMatmul(),
-    progress: progress.of("calibrating"),
-  });
-  progress.stop();
+  const { source } = await openPriced(name, options);
   const { spec } = source;
   const program = compile(spec, source.plan, shapeOf(options, spec), BENCH_BOUNDS);
   const cost = costOf(program);

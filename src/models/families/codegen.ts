@@ -1,21 +1,9 @@
 /** CodeGen (Nijkamp et al., arXiv:2203.13474): GPT-J with queries, values and keys stored as one, for four accelerators. */
 
-import * as v from "valibot";
-import type { Blocks, ModelSpec } from "../../program/spec.ts";
-import { decoderConfig, GPT2_NAMES } from "../config-decoder.ts";
-import { whole } from "../config-fields.ts";
+import type { ModelSpec } from "../../program/spec.ts";
 import type { Family } from "./family.ts";
-import { gpt2 } from "./gpt2.ts";
-import { llamaBlocks } from "./llama.ts";
+import { gptjBlocks, gptjConfig } from "./gptj.ts";
 import { headColumns } from "./rows.ts";
-
-const blocks: Blocks = {
-  ...gpt2.blocks,
-  positionTable: false,
-  rotary: llamaBlocks.rotary,
-  parallel: "one norm",
-  biases: { query: false, output: false, feedForward: true, head: true },
-};
 
 /** Parts that the stored layer was cut into; each has its heads' queries, then values, then keys. */
 const PARTS = 4;
@@ -45,21 +33,8 @@ export const codegen: Family = {
   headName: "ForCausalLM",
   isDecoder: true,
   tokenizerClass: "GPT2Tokenizer",
-  blocks,
-  config: decoderConfig({
-    name: "codegen",
-    className: "CodeGen",
-    headName: "ForCausalLM",
-    names: GPT2_NAMES,
-    usual: { activation: "gelu_new", tied: false },
-    fields: { rotary_dim: v.nullish(whole(2, 16_384), 64) },
-    turned: ({ rotary_dim: width }, headWidth) => (width ?? headWidth) / headWidth,
-    blocks: (_, rotary) => ({ ...blocks, rotary }),
-    write: ({ blocks: { rotary }, headWidth }) => ({
-      rotary_dim: rotary?.width ?? headWidth,
-      partial_rotary_factor: null,
-    }),
-  }),
+  blocks: gptjBlocks,
+  config: gptjConfig("codegen", "CodeGen"),
   names: {
     prefixes: ["transformer.", ""],
     layers: [

@@ -9,13 +9,32 @@ import { gpt2 } from "./gpt2.ts";
 import { llamaBlocks } from "./llama.ts";
 import { turnedRows } from "./rows.ts";
 
-const blocks: Blocks = {
+/** What GPT-J and CodeGen compute. */
+export const gptjBlocks: Blocks = {
   ...gpt2.blocks,
   positionTable: false,
   rotary: llamaBlocks.rotary,
   parallel: "one norm",
   biases: { query: false, output: false, feedForward: true, head: true },
 };
+
+/** The config.json of GPT-J and of models with its blocks. */
+export function gptjConfig(name: string, className: string) {
+  return decoderConfig({
+    name,
+    className,
+    headName: "ForCausalLM",
+    names: GPT2_NAMES,
+    usual: { activation: "gelu_new", tied: false },
+    fields: { rotary_dim: v.nullish(whole(2, 16_384), 64) },
+    turned: ({ rotary_dim: width }, headWidth) => (width ?? headWidth) / headWidth,
+    blocks: (_, rotary) => ({ ...gptjBlocks, rotary }),
+    write: ({ blocks: { rotary }, headWidth }) => ({
+      rotary_dim: rotary?.width ?? headWidth,
+      partial_rotary_factor: null,
+    }),
+  });
+}
 
 /** The definition of GPTJ's models. */
 export const gptj: Family = {
@@ -24,21 +43,8 @@ export const gptj: Family = {
   headName: "ForCausalLM",
   isDecoder: true,
   tokenizerClass: "GPT2Tokenizer",
-  blocks,
-  config: decoderConfig({
-    name: "gptj",
-    className: "GPTJ",
-    headName: "ForCausalLM",
-    names: GPT2_NAMES,
-    usual: { activation: "gelu_new", tied: false },
-    fields: { rotary_dim: v.nullish(whole(2, 16_384), 64) },
-    turned: ({ rotary_dim: width }, headWidth) => (width ?? headWidth) / headWidth,
-    blocks: (_, rotary) => ({ ...blocks, rotary }),
-    write: ({ blocks: { rotary }, headWidth }) => ({
-      rotary_dim: rotary?.width ?? headWidth,
-      partial_rotary_factor: null,
-    }),
-  }),
+  blocks: gptjBlocks,
+  config: gptjConfig("gptj", "GPTJ"),
   names: {
     prefixes: ["transformer.", ""],
     layers: [
