@@ -1,4 +1,5 @@
-// The table of rooms: what each folder of src may import. Downwards only; a new import is a decision, not an accident.
+// The table of rooms: what each folder of src may import. Downwards only; a new import is a decision, not an accident. And no file imports
+// itself through others, by value or by type.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
@@ -64,20 +65,36 @@ const src = resolve("src");
 /** What every room may import. */
 const COMMON = "errors.ts";
 const faults = [];
+/** Each file's imports of files. */
+const imports = new Map();
 const roomOf = (path) => relative(src, path).match(/^(\.\.\/)?[^/]+/)[0];
 const files = [src, resolve("web")].flatMap((root) => readdirSync(root, { recursive: true, withFileTypes: true }));
 for (const entry of files) {
   if (!/\.tsx?$/.test(entry.name) || entry.parentPath.includes("assembly")) continue;
   const path = join(entry.parentPath, entry.name);
   const room = roomOf(path);
-  if (!(room in MAY_IMPORT)) continue;
+  imports.set(path, []);
   for (const [, target] of readFileSync(path, "utf8").matchAll(/(?:from|import\()\s*"([.#][^"]+)"/g)) {
+    if (target.startsWith(".")) imports.get(path).push(resolve(dirname(path), target));
+    if (!(room in MAY_IMPORT)) continue;
     const other = target.startsWith("#") ? target.slice(1) : roomOf(resolve(dirname(path), target));
     if (other !== room && other !== COMMON && !MAY_IMPORT[room].includes(other))
       faults.push(`${relative(".", path)} imports from ${other}`);
   }
 }
+
+const finished = new Set();
+/** Looks for a way back to a file of `way`. */
+function follow(path, way) {
+  const at = way.indexOf(path);
+  if (at >= 0) faults.push(`${[...way.slice(at), path].map((one) => relative(".", one)).join(" -> ")} is a cycle`);
+  if (at >= 0 || finished.has(path)) return;
+  for (const target of imports.get(path) ?? []) follow(target, [...way, path]);
+  finished.add(path);
+}
+for (const path of imports.keys()) follow(path, []);
+
 if (faults.length > 0) {
-  console.error(`rooms import downwards only:\n${faults.join("\n")}`);
+  console.error(`rooms import downwards only, files not each other:\n${faults.join("\n")}`);
   process.exit(1);
 }

@@ -13,7 +13,8 @@ import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts"
 export type { Entity, TokenLabel } from "./answers/entities.ts";
 export type { AnswerSpan } from "./answers/question.ts";
 export type { ZeroShot } from "./answers/zero-shot.ts";
-export { type Approximation, type ApproximationKind, register } from "./approximations/registry.ts";
+export type { Approximation, ApproximationKind } from "./approximations/approximation.ts";
+export { register } from "./approximations/registry.ts";
 export { Channel, ChannelError } from "./channels/channel.ts";
 export { Identity } from "./channels/identity.ts";
 export { memoryPair } from "./channels/memory.ts";

@@ -4,7 +4,7 @@
  */
 export type { Example } from "./distill/batches.ts";
 export { documentsOf, perplexityDev, windowsOf } from "./distill/language.ts";
-export type { LossWeights, TrainedModel } from "./distill/objective.ts";
+export type { LossWeights } from "./distill/objective.ts";
 export { type Perplexity, perplexity } from "./distill/perplexity.ts";
 export { Predictor, TokenScorer } from "./distill/predictor.ts";
 export {
@@ -17,4 +17,5 @@ export {
   train,
 } from "./distill/recipe.ts";
 export type { DevSet, RunStatus } from "./distill/run.ts";
+export type { TrainedModel } from "./distill/trained-model.ts";
 export { initialWeights, takeLayers } from "./distill/weights.ts";

@@ -9,7 +9,7 @@
  * | relu  | max(x, 0)                 | one comparison                    | close, a little off  |
  */
 
-import type { Approximation } from "./registry.ts";
+import type { Approximation } from "./approximation.ts";
 
 /** The entries of this file, registered by the registry itself. */
 export const geluApproximations: readonly Approximation[] = [

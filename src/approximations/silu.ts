@@ -11,7 +11,7 @@
  * rounded to sixteenths, so that it is exact in fixed point).
  */
 
-import type { Approximation } from "./registry.ts";
+import type { Approximation } from "./approximation.ts";
 
 /** The entries of this file, registered by the registry itself. */
 export const siluApproximations: readonly Approximation[] = [

@@ -14,7 +14,7 @@
  * 2linear: the sum may be near 0 or negative; the model must be distilled to keep it away from 0.
  */
 
-import type { Approximation } from "./registry.ts";
+import type { Approximation } from "./approximation.ts";
 
 const MPCFORMER = "MPCFormer, arXiv:2211.01452";
 

@@ -1,6 +1,7 @@
 /** Options that several commands share: how they are written, what they take, and what a handler gets of them. */
 import { type Command, Option } from "commander";
-import { type ApproximationKind, gelu, list, silu, softmax } from "../approximations/registry.ts";
+import type { ApproximationKind } from "../approximations/approximation.ts";
+import { gelu, list, silu, softmax } from "../approximations/registry.ts";
 import type { SpecOverrides } from "../models/config.ts";
 import { BUCKETS } from "../program/lengths.ts";
 import { TASKS } from "../tasks/tasks.ts";

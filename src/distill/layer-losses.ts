@@ -12,8 +12,8 @@ import type { FloatTensor } from "../reference/tensor.ts";
 import { scoresError } from "./attention.ts";
 import type { TrainingGraph } from "./graph.ts";
 import { batchSize, type Entries, excess, meanSquaredError, sumExcess } from "./losses.ts";
-import type { TrainedModel } from "./objective.ts";
 import type { Value } from "./tape.ts";
+import type { TrainedModel } from "./trained-model.ts";
 import { type Activation, type Site, TrainingOps } from "./training-ops.ts";
 import { tiedParameters } from "./weights.ts";
 

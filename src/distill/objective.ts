@@ -8,20 +8,15 @@
 
 import { InternalError } from "../errors.ts";
 import { logitsOf } from "../models/model.ts";
-import type { ModelSpec, Weights } from "../program/spec.ts";
+import type { ModelSpec } from "../program/spec.ts";
 import type { Dropout } from "./dropout.ts";
 import { LOGITS, TARGETS, type TrainingGraph, WORDS } from "./graph.ts";
 import { hiddenLoss, layerPairs, rangePenalty, scoresLoss, sumsPenalty } from "./layer-losses.ts";
 import { batchSize, crossEntropy, meanSquaredError, tokenEntropy } from "./losses.ts";
 import type { Value } from "./tape.ts";
+import type { TrainedModel } from "./trained-model.ts";
 import { type Parameters, TrainingOps } from "./training-ops.ts";
 import { tiedParameters } from "./weights.ts";
-
-/** A model as training sees it. */
-export interface TrainedModel {
-  readonly spec: ModelSpec;
-  readonly weights: Weights;
-}
 
 /** The weight of each loss; 0 leaves it out. */
 export interface LossWeights {

@@ -10,7 +10,8 @@ import type { ModelSpec, TokenizedText } from "../program/spec.ts";
 import { type Batch, batchOf } from "./batches.ts";
 import { MASKED_ROWS, MASKED_TOKENS, type TrainingGraph, WORDS } from "./graph.ts";
 import { batchSize, tokenEntropy } from "./losses.ts";
-import type { Term, TrainedModel } from "./objective.ts";
+import type { Term } from "./objective.ts";
+import type { TrainedModel } from "./trained-model.ts";
 import { TrainingOps } from "./training-ops.ts";
 import { initialTensor } from "./weights.ts";
 

@@ -9,11 +9,12 @@ import type { Example } from "./batches.ts";
 import type { RunState } from "./checkpoint.ts";
 import { TrainingGraph } from "./graph.ts";
 import { boundsOf } from "./layer-losses.ts";
-import { type Freeze, type LossWeights, type TrainedModel, writeObjective } from "./objective.ts";
+import { type Freeze, type LossWeights, writeObjective } from "./objective.ts";
 import { ADAM } from "./optimiser.ts";
 import { Predictor } from "./predictor.ts";
 import { type DevSet, type RunStatus, run, SAVE_SECONDS } from "./run.ts";
 import type { SessionOptions } from "./session.ts";
+import type { TrainedModel } from "./trained-model.ts";
 
 export interface Stage {
   readonly name: "labels" | "layers" | "prediction";

@@ -6,9 +6,10 @@ import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../
 import { type Batch, batchOf, cutTo, type Example, epochOf, longestAt, type Selection } from "./batches.ts";
 import { type RunState, readState, readTensors, restore, writeBest, writeState } from "./checkpoint.ts";
 import type { TrainingGraph } from "./graph.ts";
-import type { Term, TrainedModel } from "./objective.ts";
+import type { Term } from "./objective.ts";
 import { Predictor, TokenScorer } from "./predictor.ts";
 import type { SessionOptions } from "./session.ts";
+import type { TrainedModel } from "./trained-model.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 import { tied } from "./weights.ts";
 

@@ -4,7 +4,7 @@ import { sharedWith } from "../models/names.ts";
 import { generator, uniforms } from "../models/random.ts";
 import { elementCount, requiredWeights } from "../models/weights.ts";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
-import type { TrainedModel } from "./objective.ts";
+import type { TrainedModel } from "./trained-model.ts";
 import type { Parameters } from "./training-ops.ts";
 
 /** BERT's deviation of weights and tables (Devlin et al., arXiv:1810.04805). */

@@ -1,7 +1,12 @@
 /** `GET /privacy`: with whom this gateway computes, about which model, and what each of them learns. */
 import type { PublicModel } from "../parties/messages.ts";
 import { isDecoder } from "../program/spec.ts";
-import type { GatewayOptions } from "./gateway.ts";
+import type { Bounds } from "./continuations.ts";
+
+/** What of a gateway's options it tells. */
+interface Disclosed extends Bounds {
+  readonly peers: Readonly<Record<"server" | "dealer", Peer>>;
+}
 
 /** Whom the gateway's client asks, as its operator named them. */
 export interface Peer {
@@ -10,7 +15,7 @@ export interface Peer {
   readonly key: string | null;
 }
 
-export function privacyOf(model: PublicModel, { peers, length, fixed, maxTokens }: GatewayOptions): object {
+export function privacyOf(model: PublicModel, { peers, length, fixed, maxTokens }: Disclosed): object {
   const { spec, id, plan } = model;
   const padded = length === undefined ? "its padded length" : `the padded length ${length}, which is the same for all`;
   const turns = fixed

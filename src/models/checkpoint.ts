@@ -5,10 +5,11 @@ import { dirname, join as pathOf } from "node:path";
 import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
 import { familyOf } from "./families/all.ts";
-import { type ModelFiles, openModelFiles, SINGLE, type StoredWeight } from "./model-files.ts";
+import { type ModelFiles, openModelFiles, SINGLE } from "./model-files.ts";
 import { headOf, isHead, join, placeOf, type StoredTensor, sharedWith, split, storedTensors } from "./names.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 import { poolingFiles, poolingIn } from "./sentence-vectors.ts";
+import type { StoredWeight } from "./stored-weight.ts";
 import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
 

@@ -2,22 +2,11 @@
 
 import { basename, dirname } from "node:path";
 import * as v from "valibot";
-import type { NamedTensor } from "../program/spec.ts";
 import { hasFile, readText, withFile } from "./files.ts";
 import { type GgufModel, readGguf } from "./gguf/model.ts";
 import { check, parseJson } from "./json.ts";
 import { readHeader, readTensor } from "./safetensors.ts";
-
-/** A tensor of a file of weights. */
-export interface StoredWeight {
-  /** As the file calls it. */
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Where it lies: aliases of one place are one tensor. */
-  readonly place: number;
-  /** Its values; only while the file is open. @throws an Error that names the tensor. */
-  read(): Promise<NamedTensor>;
-}
+import type { StoredWeight } from "./stored-weight.ts";
 
 /** The files of a model by Hugging Face's names. */
 export interface ModelFiles {

@@ -3,10 +3,10 @@
 import { Admission, type Limits } from "../admission/admission.ts";
 import type { Channel } from "../channels/channel.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
+import { lengthOf } from "../protocols/blocks.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { CarriedInput, coveredBlock, coveredSteps } from "../protocols/cover.ts";
 import { partsOf, unpackAll } from "../protocols/packing.ts";
-import { lengthOf } from "../protocols/rule.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Client } from "./client.ts";

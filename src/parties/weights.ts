@@ -1,7 +1,7 @@
 /** A model's weights as the integers of its program: the server's operands, and their copies masked by R. */
 import { InternalError } from "../errors.ts";
 import { outputMeans } from "../program/means.ts";
-import { relativeRows } from "../program/relative.ts";
+import { relativeRows } from "../program/relative-rows.ts";
 import type { Weights } from "../program/spec.ts";
 import {
   type BiasRef,

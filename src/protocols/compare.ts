@@ -11,18 +11,8 @@
 import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import { carryLevel, carrySecrets, lessThanLeaves, lessThanSecrets } from "../ring/comparison.ts";
-import {
-  type Block,
-  CLIENT_MASK,
-  elements,
-  expectSameShape,
-  type LocalRule,
-  lengthOf,
-  NO_PARTS,
-  type OpeningRule,
-  outOf,
-  SERVER_MASK,
-} from "./rule.ts";
+import { type Block, CLIENT_MASK, lengthOf, SERVER_MASK } from "./blocks.ts";
+import { elements, expectSameShape, type LocalRule, NO_PARTS, type OpeningRule, outOf } from "./rule.ts";
 
 /** Bits of a level of the tree: g and p of each node and the sign; a finished tree is one bit. */
 export function treeBits(nodes: number): number {

@@ -2,7 +2,8 @@
 import { fewestTokens } from "../program/lengths.ts";
 import type { Flight, Program, Shape, Step } from "../program/steps.ts";
 import { ruleOf, trafficOf } from "./all.ts";
-import type { Block, Product } from "./rule.ts";
+import type { Block } from "./blocks.ts";
+import type { Product } from "./rule.ts";
 
 /** Bytes of one frame's header on every channel. */
 export const FRAME_HEADER = 40;

@@ -13,9 +13,10 @@
 import { log2 } from "../program/maths.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
-import { type Block, elements, expectSameShape, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import { type Block, lengthOf } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
+import { elements, expectSameShape, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
-import type { Combining } from "./verify/combining.ts";
 
 type Counts = StepOf<"counts">;
 type Nonzero = StepOf<"nonzero">;
@@ -128,7 +129,7 @@ export const counts: LocalRule<"counts"> = {
 };
 
 /** The client's part: lanes are words here, turned and added up as `run` does it. */
-function combineCounts(t: Combining, step: Counts): void {
+function combineCounts(t: Combination, step: Counts): void {
   const { rows, columns } = t.value(step.x);
   const size = places(step);
   const { lo: lanes } = t.words(step);

@@ -14,7 +14,8 @@ import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { ruleOf } from "./all.ts";
-import { type Block, COVER, type CoveredInput, elements } from "./rule.ts";
+import { type Block, COVER } from "./blocks.ts";
+import { type CoveredInput, elements } from "./rule.ts";
 import type { ClientInput, InputStep, SharedInput } from "./sides.ts";
 
 /** Where the text enters, in the program's order. */

@@ -12,11 +12,12 @@ import type { LinearTerm, Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Wide } from "../ring/wide.ts";
+import type { Block } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
 import { rotateInto, rotateWide } from "./rotate.ts";
-import { type Block, type Expect, elements, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
+import { type Expect, elements, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { ClientOffline, Dealer, MaskedWeights, ServerWeights } from "./sides.ts";
-import type { Combining } from "./verify/combining.ts";
 
 type Linear = StepOf<"linear">;
 
@@ -246,7 +247,7 @@ export const linear: LocalRule<"linear"> = {
 };
 
 /** sum += mask(x)·R of one term, in wide words. */
-function addMasked(t: Combining, step: Linear, { x, weight, weightId }: LinearTerm, sum: Wide): void {
+function addMasked(t: Combination, step: Linear, { x, weight, weightId }: LinearTerm, sum: Wide): void {
   const mask = t.mask(x);
   const [{ rows, columns }, { columns: inner }] = [t.value(step.out), t.value(x)];
   if (weight.kind === "identity") return t.wide.addScaled(sum, mask, ...halves(weight.factor));
@@ -266,7 +267,7 @@ function addMasked(t: Combining, step: Linear, { x, weight, weightId }: LinearTe
 }
 
 /** sum -= Σ_columns factor·x, in every column. */
-function subtractRowSums(t: Combining, sum: Wide, factor: Words, x: Wide, rows: number, columns: number): void {
+function subtractRowSums(t: Combination, sum: Wide, factor: Words, x: Wide, rows: number, columns: number): void {
   const wide = sum.hi === null ? 1 : 64;
   const [products, sums] = [t.scratch(rows * columns, wide), t.scratch(rows, wide)];
   t.wide.addProduct(products, factor, x);
@@ -276,7 +277,7 @@ function subtractRowSums(t: Combining, sum: Wide, factor: Words, x: Wide, rows: 
 }
 
 /** out -= columns·y - Σ_columns y */
-function subtractCentred(t: Combining, out: Wide, y: Wide, rows: number, columns: number): void {
+function subtractCentred(t: Combination, out: Wide, y: Wide, rows: number, columns: number): void {
   t.wide.addScaled(out, y, ...halves(-columns));
   const wide = out.hi !== null;
   const [sums, spread] = [t.scratch(rows, wide ? 64 : 1), t.scratch(rows * columns, wide ? 64 : 1)];
@@ -322,7 +323,7 @@ export function serverPart(s: Scope, id: number): Words {
  * sum += the client's part of an opened result times a matrix [columns, its own columns], of words, tags or keys: R is multiplied by the matrix
  * first, which costs as many columns as that has. `mask`, of the opening, is used up.
  */
-export function combineColumns(t: Combining, step: Linear, mask: Wide, matrix: Words, sum: Wide): void {
+export function combineColumns(t: Combination, step: Linear, mask: Wide, matrix: Words, sum: Wide): void {
   const { rows, columns } = t.value(step.out);
   const width = matrix.length / columns;
   if (isDealt(step)) t.addDealt(mask, step);
@@ -349,7 +350,7 @@ export function combineColumns(t: Combining, step: Linear, mask: Wide, matrix: W
 }
 
 /** factors[j, t] = -r_j Σ_columns matrix[., t] */
-function meanFactors(t: Combining, factors: Words, r: Words, matrix: Words, columns: number, width: number): void {
+function meanFactors(t: Combination, factors: Words, r: Words, matrix: Words, columns: number, width: number): void {
   const [turned, sums] = [t.temp(matrix.length), t.temp(width)];
   t.ring.transpose(turned, matrix, columns, width);
   t.ring.rowSum(sums, turned, width, columns);
@@ -360,7 +361,7 @@ function meanFactors(t: Combining, factors: Words, r: Words, matrix: Words, colu
 
 /** sum += x·factors: x [m, k] wide, factors [k, n] public. */
 function addTimes(
-  t: Combining,
+  t: Combination,
   sum: Wide,
   x: Wide,
   factors: Words,
@@ -372,7 +373,7 @@ function addTimes(
 }
 
 /** What a matrix becomes that is multiplied by results before their means are removed. */
-function centredColumns(t: Combining, matrix: Words, columns: number, width: number): Words {
+function centredColumns(t: Combination, matrix: Words, columns: number, width: number): Words {
   const [turned, centred, out] = [t.temp(matrix.length), t.temp(matrix.length), t.temp(matrix.length)];
   t.ring.transpose(turned, matrix, columns, width);
   t.ring.centre(centred, turned, width, columns);

@@ -23,16 +23,8 @@ import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
-import {
-  type Block,
-  CLIENT_MASK,
-  elements,
-  expectSameShape,
-  NO_PARTS,
-  type OpeningRule,
-  outOf,
-  SERVER_MASK,
-} from "./rule.ts";
+import { type Block, CLIENT_MASK, SERVER_MASK } from "./blocks.ts";
+import { elements, expectSameShape, NO_PARTS, type OpeningRule, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { Party } from "./sides.ts";
 

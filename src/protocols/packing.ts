@@ -1,8 +1,8 @@
 /** Blocks of words as the bytes of one message, and back. */
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
+import type { Block } from "./blocks.ts";
 import { blockBytes } from "./cost.ts";
-import type { Block } from "./rule.ts";
 
 /** Packs words of the given blocks one after the other into one buffer. */
 export function packAll(ring: Ring, words: readonly Words[], blocks: readonly Block[]): Uint8Array {

@@ -11,7 +11,8 @@
 
 import type { Program, StepOf } from "../program/steps.ts";
 import { evaluateFourier, fourierClear, fourierSecrets } from "../ring/fourier.ts";
-import { type Block, elements, expectSameShape, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import { type Block, lengthOf } from "./blocks.ts";
+import { elements, expectSameShape, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 
 type Fourier = StepOf<"fourier">;
 

@@ -17,10 +17,11 @@ import type { Program, StepOf, Variable } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import { evaluatePolynomial } from "../ring/polynomial.ts";
 import type { Wide } from "../ring/wide.ts";
-import { type Block, elements, halves, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import { type Block, lengthOf } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
+import { elements, halves, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { Dealer, Party } from "./sides.ts";
-import type { Combining } from "./verify/combining.ts";
 
 type Polynomial = StepOf<"polynomial">;
 
@@ -246,7 +247,7 @@ function inputs(step: Polynomial, program: Program, opened: (id: number) => Word
 }
 
 /** out = the client's part of a polynomial, in wide words. */
-function combinePart(t: Combining, step: Polynomial, out: Wide): void {
+function combinePart(t: Combination, step: Polynomial, out: Wide): void {
   const { variables, monomials } = inputs(step, t.program, (id) => t.opened(id));
   const terms = basis(step, t.program);
   if (terms.length === 0) return;
@@ -259,7 +260,7 @@ function combinePart(t: Combining, step: Polynomial, out: Wide): void {
 }
 
 /** As `addAddend`. */
-function addWideAddend(t: Combining, addend: Polynomial["addends"][number], sum: Wide): void {
+function addWideAddend(t: Combination, addend: Polynomial["addends"][number], sum: Wide): void {
   const x = t.share(addend.x);
   const factor = halves(addend.coefficient);
   if (addend.repeat === 1) return t.wide.addScaled(sum, x, ...factor);

@@ -10,9 +10,10 @@
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Strides, Wide } from "../ring/wide.ts";
-import { type Block, elements, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
+import type { Block } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
+import { elements, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
-import type { Combining } from "./verify/combining.ts";
 
 type Matmul = StepOf<"matmul">;
 type Pair = readonly [Words, Words];
@@ -156,7 +157,7 @@ export const product: LocalRule<"matmul"> = {
 
 /** sum += X̂·r_Y + r_X·Ŷ, head by head. */
 function wideHeads(
-  t: Combining,
+  t: Combination,
   step: Matmul,
   sum: Wide,
   of: { readonly x: Words; readonly y: Words; readonly rx: Wide; readonly ry: Wide },

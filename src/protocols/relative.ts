@@ -12,11 +12,12 @@
 import { bucketsOf } from "../program/relative.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Block } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
 import { serverPart } from "./linear.ts";
-import { type Block, type Expect, elements, halves, type LocalRule, NO_PARTS, outOf, sameScale } from "./rule.ts";
+import { type Expect, elements, halves, type LocalRule, NO_PARTS, outOf, sameScale } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { ClientOffline, Dealer, ServerWeights } from "./sides.ts";
-import type { Combining } from "./verify/combining.ts";
 
 type Relative = StepOf<"relative">;
 type Term = Relative["terms"][number];
@@ -79,7 +80,7 @@ function offlineSum(s: Dealer | ClientOffline, step: Relative): Words {
 }
 
 /** The client's part: x + 2^shift·(T - Σ r_C·R at the distances), in wide words. */
-function combineAtDistances(t: Combining, step: Relative): void {
+function combineAtDistances(t: Combination, step: Relative): void {
   const { rows: all, columns: keys, ring } = t.value(step.out);
   const sum = t.scratch(all * keys, ring);
   const queries = all / step.heads;

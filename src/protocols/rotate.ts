@@ -11,8 +11,8 @@ import { ROTATION_BITS, ROTATION_SCALE_BITS, type Rotation } from "../program/st
 import { fourierSecrets } from "../ring/fourier.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Wide } from "../ring/wide.ts";
+import type { Combination } from "./combination.ts";
 import type { Scope } from "./scope.ts";
-import type { Combining } from "./verify/combining.ts";
 
 /** Bits of an angle as the kernels take it: a full turn is 2^24. */
 const ANGLE_BITS = 24;
@@ -29,7 +29,14 @@ export function rotateInto(s: Scope, rotation: Rotation, out: Words, y: Words, r
 }
 
 /** The same of wide words: out += y, turned. */
-export function rotateWide(t: Combining, rotation: Rotation, out: Wide, y: Wide, rows: number, columns: number): void {
+export function rotateWide(
+  t: Combination,
+  rotation: Rotation,
+  out: Wide,
+  y: Wide,
+  rows: number,
+  columns: number,
+): void {
   const { cosines, sines } = factorsOf(t, rotation, rows, columns);
   const swapped = t.wide.zeros(y.lo.length, y.hi !== null);
   t.wide.each(swapped, y, (to, from) => swap(t, rotation, to, from, rows, columns));

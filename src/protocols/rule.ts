@@ -1,14 +1,9 @@
 /** The rule of a step kind: all that compiler, parties, cost model and clear run need to know of it, in one place. */
 import type { Program, Step, StepKind, StepOf, Value, ValueId } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import type { Block } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
 import type { ClearScope, ClientInput, ClientOffline, Dealer, Party } from "./sides.ts";
-import type { Combining } from "./verify/combining.ts";
-
-/** `length` ring elements of `bits` bits each, bit-packed on the wire. */
-export interface Block {
-  readonly length: number;
-  readonly bits: number;
-}
 
 /** What one step sends. The declaration is the price list: the parties send and expect exactly this. */
 export interface Traffic {
@@ -51,7 +46,7 @@ interface ClientShare<K extends StepKind> {
   /** Opened values whose masks, as far as they are the client's, are among those words. */
   masks(step: StepOf<K>, program: Program): readonly ValueId[];
   /** Adds the products up in `t.result` or `t.bitResult`: of words, of their tags or of their keys. */
-  combine(t: Combining, step: StepOf<K>): void;
+  combine(t: Combination, step: StepOf<K>): void;
 }
 
 /** What every rule says. A member that is null says that the kind has no such part; none may be left out. */
@@ -102,23 +97,6 @@ export interface OpeningRule<K extends StepKind> extends CommonRule<K> {
 
 export type Rule<K extends StepKind> = LocalRule<K> | OpeningRule<K>;
 
-/** The streams of the generator that a step draws from: the two masks of an opening, the client's share of what is dealt, a cover. */
-export const CLIENT_MASK = 0;
-export const SERVER_MASK = 1;
-export const SHARE = 2;
-export const COVER = 3;
-/** Of a check (verify/): the client's mask of an opening, truncated; what hides a check's sums; the chosen openings; the server's key; a challenge. */
-export const TRUNCATED = 4;
-export const QUOTIENT = 5;
-export const SAMPLE = 6;
-export const ALPHA = 7;
-export const CHALLENGE = 8;
-export const COLUMNS = 9;
-/** A tag's low and high words, of each purpose above; of bits, one plane after the other. */
-export const TAG_LOW = 16;
-export const TAG_HIGH = 32;
-export const TAG_PLANE = 64;
-
 /** The parts that most kinds do not have. */
 export const NO_PARTS = {
   products: null,
@@ -134,11 +112,6 @@ export const NO_PARTS = {
 /** Of kinds that send nothing. */
 export function noTraffic(): Traffic {
   return {};
-}
-
-/** Elements of all blocks. */
-export function lengthOf(blocks: readonly Block[]): number {
-  return blocks.reduce((sum, b) => sum + b.length, 0);
 }
 
 export function elements(value: Value): number {

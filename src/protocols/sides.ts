@@ -4,7 +4,7 @@ import type { Program, Step, StepOf, Value, ValueId } from "../program/steps.ts"
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { type Block, COVER, lengthOf, SHARE } from "./rule.ts";
+import { type Block, COVER, lengthOf, SHARE } from "./blocks.ts";
 import { Scope, type Slot } from "./scope.ts";
 
 /** A weight masked by R, or R itself, as rows × columns ring words. */

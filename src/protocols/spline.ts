@@ -16,11 +16,12 @@
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Wide } from "../ring/wide.ts";
-import { type Block, elements, expectSameShape, type LocalRule, lengthOf, NO_PARTS, outOf } from "./rule.ts";
+import { type Block, lengthOf } from "./blocks.ts";
+import type { Combination } from "./combination.ts";
+import { elements, expectSameShape, type LocalRule, NO_PARTS, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
 import type { Dealer } from "./sides.ts";
 import { splineRange, splineTable } from "./spline-table.ts";
-import type { Combining } from "./verify/combining.ts";
 
 type Spline = StepOf<"spline">;
 
@@ -224,7 +225,7 @@ function combined(
 
 /** The same in wide words: out += Σ_j F_j times the coefficients. */
 function combinedWide(
-  t: Combining,
+  t: Combination,
   out: Wide,
   powers: readonly Words[],
   table: Wide,

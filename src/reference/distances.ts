@@ -1,7 +1,8 @@
 /** What attention's scores take from the distances of keys, in floats. */
 
 import { type Heads, type LinearRef, type RelativeRef, scoreDivisor } from "../program/ops.ts";
-import { bucketsOf, relativeRows } from "../program/relative.ts";
+import { bucketsOf } from "../program/relative.ts";
+import { relativeRows } from "../program/relative-rows.ts";
 import type { Weights } from "../program/spec.ts";
 import type { FloatTensor } from "./tensor.ts";
 

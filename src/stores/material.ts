@@ -1,8 +1,8 @@
 /** What a party brings from the offline phase into one online run. Secret; never printed; used once. */
 
 import type { Program, Step } from "../program/steps.ts";
+import { type Block, SHARE } from "../protocols/blocks.ts";
 import { unpackAll } from "../protocols/packing.ts";
-import { type Block, SHARE } from "../protocols/rule.ts";
 import type { Material } from "../protocols/sides.ts";
 import type { Words } from "../ring/memory.ts";
 import { Prg } from "../ring/prg.ts";

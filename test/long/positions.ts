@@ -1,5 +1,5 @@
 /** Chi-square on each byte position of the words of a message, and of the differences between two sessions. */
-import type { Block } from "../../src/protocols/rule.ts";
+import type { Block } from "../../src/protocols/blocks.ts";
 import type { Ring } from "../../src/ring/ring.ts";
 import { excess } from "../protocols/statistics.ts";
 

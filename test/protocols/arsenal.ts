@@ -1,7 +1,7 @@
 /** What a client may do that an honest one does not: to each opening's message, and to its answer. Tried against one recorded session. */
 import type { Step } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
-import { CHALLENGE } from "../../src/protocols/rule.ts";
+import { CHALLENGE } from "../../src/protocols/blocks.ts";
 import { type Checked, combinedLayer, type ServerSide } from "../../src/protocols/verify/check.ts";
 import { TAG_BITS } from "../../src/protocols/verify/words.ts";
 import type { Words } from "../../src/ring/memory.ts";

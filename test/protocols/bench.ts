@@ -4,7 +4,7 @@ import { Builder } from "../../src/compiler/builder.ts";
 import type { Witness } from "../../src/parties/engine.ts";
 import { type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { oneTurn, type Program, type StepOf, type Value } from "../../src/program/steps.ts";
-import { CLIENT_MASK } from "../../src/protocols/rule.ts";
+import { CLIENT_MASK } from "../../src/protocols/blocks.ts";
 import type { Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import type { Ring } from "../../src/ring/ring.ts";

@@ -6,7 +6,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Channel } from "../../src/channels/channel.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { oneTurn, type Step } from "../../src/program/steps.ts";
-import { ALPHA, CHALLENGE, CLIENT_MASK, QUOTIENT, SAMPLE, TAG_LOW } from "../../src/protocols/rule.ts";
+import { ALPHA, CHALLENGE, CLIENT_MASK, QUOTIENT, SAMPLE, TAG_LOW } from "../../src/protocols/blocks.ts";
 import { hex } from "../../src/ring/hex.ts";
 import { Prg } from "../../src/ring/prg.ts";
 import type { Ring } from "../../src/ring/ring.ts";

@@ -4,8 +4,8 @@ import { Builder } from "../../src/compiler/builder.ts";
 import { nearMax } from "../../src/compiler/comparison.ts";
 import { oneTurn, type Program, type Value } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
+import { CLIENT_MASK } from "../../src/protocols/blocks.ts";
 import { countBits } from "../../src/protocols/count.ts";
-import { CLIENT_MASK } from "../../src/protocols/rule.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { joined, random, read, run } from "./bench.ts";
 

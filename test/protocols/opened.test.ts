@@ -10,7 +10,7 @@ import { TextInput } from "../../src/parties/text.ts";
 import { isDecoder } from "../../src/program/spec.ts";
 import type { Program } from "../../src/program/steps.ts";
 import { STEP_KINDS, trafficOf } from "../../src/protocols/all.ts";
-import type { Block } from "../../src/protocols/rule.ts";
+import type { Block } from "../../src/protocols/blocks.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { FileStore } from "../../src/stores/file-store.ts";
 import { type Harness, harness } from "../parties/harness.ts";

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Builder } from "../../src/compiler/builder.ts";
 import { oneTurn, type Program, type StepOf, type Value } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
-import { CLIENT_MASK } from "../../src/protocols/rule.ts";
+import { CLIENT_MASK } from "../../src/protocols/blocks.ts";
 import { splineFunctions, splineTable } from "../../src/protocols/spline-table.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { type Inputs, joined, random, read, run, signed } from "./bench.ts";

@@ -3,7 +3,7 @@
  * find are planted in leaks.test.ts.
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { CLIENT_MASK } from "../../src/protocols/rule.ts";
+import { CLIENT_MASK } from "../../src/protocols/blocks.ts";
 import { Prg } from "../../src/ring/prg.ts";
 import { harness } from "../parties/harness.ts";
 import { collect } from "./collect.ts";

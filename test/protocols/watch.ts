@@ -1,11 +1,12 @@
 /** What tests see of a run from inside: every draw of the generator, and what a party holds after each opening. */
 import { WeightMasks } from "../../src/parties/weights.ts";
 import type { Step } from "../../src/program/steps.ts";
+import { ALPHA, CLIENT_MASK, SAMPLE, SERVER_MASK } from "../../src/protocols/blocks.ts";
 import { openBits } from "../../src/protocols/compare.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { input, open } from "../../src/protocols/open.ts";
 import type { OpeningRule } from "../../src/protocols/rule.ts";
-import { ALPHA, CLIENT_MASK, elements, SAMPLE, SERVER_MASK } from "../../src/protocols/rule.ts";
+import { elements } from "../../src/protocols/rule.ts";
 import type { Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { Prg } from "../../src/ring/prg.ts";

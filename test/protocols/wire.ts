@@ -4,9 +4,10 @@
  */
 import { readFileSync } from "node:fs";
 import type { Program, Step } from "../../src/program/steps.ts";
+import type { Block } from "../../src/protocols/blocks.ts";
 import { blockBytes } from "../../src/protocols/cost.ts";
 import { basis } from "../../src/protocols/polynomial.ts";
-import { type Block, elements } from "../../src/protocols/rule.ts";
+import { elements } from "../../src/protocols/rule.ts";
 import { checkable, keyedWords } from "../../src/protocols/verify/sampling.ts";
 import { clientWords, keyBlocks } from "../../src/protocols/verify/words.ts";
 import type { Frame } from "../parties/tapped.ts";

@@ -2,7 +2,7 @@
 
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import type { ConfigFormat } from "../config-fields.ts";
-import type { StoredWeight } from "../model-files.ts";
+import type { StoredWeight } from "../stored-weight.ts";
 
 /** A family of models, as transformers knows it by its `model_type`. */
 export interface Family {

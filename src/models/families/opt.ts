@@ -16,7 +16,7 @@ import {
   writtenChoices,
 } from "../config-fields.ts";
 import { check } from "../json.ts";
-import type { StoredWeight } from "../model-files.ts";
+import type { StoredWeight } from "../stored-weight.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 

@@ -7,7 +7,9 @@ import type { Program, Step, ValueId } from "../../program/steps.ts";
 import type { Words } from "../../ring/memory.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { type Wide, WideRing } from "../../ring/wide.ts";
-import { CLIENT_MASK, elements, SHARE, TRUNCATED } from "../rule.ts";
+import { CLIENT_MASK, SHARE, TRUNCATED } from "../blocks.ts";
+import type { Combination } from "../combination.ts";
+import { elements } from "../rule.ts";
 import type { MaskedWeights } from "../sides.ts";
 import { type ClientWords, clientWords, isJoined, maskFrom, producer, TAG_BITS } from "./words.ts";
 
@@ -25,7 +27,7 @@ export interface Publics {
 }
 
 /** One evaluation. Results are kept until the last step that reads them has run. */
-export class Combining {
+export class Combining implements Combination {
   readonly ring: Ring;
   readonly wide: WideRing;
   readonly program: Program;

@@ -9,8 +9,8 @@ import type { Program, Step } from "../../program/steps.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { trafficOf } from "../all.ts";
+import { QUOTIENT, SAMPLE } from "../blocks.ts";
 import { FRAME_HEADER } from "../cost.ts";
-import { QUOTIENT, SAMPLE } from "../rule.ts";
 import { coneOf, isAnswer, isChecked, keyBytes, type WordSet } from "./words.ts";
 
 /** Of how many openings one is checked: 1 for all of them, 0 for none. */

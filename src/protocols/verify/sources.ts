@@ -8,8 +8,8 @@ import type { Words } from "../../ring/memory.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { type Wide, WideRing } from "../../ring/wide.ts";
+import { ALPHA, CLIENT_MASK, lengthOf, SHARE, TAG_HIGH, TAG_LOW, TAG_PLANE, TRUNCATED } from "../blocks.ts";
 import { packAll, partsOf, unpackAll } from "../packing.ts";
-import { ALPHA, CLIENT_MASK, lengthOf, SHARE, TAG_HIGH, TAG_LOW, TAG_PLANE, TRUNCATED } from "../rule.ts";
 import type { WordSource } from "./combining.ts";
 import { keyedWords, paddingBytes, sampled, type Verify } from "./sampling.ts";
 import {

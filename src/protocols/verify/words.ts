@@ -8,8 +8,8 @@ import { InternalError } from "../../errors.ts";
 import type { Program, Step, StepKind, ValueId } from "../../program/steps.ts";
 import { COMBINATIONS } from "../../ring/wide.ts";
 import { ruleOf, trafficOf } from "../all.ts";
+import { type Block, CLIENT_MASK, lengthOf, QUOTIENT, SHARE, TRUNCATED } from "../blocks.ts";
 import { blockBytes } from "../cost.ts";
-import { type Block, CLIENT_MASK, lengthOf, QUOTIENT, SHARE, TRUNCATED } from "../rule.ts";
 
 /** Bits that a tag has more than what it authenticates; a forged one passes with probability 2^-(TAG_BITS + 1). */
 export const TAG_BITS = 28;
