@@ -46,7 +46,10 @@ try {
       const peers = ["--server", served[i].server, "--dealer", served[i].dealer];
       const all = await runJson(["infer", "--ids", ids, "--runs", "2", ...peers]);
       // The first round, and each client's first run, compile.
-      if (round > 0) results.get(part).push(all.at(-1));
+      if (round === 0) continue;
+      const run = { ...all.at(-1), server: served[i].measured.server.findLast(({ phase }) => phase === "online") };
+      results.get(part).push(run);
+      console.error(`round ${round}, ${part}: ${run.seconds.online.toFixed(2)} s online`);
     }
   }
 } finally {
@@ -57,6 +60,9 @@ try {
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const measures = {
   "online s": (r) => r.seconds.online,
+  // What a busy machine does not stretch.
+  "server's processor s online": (r) => r.server.cpuSeconds,
+  "client's processor s": (r) => r.cpuSeconds.client,
   "offline s": (r) => r.seconds.offline,
   "dealer's MB": (r) => r.bytes.offline.dealer_to_server / 1e6,
   "online MB": (r) => (r.bytes.online.client_to_server + r.bytes.online.server_to_client) / 1e6,

@@ -1,5 +1,6 @@
 /** Options with a value that is checked where it is read: what is wrong with one ends the command before it begins. */
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import { MOST_VERIFY, type Verify } from "../protocols/verify/sampling.ts";
 import { parseAddress } from "./address.ts";
 import { UsageError } from "./failure.ts";
 
@@ -46,4 +47,20 @@ function checked(
     if (text.trim() !== "" && fits(n) && n >= least && n <= most) return n;
     throw new UsageError(`${option.long} takes ${takes}`);
   });
+}
+
+/** The option that says which part of a client's openings is checked. */
+export function verified(what: string): Option {
+  return new Option("--verify <part>", `${what}: all, one opening in N at random, or none (default: none)`).argParser(
+    verifyOf,
+  );
+}
+
+/** @throws InvalidArgumentError for what is neither a word nor a number of openings. */
+function verifyOf(text: string): Verify {
+  if (text === "all") return 1;
+  if (text === "none") return 0;
+  const number = Number(text);
+  if (/^[0-9]+$/.test(text) && number >= 1 && number <= MOST_VERIFY) return number;
+  throw new InvalidArgumentError(`give all, none, or a number from 1 to ${MOST_VERIFY}`);
 }

@@ -47,6 +47,20 @@ describe("results", () => {
     }
   });
 
+  it("plan tells what a check of clients costs", async () => {
+    const args = ["plan", "bert-tiny", "--length", "32", "--network", "20,100"];
+    const all = JSON.parse((await inside(...args, "--verify", "all", "--json")).out);
+    const part = JSON.parse((await inside(...args, "--verify", "16", "--json")).out);
+    const none = JSON.parse((await inside(...args, "--json")).out);
+    expect(none.check).toBe(undefined);
+    expect(all.check.offline.bytes.dealer_to_server).toBeGreaterThan(part.check.offline.bytes.dealer_to_server);
+    expect(part.check.macs * 16).toBe(all.check.macs);
+    // One flight each way of 20 ms there and back.
+    expect(part.network.seconds - none.network.seconds).toBeGreaterThan(0.02);
+    const { out } = await inside(...args, "--verify", "16");
+    expect(out).toMatch(/^the check of one opening in 16: \S+ \wB more from the dealer; before the answer /m);
+  });
+
   it("bench measures what plan says, over three processes", async () => {
     const args = ["bert-tiny", "--length", "16", "--gelu", "quad", "--softmax", "2quad", "--json"];
     const measured = JSON.parse((await mpcformer("bench", ...args)).out);

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { oneTurn, type Step } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
-import { FRAME_HEADER } from "../../src/protocols/cost.ts";
+import { costOf, FRAME_HEADER } from "../../src/protocols/cost.ts";
+import { checkCost } from "../../src/protocols/verify/price.ts";
 import {
   checkable,
   checksOf,
@@ -15,6 +16,8 @@ import {
 import { isChecked, keyBytes } from "../../src/protocols/verify/words.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { harness, TINY_GPT2 } from "../parties/harness.ts";
+import { tapped } from "../parties/tapped.ts";
+import { fieldsOf, PROOF } from "./wire.ts";
 
 describe("an honest client", () => {
   it.each([
@@ -34,6 +37,23 @@ describe("an honest client", () => {
       });
     }
   });
+});
+
+it.each([1, 4])("costs what plan says, one opening in %i checked", async (verify) => {
+  const h = await harness({ layers: 1, gelu: "relu" }, { ...oneTurn(8), verified: true });
+  const world = await tapped(h, { verify });
+  const client = await world.connect();
+  const { bytes } = await client.infer(randomText(h.spec, 6, 1));
+  await client.close();
+  const { offline, online } = checkCost(h.program, verify);
+  const without = costOf(h.program).offline.bytes.dealer_to_server;
+  expect(bytes.offline.dealer_to_server - without).toBe(offline.bytes.dealer_to_server);
+  const control = world.frames.filter(({ phase }) => phase === "control");
+  const framed = control.map((frame) => ({ fields: fieldsOf(frame), size: frame.payload.length + FRAME_HEADER }));
+  const [challenge, proof] = ["openings seed", PROOF].map((name) => framed.find(({ fields }) => fields === name)!.size);
+  expect(proof).toBe(online.bytes.client_to_server);
+  expect(challenge).toBeLessThanOrEqual(online.bytes.server_to_client);
+  if (verify === 1) expect(challenge).toBe(online.bytes.server_to_client);
 });
 
 describe("a part", () => {

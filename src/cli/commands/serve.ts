@@ -1,11 +1,11 @@
 /** `serve`: a model for clients to ask. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
 import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
 import { lengthsOf } from "../../parties/shapes.ts";
-import { MOST_VERIFY, type Verify } from "../../protocols/verify/sampling.ts";
+import type { Verify } from "../../protocols/verify/sampling.ts";
 import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
 import { UsageError } from "../failure.ts";
@@ -34,7 +34,7 @@ import { identity, openModel, openSource } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
 import { Telemetry } from "../telemetry.ts";
-import { address, whole } from "../values.ts";
+import { address, verified, whole } from "../values.ts";
 
 interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, ShapeOptions {
   readonly dealer: string;
@@ -65,12 +65,7 @@ export function addServe(program: Command): void {
     .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")
     .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
     .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
-    .addOption(
-      new Option(
-        "--verify <part>",
-        "check before each answer what a client opened: all, one opening in N at random, or none (default: none)",
-      ).argParser(verifyOf),
-    )
+    .addOption(verified("check before each answer what a client opened"))
     .addOption(whole("--strikes <n>", "failed checks until a client's key is shut out (default: 3)"))
     .option(
       "--store <where>",
@@ -94,15 +89,6 @@ export function addServe(program: Command): void {
     .addOption(new Option("--plan <file>").hideHelp())
     .addOption(link());
   output(shapes(service(approximate(command)))).action(serve);
-}
-
-/** @throws InvalidArgumentError for what is neither a word nor a number of openings. */
-function verifyOf(text: string): Verify {
-  if (text === "all") return 1;
-  if (text === "none") return 0;
-  const number = Number(text);
-  if (/^[0-9]+$/.test(text) && number >= 1 && number <= MOST_VERIFY) return number;
-  throw new InvalidArgumentError(`give all, none, or a number from 1 to ${MOST_VERIFY}`);
 }
 
 /** Serves a model until it is stopped. */

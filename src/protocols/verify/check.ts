@@ -23,7 +23,7 @@ import { type Alpha, DrawnTags, DrawnWords } from "./sources.ts";
 import { coneOf, opensBits, producer, TAG_BITS } from "./words.ts";
 
 /** Columns that a linear layer's results are multiplied to. */
-const CHECKED_COLUMNS = 32;
+export const CHECKED_COLUMNS = 32;
 
 /** What one check is about. */
 export interface Checked {

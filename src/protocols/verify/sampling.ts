@@ -103,6 +103,15 @@ export function sampled(ring: Ring, program: Program, withServer: Prg, verify: V
   return chosen;
 }
 
+/** What a challenge names at most, of each check: null where it is everything. */
+export function mostNamed(program: Program, verify: Verify): readonly (readonly number[] | null)[] {
+  if (verify === 1) return checksOf(program).map(() => null);
+  const written = (steps: readonly Step[]) => JSON.stringify(steps.map(({ id }) => id)).length;
+  return partsOf(program, verify).classes.map((classes) =>
+    classes.reduce((a, b) => (written(b) > written(a) ? b : a)).map(({ id }) => id),
+  );
+}
+
 /** The words whose keys the server gets: those of the chosen openings, and what hides each check's sums. */
 export function keyedWords(program: Program, openings: readonly Step[]): WordSet {
   const set = new Map<number, Set<number>>();
