@@ -17,5 +17,6 @@ if (existsSync(here(`${name}.mjs`))) await import(`./${name}.mjs`);
 else {
   const vitest = fileURLToPath(new URL("./vitest.mjs", import.meta.resolve("vitest/package.json")));
   const args = [vitest, "run", "--config", here("vitest.config.ts"), here(`${name}.long.ts`)];
-  process.exitCode = spawnSync(process.execPath, args, { stdio: "inherit" }).status ?? 1;
+  const env = { ...process.env, LONG_ARGUMENTS: JSON.stringify(process.argv.slice(2)) };
+  process.exitCode = spawnSync(process.execPath, args, { stdio: "inherit", env }).status ?? 1;
 }

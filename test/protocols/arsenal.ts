@@ -1,5 +1,5 @@
 /** What a client may do that an honest one does not: to each opening's message, and to its answer. Tried against one recorded session. */
-import type { Step } from "../../src/program/steps.ts";
+import type { Program, Step } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
 import { CHALLENGE } from "../../src/protocols/blocks.ts";
 import { type Checked, combinedLayer, type ServerSide } from "../../src/protocols/verify/check.ts";
@@ -33,7 +33,7 @@ function random64(random: Random): bigint {
 }
 
 /** Changes a message of `bits` bits a word in place. */
-type Change = (words: BigUint64Array, bits: bigint, random: Random) => void;
+export type Change = (words: BigUint64Array, bits: bigint, random: Random) => void;
 
 /** Changes of one message. Every one of them changes something. */
 export const CHANGES: Readonly<Record<string, Change>> = {
@@ -77,9 +77,20 @@ export const CHANGES: Readonly<Record<string, Change>> = {
 };
 
 /** The bits of an opening's message. */
-function bitsOf(checked: Checked, step: Step): bigint {
-  const { ahead, fromClient } = trafficOf(step, checked.program);
+function bitsOf({ program }: Pick<Checked, "program">, step: Step): bigint {
+  const { ahead, fromClient } = trafficOf(step, program);
   return BigInt((ahead ?? fromClient)!.bits);
+}
+
+/** Changes an opening's message, or the share that it is made of, in place: in its highest bit where the change changes nothing. */
+export function changeWords(program: Program, step: Step, words: Words, change: Change, random: Random): void {
+  const bits = bitsOf({ program }, step);
+  const now = view(words);
+  const before = [...now];
+  change(now, bits, random);
+  const mask = (1n << bits) - 1n;
+  for (const [i, w] of now.entries()) now[i] = w & mask;
+  if (before.every((w, i) => (w & mask) === now[i])) now[0] ^= 1n << (bits - 1n);
 }
 
 /** A server to which some openings came otherwise. @throws Error for a change that changes nothing. */
@@ -93,13 +104,7 @@ export function otherwise(
     const words = server.came(step);
     const change = changes.get(step.id);
     if (change === undefined) return words;
-    const bits = bitsOf(checked, step);
-    const before = [...view(words)];
-    change(view(words), bits, random);
-    const mask = (1n << bits) - 1n;
-    const now = view(words);
-    for (const [i, w] of now.entries()) now[i] = w & mask;
-    if (before.every((w, i) => w === now[i])) now[0] ^= 1n << (bits - 1n);
+    changeWords(checked.program, step, words, change, random);
     return words;
   };
   return { ...server, came };
@@ -172,17 +177,27 @@ function packSums(answer: Uint8Array, sums: SumsOfAnswer): Uint8Array {
   return out;
 }
 
+/** An answer with two of its sums exchanged, Z and T alike. */
+function exchanged(answer: Uint8Array, random: Random): Uint8Array {
+  const sums = unpackSums(answer);
+  const a = random(COMBINATIONS);
+  const b = (a + 1 + random(COMBINATIONS - 1)) % COMBINATIONS;
+  for (const all of [sums.z, sums.t]) [all[a], all[b]] = [all[b], all[a]];
+  return packSums(answer, sums);
+}
+
 /** One dishonest try of a kind; what was tried, and whether it passed. */
 export function tried(accepts: Accepts, checked: Checked, server: ServerSide, answer: Uint8Array, random: Random) {
   const { openings } = checked;
   const names = Object.keys(CHANGES);
   const name = names[random(names.length)];
   const target = openings[random(openings.length)];
-  const which = random(5);
+  const which = random(7);
   if (which < 2) {
     const changes = new Map([[target.id, CHANGES[name]]]);
     return {
       what: `${name}, step ${target.id}`,
+      kind: name,
       passed: accepts(checked, otherwise(checked, server, changes, random), answer),
     };
   }
@@ -190,6 +205,7 @@ export function tried(accepts: Accepts, checked: Checked, server: ServerSide, an
     const several = Array.from({ length: 3 }, () => openings[random(openings.length)].id);
     const changes = new Map(several.map((id) => [id, CHANGES["one more"]] as const));
     return {
+      kind: "several openings",
       what: `one more in ${several}`,
       passed: accepts(checked, otherwise(checked, server, changes, random), answer),
     };
@@ -198,7 +214,28 @@ export function tried(accepts: Accepts, checked: Checked, server: ServerSide, an
     const lied = answer.slice();
     const bit = random(8 * lied.length);
     lied[bit >> 3] ^= 1 << (bit & 7);
-    return { what: `bit ${bit} of the answer`, passed: accepts(checked, server, lied) };
+    return { what: `bit ${bit} of the answer`, kind: "a bit of the answer", passed: accepts(checked, server, lied) };
+  }
+  if (which === 4) {
+    const lied = exchanged(answer, random);
+    return {
+      what: "two sums of the answer in another order",
+      kind: "exchanged sums",
+      passed: accepts(checked, server, lied),
+    };
+  }
+  if (which === 5) {
+    const other = openings[random(openings.length)];
+    const replay: Change = (words) => {
+      const from = view(server.came(other));
+      for (let i = 0; i < words.length; i++) words[i] = from[i % from.length];
+    };
+    const changed = otherwise(checked, server, new Map([[target.id, replay]]), random);
+    return {
+      what: `the words of ${other.id} in ${target.id}`,
+      kind: "replay",
+      passed: accepts(checked, changed, answer),
+    };
   }
   const step = singly(checked)[random(singly(checked).length)];
   const { rows, columns } = checked.program.values[step.out];
@@ -209,5 +246,6 @@ export function tried(accepts: Accepts, checked: Checked, server: ServerSide, an
   };
   const fits = fitting(checked, answer, { step, at, delta }, random64(random));
   const what = `an answer that fits ${delta} at ${at} of step ${step.id}`;
-  return { what, passed: accepts(checked, otherwise(checked, server, new Map([[step.id, change]]), random), fits) };
+  const changed = otherwise(checked, server, new Map([[step.id, change]]), random);
+  return { what, kind: "an answer that fits", passed: accepts(checked, changed, fits) };
 }

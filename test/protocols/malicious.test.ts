@@ -5,13 +5,12 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { Deviation } from "../../src/parties/messages.ts";
-import { oneTurn, type Step } from "../../src/program/steps.ts";
-import { openBits } from "../../src/protocols/compare.ts";
+import { oneTurn } from "../../src/program/steps.ts";
 import { open } from "../../src/protocols/open.ts";
-import type { Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
 import { type Harness, harness } from "../parties/harness.ts";
 import { CHANGES, otherwise, randomOf, tried } from "./arsenal.ts";
+import { lying, oneOfEach, WAYS } from "./liar.ts";
 import { atCheck } from "./recorded.ts";
 
 vi.mock("../../src/protocols/verify/check.ts", async (original) => {
@@ -65,6 +64,11 @@ it("a client that adds 1 to one value before the classifier reads that value's w
   expect(Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length)).toBeGreaterThan(20 * MOST_OFF);
 });
 
+/** In its lowest bit: of bits and of words alike. */
+function oneMore(words: Words): void {
+  words.i32()[0] ^= 1;
+}
+
 const verified = (spec: Parameters<typeof harness>[0]) =>
   harness({ layers: 1, ...spec }, { ...oneTurn(4), verified: true });
 
@@ -107,19 +111,35 @@ describe.each([
     expect(tries).toBeGreaterThan(15);
   });
 
-  it("gets no answer when it sends something else in earnest", async () => {
-    const isOpening = (s: { kind: string }) => s.kind === "open" || s.kind === "openBits";
-    const first = h.program.steps.find(
-      (s) => isOpening(s) && (s.kind === "openBits" || ("mode" in s && s.mode === "exchange")),
-    );
-    const { send } = open;
-    const { send: sendBits } = openBits;
-    const changed = (party: Party, step: Step, message: Words) => {
-      if (step.id === first?.id && !party.isServer) message.i32()[0] ^= 1;
-      return message;
-    };
-    vi.spyOn(open, "send").mockImplementation((party, step) => changed(party, step, send(party, step)));
-    vi.spyOn(openBits, "send").mockImplementation((party, step) => changed(party, step, sendBits(party, step)));
-    await expect(ask()).rejects.toThrow(Deviation);
+  it("gets no answer when it lies in earnest, in a message or in a share that all later ones follow from", async () => {
+    const passed: string[] = [];
+    for (const step of oneOfEach(h.program)) {
+      for (const way of WAYS) {
+        const undo = lying({ step, way, change: oneMore });
+        const error = await ask().then(
+          () => null,
+          (e: Error) => e,
+        );
+        undo();
+        if (!(error instanceof Deviation)) passed.push(`${step.kind} ${step.id}, ${way}: ${error?.message}`);
+      }
+    }
+    expect(passed).toEqual([]);
+    await ask();
+  });
+
+  it("gets no answer for another session's answer to the challenge, nor for one of another length", async () => {
+    const answers: Uint8Array[] = [];
+    atCheck((_accepts, _checked, _server, answer) => void answers.push(answer.slice()));
+    await ask();
+    let tries = 0;
+    atCheck((accepts, checked, server, answer) => {
+      for (const old of answers) expect(accepts(checked, server, old)).toBe(false);
+      for (const length of [0, answer.length - 1])
+        expect(() => accepts(checked, server, answer.subarray(0, length))).toThrow();
+      tries++;
+    });
+    await ask();
+    expect(tries).toBe(answers.length);
   });
 });
