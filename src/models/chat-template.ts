@@ -1,6 +1,6 @@
 /** Conversations as a model reads them: its folder's own chat template writes them. */
 import { Template } from "@huggingface/jinja";
-import * as v from "valibot";
+import { chatSource } from "./chat-source.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 
 export interface ChatMessage {
@@ -20,32 +20,12 @@ export class ChatTemplateError extends Error {
   }
 }
 
-/** One template, or several by name. */
-const templates = v.union([v.string(), v.array(v.object({ name: v.string(), template: v.string() }))]);
-const special = v.nullish(
-  v.union([
-    v.string(),
-    v.pipe(
-      v.object({ content: v.string() }),
-      v.transform((token) => token.content),
-    ),
-  ]),
-);
-const config = v.object({
-  chat_template: v.nullish(templates),
-  bos_token: special,
-  eos_token: special,
-  unk_token: special,
-  pad_token: special,
-});
-
 /**
  * A conversation's text, ready for the assistant's next words; its special tokens are in it.
  * @throws ChatTemplateError
  */
 export function conversationText(tokenizer: TextTokenizer, messages: readonly ChatMessage[]): string {
-  const { chat_template, ...specials } = v.parse(config, JSON.parse(tokenizer.files["tokenizer_config.json"] ?? "{}"));
-  const source = tokenizer.files["chat_template.jinja"] ?? named(chat_template);
+  const { source, specials } = chatSource(tokenizer);
   if (source === undefined) throw new ChatTemplateError("this model has no chat template", { missing: true });
   try {
     return new Template(source).render({ ...specials, messages, add_generation_prompt: true });
@@ -54,9 +34,4 @@ export function conversationText(tokenizer: TextTokenizer, messages: readonly Ch
     const why = "the model's chat template cannot write this conversation: are its roles in turn?";
     throw new ChatTemplateError(why, { missing: false, cause });
   }
-}
-
-function named(given: v.InferOutput<typeof templates> | null | undefined): string | undefined {
-  if (given === null || given === undefined || typeof given === "string") return given ?? undefined;
-  return (given.find(({ name }) => name === "default") ?? given[0])?.template;
 }

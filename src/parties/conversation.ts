@@ -88,6 +88,11 @@ export class Conversation {
     return this.reply();
   }
 
+  /** Nobody wants more of the reply at work: it ends where its last token was, once that has been read. */
+  stop(): void {
+    this.stream.cancel();
+  }
+
   /** Ends the run; what it took. @throws what broke it */
   async end(): Promise<Run> {
     this.over = true;
@@ -131,9 +136,11 @@ export class Conversation {
   private hear(logits: readonly number[]): void {
     this.answers++;
     if (this.queue.length > 0) return;
+    // Of a reply that was stopped all is read, and what would come next is nobody's.
+    const stopped = this.stream.ended;
     const token = this.stream.choose(logits);
     if (this.stream.ended) {
-      this.unread = token;
+      this.unread = stopped ? null : token;
       this.stream.finish();
     } else this.queue.push(token);
   }

@@ -15,6 +15,8 @@ export interface Started {
   running(): boolean;
   /** What it has written to stderr. */
   log(): string;
+  /** Once it has written this to stderr. */
+  logged(pattern: RegExp): Promise<void>;
   signal(signal: NodeJS.Signals): void;
   ended(signal: NodeJS.Signals): Promise<[number | null]>;
 }
@@ -37,6 +39,9 @@ export async function start(args: readonly string[], limit?: string): Promise<St
     pid: child.pid!,
     running: () => child.exitCode === null && child.signalCode === null,
     log: () => log,
+    logged: async (pattern) => {
+      while (!pattern.test(log)) await once(child.stderr, "data");
+    },
     signal: (signal) => child.kill(signal),
     ended: async (signal) => {
       if (child.exitCode !== null || child.signalCode !== null) return [child.exitCode];

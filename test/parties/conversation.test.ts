@@ -53,6 +53,28 @@ it("answers what is said as it answers the whole text, for the new tokens' fligh
   expect(w.clientRing.memory.bytesInUse).toBe(0);
 });
 
+it("goes on behind a reply that was stopped", async () => {
+  const client = await w.connect();
+  const talk = client.converse(textOf(PROMPT), { positions: 12 });
+  const reply = talk.first();
+  const first = await reply.next();
+  talk.stop();
+  const { ids, ended } = await heard(reply);
+  expect(ids[0]).toBe(first.done === true ? null : first.value.token);
+  // What was at work comes still.
+  expect(ids.length).toBeLessThan(4);
+  expect([ended, talk.unsaid]).toEqual(["length", null]);
+  const more = talk.say([20, 21]);
+  const next = await more.next();
+  talk.stop();
+  await heard(more);
+  await talk.end();
+  const whole = client.generate(textOf([...PROMPT, ...ids, 20, 21]), { maxTokens: 1 });
+  expect(next).toEqual(await whole.next());
+  await heard(whole);
+  await client.close();
+});
+
 it("ends with its positions, and by whoever leaves", async () => {
   const client = await w.connect();
   const talk = client.converse(textOf(PROMPT), { positions: 4 });

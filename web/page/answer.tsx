@@ -2,26 +2,41 @@
 import { Fragment } from "preact";
 import type { Answer as Given } from "../../src/parties/answer.ts";
 import type { Run } from "../../src/parties/run.ts";
+import { Entities } from "./entities.tsx";
 import type { OpenedModel } from "./messages.ts";
-import { bytesOf, percentOf, secondsOf } from "./words.ts";
+import { bytesOf, entitiesIn, percentOf, secondsOf } from "./words.ts";
 
-type Read = Pick<Given, "label" | "index" | "scores" | "value">;
+type Read = Pick<Given, "label" | "index" | "scores" | "value" | "entities">;
 
 /** Labels that are shown one by one; of more, those with the highest scores. */
 const MOST_LABELS = 8;
 
-export function Answer({ model, answer }: { model: OpenedModel | null; answer: Read | null }) {
+interface Shown {
+  readonly model: OpenedModel | null;
+  readonly answer: Read | null;
+  /** What was asked about. */
+  readonly text: string;
+}
+
+export function Answer({ model, answer, text }: Shown) {
   return (
     <section id="answer" aria-labelledby="answer-title" class={answer === null ? "answer none" : "answer"}>
       <h2 id="answer-title">Answer</h2>
-      {model?.kind === "value" ? <Value answer={answer} /> : <Label model={model} answer={answer} />}
+      {model?.kind === "entities" ? (
+        <Entities labels={model.labels} text={text} entities={answer?.entities ?? null} />
+      ) : model?.kind === "value" ? (
+        <Value answer={answer} />
+      ) : (
+        <Label model={model} answer={answer} />
+      )}
     </section>
   );
 }
 
 /** In words, for screen readers. */
-export function spoken({ label, index, scores, value }: Read): string {
+export function spoken({ label, index, scores, value, entities }: Read): string {
   if (value !== undefined) return `Answer: ${value.toFixed(2)}`;
+  if (entities !== undefined) return `Answer: ${entitiesIn(entities)}`;
   return `Answer: ${label}${scores === undefined ? "" : `, ${percentOf(scores[index!])}`}`;
 }
 
@@ -82,9 +97,26 @@ export function Costs({
     ["Flights", run === null ? "–" : String(run.flights)],
     ...more,
   ];
+  return <Figures of={costs} />;
+}
+
+/** Names and their values, below each other; `flat`: side by side. */
+export function Figures({ of, flat }: { of: readonly (readonly [string, string])[]; flat?: boolean }) {
+  if (flat) {
+    return (
+      <dl class="costs row">
+        {of.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    );
+  }
   return (
     <dl class="costs">
-      {costs.map(([name, value]) => (
+      {of.map(([name, value]) => (
         <Fragment key={name}>
           <dt>{name}</dt>
           <dd>{value}</dd>

@@ -1,11 +1,13 @@
 /** The page: a text is asked about or continued, and it is shown who saw what. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PinnedParties } from "../../src/parties/connect.ts";
+import { Chatting } from "./chatting.tsx";
 import { Continuing } from "./continuing.tsx";
 import { type Progress, useProgress } from "./hooks.ts";
 import { Judging, type Ready } from "./judging.tsx";
 import { Keys } from "./keys.tsx";
-import type { OpenedModel } from "./messages.ts";
+import { continues, type OpenedModel } from "./messages.ts";
+import { idOf } from "./question.tsx";
 import { type Asked, Seen } from "./seen.tsx";
 import { Service } from "./service.ts";
 import { countOf, plainly } from "./words.ts";
@@ -52,7 +54,13 @@ function Asking({ parties }: { parties: PinnedParties }) {
   return (
     <>
       <p class="quiet model">{model === null ? "Model: not known yet" : describedBy(model)}</p>
-      {model?.kind === "text" ? <Continuing {...given} /> : <Judging {...given} />}
+      {model?.kind === "chat" ? (
+        <Chatting {...given} />
+      ) : model?.kind === "text" ? (
+        <Continuing {...given} />
+      ) : (
+        <Judging {...given} />
+      )}
       <Seen asked={asked} own={own} />
       <Keys parties={parties} own={own} />
     </>
@@ -60,8 +68,14 @@ function Asking({ parties }: { parties: PinnedParties }) {
 }
 
 function describedBy({ described, kind, labels, limit }: OpenedModel): string {
-  const answers = { labels: `answers with one of ${countOf(labels.length, "label")}`, value: "answers with a value" };
-  return `Model: ${described}; ${kind === "text" ? "continues a text" : answers[kind]}; texts of up to ${limit} tokens`;
+  const answers = {
+    labels: `answers with one of ${countOf(labels.length, "label")}`,
+    value: "answers with a value",
+    entities: "marks names and the like in a text",
+    text: "continues a text",
+    chat: "answers in a conversation",
+  };
+  return `Model: ${described}; ${answers[kind]}; texts of up to ${limit} tokens`;
 }
 
 /** Opens, and makes material while nobody waits. */
@@ -77,15 +91,15 @@ function useReady(service: Service, progress: Progress, setModel: (model: Opened
       setModel(model);
       setTrouble(null);
       // The field for a beginning takes the place of the other, also under somebody's hands.
-      if (typing && model.kind === "text") requestAnimationFrame(() => document.getElementById("prompt")?.focus());
+      if (typing && continues(model)) requestAnimationFrame(() => document.getElementById(idOf(model.kind))?.focus());
       return model;
     };
     const failed = (error: Error) => {
       setIdle("Not connected");
       setTrouble(plainly(error.message));
     };
-    const prepare = ({ kind }: OpenedModel) => {
-      if (kind === "text") return setIdle("Ready");
+    const prepare = (model: OpenedModel) => {
+      if (continues(model)) return setIdle("Ready");
       // Nobody has asked yet: a failure is told in passing, and again to whoever asks.
       return prepared(service, latest).then(setIdle, (error: Error) => setIdle(`Not ready: ${plainly(error.message)}`));
     };

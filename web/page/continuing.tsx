@@ -1,6 +1,7 @@
 /** A text to continue: its words as they come. */
 import { useMemo, useRef, useState } from "preact/hooks";
 import { Costs } from "./answer.tsx";
+import { ChoiceOfTokens } from "./choice.tsx";
 import { onceAFrame, type Progress, useWork } from "./hooks.ts";
 import type { Given } from "./judging.tsx";
 import type { Continued } from "./messages.ts";
@@ -31,7 +32,8 @@ export function Continuing(given: Given) {
     setStopping(true);
     service.stop();
   };
-  const settings = <Settings {...{ maxTokens, setMaxTokens, temperature, setTemperature }} />;
+  const choice = { maxTokens, setMaxTokens, temperature, setTemperature };
+  const settings = <ChoiceOfTokens name="New tokens, at most" {...choice} />;
   return (
     <>
       <Question kind="text" {...{ text, setText, ask, settings }} busy={work.busy} returned={() => {}}>
@@ -75,7 +77,8 @@ function useGoing({ service, answered }: Given, progress: Progress) {
       now.current = { ...now.current, text: result.text, result };
       const { seen, run } = result;
       const turns = `${countOf(run.tokens, "new token")} of ${asked.maxTokens} taken`;
-      answered({ seen, answer: result.text, length: run.length, flights: run.flights, at, turns });
+      const lengths = `1, of at most ${countOf(run.length, "token")}; ${turns}`;
+      answered({ seen, answer: result.text, flights: run.flights, at, lengths });
     } finally {
       progress.end(complete);
       setGoing(now.current);
@@ -101,39 +104,4 @@ function speedOf(result: Continued | null): readonly [string, string][] {
   const times = result?.run.secondsToToken ?? [];
   const each = times.length === 0 ? "–" : secondsOf(times[times.length - 1] / times.length);
   return [["Each token", each]];
-}
-
-interface SettingsGiven {
-  readonly maxTokens: number;
-  setMaxTokens(count: number): void;
-  readonly temperature: number;
-  setTemperature(temperature: number): void;
-}
-
-function Settings({ maxTokens, setMaxTokens, temperature, setTemperature }: SettingsGiven) {
-  return (
-    <div class="settings">
-      <label for="max-tokens">New tokens, at most</label>
-      <input
-        id="max-tokens"
-        type="number"
-        min={1}
-        max={256}
-        required
-        value={maxTokens}
-        onInput={(event) => setMaxTokens(event.currentTarget.valueAsNumber)}
-      />
-      <label for="temperature">Temperature (0: the likeliest words)</label>
-      <input
-        id="temperature"
-        type="number"
-        min={0}
-        max={2}
-        step={0.1}
-        required
-        value={temperature}
-        onInput={(event) => setTemperature(event.currentTarget.valueAsNumber)}
-      />
-    </div>
-  );
 }

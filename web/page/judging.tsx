@@ -3,12 +3,13 @@ import { useRef, useState } from "preact/hooks";
 import { Answer, Costs, spoken } from "./answer.tsx";
 import { type Progress, useWork } from "./hooks.ts";
 import { type Job, Lines, useLines } from "./lines.tsx";
-import type { Classified, OpenedModel } from "./messages.ts";
+import { type Classified, continues, type OpenedModel } from "./messages.ts";
 import { Notice } from "./notice.tsx";
 import { Question } from "./question.tsx";
 import type { Asked } from "./seen.tsx";
 import type { Service } from "./service.ts";
 import { Strip } from "./strip.tsx";
+import { countOf } from "./words.ts";
 
 /** Whether there is somebody to ask. */
 export interface Ready {
@@ -31,17 +32,21 @@ export interface Given extends Ready {
   answered(asked: Asked): void;
 }
 
+/** An answer, and the text that it is about. */
+interface Judged extends Classified {
+  readonly text: string;
+}
+
 export function Judging(given: Given) {
   const { service, model, text, progress, warm } = given;
-  const [result, setResult] = useState<Classified | null>(null);
+  const [result, setResult] = useState<Judged | null>(null);
   const [helped, setHelped] = useState(false);
   const work = useWork();
   const lines = useLines(service, progress, work);
   const ask = () =>
     work.run(async () => {
       // Whoever turns out to continue texts gets another form, with the text in it.
-      if ((await given.open()).kind !== "text")
-        await classify(given, helped, setResult).finally(helped ? () => {} : warm);
+      if (!continues(await given.open())) await classify(given, helped, setResult).finally(helped ? () => {} : warm);
     });
   const open = (file: File) => lines.open(file, warm);
   return (
@@ -63,7 +68,7 @@ export function Judging(given: Given) {
       />
       {lines.job === null ? (
         <div class="result">
-          <Answer model={model} answer={result?.answer ?? null} />
+          <Answer model={model} answer={result?.answer ?? null} text={result?.text ?? ""} />
           <Costs run={result?.answer ?? null} ahead={result?.ahead ?? false} />
         </div>
       ) : (
@@ -73,7 +78,7 @@ export function Judging(given: Given) {
   );
 }
 
-function saidOf(result: Classified | null, job: Job | null): string {
+function saidOf(result: Judged | null, job: Job | null): string {
   if (job !== null) return `${job.done} of ${job.texts.length} texts are done`;
   return result === null ? "" : spoken(result.answer);
 }
@@ -96,7 +101,7 @@ function Helped({ helped, set }: { helped: boolean; set: (helped: boolean) => vo
 async function classify(
   { service, text, progress, answered }: Given,
   helped: boolean,
-  setResult: (result: Classified | null) => void,
+  setResult: (result: Judged | null) => void,
 ): Promise<void> {
   progress.begin();
   setResult(null);
@@ -105,9 +110,10 @@ async function classify(
   try {
     const result = await service.ask("classify", { text, helped }, (h) => h.what === "progress" && progress.take(h));
     complete = true;
-    setResult(result);
+    setResult({ ...result, text });
     const { answer, seen } = result;
-    answered({ seen, answer: spoken(answer), length: answer.length, flights: answer.flights, at });
+    const lengths = `1, of at most ${countOf(answer.length, "token")}`;
+    answered({ seen, answer: spoken(answer), flights: answer.flights, at, lengths });
   } finally {
     progress.end(complete);
   }

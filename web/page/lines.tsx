@@ -139,7 +139,9 @@ function stateOf({ texts, done, left, stopping }: Job, busy: boolean): string {
 
 function download(job: Job, model: OpenedModel | null): void {
   const url = URL.createObjectURL(
-    new Blob(csvParts(job.texts, job.results, model?.labels ?? []), { type: "text/csv" }),
+    new Blob(csvParts(job.texts, job.results, model?.kind === "entities" ? [] : (model?.labels ?? [])), {
+      type: "text/csv",
+    }),
   );
   const link = document.createElement("a");
   link.href = url;

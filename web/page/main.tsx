@@ -6,6 +6,7 @@ import "./colors.css";
 import "./page.css";
 import "./asking.css";
 import "./results.css";
+import "./talk.css";
 
 const given = JSON.parse(document.getElementById("parties")!.textContent!) as PinnedParties | null;
 /** An address may be a path of the page's own host. */

@@ -1,6 +1,7 @@
 /** What the page and its worker say to each other. The worker is the MPC client; the page shows. */
 import type { Answer } from "../../src/parties/answer.ts";
 import type { PinnedParties } from "../../src/parties/connect.ts";
+import type { Reply } from "../../src/parties/conversation.ts";
 import type { Generated } from "../../src/parties/generation.ts";
 import type { SessionParts } from "../../src/parties/session.ts";
 
@@ -8,7 +9,7 @@ import type { SessionParts } from "../../src/parties/session.ts";
 export interface OpenedModel {
   /** Of this browser's key: what an operator puts on a list of peers. */
   readonly fingerprint: string;
-  readonly kind: "labels" | "value" | "text";
+  readonly kind: "labels" | "value" | "entities" | "text" | "chat";
   /** Whether the client learns scores, or the winner alone. */
   readonly scores: boolean;
   readonly labels: readonly string[];
@@ -17,6 +18,11 @@ export interface OpenedModel {
   readonly limit: number;
   /** "bert, 2 layers of 128, quad + 2quad". */
   readonly described: string;
+}
+
+/** Whether a model goes on with what it is told, and judges nothing. */
+export function continues({ kind }: OpenedModel): boolean {
+  return kind === "text" || kind === "chat";
 }
 
 /** Bytes that crossed the wire in one flight. */
@@ -48,13 +54,36 @@ export interface Classified {
 
 /** One of several texts: its answer, or why there is none. */
 export type ClassifiedLine = { readonly line: number } & (
-  | { readonly answer: Pick<Answer, "label" | "index" | "scores" | "value" | "logits"> }
+  | { readonly answer: Pick<Answer, "label" | "index" | "scores" | "value" | "entities" | "logits"> }
   | { readonly error: string }
 );
 
 export interface Continued {
   readonly text: string;
   readonly run: Generated;
+  readonly seen: Seen;
+}
+
+/** How a conversation is begun. */
+export interface Beginning {
+  /** Of one reply, at most. */
+  readonly maxTokens: number;
+  readonly temperature: number;
+}
+
+/** A reply, and what it took from the message on. */
+export interface Replied {
+  readonly reply: Reply;
+  /** Tokens that the parties had not read before; those of all of the conversation where its run was begun for them. */
+  readonly read: number;
+  /** The padded length that the server was told; null in a run that went on. */
+  readonly length: number | null;
+  readonly seconds: number;
+  /** From one new token to the next; null for a single one. */
+  readonly secondsEach: number | null;
+  readonly flights: number;
+  readonly sent: number;
+  readonly received: number;
   readonly seen: Seen;
 }
 
@@ -73,7 +102,12 @@ export interface Calls {
     readonly asked: { readonly prompt: string; readonly maxTokens: number; readonly temperature: number };
     readonly given: Continued;
   };
-  /** Ends what is being continued or classified, after what is at work. */
+  /** `begins`: whatever was said before is forgotten. */
+  say: {
+    readonly asked: { readonly message: string; readonly begins: Beginning | null };
+    readonly given: Replied;
+  };
+  /** Ends what is being said, continued or classified, after what is at work. */
   stop: { readonly asked: object; readonly given: null };
 }
 
@@ -90,7 +124,7 @@ export type Happening =
       readonly layer: string;
       readonly group: string;
     }
-  /** The continuation so far. */
+  /** The continuation, or the reply, so far. */
   | { readonly what: "text"; readonly text: string }
   | ({ readonly what: "line" } & ClassifiedLine);
 

@@ -12,12 +12,10 @@ export interface Asked {
   readonly seen: Given;
   /** What came of it, in a line. */
   readonly answer: string;
-  /** The padded length. */
-  readonly length: number;
+  /** What is told of the text's length, and of the answer's. */
+  readonly lengths: string;
   readonly flights: number;
   readonly at: Date;
-  /** Of a continuation: tokens that were asked for and taken. */
-  readonly turns?: string;
 }
 
 export function Seen({ asked, own }: { asked: Asked | null; own: string | null }) {
@@ -84,10 +82,7 @@ function Server({ asked, own }: { asked: Asked | null; own: string | null }) {
             <dt>When</dt>
             <dd>{asked.at.toLocaleTimeString("en-GB")}</dd>
             <dt>Texts</dt>
-            <dd>
-              1, of at most {countOf(asked.length, "token")}
-              {asked.turns === undefined ? "" : `; ${asked.turns}`}
-            </dd>
+            <dd>{asked.lengths}</dd>
             <dt>From key</dt>
             <dd>
               <code>{own === null ? "–" : shortKey(own)}</code>

@@ -2,9 +2,11 @@
 import { useState } from "preact/hooks";
 import type { ClassifiedLine } from "./messages.ts";
 import type { FileText } from "./texts.ts";
-import { percentOf } from "./words.ts";
+import { entitiesIn, percentOf } from "./words.ts";
 
 const ROWS = 50;
+
+type Answered = Extract<ClassifiedLine, { answer: unknown }>["answer"];
 
 interface Given {
   readonly texts: readonly FileText[];
@@ -51,7 +53,7 @@ function Row({ line, text, result }: { line: number; text: string; result: Class
       <td class="words">{text.length > 300 ? `${text.slice(0, 300)}…` : text}</td>
       {failed === null ? (
         <>
-          <td>{answer?.label ?? (answer ? "" : "…")}</td>
+          <td>{wordsOf(answer)}</td>
           <td class="number">{scoreOf(answer)}</td>
         </>
       ) : (
@@ -63,7 +65,12 @@ function Row({ line, text, result }: { line: number; text: string; result: Class
   );
 }
 
-function scoreOf(answer: Extract<ClassifiedLine, { answer: unknown }>["answer"] | null): string {
+function wordsOf(answer: Answered | null): string {
+  if (answer === null) return "…";
+  return answer.label ?? (answer.entities ? entitiesIn(answer.entities) : "");
+}
+
+function scoreOf(answer: Answered | null): string {
   if (answer === null) return "";
   if (answer.value !== undefined) return answer.value.toFixed(3);
   return answer.scores === undefined ? "–" : percentOf(answer.scores[answer.index!]);

@@ -1,5 +1,6 @@
 /** Files of texts, read in slices, and answers as CSV. */
 import type { ClassifiedLine } from "./messages.ts";
+import { entitiesIn } from "./words.ts";
 
 /** More of them are more than a page is for: `mpcformer infer` in a loop is. */
 const MOST_TEXTS = 10_000;
@@ -54,9 +55,10 @@ function rowOf({ text, line }: FileText, result: ClassifiedLine | undefined, lab
   const start = [String(line), text];
   if (result === undefined || "error" in result)
     return [...start, "", ...Array<string>(labels).fill(""), result === undefined ? "not asked" : result.error];
-  const { label, value, scores = [] } = result.answer;
+  const { label, value, entities, scores = [] } = result.answer;
+  const judged = label ?? value?.toFixed(6) ?? (entities ? entitiesIn(entities) : "");
   const cells = Array.from({ length: labels }, (_, i) => scores[i]?.toFixed(6) ?? "");
-  return [...start, label ?? value?.toFixed(6) ?? "", ...cells, ""];
+  return [...start, judged, ...cells, ""];
 }
 
 function quoted(cell: string): string {

@@ -1,4 +1,5 @@
 /** Numbers, keys and errors as people read them. */
+import type { Entity } from "../../src/answers/entities.ts";
 
 export function bytesOf(count: number): string {
   if (count < 1e3) return `${count} B`;
@@ -33,6 +34,12 @@ export function shortKey(fingerprint: string): string {
 
 export function hexOf(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+}
+
+/** "Ada Lovelace (PER), London (LOC)". */
+export function entitiesIn(entities: readonly Entity[]): string {
+  if (entities.length === 0) return "no entities";
+  return entities.map(({ word, entity_group }) => `${word} (${entity_group})`).join(", ");
 }
 
 /** A worker's error, without advice that is for the command line. */
