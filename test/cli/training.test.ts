@@ -172,6 +172,35 @@ describe("from text files to a private service:", () => {
     expect(prediction.after.least_cosine).toBeLessThanOrEqual(prediction.after.cosine);
   });
 
+  it("a student that answers questions, as its teacher does", async () => {
+    const asked = sentences
+      .slice(0, 48)
+      .map(({ text }) => ({ question: "what", context: text, answers: [text.slice(0, 3)] }));
+    await writeFile(at("asked.jsonl"), `${asked.map((row) => JSON.stringify(row)).join("\n")}\n`);
+    const rates = [
+      "--layers-epochs",
+      "3",
+      "--layers-lr",
+      "3e-3",
+      "--prediction-epochs",
+      "2",
+      "--prediction-lr",
+      "1e-3",
+    ];
+    const args = [
+      "--teacher",
+      join(FIXTURES, "tasks/question"),
+      "--data",
+      at("asked.jsonl"),
+      "--hold-out",
+      "8",
+      ...small,
+    ];
+    const { stages } = await json("distill", "--out", at("answering"), ...args, ...rates);
+    expect(stages[0].before.cosine).toBeLessThan(stages[1].after.cosine);
+    expect(stages[1].after.cosine).toBeGreaterThan(0.8);
+  });
+
   it("evaluate under MPC", async () => {
     const result = await json("evaluate", at("student"), "--data", at("dev.tsv"), "--task", "sst2", "--private");
     expect(result).toMatchObject({ metric: "accuracy", agreement: 1, texts: 26, outside_range: 0 });
