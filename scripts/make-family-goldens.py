@@ -56,6 +56,7 @@ MODELS = {
     "camembert": ("camembert", {**BERT, "pad_token_id": 0, "type_vocab_size": 1}),
     "electra": ("electra", {**BERT, "embedding_size": 16, "type_vocab_size": 2}),
     "albert": ("albert", {**BERT, "num_hidden_layers": 4, "num_hidden_groups": 2, "embedding_size": 16}),
+    "albert-wide": ("albert", {**BERT, "embedding_size": 32}),
     "mpnet": ("mpnet", {**BERT, "pad_token_id": 1}),
     "deberta-v2": ("deberta-v2", {**BERT, **DEBERTA, "share_att_key": True, "norm_rel_ebd": "layer_norm", "position_buckets": 8}),
     "deberta-v2-own-keys": ("deberta-v2", {**BERT, **DEBERTA, "max_relative_positions": 10, "type_vocab_size": 2, "position_biased_input": True}),
@@ -188,6 +189,6 @@ def make_masked(name):
 
 
 IMAGES = {"vit"}
-ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "mpnet", "deberta-v2"}
+ENCODERS = {"distilbert", "xlm-roberta", "camembert", "electra", "albert", "albert-wide", "mpnet", "deberta-v2"}
 for one in sys.argv[1:] or [*MODELS, *(f"masked/{name}" for name in MASKED)]:
     make_masked(one[len("masked/") :]) if one.startswith("masked/") else make(one)

@@ -12,6 +12,7 @@ import { poolingFiles, poolingIn } from "./sentence-vectors.ts";
 import type { StoredWeight } from "./stored-weight.ts";
 import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
+import { checkUnreadWeights } from "./weights-unread.ts";
 
 /** A model ready to run: its public shape, the server's weights, and how texts become tokens. */
 export interface Model {
@@ -167,7 +168,13 @@ async function loadWeights(
   const wanted = tensorsInFiles(spec, (name) => keepClassifier || !name.startsWith("classifier."));
   const found = new Map<string, NamedTensor>();
   const { read = (entries) => entries } = familyOf(spec.architecture);
-  const any = await files.eachOfWeights((entries) => readTensors(read(entries), wanted, shapes, found));
+  const all = storedTensors(shapes, spec);
+  const known = new Set(all.flatMap(({ names, twins }) => [...names, ...twins]));
+  const any = await files.eachOfWeights((entries) => {
+    const own = read(entries);
+    checkUnreadWeights(own.values(), known, spec);
+    return readTensors(own, wanted, shapes, found);
+  });
   if (!any) throw await noWeights(files, spec);
   for (const name of shapes.keys()) {
     const shared = found.get(sharedWith(name, spec) ?? "");

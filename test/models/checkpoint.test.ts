@@ -114,6 +114,24 @@ describe("loadModel", () => {
     expect(logits(await loadModel(folder), "a")).toEqual(logits(await loadModel(fixture("bert-topics")), "a"));
   });
 
+  it.each([
+    ["bert.encoder.layer.0.attention.self.query.lora_A.weight", true],
+    ["bert.encoder.layer.1.output.adapter.bias", true],
+    ["bert.embeddings.second.weight", true],
+    ["embeddings.word_embeddings_projection.weight", true],
+    ["encoder.layer.0.output.extra.weight", true],
+    ["bert.embeddings.position_ids", false],
+    ["bert.pooler.second.weight", false],
+    ["bert.encoder.layer.7.output.dense.weight", false],
+    ["cls.predictions.bias", false],
+    ["bert.encoder.layer.0.rotary_emb.inv_freq", false],
+  ])("of a weight %s that nothing reads, says so: %s", async (name, refused) => {
+    await changed((tensors) => tensors.set(name, { name, shape: [1], data: () => Float32Array.of(1) }));
+    const loaded = loadModel(folder);
+    if (refused) await expect(loaded).rejects.toThrow(/^the weights have \S+, which nothing here reads/);
+    else expect(logits(await loaded, "a")).toEqual(logits(await loadModel(fixture("bert-topics")), "a"));
+  });
+
   it.each(["module.", "_orig_mod.", "_orig_mod.module."])("reads names behind %s", async (wrapper) => {
     await changed((tensors) => rename(tensors, (name) => wrapper + name));
     expect(logits(await loadModel(folder), "a")).toEqual(logits(await loadModel(fixture("bert-topics")), "a"));

@@ -403,6 +403,12 @@ describe("specOf a decoder", () => {
       /bidirectional_attention: must be false/,
     ],
     ["Gemma's head of its own", { ...gemma2, tie_word_embeddings: false }, /tie_word_embeddings: must be true/],
+    [
+      "two gates",
+      { ...gemma2, model_type: "gemma", hidden_act: "relu", hidden_activation: "gelu" },
+      /name two functions/,
+    ],
+    ["caps that are not used", { ...gemma2, model_type: "gemma3_text", attn_logit_softcapping: 5 }, /must be null/],
     ["Gemma's other gate", { ...gemma2, hidden_activation: "mish" }, /hidden_activation "mish" is not supported/],
     ["a cap below 1", { ...gemma2, attn_logit_softcapping: 0.5 }, /attn_logit_softcapping: must be 1 or more/],
     [

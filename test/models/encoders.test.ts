@@ -22,6 +22,8 @@ describe("encoders", () => {
     expect(of({ model_type: "electra" }).blocks.embeddingWidth).toBe(128);
     expect(of({ model_type: "electra", embedding_size: 32 }).blocks.embeddingWidth).toBe(null);
     expect(of({ model_type: "albert", embedding_size: 16 }).blocks.embeddingWidth).toBe(16);
+    // ALBERT's pass a dense layer whatever their width.
+    expect(of({ model_type: "albert", embedding_size: 32 }).blocks.embeddingWidth).toBe(32);
   });
 
   it("have the function that their class has where the file names none", () => {

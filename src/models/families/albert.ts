@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
 import { whole } from "../config-fields.ts";
-import { bert, bertConfig, bertTables, embeddingSize, embeddingWidthOf, filling } from "./bert.ts";
+import { bert, bertConfig, bertTables, embeddingSize, filling } from "./bert.ts";
 import type { Family } from "./family.ts";
 
 const blocks: Blocks = { ...bert.blocks, layerGroups: 1 };
@@ -31,7 +31,8 @@ export const albert: Family = {
       const { num_hidden_groups: layerGroups } = config;
       if (sizes.layers % layerGroups !== 0)
         throw new Error("config.json: num_hidden_groups must divide num_hidden_layers");
-      return { ...blocks, layerGroups, embeddingWidth: embeddingWidthOf(config, sizes) };
+      // Its tables are widened whatever their width.
+      return { ...blocks, layerGroups, embeddingWidth: config.embedding_size };
     },
     write: ({ blocks: { embeddingWidth, layerGroups }, hidden }) => ({
       embedding_size: embeddingWidth ?? hidden,

@@ -25,7 +25,7 @@ export const gemma: Family = {
     name: "gemma",
     className: "Gemma",
     fields: {
-      // transformers takes the newer name first, and GELU's tanh form whichever GELU the older one says.
+      // Releases of transformers differ in which they read: both must say one function. The older name's GELU is its tanh form.
       hidden_act: v.nullish(v.string()),
       hidden_activation: v.nullish(v.string()),
       attention_bias: only(false, "must be false: biases in attention are not supported"),
@@ -35,9 +35,17 @@ export const gemma: Family = {
     usualHead: 256,
     tied: true,
     blocks: (own) => ({ ...own, activation: "gelu" }),
-    activation: ({ hidden_activation: name, hidden_act: before }) =>
-      activationOf(name ?? (before === "gelu" ? ACTIVATION : before) ?? ACTIVATION, "hidden_activation"),
-    write: ({ gelu }) => ({ hidden_act: null, hidden_activation: activationName(gelu, ACTIVATION) }),
+    activation({ hidden_activation: name, hidden_act: before }) {
+      const older = before === "gelu" ? ACTIVATION : before;
+      const own = activationOf(name ?? older ?? ACTIVATION, "hidden_activation");
+      if (name && older && activationOf(older, "hidden_act") !== own)
+        throw new Error("config.json: hidden_act and hidden_activation name two functions: remove the wrong one");
+      return own;
+    },
+    write({ gelu }) {
+      const name = activationName(gelu, ACTIVATION);
+      return { hidden_act: name, hidden_activation: name };
+    },
   }),
   names: {
     ...llamaNames,

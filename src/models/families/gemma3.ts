@@ -12,6 +12,8 @@ import { turnedRows } from "./rows.ts";
 
 const fields = {
   ...gemma2Fields({ scores: null, logits: null }),
+  // transformers has the field and caps no scores.
+  attn_logit_softcapping: v.optional(v.null("must be null: capped scores are not supported"), null),
   sliding_window_pattern: v.nullish(whole(1, 128)),
   _sliding_window_pattern: v.nullish(whole(1, 128)),
   rope_theta: theta,
