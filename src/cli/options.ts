@@ -70,7 +70,7 @@ function known(text: string, finds: readonly ((name: string) => unknown)[]): str
 export function standIns(command: Command, defaults?: { readonly gelu: string; readonly softmax: string }): Command {
   const unless = (shape: string) =>
     defaults === undefined ? ` (default: the folder's; ${shape} for a named shape)` : "";
-  const activation = `stand-in for GeLU: ${namesOf("gelu")}; for Llama's SiLU: ${namesOf("silu")}`;
+  const activation = `approximation of GeLU: ${namesOf("gelu")}; for Llama's SiLU: ${namesOf("silu")}`;
   return command
     .addOption(
       new Option("--gelu <name>", activation + unless("quad"))
@@ -78,7 +78,7 @@ export function standIns(command: Command, defaults?: { readonly gelu: string; r
         .default(defaults?.gelu),
     )
     .addOption(
-      new Option("--softmax <name>", `stand-in for softmax: ${namesOf("softmax")}${unless("2quad")}`)
+      new Option("--softmax <name>", `approximation of softmax: ${namesOf("softmax")}${unless("2quad")}`)
         .argParser((text: string) => known(text, [softmax]))
         .default(defaults?.softmax),
     );

@@ -71,8 +71,8 @@ export function modelWords(model: Model): readonly (readonly [string, string])[]
   const feedForward = model.activation === "silu" ? "SiLU" : "GeLU";
   return [
     ["Model", `${NAMES[architecture] ?? architecture}, ${layers} layers of width ${hidden}, ${heads} heads`],
-    ["Feed-forward", `width ${count(intermediate)}, ${feedForward} stand-in: ${model.gelu}`],
-    ["Attention", `softmax stand-in: ${model.softmax}`],
+    ["Feed-forward", `width ${count(intermediate)}, ${feedForward} approximation: ${model.gelu}`],
+    ["Attention", `softmax approximation: ${model.softmax}`],
     ["Texts", `up to ${count(longest)} tokens of a vocabulary of ${count(vocabulary)}`],
     ["Embedding", EMBEDDING[model.embedding]],
     ["Answer", answerWords(model)],

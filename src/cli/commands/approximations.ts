@@ -6,7 +6,7 @@ import { type OutputOptions, output } from "../options.ts";
 import { print, printJson } from "../terminal.ts";
 
 export function addApproximations(program: Command): void {
-  output(program.command("approximations").description("the stand-ins for GeLU, SiLU and softmax")).action(
+  output(program.command("approximations").description("the approximations of GeLU, SiLU and softmax")).action(
     approximations,
   );
 }

@@ -28,7 +28,7 @@ export function addBench(program: Command): void {
     .addOption(whole("--runs <n>", "runs after a first one; medians are told").default(5))
     .option("--network <name>", "loopback, lan, wan, or round-trip milliseconds,Mbit/s", "loopback")
     .addOption(whole("--threads <n>", "threads of each party").default(1))
-    .option("--pairs <list>", "compare pairs of stand-ins: all, or such as quad+2quad,exact+exact")
+    .option("--pairs <list>", "compare pairs of approximations: all, or such as quad+2quad,exact+exact")
     .option("--svg <file>", "draw it");
   output(approximate(command)).action(bench);
 }

@@ -55,7 +55,7 @@ export function addDistill(program: Command): void {
   const rate = (flags: string, description: string) => decimal(flags, description, 1e-9, 1);
   const command = program
     .command("distill")
-    .description("train a student with stand-ins to compute what its teacher computes (MPCFormer's two stages)")
+    .description("train a student with approximations to compute what its teacher computes (MPCFormer's two stages)")
     .requiredOption("--teacher <dir>", "a fine-tuned Hugging Face folder")
     .option(
       "--student <from>",

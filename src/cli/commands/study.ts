@@ -94,7 +94,7 @@ export function addStudy(program: Command): void {
   const command = program
     .command("study")
     .description(
-      "remake MPCFormer's tables: pairs of stand-ins, without and with distillation, in the clear and under MPC",
+      "remake MPCFormer's tables: pairs of approximations, without and with distillation, in the clear and under MPC",
     )
     .argument("<file>", 'a study in YAML (docs/training.md, "Studies")')
     .requiredOption("--out <dir>", "where models and results go; a study that was stopped goes on from here")
