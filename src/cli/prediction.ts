@@ -2,19 +2,16 @@
 import { setImmediate } from "node:timers/promises";
 import { withFineWeights } from "../compiler/calibrate.ts";
 import { compile } from "../compiler/compile.ts";
-import { perplexityOf } from "../distill/perplexity.ts";
 import { logitsOf } from "../models/model.ts";
-import { TextInput } from "../parties/text.ts";
-import { IntegerWeights } from "../parties/weights.ts";
-import { bucketFor } from "../program/lengths.ts";
 import type { Plan, Precision } from "../program/plan.ts";
-import { longestText, type TokenizedText } from "../program/spec.ts";
+import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, PlanError } from "../program/steps.ts";
-import { runClear } from "../protocols/clear.ts";
 import { FloatOps } from "../reference/float.ts";
 import type { Matmul } from "../reference/matmul.ts";
 import { Ring } from "../ring/ring.ts";
-import { largestDifference, likelihoods, type Rows, sameChoices } from "./perplexity.ts";
+import { cosine } from "../tasks/metrics.ts";
+import { behindPadding, Comparison } from "./comparison.ts";
+import { fixedPointOf } from "./ranges.ts";
 import type { Source } from "./source.ts";
 
 /** Texts that are run, and of how many tokens at most: a model's whole fixed point for each. */
@@ -30,6 +27,8 @@ export interface Prediction {
   /** Of a decoder, in fixed point and in floats. */
   readonly perplexity?: number;
   readonly clear_perplexity?: number;
+  /** Of embeddings: of a vector in fixed point and the same in floats. */
+  readonly least_cosine?: number;
 }
 
 /**
@@ -46,6 +45,19 @@ const PRECISIONS: readonly (Precision | undefined)[] = [
     finer: { values: 4, gates: 4, series: 5, exponentials: 1, weighted: 3, scores: 1, roots: 1 },
   },
 ];
+/**
+ * The same of embeddings: no largest entry hides an error. A norm reads what few columns make wide (of all-MiniLM-L6-v2 224, beside 0.6 rms of
+ * most rows), and so do the layers behind GeLU, whose input counts next; finer weights let the mean be taken off more exactly too.
+ */
+const OF_VECTORS: readonly (Precision | undefined)[] = [
+  undefined,
+  { stream: 0, norm: 0, activation: 12, finer: { gates: 2 } },
+  { stream: 0, norm: 0, activation: 13, finer: { gates: 3, series: 1 } },
+];
+/** What an embedding's fixed point should keep of its floats on these texts: on many more, the bar of 0.9999 is kept then. */
+const LEAST_COSINE = 0.99995;
+/** Texts of an embedding that are run, from all of them evenly: short ones, and one may be further off than most. */
+const VECTORS = 24;
 /** What a decoder's fixed point should keep of its floats. */
 const SAME_TOKENS = 0.99;
 /** A setting that keeps fewer of the first texts' tokens is not run on the others. */
@@ -65,11 +77,11 @@ export async function measured(
 ): Promise<{ plan: Plan; foretold: Prediction }> {
   let best: { plan: Plan; foretold: Prediction } | null = null;
   let refused: unknown;
-  for (const precision of PRECISIONS) {
+  for (const precision of source.spec.problem === "vector" ? OF_VECTORS : PRECISIONS) {
     try {
       const plan = planOf(source, precision);
       const foretold = await predict({ ...source, plan }, texts, matmul, progress);
-      if (best === null || foretold.agreement > best.foretold.agreement) best = { plan, foretold };
+      if (best === null || kept(foretold) > kept(best.foretold)) best = { plan, foretold };
       if (keeps(foretold)) break;
     } catch (error) {
       if (!(error instanceof PlanError)) throw error;
@@ -89,54 +101,65 @@ function planOf({ spec, weights, plan }: Pick<Source, "spec" | "plan" | "weights
   return precise;
 }
 
+/** How much is kept: the more, the better. */
+function kept({ agreement, least_cosine }: Prediction): number {
+  return least_cosine ?? agreement;
+}
+
 /** An encoder has no stream that grows: its labels are told as they are. */
-function keeps({ agreement, perplexity, clear_perplexity }: Prediction): boolean {
+function keeps({ agreement, perplexity, clear_perplexity, least_cosine }: Prediction): boolean {
+  if (least_cosine !== undefined) return least_cosine >= LEAST_COSINE;
   if (perplexity === undefined || clear_perplexity === undefined) return true;
   return agreement >= SAME_TOKENS && Math.abs(perplexity / clear_perplexity - 1) <= PERPLEXITY_APART;
 }
 
-/** Runs the first texts in floats and in fixed point in the clear, which gives what three parties would. */
+/** The texts that a setting is run on. */
+function chosen({ problem, isDecoder }: ModelSpec, all: readonly TokenizedText[]): readonly TokenizedText[] {
+  if (problem === "vector") return all.filter((_, i) => i % Math.ceil(all.length / VECTORS) === 0);
+  const cut = ({ ids, types }: TokenizedText) => ({ ids: ids.slice(0, TOKENS), types: types.slice(0, TOKENS) });
+  return all.slice(0, TEXTS).map((text) => (isDecoder ? cut(text) : text));
+}
+
+/** Runs some texts in floats and in fixed point in the clear, which gives what three parties would. */
 async function predict(
   { spec, plan, weights }: Pick<Source, "spec" | "plan" | "weights">,
   given: readonly TokenizedText[],
   matmul: Matmul,
   progress: (done: number, total: number) => void,
 ): Promise<Prediction> {
-  const cut = ({ ids, types }: TokenizedText) => ({ ids: ids.slice(0, TOKENS), types: types.slice(0, TOKENS) });
-  const texts = given.slice(0, TEXTS).map((text) => (spec.isDecoder ? cut(text) : text));
+  const texts = chosen(spec, given);
   // A model that tells labels alone has the same logits inside.
   const scores = { ...spec, answer: "scores" } as const;
-  const ring = await Ring.create();
-  const integers = new IntegerWeights(ring);
-  const [exact, fixed]: Rows[][] = [[], []];
-  for (const text of texts) {
-    const length = bucketFor(text.ids.length, longestText(spec));
-    const program = compile(scores, plan, { ...oneTurn(length), scoring: spec.isDecoder });
-    const served = await integers.for(program, async () => weights);
-    const { logits } = runClear(ring, program, served, new TextInput(ring, program, spec, text, weights));
+  const run = fixedPointOf({ spec: scores, plan, weights }, await Ring.create());
+  const fixed = new Comparison(spec.labels);
+  const exact = new Comparison(spec.labels);
+  let least = 1;
+  for (const [i, text] of texts.entries()) {
     const ops = new FloatOps(weights, text, text.ids.length, { matmul, scoring: true });
     const right = logitsOf(ops, spec).data;
-    exact.push(right);
-    // Padding stands before a decoder's text.
-    fixed.push(Float32Array.from(logits.slice(logits.length - right.length)));
-    progress(fixed.length, texts.length);
-    if (spec.isDecoder && sameChoices(fixed, exact, spec.labels) < HOPELESS) break;
+    const found = behindPadding((await run(text)).logits, right);
+    const ids = spec.isDecoder ? text.ids : [];
+    exact.add(right, right, ids);
+    fixed.add(found, right, ids);
+    least = Math.min(least, cosine(found, right));
+    progress(i + 1, texts.length);
+    if (spec.isDecoder && fixed.told.agreement < HOPELESS) break;
     await setImmediate(); // the bar's timer
   }
-  const columns = spec.labels;
-  const perplexity = (rows: readonly Rows[]) =>
-    perplexityOf(texts.slice(0, rows.length).map((text, i) => likelihoods(text, rows[i], columns))).perplexity;
   return {
-    texts: fixed.length,
-    max_abs_logit_error: Math.max(...exact.map((rows, i) => largestDifference(rows, fixed[i]))),
-    agreement: sameChoices(fixed, exact, columns),
-    ...(spec.isDecoder ? { perplexity: perplexity(fixed), clear_perplexity: perplexity(exact) } : {}),
+    texts: fixed.texts,
+    ...fixed.told,
+    ...(spec.isDecoder
+      ? { perplexity: fixed.perplexity.perplexity, clear_perplexity: exact.perplexity.perplexity }
+      : {}),
+    ...(spec.problem === "vector" ? { least_cosine: least } : {}),
   };
 }
 
 /** The same in one line. */
 export function predictionLine(found: Prediction): string {
-  const { texts, max_abs_logit_error, agreement, perplexity, clear_perplexity } = found;
+  const { texts, max_abs_logit_error, agreement, perplexity, clear_perplexity, least_cosine } = found;
+  if (least_cosine !== undefined) return `foretold from ${texts} of the texts: least cosine ${least_cosine.toFixed(6)}`;
   const error = `foretold from ${texts} of the texts: largest logit error ${max_abs_logit_error.toFixed(4)}`;
   if (perplexity === undefined || clear_perplexity === undefined)
     return `${error}, labels equal ${(100 * agreement).toFixed(1)}%`;

@@ -15,7 +15,14 @@ import type { Source } from "./source.ts";
 /** The first violation of a text, by the text's index. */
 type Outside = Pick<Violation, "label" | "name" | "excess"> & { readonly index: number };
 
-/** What a run in fixed point in the clear tells of texts. */
+/** One text's run in fixed point in the clear. */
+interface FixedAnswer {
+  readonly logits: number[];
+  /** Null: its private answer would be right. */
+  readonly outside: Omit<Outside, "index"> | null;
+}
+
+/** What runs in fixed point in the clear tell of texts. */
 export interface FixedRun {
   /** Texts whose private answers could be wrong. */
   readonly outside: Outside[];
@@ -30,23 +37,34 @@ export async function inFixedPoint(
   ring: Ring,
   progress: (done: number, total: number) => void,
 ): Promise<FixedRun> {
-  const { spec, plan, weights } = source;
-  const integers = new IntegerWeights(ring);
-  const programs = new Map<number, Program>();
+  const run = fixedPointOf(source, ring);
   const found: Outside[] = [];
   const answers: number[][] = [];
   for (const [index, text] of texts.entries()) {
+    const { logits, outside } = await run(text);
+    answers.push(logits);
+    if (outside !== null) found.push({ ...outside, index });
+    progress(index + 1, texts.length);
+    await setImmediate(); // the bar's timer
+  }
+  return { outside: found, logits: answers };
+}
+
+/** Runs texts in fixed point in the clear, one at a time: a decoder's logits of many are not in memory together. */
+export function fixedPointOf(
+  { spec, plan, weights }: Pick<Source, "spec" | "plan" | "weights">,
+  ring: Ring,
+): (text: TokenizedText) => Promise<FixedAnswer> {
+  const integers = new IntegerWeights(ring);
+  const programs = new Map<number, Program>();
+  return async (text) => {
     const length = bucketFor(text.ids.length, longestText(spec));
     const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), scoring: isDecoder(spec) });
     programs.set(length, program);
     const served = await integers.for(program, async () => weights);
     const input = new TextInput(ring, program, spec, text, weights);
     const { logits, violations } = runClear(ring, program, served, input);
-    answers.push(ownRows(spec, text, [...logits]));
-    if (input.findings.any) found.push({ label: "embeddings", name: "embeddings", excess: 1, index });
-    else if (violations.length > 0) found.push({ ...violations[0], index });
-    progress(index + 1, texts.length);
-    await setImmediate(); // the bar's timer
-  }
-  return { outside: found, logits: answers };
+    const known = input.findings.any ? { label: "embeddings", name: "embeddings", excess: 1 } : violations[0];
+    return { logits: ownRows(spec, text, [...logits]), outside: known ?? null };
+  };
 }

@@ -83,8 +83,13 @@ export function winner(logits: ArrayLike<number>): number {
 }
 
 /** The cosine of two vectors; 0 where one is zero. */
-export function cosine(a: readonly number[], b: readonly number[]): number {
-  const dot = (x: readonly number[], y: readonly number[]) => x.reduce((sum, value, i) => sum + value * y[i], 0);
-  const lengths = Math.sqrt(dot(a, a) * dot(b, b));
-  return lengths === 0 ? 0 : dot(a, b) / lengths;
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [dot, ofA, ofB] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i] * b[i];
+    ofA += a[i] * a[i];
+    ofB += b[i] * b[i];
+  }
+  const lengths = Math.sqrt(ofA * ofB);
+  return lengths === 0 ? 0 : dot / lengths;
 }

@@ -77,7 +77,9 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
     metrics: values,
     texts: texts.length,
     ...(fixed === null ? {} : { outside_range: fixed.outside.length }),
-    ...(fixed === null || spec.answer === "label" ? {} : { fixed_metrics: judged.measure(fixed.logits) }),
+    ...(fixed === null || spec.answer === "label"
+      ? {}
+      : { fixed_metrics: judged.measure(fixed.logits), ...fixedLeast(judged.alike(fixed.logits, clear)) }),
     ...(hidden === null
       ? {}
       : {
@@ -94,6 +96,8 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
   }
   if (options.json) return printJson(result);
   const shown = Object.entries(values).map(([name, value]) => `${name}: ${value.toFixed(4)}`);
+  if (result.fixed_least_cosine !== undefined)
+    print(`least cosine of fixed point and clear: ${result.fixed_least_cosine.toFixed(6)}`);
   print(`${shown.join(", ")} on ${texts.length} texts${hidden === null ? " in the clear" : " under MPC"}`);
   if (result.agreement !== undefined) {
     print(`in the clear: ${result.clear_value!.toFixed(4)}; answers equal: ${(100 * result.agreement).toFixed(2)}%`);
@@ -102,6 +106,10 @@ async function evaluate(name: string, options: EvaluateOptions): Promise<void> {
     if (result.max_abs_logit_error !== undefined)
       print(`largest logit error: ${result.max_abs_logit_error.toFixed(5)}`);
   }
+}
+
+function fixedLeast({ least_cosine }: { readonly least_cosine?: number }): { readonly fixed_least_cosine?: number } {
+  return least_cosine === undefined ? {} : { fixed_least_cosine: least_cosine };
 }
 
 async function inTheClear(
