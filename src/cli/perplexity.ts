@@ -45,7 +45,9 @@ export async function evaluateDecoder(
   const outside: string[] = [];
   let left = 0;
   try {
-    const step = progress.of(["in the clear", inFixed && "in fixed point", hidden && "under MPC"].filter(Boolean).join(", "));
+    const step = progress.of(
+      ["in the clear", inFixed && "in fixed point", hidden && "under MPC"].filter(Boolean).join(", "),
+    );
     // One text after the other: the logits of all are more than memories hold.
     for (const [i, text] of texts.entries()) {
       const ops = new FloatOps(weights, text, text.ids.length, { matmul, scoring: true });

@@ -6,7 +6,7 @@ import { randomText } from "../../src/models/catalog.ts";
 import { longestText } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
-import { plainMatmul } from "../../src/reference/float.ts";
+import { plainMatmul } from "../../src/reference/matmul.ts";
 import { harness, TINY, TINY_VECTOR } from "../parties/harness.ts";
 
 const EMBEDDER = { ...TINY_VECTOR, gelu: "exact", softmax: "exact" } as const;
