@@ -50,10 +50,9 @@ function checked(
 }
 
 /** The option that says which part of a client's openings is checked. */
-export function verified(what: string): Option {
-  return new Option("--verify <part>", `${what}: all, one opening in N at random, or none (default: none)`).argParser(
-    verifyOf,
-  );
+export function verified(what: string, unlessTold: Verify): Option {
+  const text = `${what}: all, one opening in N at random, or none (default: ${unlessTold === 0 ? "none" : unlessTold})`;
+  return new Option("--verify <part>", text).argParser(verifyOf);
 }
 
 /** @throws InvalidArgumentError for what is neither a word nor a number of openings. */

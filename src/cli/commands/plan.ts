@@ -20,7 +20,7 @@ export function addPlan(program: Command): void {
     "--network <name>",
     "seconds online over lan, wan, or round-trip milliseconds,Mbit/s such as 20,300, and the forms that were chosen",
   );
-  command.addOption(verified("with a check of what clients open"));
+  command.addOption(verified("with a check of what clients open", 0));
   output(approximate(command)).action(plan);
 }
 

@@ -55,6 +55,9 @@ interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, Shape
   readonly studies?: string;
 }
 
+/** One opening in so many is checked unless told: docs/verification.md, "The default". */
+const DEFAULT_VERIFY = 16;
+
 export function addServe(program: Command): void {
   const serving = program.command("serve").description("serve a model to clients").argument("<model>", MODEL);
   const command = takesProfile(serving, "dealer")
@@ -65,7 +68,7 @@ export function addServe(program: Command): void {
     .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")
     .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
     .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
-    .addOption(verified("check before each answer what a client opened"))
+    .addOption(verified("check before each answer what a client opened", DEFAULT_VERIFY))
     .addOption(whole("--strikes <n>", "failed checks until a client's key is shut out (default: 3)"))
     .option(
       "--store <where>",
@@ -126,7 +129,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
       store,
       log: telemetry.tell,
       ...compilingOf(options),
-      verify: options.verify ?? 0,
+      verify: options.verify ?? DEFAULT_VERIFY,
       strikes: options.strikes,
       limits: limitsOf(options),
       measured: measuredBy(options, telemetry),
