@@ -11,7 +11,7 @@ import type { ModelSpec } from "../../src/program/spec.ts";
 import { oneTurn, type Shape } from "../../src/program/steps.ts";
 import { checkable } from "../../src/protocols/verify/sampling.ts";
 import { type Harness, harness, TINY_GPT2 } from "../parties/harness.ts";
-import { CHANGES, changeWords, type Random, randomOf, tried } from "../protocols/arsenal.ts";
+import { CHANGES, changeWords, type Random, REMASKED_PASS, randomOf, remasked, tried } from "../protocols/arsenal.ts";
 import { lying, WAYS } from "../protocols/liar.ts";
 import { atCheck } from "../protocols/recorded.ts";
 
@@ -57,6 +57,8 @@ async function ask(h: Harness, seed: number): Promise<void> {
   run.close();
 }
 
+/** Whether answers under another mask passed. */
+const masks: boolean[] = [];
 const counts = new Map<string, { tries: number; passed: number }>();
 
 function count(kind: string, passed: boolean): void {
@@ -95,6 +97,7 @@ it(`${TRIES} tries: none passes`, async () => {
           const { what, kind, passed } = tried(accepts, checked, server, answer, random);
           count(kind, passed);
           if (passed) console.log(`passed: ${name}, ${what}`);
+          if (i % 10 === 0) masks.push(accepts(checked, server, remasked(answer, random)));
         }
       });
       await ask(h, session);
@@ -105,9 +108,15 @@ it(`${TRIES} tries: none passes`, async () => {
   }
   console.log("\n| what | tries | passed |\n|---|---|---|");
   for (const [kind, { tries, passed }] of [...counts].sort()) console.log(`| ${kind} | ${tries} | ${passed} |`);
+  const [passing, expected] = [masks.filter(Boolean).length, masks.length * REMASKED_PASS];
+  console.log(
+    `another mask of an answer, which is no lie: ${passing} of ${masks.length} passed, ${expected.toFixed(1)} expected`,
+  );
   const all = [...counts.values()];
   console.log(`| all | ${all.reduce((sum, c) => sum + c.tries, 0)} | ${all.reduce((sum, c) => sum + c.passed, 0)} |`);
   expect(all.every(({ passed }) => passed === 0)).toBe(true);
+  // Of one session all depend on one α: few sessions are far from the mean.
+  expect(passing).toBeLessThan(4 * expected + 40);
 });
 
 it(`${HONEST} honest runs: all pass`, async () => {

@@ -177,6 +177,20 @@ function packSums(answer: Uint8Array, sums: SumsOfAnswer): Uint8Array {
   return out;
 }
 
+/**
+ * An answer with another mask above one Z's 64 bits, in one bit: no lie about what was opened. It passes where α has as many low bits zero as there are bits
+ * from there on, and tells no more of α than that: docs/verification.md, "Proof", 3.
+ */
+export function remasked(answer: Uint8Array, random: Random): Uint8Array {
+  const out = answer.slice();
+  const bit = 8 * LOW_BYTES + random(8 * HIGH_BYTES);
+  out[bit >> 3] ^= 1 << (bit & 7);
+  return out;
+}
+
+/** Of all of these bits, how many pass in the mean. */
+export const REMASKED_PASS = (1 - 2 ** -TAG_BITS) / TAG_BITS;
+
 /** An answer with two of its sums exchanged, Z and T alike. */
 function exchanged(answer: Uint8Array, random: Random): Uint8Array {
   const sums = unpackSums(answer);
@@ -212,7 +226,9 @@ export function tried(accepts: Accepts, checked: Checked, server: ServerSide, an
   }
   if (which === 3) {
     const lied = answer.slice();
-    const bit = random(8 * lied.length);
+    // Of Z, T and their bits; what is above Z's 64 bits is the client's own mask.
+    const any = random(8 * (lied.length - HIGH_BYTES));
+    const bit = any < 8 * LOW_BYTES ? any : any + 8 * HIGH_BYTES;
     lied[bit >> 3] ^= 1 << (bit & 7);
     return { what: `bit ${bit} of the answer`, kind: "a bit of the answer", passed: accepts(checked, server, lied) };
   }
