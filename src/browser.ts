@@ -8,6 +8,7 @@ import type { Client } from "./parties/client.ts";
 import { type ConnectOptions, connectBy, type Dial } from "./parties/connect.ts";
 
 export type { Entity, TokenLabel } from "./answers/entities.ts";
+export type { FilledMask } from "./answers/filled.ts";
 export type { AnswerSpan } from "./answers/question.ts";
 export type { ZeroShot } from "./answers/zero-shot.ts";
 export { ChannelError } from "./channels/channel.ts";
@@ -26,6 +27,8 @@ export {
   type ClassificationOptions,
   type ExtractionOptions,
   type FeatureExtractionPipeline,
+  type FillMaskOptions,
+  type FillMaskPipeline,
   type GeneratedText,
   type LabelScore,
   type PipelineOptions,

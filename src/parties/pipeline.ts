@@ -5,6 +5,7 @@
 
 import * as v from "valibot";
 import { type Entity, type TokenLabel, tokenLabels } from "../answers/entities.ts";
+import { type FilledMask, filledMasks } from "../answers/filled.ts";
 import { type AnswerSpan, answerSpans } from "../answers/question.ts";
 import type { SpannedText } from "../models/tokenizer.ts";
 import type { ModelSpec } from "../program/spec.ts";
@@ -64,6 +65,17 @@ export interface QuestionOptions extends TextOptions {
 export interface QuestionAnsweringPipeline {
   (question: string, context: string, options?: QuestionOptions & { readonly top_k?: 1 }): Promise<AnswerSpan>;
   (question: string, context: string, options: QuestionOptions): Promise<AnswerSpan | AnswerSpan[]>;
+}
+
+export interface FillMaskOptions extends TextOptions {
+  /** How many tokens; 5 unless told. */
+  readonly top_k?: number;
+}
+
+/** A text with one masked word, as the model's tokenizer writes it ("[MASK]", "<mask>"). */
+export interface FillMaskPipeline {
+  (text: string, options?: FillMaskOptions): Promise<FilledMask[]>;
+  (texts: readonly string[], options?: FillMaskOptions): Promise<FilledMask[][]>;
 }
 
 export interface ZeroShotOptions extends TextOptions {
@@ -131,6 +143,7 @@ export interface Pipelines {
   "token-classification": TokenClassificationPipeline;
   ner: TokenClassificationPipeline;
   "question-answering": QuestionAnsweringPipeline;
+  "fill-mask": FillMaskPipeline;
   "zero-shot-classification": ZeroShotPipeline;
   "feature-extraction": FeatureExtractionPipeline;
   "text-generation": TextGenerationPipeline;
@@ -145,6 +158,7 @@ const PROBLEMS: Readonly<Record<PipelineTask, readonly ModelSpec["problem"][]>> 
   "token-classification": ["tokens"],
   ner: ["tokens"],
   "question-answering": ["spans"],
+  "fill-mask": ["mask"],
   "zero-shot-classification": ["classification"],
   "feature-extraction": ["vector"],
   "text-generation": ["generation"],
@@ -189,6 +203,8 @@ export function pipeline(task: PipelineTask, service: PipelineService, options: 
       return tokens(own);
     case "question-answering":
       return questions(own);
+    case "fill-mask":
+      return masks(own);
     case "zero-shot-classification":
       return zeroShot(own);
     case "feature-extraction":
@@ -283,6 +299,19 @@ function questions(own: Texts) {
     const spanned = own.service.encode(question, context) as SpannedText;
     const answers = answerSpans(spanned, logits, context, { topK: top_k });
     return top_k === 1 ? answers[0] : answers;
+  };
+}
+
+function masks(own: Texts) {
+  return async (given: string | readonly string[], { top_k = 5, ...options }: FillMaskOptions = {}) => {
+    const { service } = own;
+    const texts = listOf(given);
+    const answers = await own.all(texts, options);
+    // Who has no tokenizer has no text to ask about either.
+    const perText = answers.map(({ logits }, i) =>
+      filledMasks(service.tokenizer!, service.encode(texts[i]).ids, logits, top_k),
+    );
+    return typeof given === "string" ? perText[0] : perText;
   };
 }
 

@@ -22,6 +22,7 @@ interface Golden {
   readonly entities: readonly { readonly entity_group: string; readonly score: number; readonly start: number }[];
   readonly answer: { readonly score: number; readonly start: number; readonly end: number };
   readonly vector: readonly number[];
+  readonly filled: readonly { readonly token: number; readonly score: number; readonly sequence: string }[];
   readonly read: readonly number[];
   readonly multi: boolean;
   readonly labels: readonly string[];
@@ -110,6 +111,26 @@ describe("pipeline", () => {
     const others = await ner(texts[0], { ignore_labels: [left] });
     expect(others).toHaveLength(every.filter(({ entity }) => entity !== left).length);
   });
+
+  it.each(["masked", "masked-roberta"])(
+    "fill-mask: the tokens, scores and texts of transformers' own (%s)",
+    async (name) => {
+      const cases = goldenOf(name);
+      const fill = pipeline("fill-mask", await ofTask(name));
+      const [one] = cases;
+      const filled = await fill(one.text, { top_k: 3 });
+      const expected = one.filled.map(({ score, sequence, token }) => ({
+        score: expect.closeTo(score, 2),
+        sequence,
+        token,
+        token_str: expect.any(String),
+      }));
+      expect(filled).toEqual(expected);
+      for (const { sequence, token_str } of filled) expect(sequence).toContain(token_str.trim().replace(/^##/, ""));
+      const several = await fill(cases.map(({ text }) => text));
+      expect(several.map((row) => row.length)).toEqual(cases.map(() => 5));
+    },
+  );
 
   it("question-answering: the answer and its place, or several", async () => {
     const [{ text, pair, answer }] = goldenOf("question");
