@@ -477,6 +477,73 @@ static void fourier(i64 *out, const u64 *x, int n, int bits, int harmonics, int 
   }
 }
 
+/* ---- AES-128's keystream in counter mode: assembly/aes.ts; the processor's own rounds take the same time for every key ---- */
+
+#define ROUNDS 10
+
+INLINE __m128i next_key(__m128i k, __m128i assist) {
+  for (int i = 0; i < 3; i++) k = _mm_xor_si128(k, _mm_slli_si128(k, 4));
+  return _mm_xor_si128(k, _mm_shuffle_epi32(assist, 0xff));
+}
+static void expand_key(__m128i *k, const u8 *key) {
+  k[0] = _mm_loadu_si128((const __m128i *)key);
+#define NEXT(i, constant) k[i + 1] = next_key(k[i], _mm_aeskeygenassist_si128(k[i], constant))
+  NEXT(0, 1), NEXT(1, 2), NEXT(2, 4), NEXT(3, 8), NEXT(4, 16), NEXT(5, 32), NEXT(6, 64), NEXT(7, 128), NEXT(8, 27), NEXT(9, 54);
+#undef NEXT
+}
+
+#ifdef __VAES__
+
+/* 16 blocks: four to a vector. */
+#define PIECE 256
+INLINE void keystream_piece(u8 *out, const __m128i *k, u64 head, u64 block) {
+  const __m512i reverse = _mm512_broadcast_i32x4(_mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1, -1, -1));
+  const __m512i top = _mm512_broadcast_i32x4(_mm_set_epi64x(0, (i64)head));
+  __m512i x[4];
+  for (int v = 0; v < 4; v++) {
+    u64 b = block + 4 * v;
+    __m512i numbers = _mm512_set_epi64((i64)(b + 3), 0, (i64)(b + 2), 0, (i64)(b + 1), 0, (i64)b, 0);
+    __m512i counter = _mm512_or_si512(_mm512_shuffle_epi8(numbers, reverse), top);
+    x[v] = _mm512_xor_si512(counter, _mm512_broadcast_i32x4(k[0]));
+  }
+  for (int r = 1; r < ROUNDS; r++)
+    for (int v = 0; v < 4; v++) x[v] = _mm512_aesenc_epi128(x[v], _mm512_broadcast_i32x4(k[r]));
+  for (int v = 0; v < 4; v++)
+    _mm512_storeu_si512(out + 64 * v, _mm512_aesenclast_epi128(x[v], _mm512_broadcast_i32x4(k[ROUNDS])));
+}
+
+#else
+
+/* 8 blocks. */
+#define PIECE 128
+INLINE void keystream_piece(u8 *out, const __m128i *k, u64 head, u64 block) {
+  __m128i x[8];
+  for (int v = 0; v < 8; v++)
+    x[v] = _mm_xor_si128(_mm_set_epi64x((i64)__builtin_bswap64(block + v), (i64)head), k[0]);
+  for (int r = 1; r < ROUNDS; r++)
+    for (int v = 0; v < 8; v++) x[v] = _mm_aesenc_si128(x[v], k[r]);
+  for (int v = 0; v < 8; v++) _mm_storeu_si128((__m128i *)(out + 16 * v), _mm_aesenclast_si128(x[v], k[ROUNDS]));
+}
+
+#endif
+
+static void keystream(u8 *out, size_t bytes, const u8 *key, uint32_t stream, uint32_t purpose) {
+  __m128i k[ROUNDS + 1];
+  u8 last[PIECE];
+  u64 head = (u64)__builtin_bswap32(purpose) << 32 | __builtin_bswap32(stream), block = 0;
+  expand_key(k, key);
+  size_t done = 0;
+  for (; done + PIECE <= bytes; done += PIECE, block += PIECE / 16) keystream_piece(out + done, k, head, block);
+  if (done < bytes) {
+    keystream_piece(last, k, head, block);
+    memcpy(out + done, last, bytes - done);
+  }
+  memset(k, 0, sizeof k);
+  memset(last, 0, sizeof last);
+  /* The compiler may not leave these out. */
+  __asm__ volatile("" : : "r"(k), "r"(last) : "memory");
+}
+
 /* ---- the door to JavaScript ---- */
 
 /* Each thread has its own JavaScript, and may have its own memory. */
@@ -530,6 +597,7 @@ DOOR(polynomialEvaluate, polynomial(memory, WORDS(0), INT(1), (Variable *)WORDS(
 DOOR(fourierSecrets, fourier_secrets((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5), INT(6)))
 DOOR(fourierEvaluate,
      fourier((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5), (double *)WORDS(6), (i64 *)WORDS(7)))
+DOOR(keystream, keystream((u8 *)WORDS(0), (size_t)n[1], (u8 *)WORDS(2), (uint32_t)n[3], (uint32_t)n[4]))
 BYTES_OF(matmulScratch, PANEL)
 BYTES_OF(narrowScratch, PANEL)
 
@@ -551,12 +619,13 @@ static int supported(void) {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2")
 #ifdef __AVX512IFMA__
-         && __builtin_cpu_supports("avx512ifma")
+         && __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("vaes")
 #endif
-      ;
+         && __builtin_cpu_supports("aes");
 #else
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("aes");
 #endif
 }
 
@@ -574,6 +643,6 @@ NAPI_MODULE_INIT() {
   EXPORT(attach) EXPORT(add) EXPORT(subtract) EXPORT(negate) EXPORT(multiply) EXPORT(addScaled) EXPORT(scaleColumns)
   EXPORT(rowSum) EXPORT(centre) EXPORT(reduce) EXPORT(truncate) EXPORT(msb) EXPORT(xorWords)
   EXPORT(packBits) EXPORT(unpackBits) EXPORT(matmul) EXPORT(matmulNarrow) EXPORT(matmulScratch) EXPORT(narrowScratch)
-  EXPORT(polynomialEvaluate) EXPORT(fourierSecrets) EXPORT(fourierEvaluate)
+  EXPORT(polynomialEvaluate) EXPORT(fourierSecrets) EXPORT(fourierEvaluate) EXPORT(keystream)
   return exports;
 }

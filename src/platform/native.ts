@@ -10,11 +10,11 @@ import type { NativeKernels, NativeModule } from "./platform.ts";
 export const NATIVE_LEVELS = ["x86-64-v4-ifma", "x86-64-v4", "x86-64-v3"] as const;
 export type NativeLevel = (typeof NATIVE_LEVELS)[number];
 
-/** What the compiler is told of each level's processors. IFMA: products of 52-bit integers (Ice Lake, Zen 4 and later). */
+/** What the compiler is told of each level's processors. IFMA: products of 52-bit integers, and wide AES (Ice Lake, Zen 4 and later). */
 export const LEVEL_FLAGS: Readonly<Record<NativeLevel, readonly string[]>> = {
-  "x86-64-v4-ifma": ["-march=x86-64-v4", "-mavx512ifma", "-mprefer-vector-width=512"],
-  "x86-64-v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-  "x86-64-v3": ["-march=x86-64-v3"],
+  "x86-64-v4-ifma": ["-march=x86-64-v4", "-mavx512ifma", "-maes", "-mvaes", "-mprefer-vector-width=512"],
+  "x86-64-v4": ["-march=x86-64-v4", "-maes", "-mprefer-vector-width=512"],
+  "x86-64-v3": ["-march=x86-64-v3", "-maes"],
 };
 
 /** Their source. */

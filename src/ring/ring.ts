@@ -1,4 +1,5 @@
 /** Z_{2^64}: tensors of words and the operations on them. One Ring a party; everything bulky happens in WebAssembly. */
+import { platform } from "#platform";
 import { distinct, packedSize, sized, whole, width } from "./checks.ts";
 import { type Kernels, loadKernels, wasmModule } from "./kernels.ts";
 import { Floats, Memory, Words } from "./memory.ts";
@@ -11,6 +12,8 @@ export class Ring {
   /** For what is built beside it (products.ts, wide.ts): arguments must be checked before a kernel runs. */
   readonly kernels: Kernels;
   readonly products: Products;
+  /** Whether `keystream` is native code. */
+  readonly drawsNatively = platform.native?.module.keystream !== undefined;
 
   private constructor(memory: Memory, kernels: Kernels, threads: Threads | null) {
     this.memory = memory;

@@ -123,6 +123,20 @@ describe.each(here)("%s", (level) => {
     }
   });
 
+  it.each([8, 16, 120, 128, 136, 256, 264, 8 * 1001])("a keystream of %i bytes", (bytes) => {
+    const key = words(2, bytes);
+    for (const [stream, purpose] of [
+      [0, 0],
+      [0xdeadbeef, 7],
+      [1, 0xffffffff],
+    ]) {
+      same(bytes + 8, (k, out) => {
+        const scratch = memory.allocate(wasm.aesScratch());
+        k.keystream(out, bytes, key, stream, purpose, scratch);
+      });
+    }
+  });
+
   it("polynomials of native, lifted and bit variables, with repeats", async () => {
     const ring = await Ring.create();
     const of = (n: number) => Object.assign(ring.alloc(1), { length: n });
