@@ -2,11 +2,15 @@
 
 import * as v from "valibot";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
+import { whole } from "./config-fields.ts";
 import { check, parseJson } from "./json.ts";
 
 /** A folder's modules, in their order. */
 const MODULES = "modules.json";
 const modulesSchema = v.array(v.looseObject({ type: v.string(), path: v.optional(v.string(), "") }));
+/** How long its texts are; longer ones are cut off there. */
+const LIMITS = "sentence_bert_config.json";
+const limitsSchema = v.looseObject({ max_seq_length: v.nullish(whole(1, 2 ** 20)) });
 const switched = v.optional(v.boolean(), false);
 const poolingSchema = v.looseObject({
   word_embedding_dimension: v.number(),
@@ -39,7 +43,10 @@ export async function poolingIn(text: Text): Promise<Pooling | undefined> {
   // Whatever a file says, nothing outside the folder is read.
   if (!/^[A-Za-z0-9_]{1,40}$/.test(pooling.path))
     throw new Error("modules.json: the Pooling's path must be a folder here");
-  return { of: await pooledRows(text, `${pooling.path}/config.json`), unit: behind.length > 0 };
+  const made = { of: await pooledRows(text, `${pooling.path}/config.json`), unit: behind.length > 0 };
+  const own = await text(LIMITS, 2 ** 16);
+  const tokens = own === undefined ? null : check(limitsSchema, parseJson(own, LIMITS), LIMITS).max_seq_length;
+  return typeof tokens === "number" ? { ...made, tokens } : made;
 }
 
 async function pooledRows(text: Text, name: string): Promise<Pooling["of"]> {
@@ -59,7 +66,7 @@ function shown(kind: string): string {
 }
 
 /** The files of a folder that `poolingIn` reads, by name. */
-export function poolingFiles({ hidden }: ModelSpec, { of, unit }: Pooling): Readonly<Record<string, string>> {
+export function poolingFiles({ hidden }: ModelSpec, { of, unit, tokens }: Pooling): Readonly<Record<string, string>> {
   const kinds = ["Transformer", "Pooling", ...(unit ? ["Normalize"] : [])];
   const modules = kinds.map((kind, idx) => ({
     idx,
@@ -75,5 +82,6 @@ export function poolingFiles({ hidden }: ModelSpec, { of, unit }: Pooling): Read
     pooling_mode_mean_sqrt_len_tokens: false,
   };
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  return { [MODULES]: json(modules), "1_Pooling/config.json": json(pooling) };
+  const files = { [MODULES]: json(modules), "1_Pooling/config.json": json(pooling) };
+  return tokens === undefined ? files : { ...files, [LIMITS]: json({ max_seq_length: tokens, do_lower_case: false }) };
 }

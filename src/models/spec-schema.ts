@@ -80,7 +80,9 @@ const fields = v.object({
   positionOffset: whole(0, 65_535),
   tied: v.boolean(),
   problem: v.picklist(PROBLEMS),
-  pooling: v.optional(v.object({ of: v.picklist(["first", "mean"]), unit: v.boolean() })),
+  pooling: v.optional(
+    v.object({ of: v.picklist(["first", "mean"]), unit: v.boolean(), tokens: v.optional(whole(1, 2 ** 20)) }),
+  ),
   labelNames: v.pipe(v.array(labelSchema), v.maxLength(10_000), v.readonly()),
   gelu: name,
   softmax: name,

@@ -16,7 +16,7 @@ export type { DecodeOptions } from "./tokenizers/tokenizer.ts";
 /** What the tokenizer needs to know of the model. */
 export type TokenizerSpec = Pick<
   ModelSpec,
-  "architecture" | "isDecoder" | "vocabulary" | "positions" | "positionOffset" | "types"
+  "architecture" | "isDecoder" | "vocabulary" | "positions" | "positionOffset" | "pooling" | "types"
 >;
 
 /** A text (or two) as the model reads it, and the part of the text that each token stands for. */

@@ -90,6 +90,8 @@ export interface Pooling {
   readonly of: "first" | "mean";
   /** Whether the vector is divided by its length. */
   readonly unit: boolean;
+  /** The most tokens of a text, where the model was made for fewer than it has positions. */
+  readonly tokens?: number;
 }
 
 /** Whether each token of a text has an answer of its own, rather than the text one. */
@@ -170,9 +172,11 @@ export interface Weights {
 }
 
 /** The most tokens that a text may have, of positions that are learned or turned. */
-export function longestText({ positions, positionOffset }: Pick<ModelSpec, "positions" | "positionOffset">): number {
-  return positions - positionOffset;
+export function longestText({ positions, positionOffset, pooling }: LongestSpec): number {
+  return Math.min(positions - positionOffset, pooling?.tokens ?? Number.POSITIVE_INFINITY);
 }
+
+type LongestSpec = Pick<ModelSpec, "positions" | "positionOffset" | "pooling">;
 
 /** Whether a model continues texts, rather than judge them. */
 export function isDecoder(spec: Pick<ModelSpec, "isDecoder">): boolean {

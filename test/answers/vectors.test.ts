@@ -114,6 +114,22 @@ describe("what is not computed here is refused by name", () => {
     await expect(changed("modules.json", modules)).rejects.toThrow(reason);
   });
 
+  it("texts longer than the folder says, though the model has positions for them", async () => {
+    const model = await changed("sentence_bert_config.json", { max_seq_length: 12, do_lower_case: false });
+    const { spec, tokenizer } = model;
+    expect([spec.pooling?.tokens, tokenizer.limit]).toEqual([12, 12]);
+    expect(spec.positions).toBeGreaterThan(12);
+    const long = "film ".repeat(20);
+    expect(() => tokenizer.encode(long)).toThrow(/12/);
+    // As sentence-transformers does it.
+    expect(tokenizer.encode(long, undefined, { truncate: true }).ids).toHaveLength(12);
+    const folder = mkdtempSync(join(tmpdir(), "vectors-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    await saveModel(folder, model);
+    expect((await loadModel(folder)).spec).toEqual(spec);
+    await expect(changed("sentence_bert_config.json", { max_seq_length: "long" })).rejects.toThrow(/max_seq_length/);
+  });
+
   it.each([
     ["the maximum", { pooling_mode_max_tokens: true }],
     ["two at once", { pooling_mode_mean_tokens: true, pooling_mode_cls_token: true }],
