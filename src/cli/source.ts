@@ -198,7 +198,12 @@ async function calibrated(
 ): Promise<Plan> {
   const lines = await readNumberedTexts(path);
   const texts = eachRow(lines, path, ({ text }) => tokenizer.encode(text, undefined, { truncate: true }));
-  return calibrate(spec, weights, calibrationTexts(spec, texts), { matmul, margin, progress });
+  return calibrate(spec, weights, calibrationTexts(spec, texts), {
+    matmul,
+    margin,
+    progress,
+    tails: isDecoder(spec),
+  });
 }
 
 function digestOf(spec: ModelSpec, plan: Plan, weights: Weights): string {

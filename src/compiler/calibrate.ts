@@ -22,10 +22,17 @@ const TABLE_BITS = 8;
 /** Bits of a gain that stands alone, as large as most; and after its point, at most. */
 const GAIN_BITS = 14;
 const MOST_GAIN_EXPONENT = 30;
+/** How far beyond what was seen a tail is expected, at most. */
+const MOST_TAIL = 2;
 
 export interface CalibrateOptions {
   readonly matmul?: Matmul;
   readonly margin?: number;
+  /**
+   * Whether ranges are wider where one half of the texts goes beyond the other: by as much once more, twofold at most. A margin is the same for
+   * all values, and few have tails as heavy as those of a decoder's first token.
+   */
+  readonly tails?: boolean;
   /** Hears of every operation on every text. */
   readonly progress?: (done: number, total: number) => void;
 }
@@ -43,7 +50,8 @@ export function calibrate(
   options: CalibrateOptions = {},
 ): Plan {
   if (texts.length === 0) throw new PlanError("calibration needs at least one text");
-  const ranges: Record<string, Range> = {};
+  const halves: [Seen, Seen] = [{}, {}];
+  let half = 0;
   const total = texts.length * operationsOf(spec);
   let done = 0;
   const observer = {
@@ -53,17 +61,48 @@ export function calibrate(
         throw new PlanError(`${op} gave a value that is not finite: check the model's weights`);
       }
       const key = `${op}.${what}`;
-      const seen = ranges[key];
-      ranges[key] = seen ? [Math.min(seen[0], lo), Math.max(seen[1], hi)] : [lo, hi];
+      halves[half][key] = union(halves[half][key], [lo, hi]);
     },
   };
-  for (const text of texts)
+  for (const [i, text] of texts.entries()) {
+    half = i % 2;
     logitsOf(new FloatOps(weights, text, text.ids.length, { matmul: options.matmul, observer, scoring: true }), spec);
+  }
   options.progress?.(total, total);
+  const ranges = together(halves, options.tails === true);
   const draft: Plan = { ranges, exponents: {}, margin: options.margin ?? DEFAULT_MARGIN };
   const plan = { ...draft, exponents: exponents(spec, weights, draft) };
   checkGains(compile(spec, plan, oneTurn(8)), weights);
   return plan;
+}
+
+/** What was seen of values, by operation. */
+type Seen = Record<string, Range>;
+
+function union(a: Range | undefined, b: Range): Range {
+  return a === undefined ? b : [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
+}
+
+function together([a, b]: readonly [Seen, Seen], tails: boolean): Seen {
+  const all: Seen = {};
+  for (const key of Object.keys({ ...a, ...b })) {
+    const [x, y] = [a[key] ?? b[key], b[key] ?? a[key]];
+    // How many keys a row has follows from the texts' lengths.
+    all[key] = tails && !key.endsWith(".keys") ? withTails(x, y) : union(x, y);
+  }
+  return all;
+}
+
+/** The union of two ranges, each end as much beyond the further one as that is beyond the nearer one. */
+function withTails(a: Range, b: Range): Range {
+  const [lo, hi] = union(a, b);
+  return [beyond(lo, Math.max(a[0], b[0])), beyond(hi, Math.min(a[1], b[1]))];
+}
+
+/** Of ends on two sides of zero, or at it, the ratio says nothing. */
+function beyond(far: number, near: number): number {
+  if (!(far * near > 0)) return far;
+  return far * Math.min(MOST_TAIL, Math.max(1 / MOST_TAIL, far / near));
 }
 
 /**
