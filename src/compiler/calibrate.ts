@@ -23,13 +23,13 @@ const TABLE_BITS = 8;
 const GAIN_BITS = 14;
 const MOST_GAIN_EXPONENT = 30;
 /** How far beyond what was seen a tail is expected, at most. */
-const MOST_TAIL = 2;
+const MOST_TAIL = 1.5;
 
 export interface CalibrateOptions {
   readonly matmul?: Matmul;
   readonly margin?: number;
   /**
-   * Whether ranges are wider where one half of the texts goes beyond the other: by as much once more, twofold at most. A margin is the same for
+   * Whether ranges are wider where one half of the texts goes beyond the other: by as much once more, half as wide again at most. A margin is the same for
    * all values, and few have tails as heavy as those of a decoder's first token.
    */
   readonly tails?: boolean;

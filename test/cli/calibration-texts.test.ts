@@ -53,7 +53,7 @@ describe("the texts of a calibration", () => {
 });
 
 describe("ranges of heavy tails", () => {
-  it("are wider by what one half of the texts has beyond the other, twice at most, and as seen where none is asked for", async () => {
+  it("are wider by what one half of the texts has beyond the other, half as wide again at most, and as seen where none is asked for", async () => {
     const { spec, weights } = await harness(TINY_GPT2, 16);
     const texts = [9, 12, 16, 7].map((length) => randomText(spec, length, length));
     const plain = calibrate(spec, weights, texts).ranges;
@@ -72,7 +72,7 @@ describe("ranges of heavy tails", () => {
       expect(hi, key).toBeGreaterThanOrEqual(seenHi);
       if (seenHi <= 0 || Math.min(even[key][1], odd[key][1]) <= 0 || key.endsWith(".keys")) continue;
       const ratio = seenHi / Math.min(even[key][1], odd[key][1]);
-      expect(hi / seenHi, key).toBeCloseTo(Math.min(2, ratio), 6);
+      expect(hi / seenHi, key).toBeCloseTo(Math.min(1.5, ratio), 6);
       if (ratio > 1.1) wider++;
     }
     expect(wider).toBeGreaterThan(3);

@@ -183,6 +183,19 @@ describe("Fourier fits", () => {
     }
   });
 
+  it("take twice the harmonics where a range is too wide for the usual ones: a gate of real decoders reaches 100", () => {
+    for (const [name, most] of [
+      ["silu", 64],
+      ["silu", 300],
+    ] as const) {
+      const { error, cosines } = seriesOf(name, [-most, most], 2 ** 8);
+      expect(error).toBeLessThan((10 * 2 ** -12 * 2 * most) / 16);
+      expect(cosines.length).toBeGreaterThan(most > 64 ? 64 : 1);
+      expect(cosines.length).toBeLessThanOrEqual(most > 64 ? 128 : 64);
+    }
+    expect(() => seriesOf("silu", [-5000, 5000], 2 ** 4)).toThrow(/no Fourier series fits/);
+  });
+
   it("refuses what no series of 64 harmonics reaches", () => {
     expect(() => fitFourier((x) => Math.sign(x - 0.1), [-1, 1], 3, "none", 2 ** -12)).toThrow(/no Fourier series fits/);
   });
