@@ -5,7 +5,7 @@ import type { Program, Step } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
 import { unpackOne } from "../protocols/packing.ts";
 import type { MaskedWeights, Party } from "../protocols/sides.ts";
-import { accepts, answerBytes, answerTo, type Checked } from "../protocols/verify/check.ts";
+import { answerBytes, answerTo, type Checked, judging } from "../protocols/verify/check.ts";
 import { checkable, checksOf, keyedWords, sampled, type Verify } from "../protocols/verify/sampling.ts";
 import { Alpha, DealtKeys } from "../protocols/verify/sources.ts";
 import { coneOf } from "../protocols/verify/words.ts";
@@ -14,6 +14,7 @@ import type { Words } from "../ring/memory.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { StoredMaterial } from "../stores/material.ts";
+import { breathe } from "./engine.ts";
 import * as messages from "./messages.ts";
 import { Deviation, PartyError, parse } from "./messages.ts";
 
@@ -68,19 +69,24 @@ export function serverProof(
     const key = randomKey();
     const openings = due.map((steps) => (verify === 1 ? null : steps.map(({ id }) => id)));
     await channel.sendJson(0, { seed: hex(key), openings });
+    // The challenge is on its way before this party's own sums begin: the client's are made meanwhile.
+    await breathe();
     const challenge = new Prg(key);
     const size = answerBytes(program);
-    const answers = await answered(channel, size * texts.length, verify);
-    const wrong = texts.map(({ party, material }, i) => {
+    const alphas = texts.map(({ material }) => new Alpha(ring, material.withDealer));
+    const judges = texts.map(({ party, material }, i) => {
       const checked: Checked = { ...common(ring, party, answer, challenge, weights), openings: due[i] };
-      const alpha = new Alpha(ring, material.withDealer);
       const keys = new DealtKeys(ring, program, keyedWords(program, chosen[i]), (step) => material.keys(step));
       const came = (step: Step) => messageOf(ring, party, step);
-      const accepted = accepts(checked, { alpha, keys, came }, answers.subarray(i * size, (i + 1) * size));
-      alpha.close();
-      return !accepted;
+      return judging(checked, { alpha: alphas[i], keys, came });
     });
-    if (wrong.includes(true)) throw new Deviation();
+    try {
+      const answers = await answered(channel, size * texts.length, verify);
+      const right = judges.map((judge, i) => judge.accepts(answers.subarray(i * size, (i + 1) * size)));
+      if (right.includes(false)) throw new Deviation();
+    } finally {
+      for (const one of [...judges, ...alphas]) one.close();
+    }
     for (const { id } of due.flat()) done.add(id);
     for (const [i, { party }] of texts.entries()) settle(party, chosen[i], done);
   };

@@ -38,4 +38,6 @@ export interface Combination {
   /** The client's part of the mask of an opened value, or of opened bits. */
   mask(id: ValueId): Wide;
   bitMask(id: ValueId): readonly Words[];
+  /** R times an opening's random matrix, of one term: made by `fill` when it is first asked for, the same for words and for tags. */
+  factors(step: Step, term: number, length: number, fill: (out: Words) => void): Words;
 }

@@ -330,23 +330,38 @@ export function combineColumns(t: Combination, step: Linear, mask: Wide, matrix:
   addTimes(t, sum, mask, matrix, [rows, columns, width]);
   const after = step.centre ? centredColumns(t, matrix, columns, width) : matrix;
   const masked = t.wide.zeros(sum.lo.length, sum.hi !== null);
-  for (const { x, weight, weightId } of step.terms) {
-    const { columns: inner } = t.value(x);
-    const factors = t.temp(inner * width);
-    if (weight.kind === "identity") t.ring.scale(factors, after, ...halves(weight.factor));
-    else {
-      t.weights.chunks(weightId, (r, first, count) => {
-        if (weight.kind === "mean") return meanFactors(t, factors, r, after, columns, width);
-        const part = weight.kind === "diagonal" ? factors : factors.part(first * width, count * width);
-        if (weight.kind !== "diagonal") return t.ring.products.matmul(part, r, after, count, columns, width);
-        t.ring.repeat(part, r, width);
-        t.ring.multiply(part, part, after);
-      });
-    }
-    addTimes(t, masked, t.mask(x), factors, [rows, inner, width]);
+  for (const [index, term] of step.terms.entries()) {
+    const { columns: inner } = t.value(term.x);
+    const factors = t.factors(step, index, inner * width, (out) => fillFactors(t, step, term, after, out));
+    addTimes(t, masked, t.mask(term.x), factors, [rows, inner, width]);
   }
   t.wide.add(sum, masked, true);
   t.wide.free(masked);
+}
+
+/** out = R·matrix of one term, mod 2^ring: small numbers times words, as weights are. */
+function fillFactors(t: Combination, step: Linear, { weight, weightId }: LinearTerm, matrix: Words, out: Words): void {
+  const { columns, ring: bits } = t.value(step.out);
+  const width = matrix.length / columns;
+  if (weight.kind === "identity") return t.ring.scale(out, matrix, ...halves(weight.factor));
+  if (weight.kind === "mean" || weight.kind === "diagonal") {
+    return t.weights.chunks(weightId, (r) => {
+      if (weight.kind === "mean") return meanFactors(t, out, r, matrix, columns, width);
+      t.ring.repeat(out, r, width);
+      t.ring.multiply(out, out, matrix);
+    });
+  }
+  const { products } = t.ring;
+  // A matrix without its columns' means has numbers below the columns' count.
+  const numbers = Int16Array.from(matrix.i32().filter((_, i) => i % 2 === 0));
+  const packed = columns < 2 ** 15 ? products.packWeights(numbers, columns, width) : null;
+  t.weights.chunks(weightId, (r, first, count) => {
+    const part = out.part(first * width, count * width);
+    if (packed === null) products.matmul(part, r, matrix, count, columns, width);
+    else products.matmulNarrow(part, r, packed, count, false, bits);
+  });
+  if (packed !== null) products.freeWeights(packed);
+  t.ring.reduce(out, out, bits);
 }
 
 /** factors[j, t] = -r_j Σ_columns matrix[., t] */

@@ -1,7 +1,8 @@
 /** Catches the server's side of one check while its session is alive. A test that uses it mocks check.ts: see malicious.test.ts. */
-import type { Checked, ServerSide } from "../../src/protocols/verify/check.ts";
+import type { Checked, Judge, ServerSide } from "../../src/protocols/verify/check.ts";
 import type { Accepts } from "./arsenal.ts";
 
+type Judging = (checked: Checked, server: ServerSide) => Judge;
 type Attack = (accepts: Accepts, checked: Checked, server: ServerSide, answer: Uint8Array) => void;
 
 let attack: Attack | null = null;
@@ -11,11 +12,15 @@ export function atCheck(f: Attack | null): void {
   attack = f;
 }
 
-/** check.ts with the hook in front of `accepts`. */
-export function hooked<M extends { accepts: Accepts }>(original: M): M {
-  const accepts: Accepts = (checked, server, answer) => {
-    attack?.(original.accepts, checked, server, answer);
-    return original.accepts(checked, server, answer);
+/** check.ts with the hook in front of a judge's verdict. */
+export function hooked<M extends { accepts: Accepts; judging: Judging }>(original: M): M {
+  const judging: Judging = (checked, server) => {
+    const judge = original.judging(checked, server);
+    const accepts = (answer: Uint8Array) => {
+      attack?.(original.accepts, checked, server, answer);
+      return judge.accepts(answer);
+    };
+    return { ...judge, accepts };
   };
-  return { ...original, accepts };
+  return { ...original, judging };
 }

@@ -18,7 +18,7 @@ import { bytesOf } from "../cost.ts";
 import { combineColumns } from "../linear.ts";
 import { packAll, partsOf, unpackAll } from "../packing.ts";
 import type { MaskedWeights } from "../sides.ts";
-import { Combining, type Publics, type WordSource } from "./combining.ts";
+import { Combining, Factors, type Publics, type WordSource } from "./combining.ts";
 import { type Alpha, DrawnTags, DrawnWords } from "./sources.ts";
 import { coneOf, opensBits, producer, TAG_BITS } from "./words.ts";
 
@@ -78,9 +78,9 @@ function choices({ ring, challenge }: Checked, step: Step, count: number): Words
 }
 
 /** The sums over words, tags or keys of all openings. */
-function sumsOf(checked: Checked, source: WordSource): Sums {
+function sumsOf(checked: Checked, source: WordSource, factors: Factors): Sums {
   const { ring, program, openings, answer, publics, weights } = checked;
-  const t = new Combining(ring, program, source, publics, weights);
+  const t = new Combining(ring, program, source, { publics, weights, factors });
   const plain = openings.filter((step) => combinedLayer(step, program) === null);
   const order = coneOf(program, plain).steps;
   const readers = new Map<number, number>();
@@ -181,8 +181,10 @@ export function answerBytes(program: Program): number {
 /** The client's answer to a challenge. */
 export function answerTo(checked: Checked, withDealer: Prg): Uint8Array {
   const { ring, program } = checked;
-  const z = sumsOf(checked, new DrawnWords(ring, program, withDealer));
-  const t = sumsOf(checked, new DrawnTags(ring, withDealer));
+  const factors = new Factors(ring);
+  const z = sumsOf(checked, new DrawnWords(ring, program, withDealer), factors);
+  const t = sumsOf(checked, new DrawnTags(ring, withDealer), factors);
+  factors.close();
   const words = [z, t].flatMap(({ ring: { lo, hi } }) => [lo, hi!]).concat(z.bits, t.bits);
   const packed = packAll(ring, words, answerBlocks(program));
   for (const w of words) ring.free(w);
@@ -197,16 +199,48 @@ export interface ServerSide {
   readonly came: (step: Step) => Words;
 }
 
-/** Whether an answer proves every opening. Nothing in its time depends on where a sum is wrong. */
+/** The server's sums of one check, made while the client makes its own. */
+export interface Judge {
+  /** Whether an answer proves every opening; once. Nothing in its time depends on where a sum is wrong. */
+  accepts(answer: Uint8Array): boolean;
+  /** Where no answer comes. */
+  close(): void;
+}
+
+/** Whether an answer proves every opening. */
 export function accepts(checked: Checked, server: ServerSide, answer: Uint8Array): boolean {
-  const { ring, program } = checked;
+  return judging(checked, server).accepts(answer);
+}
+
+export function judging(checked: Checked, server: ServerSide): Judge {
+  const factors = new Factors(checked.ring);
+  const keys = sumsOf(checked, server.keys, factors);
+  factors.close();
+  const came = sumsThatCame(checked, server);
+  const all = [keys.ring.lo, keys.ring.hi!, came.ring.lo, came.ring.hi!, ...keys.bits, ...came.bits];
+  const close = () => {
+    for (const words of all.splice(0)) checked.ring.free(words);
+  };
+  const judged = (answer: Uint8Array) => {
+    try {
+      return fits(checked, server.alpha, { keys, came }, answer);
+    } finally {
+      close();
+    }
+  };
+  return { accepts: judged, close };
+}
+
+function fits(
+  { ring, program }: Checked,
+  alpha: Alpha,
+  { keys, came }: { readonly keys: Sums; readonly came: Sums },
+  answer: Uint8Array,
+): boolean {
   const blocks = answerBlocks(program);
   const all = ring.alloc(lengthOf(blocks));
   unpackAll(ring, all, answer, blocks);
   const [zLow, zHigh, tLow, tHigh, ...bits] = partsOf(all, blocks);
-  const keys = sumsOf(checked, server.keys);
-  const came = sumsThatCame(checked, server);
-  const { alpha } = server;
   const wide = new WideRing(ring);
   const rest = { lo: tLow, hi: tHigh };
   wide.add(rest, keys.ring, true);
@@ -228,8 +262,7 @@ export function accepts(checked: Checked, server: ServerSide, answer: Uint8Array
     ring.xor(z, z, came.bits[0]);
     wrong |= someBit(z);
   }
-  for (const words of [all, top, keys.ring.lo, keys.ring.hi!, came.ring.lo, came.ring.hi!, ...keys.bits, ...came.bits])
-    ring.free(words);
+  for (const words of [all, top]) ring.free(words);
   return wrong === 0;
 }
 

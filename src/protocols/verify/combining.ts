@@ -26,6 +26,33 @@ export interface Publics {
   opened(id: ValueId): Words;
 }
 
+/** R times the random matrix of an opening, which is the same for words and for tags. */
+export class Factors {
+  private readonly ring: Ring;
+  private readonly known = new Map<string, Words>();
+
+  constructor(ring: Ring) {
+    this.ring = ring;
+  }
+
+  /** Made by `fill` when it is first asked for; kept until `close`. */
+  of(step: Step, term: number, length: number, fill: (out: Words) => void): Words {
+    const key = `${step.id}:${term}`;
+    let words = this.known.get(key);
+    if (words === undefined) {
+      words = this.ring.alloc(length);
+      this.known.set(key, words);
+      fill(words);
+    }
+    return words;
+  }
+
+  close(): void {
+    for (const words of this.known.values()) this.ring.free(words);
+    this.known.clear();
+  }
+}
+
 /** One evaluation. Results are kept until the last step that reads them has run. */
 export class Combining implements Combination {
   readonly ring: Ring;
@@ -33,19 +60,30 @@ export class Combining implements Combination {
   readonly program: Program;
   /** R of the model's operands. */
   readonly weights: MaskedWeights;
+  private readonly products: Factors;
   private readonly source: WordSource;
   private readonly publics: Publics;
   private readonly shares = new Map<ValueId, Wide>();
   private readonly bitShares = new Map<ValueId, readonly Words[]>();
   private readonly passing: Words[] = [];
 
-  constructor(ring: Ring, program: Program, source: WordSource, publics: Publics, weights: MaskedWeights) {
+  constructor(
+    ring: Ring,
+    program: Program,
+    source: WordSource,
+    {
+      publics,
+      weights,
+      factors,
+    }: { readonly publics: Publics; readonly weights: MaskedWeights; readonly factors: Factors },
+  ) {
     this.ring = ring;
     this.wide = new WideRing(ring);
     this.program = program;
     this.source = source;
     this.publics = publics;
     this.weights = weights;
+    this.products = factors;
   }
 
   value(id: ValueId) {
@@ -148,6 +186,10 @@ export class Combining implements Combination {
   /** The client's part of the mask of opened bits. */
   bitMask(id: ValueId): readonly Words[] {
     return this.bits(producer(this.program, id), CLIENT_MASK);
+  }
+
+  factors(step: Step, term: number, length: number, fill: (out: Words) => void): Words {
+    return this.products.of(step, term, length, fill);
   }
 
   /** Ends a step: its scratch goes. */
