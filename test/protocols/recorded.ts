@@ -13,11 +13,12 @@ export function atCheck(f: Attack | null): void {
 }
 
 /** check.ts with the hook in front of a judge's verdict. */
-export function hooked<M extends { accepts: Accepts; judging: Judging }>(original: M): M {
+export function hooked<M extends { judging: Judging }>(original: M): M {
+  const once: Accepts = (checked, server, answer) => original.judging(checked, server).accepts(answer);
   const judging: Judging = (checked, server) => {
     const judge = original.judging(checked, server);
     const accepts = (answer: Uint8Array) => {
-      attack?.(original.accepts, checked, server, answer);
+      attack?.(once, checked, server, answer);
       return judge.accepts(answer);
     };
     return { ...judge, accepts };

@@ -207,11 +207,7 @@ export interface Judge {
   close(): void;
 }
 
-/** Whether an answer proves every opening. */
-export function accepts(checked: Checked, server: ServerSide, answer: Uint8Array): boolean {
-  return judging(checked, server).accepts(answer);
-}
-
+/** The server's side of a check. */
 export function judging(checked: Checked, server: ServerSide): Judge {
   const factors = new Factors(checked.ring);
   const keys = sumsOf(checked, server.keys, factors);
