@@ -214,10 +214,11 @@ function combined(
   table: Words,
   place: (j: number, i: number) => number,
 ): void {
-  const own = s.temp(out.length);
+  const [own, at] = [s.temp(out.length), new Int32Array(out.length)];
   s.ring.zero(out);
   powers.forEach((power, j) => {
-    for (let i = 0; i < out.length; i++) s.ring.copyBlock(own, i, 1, table, place(j, i), 1, 1, 1);
+    for (let i = 0; i < at.length; i++) at[i] = place(j, i);
+    s.ring.take(own, table, at);
     s.ring.multiply(own, own, power);
     s.ring.add(out, out, own);
   });
@@ -232,11 +233,10 @@ function combinedWide(
   place: (j: number, i: number) => number,
 ): void {
   const { length } = out.lo;
-  const own = t.wide.zeros(length, table.hi !== null);
+  const [own, at] = [t.wide.zeros(length, table.hi !== null), new Int32Array(length)];
   powers.forEach((power, j) => {
-    t.wide.each(own, table, (to, from) => {
-      for (let i = 0; i < length; i++) t.ring.copyBlock(to, i, 1, from, place(j, i), 1, 1, 1);
-    });
+    for (let i = 0; i < length; i++) at[i] = place(j, i);
+    t.wide.each(own, table, (to, from) => t.ring.take(to, from, at));
     t.wide.addProduct(out, power, own);
   });
   t.wide.free(own);

@@ -214,6 +214,10 @@ export class Ring {
 
   /** out[i] = a[at[i]]: entries at public places. */
   take(out: Words, a: Words, at: Int32Array): void {
+    sized(this.memory, at.length, out);
+    sized(this.memory, a.length, a);
+    for (const index of at)
+      if (!(index >= 0 && index < a.length)) throw new RangeError("take: an entry lies outside the tensor");
     const [to, from] = [out, a].map((words) => {
       const bytes = words.bytes();
       return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
