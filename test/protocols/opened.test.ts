@@ -36,7 +36,8 @@ async function session(h: Harness, prepare: boolean): Promise<Account> {
   const { turns, temperature, carried } = h.program.shape;
   if (prepare) await client.prepare(h.program.shape);
   // Of a model that fills masked words, the word that is asked for.
-  const text = { ...randomText(h.spec, 11, 3), place: 4 };
+  const tokens = h.program.shape.length > 8 ? 11 : 6;
+  const text = { ...randomText(h.spec, tokens, 3), place: 4 };
   if (isDecoder(h.spec)) for await (const _ of client.generate(text, { maxTokens: turns, temperature }));
   else if (carried) {
     // As a helper runs it. Under whatever covers, messages are the same.
