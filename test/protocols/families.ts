@@ -97,7 +97,7 @@ export const FAMILIES: readonly Family[] = [
       embedding: "public",
       answer: "label",
     },
-    shape: { ...oneTurn(12), turns: 2, verified: true },
+    shape: { ...oneTurn(8), turns: 2, verified: true },
   },
   {
     name: "gpt2, three sampled turns, tokens alone",
