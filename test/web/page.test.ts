@@ -21,7 +21,7 @@ inBrowser("the page", (place) => {
       expect(Math.abs(Number.parseFloat(score) / 100 - expected.scores[i])).toBeLessThan(0.005);
     });
     expect(await page.locator(".costs").textContent()).toMatch(
-      /Computing.*Sent[\d.]+ kB.*Received[\d.]+ kB.*Flights\d+/,
+      /Computing.*Sent[\d.]+ [kM]B.*Received[\d.]+ kB.*Flights\d+/,
     );
     const who = await page.locator("#seen").textContent();
     expect(who).toMatch(/\[CLS\]agripping/);
