@@ -12,6 +12,7 @@
  */
 import { log2 } from "../program/maths.ts";
 import type { Program, StepOf } from "../program/steps.ts";
+import { addTurnedLanes, type LaneBits, oneHotLanes } from "../ring/comparison.ts";
 import type { Words } from "../ring/memory.ts";
 import { type Block, lengthOf } from "./blocks.ts";
 import type { Combination } from "./combination.ts";
@@ -31,7 +32,7 @@ function places({ bits, unitBits }: Counts): number {
 }
 
 /** Bits of a lane: a row's counts must not wrap. */
-function laneBits(step: Counts, program: Program): 8 | 16 {
+function laneBits(step: Counts, program: Program): LaneBits {
   return program.values[step.x].columns < 2 ** 8 ? 8 : 16;
 }
 
@@ -40,15 +41,15 @@ function lanes(step: Counts, program: Program): Block[] {
   return [{ length: bits / 64, bits: 64 }];
 }
 
-/** Of every value the top bits that choose among the places, as numbers. */
-function topBits(s: Pick<Scope, "ring" | "temp">, step: Counts, x: Words, from: number): Float64Array {
+/** Of every value the top bits that choose among the places. */
+function topBits(s: Pick<Scope, "ring" | "temp">, step: Counts, x: Words, from: number): Words {
   const part = s.temp(x.length);
   s.ring.addConstant(part, x, ...halves(-from));
   s.ring.truncate(part, part, step.bits, step.unitBits, step.bits - step.unitBits);
-  return s.ring.decode(part, 64, 1);
+  return part;
 }
 
-function lanesOf(words: Words, bits: 8 | 16): Uint8Array | Uint16Array {
+function lanesOf(words: Words, bits: LaneBits): Uint8Array | Uint16Array {
   const bytes = words.bytes();
   return bits === 8 ? bytes : new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
 }
@@ -85,30 +86,22 @@ export const counts: LocalRule<"counts"> = {
 
   deal(d, step) {
     const secret = d.temp(lengthOf(lanes(step, d.program)));
-    const size = places(step);
-    const top = topBits(d, step, d.get("full", step.x), 0);
     const bits = laneBits(step, d.program);
-    const to = lanesOf(secret, bits);
-    // 1 where i is the value's own place, without a choice.
-    for (let e = 0, at = 0; e < top.length; e++) {
-      const place = top[e] | 0;
-      for (let i = 0; i < size; i++, at++) to[at] = ((i ^ place) - 1) >>> 31;
-    }
+    oneHotLanes(d.ring, secret, topBits(d, step, d.get("full", step.x), 0), places(step), bits);
     d.dealLanes(step, secret, bits);
   },
 
   run(p, step) {
-    const { columns } = p.value(step.x);
-    const shares = lanesOf(p.dealt(step, lanes(step, p.program)), laneBits(step, p.program));
-    const size = places(step);
-    const top = topBits(p, step, p.get("public", step.x), step.least);
-    const perPlace = new Float64Array((top.length / columns) * size);
-    for (let e = 0; e < top.length; e++) {
-      const [from, to] = [e * size, Math.floor(e / columns) * size];
-      const turn = top[e] | 0;
-      for (let t = 0; t <= turn; t++) perPlace[to + t] += shares[from + turn - t];
-      for (let t = turn + 1; t < size; t++) perPlace[to + t] += shares[from + turn + size - t];
-    }
+    const { rows } = p.value(step.x);
+    const [size, bits] = [places(step), laneBits(step, p.program)];
+    const turns = topBits(p, step, p.get("public", step.x), step.least);
+    const sums = p.temp((rows * size * bits) / 64);
+    addTurnedLanes(p.ring, sums, p.dealt(step, lanes(step, p.program)), turns, { rows, size, bits });
+    // Place t is lane size - 1 - t.
+    const own = lanesOf(sums, bits);
+    const perPlace = new Float64Array(rows * size);
+    for (let row = 0; row < rows; row++)
+      for (let t = 0; t < size; t++) perPlace[row * size + t] = own[(row + 1) * size - 1 - t];
     aboveEach(p, step, p.set("share", step.out, p.ring.alloc(elements(p.value(step.out)))), perPlace);
   },
 
@@ -121,7 +114,8 @@ export const counts: LocalRule<"counts"> = {
     const { columns } = c.value(step.x);
     const size = places(step);
     const perPlace = new Float64Array((out.length / (size - 1)) * size);
-    topBits(c, step, c.x(step.x), step.least).forEach((t, e) => {
+    const top = topBits(c, step, c.x(step.x), step.least);
+    c.ring.decode(top, 64, 1).forEach((t, e) => {
       perPlace[Math.floor(e / columns) * size + t]++;
     });
     aboveEach(c, step, out, perPlace);
@@ -135,7 +129,7 @@ function combineCounts(t: Combination, step: Counts): void {
   const { lo: lanes } = t.words(step);
   const perPlace = t.temp(rows * size);
   t.ring.zero(perPlace);
-  topBits(t, step, t.opened(step.x), step.least).forEach((turn, e) => {
+  t.ring.decode(topBits(t, step, t.opened(step.x), step.least), 64, 1).forEach((turn, e) => {
     const to = perPlace.part(Math.floor(e / columns) * size, size);
     const turned = t.ring.alloc(size);
     // Place v has the lane turn - v, counted round.

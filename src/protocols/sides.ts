@@ -1,6 +1,7 @@
 /** Who runs a program: the dealer, the client before its text, client or server online, and the program in the clear. */
 import { InternalError } from "../errors.ts";
 import type { Program, Step, StepOf, Value, ValueId } from "../program/steps.ts";
+import { type LaneBits, subtractLanes } from "../ring/comparison.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -44,13 +45,8 @@ export class Dealer extends Scope {
   }
 
   /** The same for lanes of 8 or 16 bits, several in a word: sums that carry within their lane alone. */
-  dealLanes(step: Step, secret: Words, bits: 8 | 16): void {
-    const client = this.drawClient(step, secret.length);
-    const [to, from] = [secret, client].map((words) => {
-      const bytes = words.bytes();
-      return bits === 8 ? bytes : new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-    });
-    for (let i = 0; i < to.length; i++) to[i] -= from[i];
+  dealLanes(step: Step, secret: Words, bits: LaneBits): void {
+    subtractLanes(this.ring, secret, this.drawClient(step, secret.length), bits);
     this.correction = secret;
   }
 

@@ -50,6 +50,9 @@ export interface Kernels {
   lessThanLeaves(out: N, c: N, shares: N, n: N, ring: N, blocks: N, server: N): void;
   carrySecrets(out: N, rho: N, n: N, nodes: N): void;
   carryLevel(out: N, x: N, rho: N, secret: N, n: N, nodes: N, server: N): void;
+  oneHotLanes(out: N, numbers: N, n: N, size: N, logLanes: N): void;
+  addTurnedLanes(out: N, lanes: N, turns: N, rows: N, columns: N, size: N, logLanes: N): void;
+  subtractLanes(out: N, a: N, n: N, logLanes: N): void;
   xorWords(out: N, a: N, b: N, n: N): void;
   wideAdd(lo: N, hi: N, xLo: N, xHi: N, n: N, minus: N): void;
   wideMultiplyAdd(lo: N, hi: N, c: N, xLo: N, xHi: N, n: N): void;

@@ -62,6 +62,10 @@ const KERNELS: Record<keyof Kernels, Expected> = {
   lessThanLeaves: of("spsnnnn"),
   carrySecrets: of("ssnn"),
   carryLevel: of("ssssnnn"),
+  oneHotLanes: of("ssnnn"),
+  subtractLanes: of("ssnn"),
+  // The turns are opened.
+  addTurnedLanes: of("sspnnnn"),
   xorWords: of("sssn"),
   wideAdd: of("ssssnn"),
   wideMultiplyAdd: of("sspssn"),

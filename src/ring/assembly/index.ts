@@ -6,5 +6,6 @@ export * from "./floats";
 export * from "./polynomial";
 export * from "./fourier";
 export * from "./bits";
+export * from "./count";
 export * from "./aes";
 export * from "./wide";
