@@ -60,18 +60,18 @@ export function seriesOf(name: SmoothName, reach: Range, scale: number, root = 1
     // The root of an exponential is the same function at a part of its argument.
     const f = (t: number) => smoothFunction(name)(t / root) - slope * t;
     const tolerance = toleranceOf(name, reach, root);
-    const fit = (bits: number, most: number): Series => {
+    const fitted = (bits: number, most: number): Series => {
       const found = fitFourier(f, reach, 2 ** periodBits / scale, parity, tolerance / 2 ** bits, most);
       return { ...found, slope, periodBits };
     };
     const usual = closer === 0 ? MOST_HARMONICS : 2 * MOST_HARMONICS;
     for (let bits = closer; ; bits--) {
       try {
-        return fit(bits, usual);
+        return fitted(bits, usual);
       } catch (error) {
         // A wide range has not the harmonics for more; a decoder's gates may need twice as many for the usual error.
         if (!(error instanceof PlanError)) throw error;
-        if (bits === 0) return fit(0, 2 * MOST_HARMONICS);
+        if (bits === 0) return fitted(0, 2 * MOST_HARMONICS);
       }
     }
   });
