@@ -91,7 +91,7 @@ describe("results", () => {
 
   it("doctor says what runs", async () => {
     const found = JSON.parse((await mpcformer("doctor", "--json")).out);
-    expect(["wasm", "x86-64-v3", "x86-64-v4"]).toContain(found.kernels);
+    expect(["wasm", "x86-64-v3", "x86-64-v4", "x86-64-v4-ifma"]).toContain(found.kernels);
     expect(found.gmacs.words).toBeGreaterThan(0.01);
     expect((await inside("doctor")).out).toMatch(/^Node\.js v\d+.*\nkernels: /);
   });
