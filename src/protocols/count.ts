@@ -127,16 +127,14 @@ function combineCounts(t: Combination, step: Counts): void {
   const { rows, columns } = t.value(step.x);
   const size = places(step);
   const { lo: lanes } = t.words(step);
-  const perPlace = t.temp(rows * size);
+  const [perPlace, turned, at] = [t.temp(rows * size), t.temp(size), new Int32Array(size)];
   t.ring.zero(perPlace);
   t.ring.decode(topBits(t, step, t.opened(step.x), step.least), 64, 1).forEach((turn, e) => {
     const to = perPlace.part(Math.floor(e / columns) * size, size);
-    const turned = t.ring.alloc(size);
     // Place v has the lane turn - v, counted round.
-    for (let v = 0; v < size; v++)
-      t.ring.copyBlock(turned, v, 1, lanes, e * size + ((turn - v + size) % size), 1, 1, 1);
+    for (let v = 0; v < size; v++) at[v] = e * size + ((turn - v + size) % size);
+    t.ring.take(turned, lanes, at);
     t.ring.add(to, to, turned);
-    t.ring.free(turned);
   });
   const { lo: out } = t.result(step);
   const byPlace = t.temp(rows * size);

@@ -49,7 +49,8 @@ export function addTurnedLanes(out: usize, lanes: usize, turns: usize, rows: i32
   memory.fill(out, 0, <usize>rows * bytes);
   for (let row = 0; row < rows; row++, out += bytes) {
     for (let c = 0; c < columns; c++, turns += 8, lanes += bytes) {
-      const first = (<usize>load<u32>(turns) + 1) * unit;
+      // Whatever the turn, no lane lies outside.
+      const first = (<usize>(load<u32>(turns) & (size - 1)) + 1) * unit;
       addLanes(out + bytes - first, lanes, first, logLanes);
       addLanes(out, lanes + first, bytes - first, logLanes);
     }
