@@ -8,14 +8,13 @@ import type { Training } from "../distill/recipe.ts";
 import type { DevSet } from "../distill/run.ts";
 import type { SessionOptions } from "../distill/session.ts";
 import type { Model } from "../models/checkpoint.ts";
-import { generator, shuffled } from "../models/random.ts";
 import type { SpannedText, TextTokenizer } from "../models/tokenizer.ts";
 import { answersTokens, type ModelSpec, type TokenizedText } from "../program/spec.ts";
-import { cosine } from "../tasks/metrics.ts";
+import { cosine, winner } from "../tasks/metrics.ts";
 import { type MarkedText, readAsked, readMarked } from "../tasks/spans.ts";
 import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
 import { UsageError } from "./failure.ts";
-import { shortened } from "./training.ts";
+import { heldOut, paceOf, shortened } from "./training.ts";
 import type { TrainingOptions } from "./training-options.ts";
 
 /** The label of words that belong to nothing. */
@@ -41,7 +40,7 @@ export async function taggedData(
     dev: {
       texts: dev.map(({ text }) => text),
       measure: (answers) => ({ accuracy: shareOf(bestLabels(answers, model.spec.labels), told) }),
-      ...pace(o),
+      ...paceOf(o),
     },
   };
 }
@@ -67,13 +66,13 @@ export async function taughtData(
           agreement: shareOf(bestLabels(answers, spec.labels), bestLabels(theirs, spec.labels)),
         })
       : (answers: readonly ArrayLike<number>[]) => {
-          const cosines = answers.map((own, i) => cosine(Array.from(own), [...theirs[i]]));
+          const cosines = answers.map((own, i) => cosine(own, theirs[i]));
           return {
             cosine: cosines.reduce((sum, x) => sum + x, 0) / cosines.length,
             least_cosine: Math.min(...cosines),
           };
         };
-  return { examples, dev: { texts, measure, ...pace(o) } };
+  return { examples, dev: { texts, measure, ...paceOf(o) } };
 }
 
 /** Texts to learn from; to measure by those of `--dev`, or as many as `--hold-out` says. */
@@ -86,9 +85,8 @@ async function examplesIn(
   if (o.dev !== undefined)
     return { examples: all, dev: (await examplesOf(o.dev, model.spec, tokenizer)).slice(0, o.devLimit) };
   if (o.holdOut === undefined) return { examples: all };
-  if (o.holdOut >= all.length) throw new UsageError(`--hold-out takes fewer texts than the ${all.length} of --data`);
-  const held = new Set(shuffled(all.length, generator("texts held out", 1)).slice(0, o.holdOut));
-  return { examples: all.filter((_, i) => !held.has(i)), dev: all.filter((_, i) => held.has(i)) };
+  const { left, held } = heldOut(all, o.holdOut);
+  return { examples: left, dev: held };
 }
 
 async function examplesOf(path: string, spec: ModelSpec, tokenizer: TextTokenizer): Promise<Example[]> {
@@ -126,11 +124,9 @@ function tagged({ entities }: MarkedText, { labelNames }: ModelSpec, { ids, type
 /** The likeliest label of every token of all texts. */
 function bestLabels(answers: readonly ArrayLike<number>[], labels: number): number[] {
   return answers.flatMap((rows) =>
-    Array.from({ length: rows.length / labels }, (_, i) => {
-      let best = 0;
-      for (let j = 1; j < labels; j++) if (rows[i * labels + j] > rows[i * labels + best]) best = j;
-      return best;
-    }),
+    Array.from({ length: rows.length / labels }, (_, i) =>
+      winner(Array.from({ length: labels }, (_, j) => rows[i * labels + j])),
+    ),
   );
 }
 
@@ -141,8 +137,4 @@ function shareOf(found: readonly number[], told: readonly number[]): number {
     found.filter((label, i) => label === told[i]).length,
   ];
   return own === 0 ? 0 : right / own;
-}
-
-function pace({ patience, evaluations }: TrainingOptions): Pick<DevSet, "patience" | "perEpoch"> {
-  return { patience, perEpoch: evaluations };
 }

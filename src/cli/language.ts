@@ -9,6 +9,7 @@ import { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { DataError } from "../tasks/tables.ts";
 import { UsageError } from "./failure.ts";
+import { paceOf } from "./training.ts";
 import type { TrainingOptions } from "./training-options.ts";
 
 /** Longer than any text: windows are cut after the tokens are known. */
@@ -35,7 +36,7 @@ export async function languageData(
   const examples = (await windows(o.data, o.limit)).map((text) => ({ text, label: 0 }));
   if (o.dev === undefined) return { examples };
   const dev = await windows(o.dev, o.devLimit);
-  return { examples, dev: perplexityDev(dev, { patience: o.patience, perEpoch: o.evaluations }) };
+  return { examples, dev: perplexityDev(dev, paceOf(o)) };
 }
 
 /** The plain texts of a file (`documentsOf`). @throws FileError when it cannot be read, DataError when it has none. */

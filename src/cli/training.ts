@@ -66,13 +66,20 @@ export async function readTrainingData(
   if (o.holdOut === undefined) {
     return { data, ...(o.dev === undefined ? {} : { dev: await readData(o.dev, o.task, o.devLimit) }) };
   }
-  const { rows } = data;
-  if (o.holdOut >= rows.length) throw new UsageError(`--hold-out takes fewer texts than the ${rows.length} of --data`);
-  const held = new Set(shuffled(rows.length, generator("texts held out", 1)).slice(0, o.holdOut));
-  return {
-    data: { ...data, rows: rows.filter((_, i) => !held.has(i)) },
-    dev: { ...data, rows: rows.filter((_, i) => held.has(i)) },
-  };
+  const { left, held } = heldOut(data.rows, o.holdOut);
+  return { data: { ...data, rows: left }, dev: { ...data, rows: held } };
+}
+
+/** Rows without those that are held out, and these. @throws UsageError when nothing is left to learn from. */
+export function heldOut<T>(rows: readonly T[], count: number): { readonly left: T[]; readonly held: T[] } {
+  if (count >= rows.length) throw new UsageError(`--hold-out takes fewer texts than the ${rows.length} of --data`);
+  const out = new Set(shuffled(rows.length, generator("texts held out", 1)).slice(0, count));
+  return { left: rows.filter((_, i) => !out.has(i)), held: rows.filter((_, i) => out.has(i)) };
+}
+
+/** How often a dev set is asked, and when a training ends for it. */
+export function paceOf(o: Pick<TrainingOptions, "patience" | "evaluations">): Pick<DevSet, "patience" | "perEpoch"> {
+  return { patience: o.patience, perEpoch: o.evaluations };
 }
 
 /** The problem and the labels that data pose: the task's, or what the rows themselves name. */
@@ -115,8 +122,7 @@ export function devSetOf(data: Data, spec: ModelSpec, tokenizer: TextTokenizer, 
   return {
     texts: examples.map(({ text }) => text),
     measure: (logits) => measure(metrics, logits, labels),
-    patience: o.patience,
-    perEpoch: o.evaluations,
+    ...paceOf(o),
   };
 }
 

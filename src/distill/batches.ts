@@ -1,7 +1,7 @@
 /** From examples to padded batches, in an order that seed and epoch fix. */
 
 import { generator, shuffled } from "../models/random.ts";
-import { answersTokens, type ModelSpec, type TokenizedText } from "../program/spec.ts";
+import { answersEachToken, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 
 /** A text and what to learn of it: a class's number, or the value of a regression; of a text to continue, nothing more. */
 export interface Example {
@@ -80,8 +80,7 @@ export function batchOf(examples: readonly Example[], spec: Pick<ModelSpec, "lab
   const positions = Math.ceil(longest / GRANULE) * GRANULE;
   const [ids, types] = [new Int32Array(examples.length * positions), new Int32Array(examples.length * positions)];
   const mask = new Float32Array(examples.length * positions);
-  const perText = spec.problem !== "generation" && !answersTokens(spec);
-  const targets = new Float32Array(perText ? examples.length * spec.labels : 0);
+  const targets = new Float32Array(answersEachToken(spec) ? 0 : examples.length * spec.labels);
   const labelled = examples[0].tokenLabels !== undefined;
   const tokenLabels = labelled ? new Int32Array(examples.length * positions).fill(-1) : undefined;
   const logits = examples[0].logits === undefined ? undefined : new Float32Array(targets.length);

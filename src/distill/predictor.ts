@@ -1,7 +1,7 @@
 /** A model's answers to many texts at once, in the clear: how a student is measured while it is trained. */
 
 import { logitsOf } from "../models/model.ts";
-import { answersTokens, isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { answersEachToken, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
 import { batchOf, inOrder } from "./batches.ts";
 import { batchFeeds, FrozenFeeds, localTokens, TrainingGraph } from "./graph.ts";
 import { logLikelihoods } from "./losses.ts";
@@ -68,7 +68,7 @@ class BatchRunner {
   readonly #graph: TrainingGraph;
 
   private constructor(session: Session, graph: TrainingGraph, spec: ModelSpec) {
-    this.byToken = isDecoder(spec) || answersTokens(spec);
+    this.byToken = answersEachToken(spec);
     this.#session = session;
     this.#feeds = new FrozenFeeds(session, graph.frozen);
     this.#spec = spec;

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { requiredWeights } from "../models/weights.ts";
-import { answersTokens, isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
+import { answersEachToken, type TokenizedText, type Weights } from "../program/spec.ts";
 import type { Matmul } from "../reference/matmul.ts";
 import type { Example } from "./batches.ts";
 import type { RunState } from "./checkpoint.ts";
@@ -152,7 +152,7 @@ export async function train(
 
 /** A teacher that judges tokens is in the graph. */
 function needsLogits(stage: Stage, { model }: Training): boolean {
-  return stage.losses.prediction > 0 && !isDecoder(model.spec) && !answersTokens(model.spec);
+  return stage.losses.prediction > 0 && !answersEachToken(model.spec);
 }
 
 /** The layers' losses do not aim at the dev set's metric: their last weights are their best. */
@@ -162,7 +162,7 @@ function keepOf(stage: Stage): "best" | "last" {
 
 function check({ model, teacher, teacherTexts }: Training, stages: readonly Stage[]): void {
   const uses = (name: keyof LossWeights) => stages.some(({ losses }) => losses[name] > 0);
-  if (teacherTexts !== undefined && (isDecoder(model.spec) || answersTokens(model.spec))) {
+  if (teacherTexts !== undefined && answersEachToken(model.spec)) {
     throw new Error("student and teacher have other vocabularies, their tokens do not compare: use the teacher's");
   }
   if (teacherTexts !== undefined && (uses("hidden") || uses("scores"))) {

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
 import type { Family } from "./families/family.ts";
-import { check } from "./json.ts";
+import { check, printable } from "./json.ts";
 
 /** What classes of transformers do that this program does not, by the end of their names. */
 const OTHER_TASKS: readonly (readonly [ending: string, what: string])[] = [
@@ -88,6 +88,5 @@ export function className(family: Family, { problem }: ModelSpec): string | unde
 
 function otherHead(saved: string, name: string, wanted: string): Error {
   const task = OTHER_TASKS.find(([ending]) => saved === name + ending)?.[1] ?? "is not known";
-  const shown = saved.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
-  return new Error(`config.json: architectures says ${shown}, which ${task}: give a ${wanted}`);
+  return new Error(`config.json: architectures says ${printable(saved, 60)}, which ${task}: give a ${wanted}`);
 }

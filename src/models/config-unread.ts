@@ -9,6 +9,8 @@
  *   transformers ignores them too, and so many are in use that refusing them would refuse most real models.
  */
 
+import { printable } from "./json.ts";
+
 /** Fields that real files of these architectures have and that change nothing about inference. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   ..."_name_or_path name_or_path name model_name transformers_version torch_dtype dtype use_bfloat16 torchscript".split(
@@ -67,9 +69,8 @@ export function checkUnread(json: object, read: Iterable<string>): void {
   for (const [name, value] of Object.entries(json)) {
     if (known.has(name) || isOff(value) || isWithoutEffect(name)) continue;
     if (!PARTS.test(name.toLowerCase()) && !COUNTS.test(name)) continue;
-    const shown = name.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
     throw new Error(
-      `config.json: ${shown} is not supported: remove the field if the model computes the same without it`,
+      `config.json: ${printable(name, 60)} is not supported: remove the field if the model computes the same without it`,
     );
   }
 }

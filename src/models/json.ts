@@ -29,6 +29,11 @@ function isDeep(text: string): boolean {
   return false;
 }
 
+/** A name of a file's own, as messages show it: letters that print, `most` of them. */
+export function printable(name: string, most = 100): string {
+  return name.replace(/[^\x21-\x7e]/g, "?").slice(0, most);
+}
+
 /** The value as the schema gives it. @throws an Error that names the file, the field and what it must be. */
 export function check<S extends v.GenericSchema>(schema: S, value: unknown, label: string): v.InferOutput<S> {
   const result = v.safeParse(schema, value, { abortEarly: true });
@@ -36,10 +41,7 @@ export function check<S extends v.GenericSchema>(schema: S, value: unknown, labe
   const issue = result.issues[0];
   const unknownField = issue.expected === "never";
   const path = (issue.path ?? []).slice(0, unknownField ? -1 : undefined).map((step) => String(step.key));
-  const where = path
-    .join(".")
-    .replace(/[^\x21-\x7e]/g, "?")
-    .slice(0, 200);
+  const where = printable(path.join("."), 200);
   throw new Error(
     `${label}: ${where}${where === "" ? "" : ": "}${unknownField ? "remove the unknown field" : messageOf(issue)}`,
   );

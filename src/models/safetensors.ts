@@ -9,7 +9,7 @@
 import * as v from "valibot";
 import type { NamedTensor } from "../program/spec.ts";
 import { bfloat16ToFloat, floatToHalf, halfToFloat } from "./half.ts";
-import { check, parseJson } from "./json.ts";
+import { check, parseJson, printable } from "./json.ts";
 import { elementCount } from "./weights.ts";
 
 /** Random access to a file's bytes. */
@@ -200,7 +200,7 @@ function checkLayout(entries: readonly TensorEntry[], start: number, fileSize: n
   let next = start;
   const order = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end);
   for (const { name: theirs, dtype, shape, begin, end } of order) {
-    const name = theirs.replace(/[^\x21-\x7e]/g, "?");
+    const name = printable(theirs, theirs.length);
     const bytes = (elementCount(shape) * BITS[dtype]) / 8;
     if (end - begin !== bytes || !Number.isSafeInteger(bytes)) {
       throw malformed(label, `tensor ${name} has another length than its shape`);

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
 import { whole } from "./config-fields.ts";
-import { check, parseJson } from "./json.ts";
+import { check, parseJson, printable } from "./json.ts";
 
 /** A folder's modules, in their order. */
 const MODULES = "modules.json";
@@ -39,7 +39,7 @@ export async function poolingIn(text: Text): Promise<Pooling | undefined> {
     throw new Error("modules.json: only a Transformer in this folder and a Pooling behind it are supported");
   const others = behind.filter(({ kind }) => kind !== "Normalize");
   if (others.length > 0)
-    throw new Error(`modules.json: ${shown(others[0].kind)} is not supported: use a model without`);
+    throw new Error(`modules.json: ${printable(others[0].kind, 60)} is not supported: use a model without`);
   // Whatever a file says, nothing outside the folder is read.
   if (!/^[A-Za-z0-9_]{1,40}$/.test(pooling.path))
     throw new Error("modules.json: the Pooling's path must be a folder here");
@@ -59,10 +59,6 @@ async function pooledRows(text: Text, name: string): Promise<Pooling["of"]> {
   if (on.length === 1 && on[0] === "pooling_mode_cls_token") return "first";
   if (on.length === 1 && on[0] === "pooling_mode_mean_tokens") return "mean";
   throw new Error(`${name}: only pooling_mode_mean_tokens or pooling_mode_cls_token is supported, and one of them`);
-}
-
-function shown(kind: string): string {
-  return kind.replace(/[^\x21-\x7e]/g, "?").slice(0, 60);
 }
 
 /** The files of a folder that `poolingIn` reads, by name. */

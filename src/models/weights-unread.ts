@@ -4,6 +4,7 @@
  */
 import type { ModelSpec } from "../program/spec.ts";
 import { familyOf } from "./families/all.ts";
+import { printable } from "./json.ts";
 
 /** What transformers stores, or stored once, and does not learn: masks, numbers of positions, rotary tables. */
 const BUFFER =
@@ -32,11 +33,7 @@ export function checkUnreadWeights(entries: Iterable<Stored>, read: ReadonlySet<
     const isBody = layer !== undefined || EMBEDDING.test(name) || prefixes.some((prefix) => name.startsWith(prefix));
     if (!isBody) continue;
     throw new Error(
-      `the weights have ${shown(name)}, which nothing here reads: another model than config.json says, correct one`,
+      `the weights have ${printable(name)}, which nothing here reads: another model than config.json says, correct one`,
     );
   }
-}
-
-function shown(name: string): string {
-  return name.replace(/[^\x21-\x7e]/g, "?").slice(0, 100);
 }

@@ -99,6 +99,11 @@ export function answersTokens({ problem }: Pick<ModelSpec, "problem">): boolean 
   return problem === "tokens" || problem === "spans";
 }
 
+/** Whether an answer has a row for each token of the text: then it is too large to keep for many texts. */
+export function answersEachToken({ problem }: Pick<ModelSpec, "problem">): boolean {
+  return problem === "generation" || answersTokens({ problem });
+}
+
 /** What every party may know of a model: its shape and the functions it uses. Weights, vocabulary and texts are not in it. */
 export interface ModelSpec {
   /** The family's name (`model_type` of a config.json): for people and for files. No program depends on it. */

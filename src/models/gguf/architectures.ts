@@ -4,8 +4,8 @@
  */
 
 import * as v from "valibot";
-import { check } from "../json.ts";
-import { type GgufHeader, printable } from "./header.ts";
+import { check, printable } from "../json.ts";
+import type { GgufHeader } from "./header.ts";
 
 export interface GgufArchitecture {
   /** GGUF's names and Hugging Face's, without `.weight` or `.bias`; `#` is a layer's number. */

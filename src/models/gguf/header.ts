@@ -5,6 +5,7 @@
  * tensor's or a value's (printable) name.
  */
 
+import { printable } from "../json.ts";
 import type { ByteSource } from "../safetensors.ts";
 import { TENSOR_TYPES, type TensorType } from "./blocks.ts";
 
@@ -133,11 +134,6 @@ function alignmentOf(values: ReadonlyMap<string, GgufValue>, label: string): num
   const isPower = typeof alignment === "number" && alignment >= 1 && alignment <= 65_536 && 65_536 % alignment === 0;
   if (!isPower) throw malformed(label, "its alignment is no power of 2 up to 65536");
   return alignment;
-}
-
-/** A name as messages show it. */
-export function printable(name: string): string {
-  return name.replace(/[^\x21-\x7e]/g, "?").slice(0, 100);
 }
 
 function malformed(label: string, why: string, options?: ErrorOptions): Error {

@@ -1,13 +1,14 @@
 /** A GGUF file (llama.cpp, ollama) as the files of a Hugging Face folder: config.json, the tokenizer's files, the weights. */
 
 import type { NamedTensor } from "../../program/spec.ts";
+import { printable } from "../json.ts";
 import { transpose, unpaired } from "../rows.ts";
 import { type ByteSource, checkFinite } from "../safetensors.ts";
 import type { StoredWeight } from "../stored-weight.ts";
 import type { TokenizerFiles } from "../tokenizers/files.ts";
 import { elementCount } from "../weights.ts";
 import { architectureOf, type Config, type GgufArchitecture } from "./architectures.ts";
-import { type GgufTensor, printable, readGgufHeader } from "./header.ts";
+import { type GgufTensor, readGgufHeader } from "./header.ts";
 import { ggufTokenizer } from "./tokenizer.ts";
 
 /** What a file holds, without its weights' values. */
