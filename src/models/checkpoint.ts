@@ -165,7 +165,7 @@ async function loadWeights(
   keepClassifier: boolean,
 ): Promise<Weights> {
   const shapes = requiredWeights(spec);
-  const wanted = tensorsInFiles(spec, (name) => keepClassifier || !name.startsWith("classifier."));
+  const wanted = tensorsInFiles(spec, (name) => keepClassifier || !/^(classifier|tokens)\./.test(name));
   const found = new Map<string, NamedTensor>();
   const { read = (entries) => entries } = familyOf(spec.architecture);
   const all = storedTensors(shapes, spec);

@@ -135,6 +135,8 @@ describe("from text files to a private service:", () => {
     const from = ["finetune", "--tokens", "--from", at("small"), "--out", at("marker")];
     const taught = await json(...from, ...data, "--epochs", "24", "--lr", "3e-3");
     expect(taught.stages[0].after.accuracy).toBeGreaterThan(0.9);
+    // A folder's classifier of other labels is replaced, as by labels of texts.
+    await json("finetune", "--tokens", "--from", at("teacher"), "--out", at("remade"), ...data, "--epochs", "0.2");
     const config = JSON.parse(await readFile(at("marker/config.json"), "utf8"));
     expect(Object.values(config.id2label)).toEqual(["O", "B-BAD", "I-BAD", "B-GOOD", "I-GOOD"]);
     const rates = [
