@@ -1,4 +1,4 @@
-"""Makes src/models/tokenizers/unicode-tables.ts: what the tokenizers library takes each code point for.
+"""Makes unicode-tables.ts and category-tables.ts in src/models/tokenizers: what the tokenizers library takes each code point for.
 
 Needs tokenizers 0.23; run from the repository's root: python scripts/make-unicode-tables.py
 Its parts are built on several versions of Unicode, and JavaScript engines on others again. So every code point is shown to the
@@ -98,20 +98,25 @@ def main():
     tables = {
         "CATEGORIES": ("Oniguruma's general categories, by the letters below: a letter, then how many code points in base 36.", categories()),
         "WORDS": ("`\\\\w` of Rust's regular expressions, as all tables below: how many code points are not in it, are, are not, ...", ranges(chosen(lambda point: pieces(words, f"a{point}a") == 1))),
-        "NUMERIC": ("What Digits splits.", ranges(chosen(lambda point: pieces(digits, f"a{point}a") == 3))),
+        "NUMERIC": ("What Digits splits; as WORDS of unicode-tables.ts is written.", ranges(chosen(lambda point: pieces(digits, f"a{point}a") == 3))),
         "PUNCTUATION": ("What Punctuation and BertPreTokenizer split.", ranges(chosen(lambda point: pieces(punctuation, f"a{point}a") == 3))),
         "REMOVED": ("What BertNormalizer removes with clean_text.", ranges(chosen(lambda point: bert.normalize_str(f"a{point}a") == "aa"))),
         "ACCENTS": ("What BertNormalizer removes with strip_accents, after NFD.", ranges(chosen(lambda point: nfd.normalize_str(point) == point and accents.normalize_str(f"a{point}") == "a"))),
-        "MARKS": ("What StripAccents removes.", ranges(chosen(lambda point: strip.normalize_str(f"a{point}") == "a"))),
+        "MARKS": ("What StripAccents removes; written alike.", ranges(chosen(lambda point: strip.normalize_str(f"a{point}") == "a"))),
         "NORMALISED": ("What the library's normal forms change, move or join; they know no later letters.", ranges(normalised())),
         "LOWER": ("start,count,step,distance in base 36.", lower_case()),
     }
-    lines = ["/** Made by scripts/make-unicode-tables.py: what the tokenizers library takes each code point for. */", ""]
-    lines += ["/** The categories that CATEGORIES names by letters; `-` is none. */", f'export const CATEGORY_NAMES = "{" ".join(CATEGORIES)}";', f'export const CATEGORY_LETTERS = "{LETTERS[:len(CATEGORIES)]}";']
+    title = ["/** Made by scripts/make-unicode-tables.py: what the tokenizers library takes each code point for. */"]
+    names = ["", "/** The categories that CATEGORIES names by letters; `-` is none. */", f'export const CATEGORY_NAMES = "{" ".join(CATEGORIES)}";', f'export const CATEGORY_LETTERS = "{LETTERS[:len(CATEGORIES)]}";']
+    # What BERT's tokenizers never ask for is a file of its own, which pages need not load.
+    apart = ["CATEGORIES", "NUMERIC", "MARKS"]
+    files = {"category-tables": title + names, "unicode-tables": title}
     for name, (what, text) in tables.items():
+        lines = files["category-tables" if name in apart else "unicode-tables"]
         lines += ["", f"/** {what} */".replace("\\\\", "\\"), f"export const {name} =", f'  "{text}";']
-    with open("src/models/tokenizers/unicode-tables.ts", "w") as file:
-        file.write("\n".join(lines) + "\n")
+    for file_name, lines in files.items():
+        with open(f"src/models/tokenizers/{file_name}.ts", "w") as file:
+            file.write("\n".join(lines) + "\n")
 
 
 main()

@@ -4,8 +4,9 @@ import type { Example } from "../distill/batches.ts";
 import { documentsOf, perplexityDev, windowsOf } from "../distill/language.ts";
 import type { DevSet } from "../distill/run.ts";
 import { readTextFile } from "../files/text.ts";
+import { anyTokenizer } from "../models/any-tokenizer.ts";
 import type { Model } from "../models/checkpoint.ts";
-import { TextTokenizer } from "../models/tokenizer.ts";
+import type { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import { DataError } from "../tasks/tables.ts";
 import { UsageError } from "./failure.ts";
@@ -48,7 +49,7 @@ export async function readDocuments(path: string): Promise<string[]> {
 
 /** A tokenizer that takes texts of any length. */
 function unlimited({ spec, tokenizer }: Pick<Model, "spec" | "tokenizer">): TextTokenizer {
-  return new TextTokenizer(tokenizer.files, { ...spec, positions: ANY_LENGTH });
+  return anyTokenizer(tokenizer.files, { ...spec, positions: ANY_LENGTH });
 }
 
 /** Documents as windows of `--length` tokens; of as many as the model takes unless told. */

@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { learnBytePairs } from "../distill/byte-pairs.ts";
 import { labelStages, train } from "../distill/recipe.ts";
 import { initialWeights, resident } from "../distill/weights.ts";
+import { anyTokenizer } from "../models/any-tokenizer.ts";
 import { loadTokenizer, type Model } from "../models/checkpoint.ts";
 import { baseOf } from "../models/families/all.ts";
-import { TextTokenizer } from "../models/tokenizer.ts";
+import type { TextTokenizer } from "../models/tokenizer.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { UsageError } from "./failure.ts";
 import { floatMatmul } from "./float.ts";
@@ -94,12 +95,12 @@ async function startOf(o: DecoderOptions): Promise<Pick<Model, "spec" | "tokeniz
       ? await learnt(o, shape)
       : await loadTokenizer(o.tokenizer, { ...shape, vocabulary: Number.MAX_SAFE_INTEGER });
   const spec = { ...shape, vocabulary: size, labels: size };
-  return { spec, tokenizer: new TextTokenizer(files, spec) };
+  return { spec, tokenizer: anyTokenizer(files, spec) };
 }
 
 async function learnt(o: DecoderOptions, shape: ModelSpec): Promise<TextTokenizer> {
   const documents = await readDocuments(o.texts);
-  return new TextTokenizer(learnBytePairs(documents.slice(0, VOCABULARY_DOCUMENTS), shape.vocabulary), shape);
+  return anyTokenizer(learnBytePairs(documents.slice(0, VOCABULARY_DOCUMENTS), shape.vocabulary), shape);
 }
 
 function shapeOf(o: DecoderOptions): ModelSpec {

@@ -9,9 +9,10 @@ import type { Settings, StageResult } from "../distill/recipe.ts";
 import type { DevSet, RunStatus } from "../distill/run.ts";
 import type { SessionOptions } from "../distill/session.ts";
 import { resident } from "../distill/weights.ts";
+import { anyTokenizer } from "../models/any-tokenizer.ts";
 import { type Model, saveModel } from "../models/checkpoint.ts";
 import { generator, shuffled } from "../models/random.ts";
-import { TextTokenizer } from "../models/tokenizer.ts";
+import type { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { Matmul } from "../reference/matmul.ts";
 import { type LabelledText, labelsIn, labelValues, readLabelled } from "../tasks/labelled.ts";
@@ -94,7 +95,7 @@ export function shortened(model: Pick<Model, "spec" | "tokenizer">, length: numb
   if (length === undefined) return tokenizer;
   const most = longestText(spec);
   if (length < 4 || length > most) throw new UsageError(`--length takes 4 to ${most} tokens for this model`);
-  return new TextTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
+  return anyTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
 }
 
 /** Whether a model gives a text one label or one value: what labelled texts can teach. */

@@ -7,7 +7,8 @@ import * as v from "valibot";
 import { Pairs } from "../models/pairs.ts";
 import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { BYTE_LETTERS, lettersOf } from "../models/tokenizers/letters.ts";
-import { piecesOf, preTokenizer } from "../models/tokenizers/pre-tokenizers.ts";
+import { piecesOf } from "../models/tokenizers/pieces.ts";
+import { preTokenizer } from "../models/tokenizers/pre-tokenizers.ts";
 
 /** The token between texts: it begins one and so ends the one before. */
 export const END_OF_TEXT = "<|endoftext|>";

@@ -3,6 +3,7 @@
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { dirname, join as pathOf } from "node:path";
 import { isDecoder, type ModelSpec, type NamedTensor, type Weights } from "../program/spec.ts";
+import { anyTokenizer } from "./any-tokenizer.ts";
 import { configJson, type SpecOverrides, specOf } from "./config.ts";
 import { familyOf } from "./families/all.ts";
 import { type ModelFiles, openModelFiles, SINGLE } from "./model-files.ts";
@@ -10,7 +11,7 @@ import { headOf, isHead, join, placeOf, type StoredTensor, sharedWith, split, st
 import { type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 import { poolingFiles, poolingIn } from "./sentence-vectors.ts";
 import type { StoredWeight } from "./stored-weight.ts";
-import { completed, TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
+import { completed, type TextTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "./tokenizer.ts";
 import { requiredWeights, weightsOf } from "./weights.ts";
 import { checkUnreadWeights } from "./weights-unread.ts";
 
@@ -102,8 +103,8 @@ async function tokenizerIn(files: ModelFiles, spec: ModelSpec): Promise<TextToke
     if (text !== undefined) own[name] = text;
   }
   // An image has no words; clients and servers have files of a tokenizer all the same.
-  if (spec.blocks.patches !== null) return new TextTokenizer({ "tokenizer.json": NO_WORDS }, spec);
-  return new TextTokenizer(completed(own, (await files.text("config.json")) ?? "{}"), spec);
+  if (spec.blocks.patches !== null) return anyTokenizer({ "tokenizer.json": NO_WORDS }, spec);
+  return anyTokenizer(completed(own, (await files.text("config.json")) ?? "{}"), spec);
 }
 
 /**

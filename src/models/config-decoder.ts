@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import type { RotarySpec } from "../program/rotary.ts";
 import type { Blocks, ModelSpec } from "../program/spec.ts";
+import { sizes } from "./bounds.ts";
 import {
   activationName,
   activationOf,
@@ -13,7 +14,6 @@ import {
   epsilon,
   generation,
   ownBlock,
-  sizes,
   writtenChoices,
 } from "./config-fields.ts";
 import { rotaryFields, rotaryIn, writtenRotary } from "./config-rotary.ts";

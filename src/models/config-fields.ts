@@ -20,12 +20,6 @@ export interface ConfigFormat {
   write(spec: ModelSpec, base: boolean): Record<string, unknown>;
 }
 
-/** A whole number within bounds. */
-export function whole(least: number, most: number) {
-  const message = `must be a whole number from ${least} to ${most}`;
-  return v.pipe(v.number(message), v.integer(message), v.minValue(least, message), v.maxValue(most, message));
-}
-
 /** The number that a norm adds to a variance or mean square. */
 export function epsilon<const Usual extends number | undefined>(usual: Usual) {
   const least = v.minValue<number, 1e-15, string>(1e-15, "must be 1e-15 or more");
@@ -36,16 +30,6 @@ export function epsilon<const Usual extends number | undefined>(usual: Usual) {
 export function only<const T extends boolean>(value: T, instead: string) {
   return v.nullish(v.literal(value, instead));
 }
-
-/** Bounds that all architectures have in common. */
-export const sizes = {
-  layers: whole(1, 128),
-  hidden: whole(1, 16_384),
-  heads: whole(1, 256),
-  intermediate: whole(1, 65_536),
-  vocabulary: whole(1, 2_000_000),
-  positions: whole(1, 1_048_576),
-} as const;
 
 /** `"mpcformer": {"gelu": "quad", "softmax": "2quad:5", "embedding": "public" | "private", "answer": "scores" | "label"}`. */
 export const ownBlock = v.optional(

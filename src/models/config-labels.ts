@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { ModelSpec } from "../program/spec.ts";
-import { whole } from "./config-fields.ts";
+import { whole } from "./bounds.ts";
 import { labelSchema } from "./labels.ts";
 
 const PROBLEMS = ["regression", "single_label_classification", "multi_label_classification"] as const;

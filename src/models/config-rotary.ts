@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { RotaryScaling, RotarySpec } from "../program/rotary.ts";
-import { sizes } from "./config-fields.ts";
+import { sizes } from "./bounds.ts";
 
 const THETA = 10_000;
 /** Their base. */

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks, ModelSpec } from "../program/spec.ts";
-import { sizes } from "./config-fields.ts";
+import { sizes } from "./bounds.ts";
 
 type Window = Blocks["window"];
 

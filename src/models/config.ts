@@ -9,7 +9,8 @@ import type { ModelSpec, Pooling } from "../program/spec.ts";
 import type { Choices } from "./config-fields.ts";
 import { className, withHead } from "./config-head.ts";
 import { checkUnread } from "./config-unread.ts";
-import { familyNames, familyOf } from "./families/all.ts";
+import { familyOf } from "./families/all.ts";
+import { familyNames } from "./families/known.ts";
 import { check, parseJson } from "./json.ts";
 import { checkSize } from "./spec-schema.ts";
 

@@ -10,13 +10,14 @@
 import { readFile, stat } from "node:fs/promises";
 import * as v from "valibot";
 import type { ModelSpec, NamedTensor, Weights } from "../program/spec.ts";
+import { anyTokenizer } from "./any-tokenizer.ts";
+import { sizes } from "./bounds.ts";
 import type { Model } from "./checkpoint.ts";
 import { type SpecOverrides, withOverrides } from "./config.ts";
-import { sizes } from "./config-fields.ts";
 import { baseOf } from "./families/all.ts";
 import { check } from "./json.ts";
 import { unpaired } from "./rows.ts";
-import { TextTokenizer, type TokenizerFiles } from "./tokenizer.ts";
+import type { TokenizerFiles } from "./tokenizer.ts";
 import { type ScoredPiece, scoredMerges } from "./tokenizers/scored-merges.ts";
 import { elementCount, weightsOf } from "./weights.ts";
 
@@ -48,7 +49,7 @@ export async function loadLlama2c(
 ): Promise<Model> {
   const { spec, weights } = llama2cModel(await bytesOf(modelPath, MODEL), overrides);
   const files = llama2cTokenizer(await bytesOf(tokenizerPath, TOKENIZER), spec.vocabulary);
-  return { spec, weights, tokenizer: new TextTokenizer(files, spec) };
+  return { spec, weights, tokenizer: anyTokenizer(files, spec) };
 }
 
 /** The model of a file's bytes. @throws an Error of one line when they are not exactly what the header says. */

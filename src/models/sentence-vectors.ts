@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { ModelSpec, Pooling } from "../program/spec.ts";
-import { whole } from "./config-fields.ts";
+import { whole } from "./bounds.ts";
 import { check, parseJson, printable } from "./json.ts";
 
 /** A folder's modules, in their order. */

@@ -3,8 +3,8 @@
 import * as v from "valibot";
 import { patchCount, patchWidth } from "../program/images.ts";
 import { isDecoder, type ModelSpec, PROBLEMS } from "../program/spec.ts";
-import { sizes, whole } from "./config-fields.ts";
-import { familyNames } from "./families/all.ts";
+import { sizes, whole } from "./bounds.ts";
+import { familyNames } from "./families/known.ts";
 import { labelSchema } from "./labels.ts";
 
 /** Values of one tensor, at most: 8 GiB as floats. A program for more would fail late, when memory is gone. */

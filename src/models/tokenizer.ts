@@ -4,8 +4,8 @@
  */
 
 import { isDecoder, longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
-import { findFamily } from "./families/all.ts";
 import { endsIn, type TokenizerFiles } from "./tokenizers/files.ts";
+import type { Kinds } from "./tokenizers/kinds.ts";
 import { bare } from "./tokenizers/processors.ts";
 import type { TextSpan } from "./tokenizers/spans.ts";
 import { type DecodeOptions, Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -16,7 +16,7 @@ export type { DecodeOptions } from "./tokenizers/tokenizer.ts";
 /** What the tokenizer needs to know of the model. */
 export type TokenizerSpec = Pick<
   ModelSpec,
-  "architecture" | "isDecoder" | "vocabulary" | "positions" | "positionOffset" | "pooling" | "types"
+  "architecture" | "blocks" | "isDecoder" | "vocabulary" | "positions" | "positionOffset" | "pooling" | "types"
 >;
 
 /** A text (or two) as the model reads it, and the part of the text that each token stands for. */
@@ -54,12 +54,12 @@ export class TextTokenizer {
   readonly #spec: TokenizerSpec;
   readonly #tokenizer: Tokenizer;
 
-  /** @throws an Error of one line that names the file and what is missing or not supported in it. */
-  constructor(files: TokenizerFiles, spec: TokenizerSpec) {
+  /** `kinds`: what the files may ask for. @throws an Error of one line that names the file and what is missing or not supported in it. */
+  constructor(files: TokenizerFiles, spec: TokenizerSpec, kinds: Kinds) {
     this.files = files;
     this.limit = longestText(spec);
     this.#spec = spec;
-    this.#tokenizer = new Tokenizer(files, spec.architecture);
+    this.#tokenizer = new Tokenizer(files, spec.architecture, kinds);
     this.size = this.#tokenizer.size;
     this.maskId = this.#tokenizer.named("mask_token");
     const own = this.#tokenizer.named("eos_token");
@@ -108,8 +108,7 @@ export class TextTokenizer {
     options: EncodeOptions,
     idOf: (token: number) => number,
   ): TokenizedText {
-    if (findFamily(this.#spec.architecture)?.blocks.patches)
-      throw new Error("this model reads images: give one in place of a text");
+    if (this.#spec.blocks.patches !== null) throw new Error("this model reads images: give one in place of a text");
     if (isDecoder(this.#spec) && second !== undefined)
       throw new Error("this model continues one text: give no second one");
     const assemble = options.bare === true ? bare : this.#tokenizer.assemble;

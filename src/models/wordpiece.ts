@@ -7,7 +7,8 @@ import * as v from "valibot";
 import { Pairs, type Word } from "./pairs.ts";
 import { lettersOf } from "./tokenizers/letters.ts";
 import { normalizer } from "./tokenizers/normalizers.ts";
-import { piecesOf, preTokenizer } from "./tokenizers/pre-tokenizers.ts";
+import { piecesOf } from "./tokenizers/pieces.ts";
+import { preTokenizer } from "./tokenizers/pre-tokenizers.ts";
 
 /** BERT's special tokens, in their usual places. */
 export const SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;

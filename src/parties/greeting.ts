@@ -1,6 +1,7 @@
 /** The first words with a server: who asks learns all that is public of the model. */
 import type { Channel } from "../channels/channel.ts";
-import { TextTokenizer } from "../models/tokenizer.ts";
+import { loadedTokenizer } from "../models/loaded-tokenizer.ts";
+import type { TextTokenizer } from "../models/tokenizer.ts";
 import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
 import { answersTokens, isDecoder, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
 import * as messages from "./messages.ts";
@@ -29,7 +30,7 @@ export async function greet(channel: Channel, pinned?: string): Promise<Greeted>
       `the server serves the model ${model.id}, not ${pinned}: ask its operator, and pin the new one if that is right`,
     );
   const known = Object.keys(tokenizer).length > 0;
-  return { model, tokenizer: known ? new TextTokenizer(tokenizer, model.spec) : null, verified: verify > 0 };
+  return { model, tokenizer: known ? await loadedTokenizer(tokenizer, model.spec) : null, verified: verify > 0 };
 }
 
 /** A text's tokens, made here. @throws Error for an empty text, one longer than the model takes, or where there is no tokenizer. */

@@ -8,8 +8,8 @@ import { END_OF_TEXT, learnBytePairs } from "../../src/distill/byte-pairs.ts";
 import { documentsOf, perplexityDev, windowsOf } from "../../src/distill/language.ts";
 import { distillationStages, labelStages, type Training, train } from "../../src/distill/recipe.ts";
 import { initialWeights, resident } from "../../src/distill/weights.ts";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
-import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import type { ModelSpec, TokenizedText } from "../../src/program/spec.ts";
 import { decoders } from "./decoders.ts";
 
@@ -28,7 +28,7 @@ const spec: ModelSpec = {
   headWidth: 4,
   intermediate: 24,
 };
-const tokenizer = new TextTokenizer(files, { ...spec, positions: 1e6 });
+const tokenizer = anyTokenizer(files, { ...spec, positions: 1e6 });
 
 let dir: string;
 beforeAll(async () => {
@@ -78,7 +78,7 @@ describe("plain texts", () => {
 
   it("end where a tokenizer puts nothing before them", () => {
     const json = JSON.stringify({ ...JSON.parse(files["tokenizer.json"]!), post_processor: null });
-    const plain = new TextTokenizer({ ...files, "tokenizer.json": json }, { ...spec, positions: 1e6 });
+    const plain = anyTokenizer({ ...files, "tokenizer.json": json }, { ...spec, positions: 1e6 });
     const [{ ids }] = windowsOf(["a", "b"], plain, 16);
     expect(ids).toEqual([...plain.encode("a").ids, 0, ...plain.encode("b").ids, 0]);
   });
@@ -135,7 +135,7 @@ describe("a small decoder", () => {
       const log = (name: string) => readFile(join(dir, at(name), "labels", "metrics.jsonl"), "utf8");
       expect(await log("stopped")).toBe(await log("teacher"));
 
-      await saveModel(join(dir, at("saved")), { spec: shape, weights, tokenizer: new TextTokenizer(files, shape) });
+      await saveModel(join(dir, at("saved")), { spec: shape, weights, tokenizer: anyTokenizer(files, shape) });
       const saved = await loadModel(join(dir, at("saved")));
       expect(saved.weights.get("head.weight").data).toEqual(weights.get("head.weight").data);
       expect(saved.spec).toMatchObject({ tied, keyHeads: 2, blocks: { rotary: { theta: 10_000 } } });

@@ -5,8 +5,8 @@ import { maskedBatch, piecesOf, writeMaskedModelling } from "../../src/distill/p
 import { learningRateAt } from "../../src/distill/run.ts";
 import { Trainer } from "../../src/distill/trainer.ts";
 import { initialWeights, resident } from "../../src/distill/weights.ts";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { catalogSpec } from "../../src/models/catalog.ts";
-import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { learnWordPieces } from "../../src/models/wordpiece.ts";
 
 const TEXTS = Array.from({ length: 40 }, (_, i) =>
@@ -34,7 +34,7 @@ describe("a vocabulary", () => {
   });
 
   it("is a tokenizer's", () => {
-    const tokenizer = new TextTokenizer({ "vocab.txt": learnWordPieces(TEXTS, 110) }, { ...base, vocabulary: 110 });
+    const tokenizer = anyTokenizer({ "vocab.txt": learnWordPieces(TEXTS, 110) }, { ...base, vocabulary: 110 });
     const { ids } = tokenizer.encode("The River, old!");
     const [cls, sep, unknown] = ["[CLS]", "[SEP]", "[UNK]"].map((token) => tokenizer.idOf(token));
     expect([ids[0], ids.at(-1)]).toEqual([cls, sep]);
@@ -47,7 +47,7 @@ describe("a vocabulary", () => {
 describe("masked-language modelling", () => {
   const vocabulary = learnWordPieces(TEXTS, 110);
   const spec = { ...base, vocabulary: vocabulary.trim().split("\n").length };
-  const tokenizer = new TextTokenizer({ "vocab.txt": vocabulary }, { ...spec, positions: 1000 });
+  const tokenizer = anyTokenizer({ "vocab.txt": vocabulary }, { ...spec, positions: 1000 });
   const tokens = { cls: 2, sep: 3, mask: 4 };
   const pieces = piecesOf(TEXTS, tokenizer, tokens, 12);
 

@@ -5,13 +5,15 @@ import type { Phase } from "../../src/channels/frame.ts";
 import { planJson, planOf } from "../../src/cli/source.ts";
 import { calibrate } from "../../src/compiler/calibrate.ts";
 import { compile } from "../../src/compiler/compile.ts";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { configJson, specOf } from "../../src/models/config.ts";
+import { baseOf } from "../../src/models/families/all.ts";
 import { readGguf } from "../../src/models/gguf/model.ts";
 import { parseJson } from "../../src/models/json.ts";
 import { llama2cModel, llama2cTokenizer } from "../../src/models/llama2c.ts";
 import { bytesSource, readHeader, readTensor, writeSafetensors } from "../../src/models/safetensors.ts";
-import { TextTokenizer, type TokenizerFiles, type TokenizerSpec } from "../../src/models/tokenizer.ts";
+import type { TokenizerFiles, TokenizerSpec } from "../../src/models/tokenizer.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import { parse, publicModel } from "../../src/parties/messages.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
@@ -285,8 +287,9 @@ const TEXTS = ["ab a", "Ab[CLS] \u{20000}é\n", ""];
 
 async function enterTokenizer({ architecture, files }: TokenizerInput): Promise<void> {
   const isDecoder = architecture !== "bert" && architecture !== "roberta";
-  const spec = { architecture, isDecoder, vocabulary: 64, positions: 40, positionOffset: 0, types: 2 };
-  const tokenizer = new TextTokenizer(files, spec);
+  const { blocks } = baseOf(architecture);
+  const spec = { architecture, blocks, isDecoder, vocabulary: 64, positions: 40, positionOffset: 0, types: 2 };
+  const tokenizer = anyTokenizer(files, spec);
   const pairs = isDecoder ? [undefined] : ["b a", undefined];
   for (const pair of pairs) {
     for (const own of TEXTS) {
@@ -298,7 +301,7 @@ async function enterTokenizer({ architecture, files }: TokenizerInput): Promise<
       if (typeof tokenizer.decode(ids) !== "string") throw new Finding("ids give no text");
     }
   }
-  same("a tokenizer", new TextTokenizer(tokenizer.files, spec).encode("a"), tokenizer.encode("a"));
+  same("a tokenizer", anyTokenizer(tokenizer.files, spec).encode("a"), tokenizer.encode("a"));
 }
 
 export const tokenizer: Door<TokenizerInput> = {
@@ -346,7 +349,7 @@ async function enterGguf(bytes: Uint8Array): Promise<void> {
   const source = bytesSource(bytes);
   const file = await readGguf(source, "the file");
   const spec = specOf(file.config);
-  new TextTokenizer(file.tokenizer, spec).encode("ab", undefined, { truncate: true });
+  anyTokenizer(file.tokenizer, spec).encode("ab", undefined, { truncate: true });
   for (const { shape, read } of file.weights(source).values()) {
     const { data } = await read();
     if (data.length !== shape.reduce((a, b) => a * b, 1) || !data.every(Number.isFinite))
@@ -401,7 +404,7 @@ async function enterLlama2c({ model, tokenizer: tokens }: Llama2cInput): Promise
     if (data.length !== shape.reduce((a, b) => a * b, 1) || !data.every(Number.isFinite))
       throw new Finding(`${name} is wrong`);
   }
-  const own = new TextTokenizer(llama2cTokenizer(tokens, spec.vocabulary), spec);
+  const own = anyTokenizer(llama2cTokenizer(tokens, spec.vocabulary), spec);
   own.encode("ab");
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { loadModel } from "../../src/models/checkpoint.ts";
 import { logitsOf } from "../../src/models/model.ts";
-import { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { fixture, fixtureNames, golden } from "./fixtures.ts";
 
@@ -38,5 +38,5 @@ describe.each(fixtureNames)("%s", (name) => {
 
 async function shortened(name: string, length: number) {
   const { tokenizer, spec } = await loadModel(fixture(name));
-  return new TextTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
+  return anyTokenizer(tokenizer.files, { ...spec, positions: length + spec.positionOffset });
 }

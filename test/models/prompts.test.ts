@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { loadModel } from "../../src/models/checkpoint.ts";
-import { TextTokenizer, type TokenizerFiles } from "../../src/models/tokenizer.ts";
+import type { TokenizerFiles } from "../../src/models/tokenizer.ts";
 import { decoderGolden, decoderNames, fixture } from "./fixtures.ts";
 
 const GPT2 = new URL("../../../shared/data/models/gpt2-tokenizer", import.meta.url).pathname;
@@ -10,7 +11,7 @@ const GPT2 = new URL("../../../shared/data/models/gpt2-tokenizer", import.meta.u
 const load = async (name: string) => {
   const { spec, tokenizer } = await loadModel(fixture(name));
   const altered = (settings: Record<string, unknown>, files: TokenizerFiles = tokenizer.files, more = {}) =>
-    new TextTokenizer({ ...files, "tokenizer_config.json": JSON.stringify(settings) }, { ...spec, ...more });
+    anyTokenizer({ ...files, "tokenizer_config.json": JSON.stringify(settings) }, { ...spec, ...more });
   return { spec, tokenizer, altered };
 };
 
@@ -74,7 +75,7 @@ describe("a decoder's tokenizer", () => {
       decoder: { type: "ByteLevel" },
       model: { type: "BPE", vocab: JSON.parse(vocab!), merges: merges!.trim().split("\n").slice(1) },
     };
-    const other = new TextTokenizer({ "tokenizer.json": JSON.stringify(json) }, spec);
+    const other = anyTokenizer({ "tokenizer.json": JSON.stringify(json) }, spec);
     for (const { text, ids } of decoderGolden("gpt2").texts) {
       expect(other.encode(text).ids).toEqual(ids);
       expect(other.decode(ids)).toBe(text);
@@ -125,7 +126,7 @@ describe.skipIf(!existsSync(GPT2))("GPT-2's own vocabulary (needs ../shared/data
     "vocab.json": readFileSync(join(GPT2, "gpt2_vocab.json"), "utf8"),
     "merges.txt": readFileSync(join(GPT2, "gpt2_merges.txt"), "utf8"),
   });
-  const own = () => new TextTokenizer(files(), { ...spec, vocabulary: 50_257, positions: 1024 });
+  const own = () => anyTokenizer(files(), { ...spec, vocabulary: 50_257, positions: 1024 });
 
   /** Ids by the tokenizers library 0.23 for Python, from the same files. */
   const cases: readonly (readonly [string, readonly number[]])[] = [

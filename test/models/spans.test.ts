@@ -3,8 +3,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { catalogSpec } from "../../src/models/catalog.ts";
-import { TextTokenizer, TOKENIZER_FILES, type TokenizerFiles, type TokenizerSpec } from "../../src/models/tokenizer.ts";
+import {
+  type TextTokenizer,
+  TOKENIZER_FILES,
+  type TokenizerFiles,
+  type TokenizerSpec,
+} from "../../src/models/tokenizer.ts";
 import { fixture } from "./fixtures.ts";
 
 interface SpanCase {
@@ -20,7 +26,7 @@ function folderOf(name: string): TextTokenizer {
   const folder = fixture(`tasks/${name}`);
   const own = readdirSync(folder).filter((file) => (TOKENIZER_FILES as readonly string[]).includes(file));
   const files: TokenizerFiles = Object.fromEntries(own.map((file) => [file, readFileSync(join(folder, file), "utf8")]));
-  return new TextTokenizer(files, name.endsWith("roberta") ? { ...spec, architecture: "roberta" } : spec);
+  return anyTokenizer(files, name.endsWith("roberta") ? { ...spec, architecture: "roberta" } : spec);
 }
 
 describe.each(["entities", "entities-roberta", "question"])("tokens of %s", (name) => {
@@ -48,7 +54,7 @@ describe("a token stands for", () => {
     added_tokens,
     pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: false },
   });
-  const tokenizer = new TextTokenizer(
+  const tokenizer = anyTokenizer(
     { "tokenizer.json": json, "tokenizer_config.json": '{"tokenizer_class":"PreTrainedTokenizerFast"}' },
     spec,
   );

@@ -2,7 +2,9 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { completed, TextTokenizer, type TokenizerFiles, type TokenizerSpec } from "../../src/models/tokenizer.ts";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
+import { baseOf } from "../../src/models/families/all.ts";
+import { completed, type TokenizerFiles, type TokenizerSpec } from "../../src/models/tokenizer.ts";
 
 interface Folder {
   readonly name: string;
@@ -23,9 +25,8 @@ const FOLDERS: readonly Folder[] = JSON.parse(
 );
 
 describe.each(FOLDERS)("$name", ({ architecture, config, files, cases }) => {
-  const isDecoder = architecture !== "bert" && architecture !== "roberta";
-  const spec = { architecture, isDecoder, vocabulary: 2_000_000, positions: 512, positionOffset: 0, types: 2 };
-  const tokenizer = new TextTokenizer(completed(files, config), spec);
+  const spec = { ...baseOf(architecture), vocabulary: 2_000_000, positions: 512, positionOffset: 0, types: 2 };
+  const tokenizer = anyTokenizer(completed(files, config), spec);
 
   it("gives transformers' ids, types and text", () => {
     for (const { text, pair, ids, types, decoded } of cases) {

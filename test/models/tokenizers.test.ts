@@ -2,11 +2,12 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { everyKind } from "../../src/models/tokenizers/every-kind.ts";
 import { Tokenizer } from "../../src/models/tokenizers/tokenizer.ts";
 import { hashed, hashesOf, kinds, samples, textOf, tokenizerJson } from "./texts.ts";
 
 describe.each(kinds)("%s", (kind) => {
-  const tokenizer = new Tokenizer({ "tokenizer.json": tokenizerJson(kind) }, "llama");
+  const tokenizer = new Tokenizer({ "tokenizer.json": tokenizerJson(kind) }, "llama", everyKind);
   const idsOf = (text: string) => tokenizer.assemble(tokenizer.tokenize(text)).ids;
 
   it("gives the same ids and texts, for texts that are stored in full", () => {
@@ -43,7 +44,7 @@ describe.each(kinds)("%s", (kind) => {
 });
 
 describe.each(["gpt2", "llama3", "gpt4", "gpt4o", "deepseek", "starcoder", "falcon", "bloom"])("%s", (kind) => {
-  const tokenizer = new Tokenizer({ "tokenizer.json": tokenizerJson(kind) }, "llama");
+  const tokenizer = new Tokenizer({ "tokenizer.json": tokenizerJson(kind) }, "llama", everyKind);
 
   it("decodes what it encoded, whatever it is", () => {
     const unit = fc.oneof(fc.string({ unit: "binary", maxLength: 1 }), fc.constantFrom("\ud83d", "\udc00", " ", "\n"));

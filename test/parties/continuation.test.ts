@@ -1,6 +1,8 @@
 /** How a continuation's text comes: certain pieces alone, ends at stops, and what a listener's own rules do. */
 import { describe, expect, it } from "vitest";
-import { TextTokenizer, type TokenizerFiles } from "../../src/models/tokenizer.ts";
+import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
+import { baseOf } from "../../src/models/families/all.ts";
+import type { TextTokenizer, TokenizerFiles } from "../../src/models/tokenizer.ts";
 import { ContinuedText } from "../../src/parties/answer.ts";
 import type { Client } from "../../src/parties/client.ts";
 import type { Generated, GeneratedPiece, GenerateOptions } from "../../src/parties/generation.ts";
@@ -11,8 +13,7 @@ import { tapped } from "./tapped.ts";
 import { DECODER_WORDS } from "./words.ts";
 
 const SPEC = {
-  architecture: "gpt2",
-  isDecoder: true,
+  ...baseOf("gpt2"),
   vocabulary: 300,
   positions: 1024,
   positionOffset: 0,
@@ -44,7 +45,7 @@ function bytes(...merged: readonly string[]): TextTokenizer {
     }),
     "tokenizer_config.json": JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast" }),
   };
-  return new TextTokenizer(files, SPEC);
+  return anyTokenizer(files, SPEC);
 }
 
 function range(from: number, to: number): number[] {
@@ -131,7 +132,7 @@ describe("a continuation's pieces", () => {
       ...bytes().files,
       "tokenizer_config.json": JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast", eos_token: "!" }),
     };
-    const tokenizer = new TextTokenizer(files, SPEC);
+    const tokenizer = anyTokenizer(files, SPEC);
     expect(tokenizer.endIds).toEqual([0x21]);
     expect((await heard(tokenizer, [0x61, 0x21, 0x62])).result).toMatchObject({ tokens: 2, ended: "stop" });
     expect((await heard(tokenizer, [0x61, 0x21, 0x62], { stopAt: [] })).result).toMatchObject({

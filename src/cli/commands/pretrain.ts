@@ -7,9 +7,10 @@ import { ADAM } from "../../distill/optimiser.ts";
 import { type MaskTokens, maskedBatch, piecesOf, writeMaskedModelling } from "../../distill/pretrain.ts";
 import { run, SAVE_SECONDS } from "../../distill/run.ts";
 import { initialWeights, resident } from "../../distill/weights.ts";
+import { anyTokenizer } from "../../models/any-tokenizer.ts";
 import { loadTokenizer, saveModel } from "../../models/checkpoint.ts";
 import { baseOf } from "../../models/families/all.ts";
-import { TextTokenizer } from "../../models/tokenizer.ts";
+import type { TextTokenizer } from "../../models/tokenizer.ts";
 import { learnWordPieces, SPECIALS } from "../../models/wordpiece.ts";
 import type { ModelSpec } from "../../program/spec.ts";
 import { readTexts } from "../../tasks/tables.ts";
@@ -107,7 +108,7 @@ async function pretrain(options: PretrainOptions): Promise<void> {
     },
     progress: trainingProgress(progress)("masked tokens"),
   });
-  const final = new TextTokenizer(tokenizer.files, spec);
+  const final = anyTokenizer(tokenizer.files, spec);
   await saveModel(options.out, { spec, weights, tokenizer: final }, { encoderOnly: true });
   const curves = await readCurves(join(options.out, TRAINING), [{ name: "tokens" }]);
   await writeChart(join(options.out, TRAINING, "curves.svg"), ({ stageCurves }) => stageCurves(curves));

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { bert, bertConfig, bertTables, embeddingSize, filling } from "./bert.ts";
 import type { Family } from "./family.ts";
 
@@ -18,7 +18,6 @@ export const albert: Family = {
   className: "Albert",
   headName: "ForSequenceClassification",
   isDecoder: false,
-  tokenizerClass: "AlbertTokenizer",
   blocks,
   config: bertConfig("albert", "Albert", blocks, {
     activation: "gelu_new",

@@ -1,4 +1,4 @@
-/** All families of models, registered here once: adding one is its definition, its fixture and its line in the list. */
+/** All families of models, registered here once: adding one is its definition, its fixture and its line in the list, and in known.ts. */
 
 import type { ModelSpec } from "../../program/spec.ts";
 import { albert } from "./albert.ts";
@@ -19,6 +19,7 @@ import { gptNeo } from "./gpt-neo.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
 import { gptj } from "./gptj.ts";
+import { familyNames } from "./known.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { mpnet } from "./mpnet.ts";
@@ -44,19 +45,11 @@ const families: readonly Family[] = [
   ...[gemma2, gemma3, olmo2, stablelm, falcon, bloom, mpt, gptNeo],
 ];
 
-const byName = new Map(families.map((family) => [family.name, family]));
-
-/** The names of all families. */
-export const familyNames: readonly string[] = [...byName.keys()];
-
-/** The family of this name, if there is one. */
-export function findFamily(name: string): Family | undefined {
-  return byName.get(name);
-}
+const byName: ReadonlyMap<string, Family> = new Map(families.map((family) => [family.name, family]));
 
 /** @throws an Error that lists the known families. */
 export function familyOf(name: string): Family {
-  const family = findFamily(name);
+  const family = byName.get(name);
   if (family === undefined) throw new Error(`unknown architecture: use one of ${familyNames.join(", ")}`);
   return family;
 }

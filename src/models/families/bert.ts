@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
+import { sizes, whole } from "../bounds.ts";
 import {
   activationName,
   activationOf,
@@ -11,9 +12,7 @@ import {
   epsilon,
   only,
   ownBlock,
-  sizes,
   softmaxName,
-  whole,
   writtenChoices,
 } from "../config-fields.ts";
 import { HEADLESS, labelFields, labelling, writtenLabels } from "../config-labels.ts";
@@ -219,7 +218,6 @@ export const bert: Family = {
   className: "Bert",
   headName: "ForSequenceClassification",
   isDecoder: false,
-  tokenizerClass: "BertTokenizer",
   blocks,
   config: bertConfig("bert", "Bert", blocks),
   names: {

@@ -28,7 +28,6 @@ export const bloom: Family = {
   className: "Bloom",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks,
   config: decoderConfig({
     name: "bloom",

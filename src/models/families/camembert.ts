@@ -9,6 +9,5 @@ export const camembert: Family = {
   ...roberta,
   name: "camembert",
   className: "Camembert",
-  tokenizerClass: "CamembertTokenizer",
   config: bertConfig("camembert", "Camembert", roberta.blocks),
 };

@@ -32,7 +32,6 @@ export const codegen: Family = {
   className: "CodeGen",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPT2Tokenizer",
   blocks: gptjBlocks,
   config: gptjConfig("codegen", "CodeGen"),
   names: {

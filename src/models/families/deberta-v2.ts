@@ -3,7 +3,8 @@
 import * as v from "valibot";
 import type { RelativeSpec } from "../../program/relative.ts";
 import type { Blocks } from "../../program/spec.ts";
-import { only, whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
+import { only } from "../config-fields.ts";
 import { type BertSizes, bert, bertConfig, bertTables } from "./bert.ts";
 import type { Family } from "./family.ts";
 
@@ -77,7 +78,6 @@ export const debertaV2: Family = {
   className: "DebertaV2",
   headName: "ForSequenceClassification",
   isDecoder: false,
-  tokenizerClass: "DebertaV2Tokenizer",
   blocks,
   config: bertConfig("deberta-v2", "DebertaV2", blocks, {
     fields,

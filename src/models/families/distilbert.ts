@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { sizes } from "../bounds.ts";
 import {
   activationName,
   activationOf,
@@ -10,7 +11,6 @@ import {
   choicesOf,
   only,
   ownBlock,
-  sizes,
   writtenChoices,
 } from "../config-fields.ts";
 import { HEADLESS, labelFields, labelling, writtenLabels } from "../config-labels.ts";
@@ -86,7 +86,6 @@ export const distilbert: Family = {
   className: "DistilBert",
   headName: "ForSequenceClassification",
   isDecoder: false,
-  tokenizerClass: "DistilBertTokenizer",
   blocks,
   config,
   names: {

@@ -17,7 +17,6 @@ export const electra: Family = {
   headName: "ForSequenceClassification",
   isDecoder: false,
   fillsWithGelu: true,
-  tokenizerClass: "ElectraTokenizer",
   blocks,
   config: bertConfig("electra", "Electra", blocks, {
     fields: embeddingSize,

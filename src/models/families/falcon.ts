@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
+import { sizes } from "../bounds.ts";
 import { decoderConfig } from "../config-decoder.ts";
-import { sizes } from "../config-fields.ts";
 import { FUSED_NAMES } from "./bloom.ts";
 import type { Family, NameRow } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -71,7 +71,6 @@ export const falcon: Family = {
   className: "Falcon",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks,
   config: decoderConfig({
     name: "falcon",

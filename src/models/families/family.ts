@@ -3,11 +3,11 @@
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
 import type { ConfigFormat } from "../config-fields.ts";
 import type { StoredWeight } from "../stored-weight.ts";
+import type { FamilyName } from "./known.ts";
 
 /** A family of models, as transformers knows it by its `model_type`. */
 export interface Family {
-  /** `model_type` in a config.json. */
-  readonly name: string;
+  readonly name: FamilyName;
   /** What its classes of transformers begin with: "Bert" in BertForSequenceClassification. */
   readonly className: string;
   /** What the name of the class with the head that answers here ends with. */
@@ -15,8 +15,6 @@ export interface Family {
   readonly isDecoder: boolean;
   /** Whether its head for masked words has a GELU, whatever its layers have. */
   readonly fillsWithGelu?: boolean;
-  /** The tokenizer class of folders that name none; null: tokenizer.json is taken as it is. */
-  readonly tokenizerClass: string | null;
   /** The blocks of its usual models; a config.json may change some of them. */
   readonly blocks: Blocks;
   /** How its config.json is read and written. */

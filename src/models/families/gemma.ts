@@ -19,7 +19,6 @@ export const gemma: Family = {
   className: "Gemma",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GemmaTokenizer",
   blocks,
   config: llamaConfig({
     name: "gemma",

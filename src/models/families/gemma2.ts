@@ -2,7 +2,8 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
-import { activationName, activationOf, only, sizes } from "../config-fields.ts";
+import { sizes } from "../bounds.ts";
+import { activationName, activationOf, only } from "../config-fields.ts";
 import { layerTypes, listedWindow, writtenTypes } from "../config-window.ts";
 import type { Family, NameTable } from "./family.ts";
 import { gain, scaledWords } from "./gemma.ts";
@@ -91,7 +92,6 @@ export const gemma2: Family = {
   className: "Gemma2",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GemmaTokenizer",
   blocks: { ...llamaBlocks, activation: "gelu", normPlace: "both", caps: { scores: 50, logits: 30 } },
   config: llamaConfig({
     name: "gemma2",

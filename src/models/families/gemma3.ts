@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { rope, rotaryIn, theta, writtenRotary } from "../config-rotary.ts";
 import type { Family } from "./family.ts";
 import { gain } from "./gemma.ts";
@@ -41,7 +41,6 @@ export const gemma3: Family = {
   className: "Gemma3",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GemmaTokenizer",
   blocks: { ...llamaBlocks, activation: "gelu", normPlace: "both", queryNorm: "heads" },
   config: llamaConfig({
     name: "gemma3_text",

@@ -16,7 +16,6 @@ export const gptBigcode: Family = {
   className: "GPTBigCode",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPT2Tokenizer",
   blocks,
   config: decoderConfig({
     name: "gpt_bigcode",

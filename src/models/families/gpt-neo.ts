@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { sizes, whole } from "../bounds.ts";
 import { decoderConfig } from "../config-decoder.ts";
-import { sizes, whole } from "../config-fields.ts";
 import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -35,7 +35,6 @@ export const gptNeo: Family = {
   className: "GPTNeo",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPT2Tokenizer",
   blocks,
   config: decoderConfig({
     name: "gpt_neo",

@@ -22,7 +22,6 @@ export const gptNeox: Family = {
   className: "GPTNeoX",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPTNeoXTokenizer",
   blocks,
   config: decoderConfig({
     name: "gpt_neox",

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { sizes } from "../bounds.ts";
 import {
   activationName,
   activationOf,
@@ -13,7 +14,6 @@ import {
   generation,
   only,
   ownBlock,
-  sizes,
   writtenChoices,
 } from "../config-fields.ts";
 import { check } from "../json.ts";
@@ -132,7 +132,6 @@ export const gpt2: Family = {
   className: "GPT2",
   headName: "LMHeadModel",
   isDecoder: true,
-  tokenizerClass: "GPT2Tokenizer",
   blocks,
   config,
   names: {

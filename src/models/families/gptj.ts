@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { whole } from "../bounds.ts";
 import { decoderConfig, GPT2_NAMES } from "../config-decoder.ts";
-import { whole } from "../config-fields.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llamaBlocks } from "./llama.ts";
@@ -42,7 +42,6 @@ export const gptj: Family = {
   className: "GPTJ",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPT2Tokenizer",
   blocks: gptjBlocks,
   config: gptjConfig("gptj", "GPTJ"),
   names: {

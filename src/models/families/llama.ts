@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import type { RotarySpec } from "../../program/rotary.ts";
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
+import { sizes, whole } from "../bounds.ts";
 import {
   type ConfigFormat,
   choicesOf,
@@ -10,8 +11,6 @@ import {
   epsilon,
   generation,
   ownBlock,
-  sizes,
-  whole,
   writtenChoices,
 } from "../config-fields.ts";
 import { rotaryFields, rotaryIn, writtenRotary } from "../config-rotary.ts";
@@ -215,7 +214,6 @@ export const llama: Family = {
   className: "Llama",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: llamaBlocks,
   config: llamaConfig({
     name: "llama",

@@ -1,7 +1,7 @@
 /** Mistral (Jiang et al., arXiv:2310.06825): Llama with a window of attention. */
 
 import * as v from "valibot";
-import { sizes } from "../config-fields.ts";
+import { sizes } from "../bounds.ts";
 import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
@@ -12,7 +12,6 @@ export const mistral: Family = {
   className: "Mistral",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: llamaBlocks,
   config: llamaConfig({
     name: "mistral",

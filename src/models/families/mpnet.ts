@@ -22,7 +22,6 @@ export const mpnet: Family = {
   className: "MPNet",
   headName: "ForSequenceClassification",
   isDecoder: false,
-  tokenizerClass: "MPNetTokenizer",
   blocks,
   config: bertConfig("mpnet", "MPNet", blocks, {
     fields: {

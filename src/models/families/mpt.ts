@@ -2,8 +2,9 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { whole } from "../bounds.ts";
 import { decoderConfig } from "../config-decoder.ts";
-import { only, whole } from "../config-fields.ts";
+import { only } from "../config-fields.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { mptSlopes } from "./slopes.ts";
@@ -33,7 +34,6 @@ export const mpt: Family = {
   className: "Mpt",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPTNeoXTokenizer",
   blocks,
   config: decoderConfig({
     name: "mpt",

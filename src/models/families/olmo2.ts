@@ -14,7 +14,6 @@ export const olmo2: Family = {
   className: "Olmo2",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: { ...llamaBlocks, ...own },
   config: llamaConfig({
     name: "olmo2",

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import type { Blocks, NamedTensor } from "../../program/spec.ts";
+import { sizes } from "../bounds.ts";
 import {
   activationName,
   activationOf,
@@ -12,7 +13,6 @@ import {
   generation,
   only,
   ownBlock,
-  sizes,
   writtenChoices,
 } from "../config-fields.ts";
 import { check } from "../json.ts";
@@ -138,7 +138,6 @@ export const opt: Family = {
   className: "OPT",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: "GPT2Tokenizer",
   blocks: blocksOf(true),
   config,
   read: withoutProjections,

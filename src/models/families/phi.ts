@@ -2,8 +2,9 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { sizes } from "../bounds.ts";
 import { decoderConfig, USUAL_NAMES } from "../config-decoder.ts";
-import { only, sizes } from "../config-fields.ts";
+import { only } from "../config-fields.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llamaBlocks } from "./llama.ts";
@@ -23,7 +24,6 @@ export const phi: Family = {
   className: "Phi",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks,
   config: decoderConfig({
     name: "phi",

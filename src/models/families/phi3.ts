@@ -1,7 +1,7 @@
 /** Phi-3 (Abdin et al., arXiv:2404.14219): Llama with queries, keys and values, and both feed-forward inputs, stored as one. */
 
 import * as v from "valibot";
-import { sizes } from "../config-fields.ts";
+import { sizes } from "../bounds.ts";
 import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { llamaBlocks, llamaConfig, llamaNames } from "./llama.ts";
@@ -15,7 +15,6 @@ export const phi3: Family = {
   className: "Phi3",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: llamaBlocks,
   config: llamaConfig({
     name: "phi3",

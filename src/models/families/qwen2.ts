@@ -10,7 +10,6 @@ export const qwen2: Family = {
   className: "Qwen2",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: llamaBlocks,
   config: llamaConfig({
     name: "qwen2",

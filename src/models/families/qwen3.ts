@@ -15,7 +15,6 @@ export const qwen3: Family = {
   className: "Qwen3",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks,
   config: llamaConfig({
     name: "qwen3",

@@ -22,7 +22,6 @@ export const roberta: Family = {
   headName: "ForSequenceClassification",
   isDecoder: false,
   fillsWithGelu: true,
-  tokenizerClass: "RobertaTokenizer",
   blocks,
   config: bertConfig("roberta", "Roberta", blocks),
   names: robertaNames,

@@ -1,7 +1,7 @@
 /** SmolLM3: Llama with layers that see no positions. */
 
 import * as v from "valibot";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { switchedWindow, windowFields, writtenSwitch } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { biasesOf, llamaBiases, llamaBlocks, llamaConfig, llamaNames, writtenBiases } from "./llama.ts";
@@ -28,7 +28,6 @@ export const smollm3: Family = {
   className: "SmolLM3",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: llamaBlocks,
   config: llamaConfig({
     name: "smollm3",

@@ -14,7 +14,6 @@ export const stablelm: Family = {
   className: "StableLm",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks: { ...llamaBlocks, ...own },
   config: llamaConfig({
     name: "stablelm",

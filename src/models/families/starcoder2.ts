@@ -2,8 +2,8 @@
 
 import * as v from "valibot";
 import type { Blocks } from "../../program/spec.ts";
+import { sizes } from "../bounds.ts";
 import { decoderConfig, USUAL_NAMES } from "../config-decoder.ts";
-import { sizes } from "../config-fields.ts";
 import { windowOf } from "../config-window.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -22,7 +22,6 @@ export const starcoder2: Family = {
   className: "Starcoder2",
   headName: "ForCausalLM",
   isDecoder: true,
-  tokenizerClass: null,
   blocks,
   config: decoderConfig({
     name: "starcoder2",

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { patchCount } from "../../program/images.ts";
 import type { Blocks, ModelSpec } from "../../program/spec.ts";
+import { sizes, whole } from "../bounds.ts";
 import {
   activationName,
   activationOf,
@@ -12,8 +13,6 @@ import {
   epsilon,
   only,
   ownBlock,
-  sizes,
-  whole,
   writtenChoices,
 } from "../config-fields.ts";
 import { HEADLESS, labelFields, labelling, writtenLabels } from "../config-labels.ts";
@@ -114,7 +113,6 @@ export const vit: Family = {
   className: "ViT",
   headName: "ForImageClassification",
   isDecoder: false,
-  tokenizerClass: null,
   blocks,
   config,
   names: {

@@ -9,6 +9,5 @@ export const xlmRoberta: Family = {
   ...roberta,
   name: "xlm-roberta",
   className: "XLMRoberta",
-  tokenizerClass: "XLMRobertaTokenizer",
   config: bertConfig("xlm-roberta", "XLMRoberta", roberta.blocks),
 };

@@ -4,7 +4,7 @@
  */
 
 import * as v from "valibot";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { check } from "../json.ts";
 import type { TokenizerFiles } from "../tokenizers/files.ts";
 import { scoredMerges } from "../tokenizers/scored-merges.ts";

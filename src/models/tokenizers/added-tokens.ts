@@ -1,7 +1,7 @@
 /** Tokens beside a model's vocabulary, found in a text before anything else is done with it. */
 
+import type { Normalizer } from "./bert-normalizer.ts";
 import { type Letters, lettersOf, part, type Span, textOf } from "./letters.ts";
-import type { Normalizer } from "./normalizers.ts";
 import { WHITE, WORD } from "./unicode.ts";
 import type { TokenModel } from "./vocabulary.ts";
 

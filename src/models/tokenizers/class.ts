@@ -1,6 +1,6 @@
 /** What a tokenizer class of transformers brings: steps, special tokens, and where they stand. */
 
-import type { ModelOptions } from "./schema.ts";
+import type { ModelOptions } from "./options.ts";
 import { contentOf, type NamedToken, type Settings, TOKEN_NAMES, type TokenName } from "./settings.ts";
 
 export type Json = Readonly<Record<string, unknown>>;

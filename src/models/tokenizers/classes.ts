@@ -3,47 +3,22 @@
  * tokenizer.json says of it; a folder without a class of its own has tokenizer.json as it is.
  */
 
-import { findFamily } from "../families/all.ts";
+import { tokenizerClassOf } from "../families/known.ts";
 import { type DeclaredToken, plainToken } from "./added-tokens.ts";
-import { bertTemplate, type Context, doubledTemplate, type Json, type Parts, type TokenizerClass } from "./class.ts";
-import type { ModelOptions } from "./schema.ts";
+import { BERT_CLASSES, BERT_TOKENS, bertClass } from "./bert-class.ts";
+import { type Context, doubledTemplate, type Json, type Parts, type TokenizerClass } from "./class.ts";
+import type { ModelOptions } from "./options.ts";
 import { albert, camembert, debertaV2, t5, xlmRoberta } from "./scored-classes.ts";
 import type { TokenName } from "./settings.ts";
 
-const BERT_TOKENS = {
-  unk_token: "[UNK]",
-  sep_token: "[SEP]",
-  pad_token: "[PAD]",
-  cls_token: "[CLS]",
-  mask_token: "[MASK]",
-} as const;
 const ROBERTA_TOKENS = {
   ...{ bos_token: "<s>", eos_token: "</s>", sep_token: "</s>", cls_token: "<s>" },
   ...{ unk_token: "<unk>", pad_token: "<pad>", mask_token: "<mask>" },
 } as const;
 const END_OF_TEXT = "<|endoftext|>";
 
-const bert: TokenizerClass = {
-  model: "WordPiece",
-  tokens: BERT_TOKENS,
-  types: true,
-  parts: (model, { config, token }) => ({
-    model: { type: "WordPiece", vocab: model.vocab, unk_token: token("unk_token") },
-    normalizer: {
-      type: "BertNormalizer",
-      clean_text: true,
-      handle_chinese_chars: config.tokenize_chinese_chars ?? true,
-      strip_accents: config.strip_accents ?? null,
-      lowercase: config.do_lower_case ?? true,
-    },
-    pre_tokenizer: { type: "BertPreTokenizer" },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
-  }),
-  processor: ({ mark }) => bertTemplate(mark("cls_token"), mark("sep_token")),
-};
-
 const mpnet: TokenizerClass = {
-  ...bert,
+  ...bertClass,
   tokens: {
     ...token("bos_token", "<s>"),
     ...token("eos_token", "</s>"),
@@ -146,13 +121,7 @@ const PIECES_TO_TEXT = [
 
 /** The classes by name; "Fast" behind a name changes nothing. */
 const CLASSES: Readonly<Record<string, TokenizerClass>> = {
-  BertTokenizer: bert,
-  ElectraTokenizer: bert,
-  MobileBertTokenizer: bert,
-  ConvBertTokenizer: bert,
-  SqueezeBertTokenizer: bert,
-  LayoutLMTokenizer: bert,
-  DistilBertTokenizer: { ...bert, types: false },
+  ...BERT_CLASSES,
   MPNetTokenizer: mpnet,
   RobertaTokenizer: roberta,
   BartTokenizer: roberta,
@@ -180,7 +149,7 @@ export function classOf(
   architecture: string,
   tokenizerJson: string | undefined,
 ): TokenizerClass | null {
-  const plain = (name ?? findFamily(architecture)?.tokenizerClass ?? "TokenizersBackend").replace(/Fast$/, "");
+  const plain = (name ?? tokenizerClassOf(architecture) ?? "TokenizersBackend").replace(/Fast$/, "");
   if (AS_IT_IS.includes(plain)) return null;
   // Llama 3's folders name Llama's class, which their byte-level tokenizer is none of.
   if (plain === "LlamaTokenizer" && tokenizerJson?.includes('"ByteLevel"')) return null;

@@ -1,16 +1,13 @@
 /** tokenizer.json's decoders: what becomes of tokens when they are text again. */
 
 import * as v from "valibot";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { BYTE_LETTERS, lettersOf, replaced, textOf } from "./letters.ts";
-import { bareStep, flag, MOST_STEPS, oneLetter, oneOf, shortText, step, wanted } from "./steps.ts";
-
-/** `unfinished`: more tokens will come, so a letter whose bytes are not complete is left out. */
-export type Decoder = (tokens: readonly string[], unfinished: boolean) => readonly string[];
+import { bareStep, flag, MOST_STEPS, oneLetter, oneOf, shortText, step } from "./steps.ts";
+import { wanted } from "./wanted.ts";
+import { BYTE_TOKEN, type Decoder, wordDecoder } from "./word-decoder.ts";
 
 const BYTES: ReadonlyMap<number, number> = new Map(BYTE_LETTERS.map((letter, byte) => [letter, byte]));
-const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2}|\+[0-9A-Fa-f])>$/;
-
 const byteLevel = v.pipe(
   step({
     add_prefix_space: v.optional(flag),
@@ -58,51 +55,6 @@ function wholeText(bytes: readonly number[]): string {
     return "\ufffd".repeat(bytes.length);
   }
 }
-
-/** Whether a token is a byte that others may follow. */
-export function isByteToken(token: string): boolean {
-  return BYTE_TOKEN.test(token);
-}
-
-/** The spaces that WordPiece's decoder takes away again, in this order; transformers' own list lacks "do not". */
-const SPACED = [
-  [" .", "."],
-  [" ?", "?"],
-  [" !", "!"],
-  [" ,", ","],
-  [" ' ", "'"],
-  [" n't", "n't"],
-  [" 'm", "'m"],
-  [" do not", " don't"],
-  [" 's", "'s"],
-  [" 've", "'ve"],
-  [" 're", "'re"],
-] as const;
-
-/** English punctuation without the spaces of its tokens, as transformers' `clean_up_tokenization_spaces` has it. */
-export function withoutSpaces(text: string): string {
-  return tidied(text, false);
-}
-
-function tidied(text: string, negations: boolean): string {
-  return SPACED.filter(([from]) => negations || from !== " do not").reduce(
-    (tidy, [from, to]) => tidy.replaceAll(from, to),
-    text,
-  );
-}
-
-const wordPiece = v.pipe(
-  step({ prefix: v.optional(shortText, "##"), cleanup: v.optional(flag, true) }),
-  v.transform(
-    ({ prefix, cleanup }): Decoder =>
-      (tokens) =>
-        tokens.map((token, i) => {
-          const continues = i > 0 && token.startsWith(prefix);
-          const text = i === 0 ? token : continues ? token.slice(prefix.length) : ` ${token}`;
-          return cleanup ? tidied(text, true) : text;
-        }),
-  ),
-);
 
 const metaspace = v.pipe(
   step({
@@ -174,7 +126,7 @@ export const decoder: v.GenericSchema<unknown, Decoder> = oneOf<Decoder>({
   ByteLevel: byteLevel,
   ByteFallback: bareStep(byteFallback),
   Fuse: bareStep((tokens) => [tokens.join("")]),
-  WordPiece: wordPiece,
+  WordPiece: wordDecoder,
   Metaspace: metaspace,
   BPEDecoder: bpe,
   Replace: replacing,

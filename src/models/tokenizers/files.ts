@@ -1,9 +1,11 @@
 /** A tokenizer's files as one tokenizer.json: that file itself, or vocab.txt, or vocab.json with merges.txt. */
 
 import * as v from "valibot";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { check, parseJson } from "../json.ts";
-import { addedToken, type ModelOptions, modelSchema } from "./schema.ts";
+import type { Kinds } from "./kinds.ts";
+import type { ModelOptions } from "./options.ts";
+import { addedToken } from "./token-schema.ts";
 import { MOST_TOKENS, vocabularySchema } from "./vocabulary.ts";
 
 /** The files of a tokenizer that are read, by name. generation_config.json has the tokens that end texts. Clients render chat templates. */
@@ -43,21 +45,24 @@ export function modelIn(
   files: TokenizerFiles,
   json: Readonly<Record<string, unknown>> | undefined,
   kind: ModelOptions["type"],
+  schema: Kinds["model"],
 ): ModelOptions {
   const model =
-    json === undefined ? plainModel(files, kind) : check(v.looseObject({ model: modelSchema }), json, JSON_FILE).model;
+    json === undefined
+      ? plainModel(files, kind, schema)
+      : check(v.looseObject({ model: schema }), json, JSON_FILE).model;
   if (model.type !== kind)
     throw new Error(`${JSON_FILE}: model: its tokenizer_class takes a ${kind}: name the right class`);
   return model;
 }
 
-function plainModel(files: TokenizerFiles, kind: ModelOptions["type"]): ModelOptions {
+function plainModel(files: TokenizerFiles, kind: ModelOptions["type"], schema: Kinds["model"]): ModelOptions {
   const { "vocab.txt": words, "vocab.json": vocabulary, "merges.txt": merges } = files;
   if (kind === "WordPiece" && words !== undefined)
-    return check(modelSchema, { type: kind, vocab: lineNumbers(words) }, "vocab.txt");
+    return check(schema, { type: kind, vocab: lineNumbers(words) }, "vocab.txt");
   if (kind === "BPE" && vocabulary !== undefined && merges !== undefined) {
     const vocab = check(vocabularySchema, parseJson(vocabulary, "vocab.json"), "vocab.json");
-    return check(modelSchema, { type: kind, vocab, merges: mergesIn(merges) }, "merges.txt");
+    return check(schema, { type: kind, vocab, merges: mergesIn(merges) }, "merges.txt");
   }
   const other = { WordPiece: " or vocab.txt", BPE: " or vocab.json with merges.txt", WordLevel: "", Unigram: "" }[kind];
   throw new Error(`the model has no tokenizer: put ${JSON_FILE}${other} beside config.json`);

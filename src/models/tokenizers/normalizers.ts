@@ -1,48 +1,14 @@
 /** tokenizer.json's normalizers: each a check of its fields, and the function from text to text that they describe. */
 
 import * as v from "valibot";
+import { bertNormalizer, inOrder, lower, type Normalizer, SPACE } from "./bert-normalizer.ts";
+import { MARK } from "./categories.ts";
 import { Charsmap } from "./charsmap.ts";
 import { byteLevel, changed, type Letters, lettersOf, part, prepended, replaced } from "./letters.ts";
 import { type NormalForm, normalForm } from "./normal-forms.ts";
-import { bareStep, checkGrowth, flag, MOST_STEPS, oneOf, shortText, step, wanted } from "./steps.ts";
-import { ACCENT, CONTROL, IDEOGRAPH, lowerCase, MARK, WHITE } from "./unicode.ts";
-
-export type Normalizer = (letters: Letters) => Letters;
-
-const SPACE = 0x20;
-
-const bert = v.pipe(
-  step({
-    clean_text: flag,
-    handle_chinese_chars: flag,
-    strip_accents: v.nullish(flag, null),
-    lowercase: flag,
-  }),
-  v.transform(({ clean_text, handle_chinese_chars, strip_accents, lowercase }) =>
-    inOrder([
-      ...(clean_text ? [clean] : []),
-      ...(handle_chinese_chars ? [spacedIdeographs] : []),
-      ...((strip_accents ?? lowercase) ? [withoutAccents] : []),
-      ...(lowercase ? [lower] : []),
-    ]),
-  ),
-);
-
-function clean(letters: Letters): Letters {
-  return changed(letters, (code) => (CONTROL.has(code) ? null : WHITE.has(code) ? SPACE : code));
-}
-
-function spacedIdeographs(letters: Letters): Letters {
-  return changed(letters, (code) => (IDEOGRAPH.has(code) ? [SPACE, code, SPACE] : code));
-}
-
-function withoutAccents(letters: Letters): Letters {
-  return changed(normalForm(letters, "NFD"), (code) => (ACCENT.has(code) ? null : code));
-}
-
-function lower(letters: Letters): Letters {
-  return changed(letters, lowerCase);
-}
+import { bareStep, flag, MOST_STEPS, oneOf, shortText, step } from "./steps.ts";
+import { WHITE } from "./unicode.ts";
+import { wanted } from "./wanted.ts";
 
 function withoutMarks(letters: Letters): Letters {
   return changed(letters, (code) => (MARK.has(code) ? null : code));
@@ -119,18 +85,9 @@ const sequence = v.pipe(
   v.transform(({ normalizers }) => inOrder(normalizers)),
 );
 
-function inOrder(normalizers: readonly Normalizer[]): Normalizer {
-  return (letters) =>
-    normalizers.reduce((text, one) => {
-      const next = one(text);
-      checkGrowth(letters.codes.length, next.codes.length);
-      return next;
-    }, letters);
-}
-
 /** A normalizer of a tokenizer.json, as the function it describes. */
 export const normalizer: v.GenericSchema<unknown, Normalizer> = oneOf<Normalizer>({
-  BertNormalizer: bert,
+  BertNormalizer: bertNormalizer,
   Lowercase: bareStep(lower),
   NFC: form("NFC"),
   NFD: form("NFD"),

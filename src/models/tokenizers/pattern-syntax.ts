@@ -3,7 +3,8 @@
  * `\p{...}`, groups, alternatives, quantifiers, looking ahead. All else is refused by name.
  */
 
-import { CodeSet, category, WHITE, WORD } from "./unicode.ts";
+import { category } from "./categories.ts";
+import { CodeSet, WHITE, WORD } from "./unicode.ts";
 
 export type Node =
   | { readonly kind: "set"; readonly set: CodeSet }

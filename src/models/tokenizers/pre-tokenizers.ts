@@ -1,13 +1,14 @@
 /** tokenizer.json's pre-tokenizers: each a check of its fields, and the function that cuts a text into pieces. */
 
 import * as v from "valibot";
-import { byteLevel, changed, type Letters, prepended, type Span, textOf } from "./letters.ts";
+import { NUMBER } from "./categories.ts";
+import { byteLevel, changed, type Letters, prepended, type Span } from "./letters.ts";
 import { Pattern } from "./pattern.ts";
+import { bertPreTokenizer, type PreTokenizer } from "./pieces.ts";
 import { BEHAVIORS, type Finder, found, inverted, lettersIn, split } from "./splits.ts";
-import { bareStep, checkGrowth, flag, MOST_STEPS, oneLetter, oneOf, step, wanted } from "./steps.ts";
-import { CodeSet, NUMBER, PUNCTUATION_MARK, WHITE, WORD } from "./unicode.ts";
-
-export type PreTokenizer = (letters: Letters) => readonly Letters[];
+import { bareStep, checkGrowth, flag, MOST_STEPS, oneLetter, oneOf, step } from "./steps.ts";
+import { CodeSet, PUNCTUATION_MARK, WHITE, WORD } from "./unicode.ts";
+import { wanted } from "./wanted.ts";
 
 const behavior = v.picklist(BEHAVIORS, `must be one of ${BEHAVIORS.join(", ")}`);
 
@@ -44,9 +45,6 @@ const words: Finder = (codes) => {
   }
   return spans;
 };
-
-const bert: PreTokenizer = (letters) =>
-  split(letters, lettersIn(WHITE), "Removed").flatMap((word) => split(word, lettersIn(PUNCTUATION_MARK), "Isolated"));
 
 const metaspace = v.pipe(
   step({
@@ -134,7 +132,7 @@ function lengthOf(pieces: readonly Letters[]): number {
 /** A pre-tokenizer of a tokenizer.json, as the function it describes. */
 export const preTokenizer: v.GenericSchema<unknown, PreTokenizer> = oneOf<PreTokenizer>({
   ByteLevel: byteLevels,
-  BertPreTokenizer: bareStep(bert),
+  BertPreTokenizer: bertPreTokenizer,
   Whitespace: bareStep((letters) => split(letters, words, "Removed")),
   WhitespaceSplit: bareStep((letters) => split(letters, lettersIn(WHITE), "Removed")),
   Metaspace: metaspace,
@@ -144,14 +142,3 @@ export const preTokenizer: v.GenericSchema<unknown, PreTokenizer> = oneOf<PreTok
   CharDelimiterSplit: delimiter,
   Sequence: sequence,
 });
-
-/** The pieces of a text. */
-export function lettersOfPieces(letters: Letters, cut: PreTokenizer | null): readonly Letters[] {
-  if (letters.codes.length === 0) return [];
-  return cut === null ? [letters] : cut(letters);
-}
-
-/** The pieces of a text, as texts. */
-export function piecesOf(letters: Letters, cut: PreTokenizer | null): readonly string[] {
-  return lettersOfPieces(letters, cut).map(({ codes }) => textOf(codes));
-}

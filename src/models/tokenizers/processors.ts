@@ -1,7 +1,7 @@
 /** tokenizer.json's post-processors: which tokens stand before, between and behind texts, and of which type each token is. */
 
 import * as v from "valibot";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { oneOf, step } from "./steps.ts";
 import { MOST_TOKENS } from "./vocabulary.ts";
 

@@ -11,7 +11,7 @@ import {
   template,
   text,
 } from "./class.ts";
-import type { ModelOptions } from "./schema.ts";
+import type { ModelOptions } from "./options.ts";
 
 const ROBERTA = {
   ...{ bos_token: "<s>", eos_token: "</s>", sep_token: "</s>", cls_token: "<s>" },

@@ -1,10 +1,10 @@
 /** tokenizer_config.json, special_tokens_map.json and added_tokens.json: what they say beside the vocabulary, in transformers' order of precedence. */
 
 import * as v from "valibot";
-import { whole } from "../config-fields.ts";
+import { whole } from "../bounds.ts";
 import { check, parseJson } from "../json.ts";
 import { type DeclaredToken, plainToken } from "./added-tokens.ts";
-import { addedToken, content } from "./schema.ts";
+import { addedToken, content } from "./token-schema.ts";
 import { vocabularySchema } from "./vocabulary.ts";
 
 /** A special token by its name: a plain text, or one with all its properties. */

@@ -1,8 +1,6 @@
 /** What steps of a tokenizer.json share: how they are checked, and turned into functions. */
 
 import * as v from "valibot";
-import { Pattern } from "./pattern.ts";
-import { type Finder, found, plainText } from "./splits.ts";
 
 /** A file's list of steps may not be longer, nor nested deeper. */
 export const MOST_STEPS = 64;
@@ -39,33 +37,6 @@ export const shortText = v.pipe(v.string(), v.maxLength(16, "must be 16 letters 
 export const oneLetter = v.pipe(
   v.string(),
   v.check((text) => [...text].length === 1, "must be one letter"),
-);
-
-/** A plain text or a regular expression, to be found. */
-export interface Wanted {
-  readonly finder: Finder;
-  /** The fewest letters that it takes. */
-  readonly least: number;
-}
-
-export const wanted = v.pipe(
-  v.union(
-    [
-      v.strictObject({ String: v.pipe(v.string(), v.maxLength(1000, "must be 1000 letters or fewer")) }),
-      v.strictObject({ Regex: v.string() }),
-    ],
-    'must be {"String": text} or {"Regex": pattern}',
-  ),
-  v.rawTransform(({ dataset, addIssue, NEVER }): Wanted => {
-    const pattern = dataset.value;
-    if ("String" in pattern) return { finder: plainText(pattern.String), least: [...pattern.String].length };
-    try {
-      return { finder: found(new Pattern(pattern.Regex)), least: 1 };
-    } catch (error) {
-      addIssue({ message: (error as Error).message });
-      return NEVER;
-    }
-  }),
 );
 
 /** @throws an Error when a step has made far more letters of a text than it had. */

@@ -3,16 +3,15 @@
 import { check } from "../json.ts";
 import { type AddedToken, AddedTokens, isToken, plainToken, type Section, settled } from "./added-tokens.ts";
 import { contextOf, edgesTemplate, namedTokens, type TokenizerClass } from "./class.ts";
-import { classOf } from "./classes.ts";
-import { type Decoder, isByteToken, withoutSpaces } from "./decoders.ts";
 import { addedTokensOf, modelIn, parsedTokenizer, type TokenizerFiles } from "./files.ts";
+import type { Kinds, TokenizerContent } from "./kinds.ts";
 import { lettersOf } from "./letters.ts";
-import { lettersOfPieces, type PreTokenizer, piecesOf } from "./pre-tokenizers.ts";
+import { lettersOfPieces, type PreTokenizer, piecesOf } from "./pieces.ts";
 import { bare, type Processor, processor as processorSchema } from "./processors.ts";
-import { modelOf, type TokenizerContent, tokenizerSchema } from "./schema.ts";
 import { contentOf, type NamedToken, readSettings, type Settings } from "./settings.ts";
 import { rangeOf, type SpannedToken, spannedTokens } from "./spans.ts";
 import type { TokenModel } from "./vocabulary.ts";
+import { type Decoder, isByteToken, withoutSpaces } from "./word-decoder.ts";
 
 const JSON_FILE = "tokenizer.json";
 /** As many letters at a text's end may still change when punctuation loses its spaces. */
@@ -40,19 +39,20 @@ export class Tokenizer {
    * `architecture` says which class a folder has that names none.
    * @throws an Error of one line that names the file and what is missing or not supported in it.
    */
-  constructor(files: TokenizerFiles, architecture: string) {
+  constructor(files: TokenizerFiles, architecture: string, kinds: Kinds) {
     const json = parsedTokenizer(files);
     const settings = readSettings(files, addedTokensOf(json));
     const { config } = settings;
-    const own = classOf(config.tokenizer_class, architecture, files[JSON_FILE]);
+    const own = kinds.classOf(config.tokenizer_class, architecture, files[JSON_FILE]);
     this.#named = namedTokens(own, settings);
     const content = contentOfFiles(
       files,
       json,
       own,
       contextOf(config, json, this.#named, () => undefined),
+      kinds,
     );
-    this.#model = modelOf(content.model);
+    this.#model = content.model.made;
     this.#cut = content.pre_tokenizer;
     this.#decoder = content.decoder;
     this.#added = new AddedTokens(this.#model, content.normalizer);
@@ -136,13 +136,14 @@ function contentOfFiles(
   json: Readonly<Record<string, unknown>> | undefined,
   own: TokenizerClass | null,
   context: ReturnType<typeof contextOf>,
+  kinds: Kinds,
 ): TokenizerContent {
   if (own === null) {
     if (json === undefined) throw new Error(`the model has no tokenizer: put ${JSON_FILE} beside config.json`);
-    return check(tokenizerSchema, json, JSON_FILE);
+    return check(kinds.content, json, JSON_FILE);
   }
-  const parts = own.parts(modelIn(files, json, own.model), context);
-  return check(tokenizerSchema, { ...parts, post_processor: json?.post_processor }, JSON_FILE);
+  const parts = own.parts(modelIn(files, json, own.model, kinds.model), context);
+  return check(kinds.content, { ...parts, post_processor: json?.post_processor }, JSON_FILE);
 }
 
 /** The tokens that the settings have and the tokenizer lacks, in transformers' order. */

@@ -3,19 +3,7 @@
  * JavaScript's, so all tables come from the library (unicode-tables.ts) and none from the engine.
  */
 
-import {
-  ACCENTS,
-  CATEGORIES,
-  CATEGORY_LETTERS,
-  CATEGORY_NAMES,
-  LOWER,
-  MARKS,
-  NORMALISED,
-  NUMERIC,
-  PUNCTUATION,
-  REMOVED,
-  WORDS,
-} from "./unicode-tables.ts";
+import { ACCENTS, LOWER, NORMALISED, PUNCTUATION, REMOVED, WORDS } from "./unicode-tables.ts";
 
 const LIMIT = 0x110000;
 const SMALL = 256;
@@ -81,7 +69,7 @@ export class CodeSet {
 }
 
 /** The set that a table of unicode-tables.ts writes. */
-function fromTable(table: string): CodeSet {
+export function fromTable(table: string): CodeSet {
   const bounds: number[] = [];
   let at = 0;
   for (const length of table.split(" ")) {
@@ -100,14 +88,11 @@ export const WHITE = CodeSet.union(
 );
 /** `\w` of Rust's regular expressions: in the pre-tokenizer Whitespace, and around added tokens that are single words. */
 export const WORD = fromTable(WORDS);
-export const NUMBER = fromTable(NUMERIC);
 export const PUNCTUATION_MARK = fromTable(PUNCTUATION);
 /** Controls that BertNormalizer removes. */
 export const CONTROL = fromTable(REMOVED);
 /** Marks that BertNormalizer removes as accents. */
 export const ACCENT = fromTable(ACCENTS);
-/** Marks that StripAccents removes. */
-export const MARK = fromTable(MARKS);
 /** What takes part in normal forms. */
 export const NORMALISABLE = fromTable(NORMALISED);
 /** BERT's Chinese characters; that one block is short by 256 is the library's. */
@@ -115,28 +100,6 @@ export const IDEOGRAPH = new CodeSet([
   ...[0x3400, 0x4dc0, 0x4e00, 0xa000, 0xf900, 0xfb00, 0x20000, 0x2a6e0],
   ...[0x2a700, 0x2b820, 0x2b920, 0x2ceb0, 0x2f800, 0x2fa20],
 ]);
-
-let categories: ReadonlyMap<string, CodeSet> | undefined;
-
-/** Oniguruma's `\p{...}` for a general category ("Lu") or a group of them ("L"); undefined for other names. */
-export function category(name: string): CodeSet | undefined {
-  categories ??= readCategories();
-  const known = categories.get(name);
-  if (known !== undefined || !/^[LMNPSZ]$/.test(name)) return known;
-  return CodeSet.union(...[...categories].filter(([own]) => own.startsWith(name)).map(([, set]) => set));
-}
-
-function readCategories(): Map<string, CodeSet> {
-  const names = CATEGORY_NAMES.split(" ");
-  const bounds = names.map((): number[] => []);
-  let at = 0;
-  for (const [, letter, count] of CATEGORIES.matchAll(/([^0-9a-z])([0-9a-z]*)/g)) {
-    const end = at + (count === "" ? 1 : Number.parseInt(count, 36));
-    if (letter !== "-") bounds[CATEGORY_LETTERS.indexOf(letter)].push(at, end);
-    at = end;
-  }
-  return new Map(names.map((name, i) => [name, new CodeSet(bounds[i])]));
-}
 
 let lower: ReadonlyMap<number, number> | undefined;
 /** The one letter whose lower case is two: i and a dot above. */
