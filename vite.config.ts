@@ -4,14 +4,17 @@ import { defineConfig } from "vite";
 
 const web = resolve(import.meta.dirname ?? ".", "web");
 
+/** Notes for bundlers are of no use to browsers. Licences stay. */
+const output = { comments: { annotation: false } };
+
 export default defineConfig({
   root: web,
   // Pages may lie under any path.
   base: "./",
-  // As package.json's `imports`, of the sources.
-  resolve: { alias: { "#platform": resolve(web, "../src/platform/web.ts") } },
+  // Where package.json's `imports` has the platform of all browsers.
+  resolve: { alias: { "#platform": resolve(web, "page/platform.ts") } },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  worker: { format: "es" },
+  worker: { format: "es", rolldownOptions: { output } },
   build: {
     outDir: resolve(web, "../dist/web"),
     emptyOutDir: true,
@@ -20,6 +23,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
+      output,
       input: { index: resolve(web, "index.html"), console: resolve(web, "console.html") },
     },
   },

@@ -39,7 +39,7 @@ const MAY_IMPORT = {
   // OpenAI's API, over a client.
   gateway: ["parties", "admission", "models", "program", "channels"],
   // The pages; src/cli serves what is built of them.
-  "../web": ["console", "admission", "answers", "parties", "models", "program", "ring", "channels"],
+  "../web": ["console", "admission", "answers", "parties", "models", "program", "ring", "channels", "platform"],
   cli: [
     "files",
     "console",
