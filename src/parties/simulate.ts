@@ -21,8 +21,9 @@ import { StoredMaterial } from "../stores/material.ts";
 import { dealProgram, prepareProgram, type RunOptions, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { goesOn } from "./messages.ts";
-import { checkedValues, clientProof, serverProof } from "./proving.ts";
+import { checkedValues, clientProof } from "./proving.ts";
 import { putDealt } from "./server-offline.ts";
+import { serverProof } from "./server-proving.ts";
 import { answerOf } from "./text.ts";
 
 export interface Simulation {
