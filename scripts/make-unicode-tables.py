@@ -97,19 +97,19 @@ def main():
     punctuation, digits, words = pre_tokenizers.Punctuation(), pre_tokenizers.Digits(), pre_tokenizers.Whitespace()
     tables = {
         "CATEGORIES": ("Oniguruma's general categories, by the letters below: a letter, then how many code points in base 36.", categories()),
-        "WORDS": ("`\\\\w` of Rust's regular expressions, as all tables below: how many code points are not in it, are, are not, ...", ranges(chosen(lambda point: pieces(words, f"a{point}a") == 1))),
-        "NUMERIC": ("What Digits splits; as WORDS of unicode-tables.ts is written.", ranges(chosen(lambda point: pieces(digits, f"a{point}a") == 3))),
-        "PUNCTUATION": ("What Punctuation and BertPreTokenizer split.", ranges(chosen(lambda point: pieces(punctuation, f"a{point}a") == 3))),
+        "WORDS": ("`\\\\w` of Rust's regular expressions, as all tables below and in unicode-tables.ts: how many code points are not in it, are, are not, ...", ranges(chosen(lambda point: pieces(words, f"a{point}a") == 1))),
+        "NUMERIC": ("What Digits splits.", ranges(chosen(lambda point: pieces(digits, f"a{point}a") == 3))),
+        "PUNCTUATION": ("What Punctuation and BertPreTokenizer split: how many code points are not in it, are, are not, ...; as all tables of this form.", ranges(chosen(lambda point: pieces(punctuation, f"a{point}a") == 3))),
         "REMOVED": ("What BertNormalizer removes with clean_text.", ranges(chosen(lambda point: bert.normalize_str(f"a{point}a") == "aa"))),
         "ACCENTS": ("What BertNormalizer removes with strip_accents, after NFD.", ranges(chosen(lambda point: nfd.normalize_str(point) == point and accents.normalize_str(f"a{point}") == "a"))),
-        "MARKS": ("What StripAccents removes; written alike.", ranges(chosen(lambda point: strip.normalize_str(f"a{point}") == "a"))),
+        "MARKS": ("What StripAccents removes.", ranges(chosen(lambda point: strip.normalize_str(f"a{point}") == "a"))),
         "NORMALISED": ("What the library's normal forms change, move or join; they know no later letters.", ranges(normalised())),
         "LOWER": ("start,count,step,distance in base 36.", lower_case()),
     }
     title = ["/** Made by scripts/make-unicode-tables.py: what the tokenizers library takes each code point for. */"]
     names = ["", "/** The categories that CATEGORIES names by letters; `-` is none. */", f'export const CATEGORY_NAMES = "{" ".join(CATEGORIES)}";', f'export const CATEGORY_LETTERS = "{LETTERS[:len(CATEGORIES)]}";']
     # What BERT's tokenizers never ask for is a file of its own, which pages need not load.
-    apart = ["CATEGORIES", "NUMERIC", "MARKS"]
+    apart = ["CATEGORIES", "WORDS", "NUMERIC", "MARKS"]
     files = {"category-tables": title + names, "unicode-tables": title}
     for name, (what, text) in tables.items():
         lines = files["category-tables" if name in apart else "unicode-tables"]

@@ -1,8 +1,9 @@
 /** Tokens beside a model's vocabulary, found in a text before anything else is done with it. */
 
+import { InternalError } from "../../errors.ts";
 import type { Normalizer } from "./bert-normalizer.ts";
 import { type Letters, lettersOf, part, type Span, textOf } from "./letters.ts";
-import { WHITE, WORD } from "./unicode.ts";
+import { type CodeSet, WHITE } from "./unicode.ts";
 import type { TokenModel } from "./vocabulary.ts";
 
 export interface AddedToken {
@@ -46,6 +47,7 @@ export function settled(token: DeclaredToken): AddedToken {
 export class AddedTokens {
   readonly #model: TokenModel;
   readonly #normalizer: Normalizer | null;
+  readonly #word: CodeSet | null;
   readonly #ids = new Map<string, number>();
   readonly #tokens = new Map<number, AddedToken>();
   /** Contents, in the order in which they were added: once special, always special. */
@@ -57,9 +59,11 @@ export class AddedTokens {
   #raw = new Trie();
   #normalised = new Trie();
 
-  constructor(model: TokenModel, normalizer: Normalizer | null) {
+  /** `word`: letters of words; null where no token is a single word. */
+  constructor(model: TokenModel, normalizer: Normalizer | null, word: CodeSet | null) {
     this.#model = model;
     this.#normalizer = normalizer;
+    this.#word = word;
   }
 
   /** Adds tokens in this order; one that the vocabulary lacks gets the next number. */
@@ -110,6 +114,12 @@ export class AddedTokens {
     });
   }
 
+  #isOfWord(code: number | undefined): boolean {
+    if (this.#word === null)
+      throw new InternalError("a token is a single word, and the letters of words were not loaded");
+    return code !== undefined && this.#word.has(code);
+  }
+
   #trie(normalized: boolean): Trie {
     const trie = new Trie();
     for (const content of [...this.#special, ...this.#other]) {
@@ -131,7 +141,8 @@ export class AddedTokens {
     let done = 0;
     for (const { from, to, id } of trie.matches(codes)) {
       const token = this.#tokens.get(id) as AddedToken;
-      if (isPlain(token) || (token.single_word && (WORD.has(codes[from - 1]) || WORD.has(codes[to])))) continue;
+      if (isPlain(token) || (token.single_word && (this.#isOfWord(codes[from - 1]) || this.#isOfWord(codes[to]))))
+        continue;
       let [start, end] = [from, to];
       while (token.lstrip && start > done && WHITE.has(codes[start - 1])) start--;
       while (token.rstrip && end < codes.length && WHITE.has(codes[end])) end++;

@@ -1,8 +1,10 @@
 /** Classes of letters that only some kinds of tokenizers ask for, apart from the others (unicode.ts): clients load them where they are needed. */
 
-import { CATEGORIES, CATEGORY_LETTERS, CATEGORY_NAMES, MARKS, NUMERIC } from "./category-tables.ts";
+import { CATEGORIES, CATEGORY_LETTERS, CATEGORY_NAMES, MARKS, NUMERIC, WORDS } from "./category-tables.ts";
 import { CodeSet, fromTable } from "./unicode.ts";
 
+/** `\w` of Rust's regular expressions: in the pre-tokenizer Whitespace, and around added tokens that are single words. */
+export const WORD = /* @__PURE__ */ fromTable(WORDS);
 /** What the pre-tokenizer Digits splits. */
 export const NUMBER = /* @__PURE__ */ fromTable(NUMERIC);
 /** Marks that StripAccents removes. */

@@ -2,6 +2,7 @@
 
 import * as v from "valibot";
 import { Bpe, bpeSchema } from "./bpe.ts";
+import { WORD } from "./categories.ts";
 import { classOf } from "./classes.ts";
 import { decoder } from "./decoders.ts";
 import { contentSchema, type Kinds } from "./kinds.ts";
@@ -41,6 +42,7 @@ function made(options: ModelOptions): TokenModel {
 
 /** All that is read. */
 export const everyKind: Kinds = {
+  word: WORD,
   model,
   content: contentSchema({ model, made, normalizer, preTokenizer, decoder }),
   classOf,

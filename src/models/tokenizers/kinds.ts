@@ -12,6 +12,7 @@ import type { PreTokenizer } from "./pieces.ts";
 import { type Processor, processor } from "./processors.ts";
 import { maybe } from "./steps.ts";
 import { addedToken } from "./token-schema.ts";
+import type { CodeSet } from "./unicode.ts";
 import { MOST_TOKENS, type TokenModel } from "./vocabulary.ts";
 import type { Decoder } from "./word-decoder.ts";
 
@@ -27,6 +28,8 @@ export interface TokenizerContent {
 
 /** Everything of these kinds that files may name; what else they name is refused. */
 export interface Kinds {
+  /** Letters of words; null where no added token is a single word. */
+  readonly word: CodeSet | null;
   /** The model alone, where a tokenizer's class decides the rest. */
   readonly model: v.GenericSchema<unknown, ModelOptions>;
   /** A whole tokenizer.json, bounded, so that it neither fails late nor runs long. */

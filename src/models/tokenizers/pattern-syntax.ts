@@ -3,8 +3,8 @@
  * `\p{...}`, groups, alternatives, quantifiers, looking ahead. All else is refused by name.
  */
 
-import { category } from "./categories.ts";
-import { CodeSet, WHITE, WORD } from "./unicode.ts";
+import { category, WORD } from "./categories.ts";
+import { CodeSet, WHITE } from "./unicode.ts";
 
 export type Node =
   | { readonly kind: "set"; readonly set: CodeSet }

@@ -1,13 +1,13 @@
 /** tokenizer.json's pre-tokenizers: each a check of its fields, and the function that cuts a text into pieces. */
 
 import * as v from "valibot";
-import { NUMBER } from "./categories.ts";
+import { NUMBER, WORD } from "./categories.ts";
 import { byteLevel, changed, type Letters, prepended, type Span } from "./letters.ts";
 import { Pattern } from "./pattern.ts";
 import { bertPreTokenizer, type PreTokenizer } from "./pieces.ts";
 import { BEHAVIORS, type Finder, found, inverted, lettersIn, split } from "./splits.ts";
 import { bareStep, checkGrowth, flag, MOST_STEPS, oneLetter, oneOf, step } from "./steps.ts";
-import { CodeSet, PUNCTUATION_MARK, WHITE, WORD } from "./unicode.ts";
+import { CodeSet, PUNCTUATION_MARK, WHITE } from "./unicode.ts";
 import { wanted } from "./wanted.ts";
 
 const behavior = v.picklist(BEHAVIORS, `must be one of ${BEHAVIORS.join(", ")}`);

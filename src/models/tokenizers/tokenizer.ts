@@ -55,7 +55,7 @@ export class Tokenizer {
     this.#model = content.model.made;
     this.#cut = content.pre_tokenizer;
     this.#decoder = content.decoder;
-    this.#added = new AddedTokens(this.#model, content.normalizer);
+    this.#added = new AddedTokens(this.#model, content.normalizer, kinds.word);
     this.#added.add(content.added_tokens);
     this.#added.add(missing(this.#added, own, settings, this.#named));
     this.assemble = this.#processor(own, settings, content.post_processor, json !== undefined);

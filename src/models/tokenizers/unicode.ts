@@ -3,7 +3,7 @@
  * JavaScript's, so all tables come from the library (unicode-tables.ts) and none from the engine.
  */
 
-import { ACCENTS, LOWER, NORMALISED, PUNCTUATION, REMOVED, WORDS } from "./unicode-tables.ts";
+import { ACCENTS, LOWER, NORMALISED, PUNCTUATION, REMOVED } from "./unicode-tables.ts";
 
 const LIMIT = 0x110000;
 const SMALL = 256;
@@ -86,8 +86,6 @@ export const WHITE = CodeSet.union(
   CodeSet.of(0x20, 0x85, 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000),
   CodeSet.range(0x2000, 0x200a),
 );
-/** `\w` of Rust's regular expressions: in the pre-tokenizer Whitespace, and around added tokens that are single words. */
-export const WORD = fromTable(WORDS);
 export const PUNCTUATION_MARK = fromTable(PUNCTUATION);
 /** Controls that BertNormalizer removes. */
 export const CONTROL = fromTable(REMOVED);

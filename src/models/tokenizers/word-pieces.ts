@@ -3,7 +3,7 @@
 import { tokenizerClassOf } from "../families/known.ts";
 import { BERT_CLASSES } from "./bert-class.ts";
 import { bertNormalizer } from "./bert-normalizer.ts";
-import { parsedTokenizer, type TokenizerFiles } from "./files.ts";
+import { addedTokensOf, parsedTokenizer, type TokenizerFiles } from "./files.ts";
 import { contentSchema, type Kinds } from "./kinds.ts";
 import { bertPreTokenizer } from "./pieces.ts";
 import { readSettings } from "./settings.ts";
@@ -12,6 +12,7 @@ import { WordPiece, wordPieceSchema } from "./words.ts";
 
 /** What BERT's classes need. */
 export const wordPieces: Kinds = {
+  word: null,
   model: wordPieceSchema,
   content: contentSchema({
     model: wordPieceSchema,
@@ -25,9 +26,12 @@ export const wordPieces: Kinds = {
 
 /** Whether `wordPieces` is all that these files need. @throws an Error of one line for settings that no tokenizer has. */
 export function areWordPieces(files: TokenizerFiles, architecture: string): boolean {
-  const { tokenizer_class } = readSettings(files, []).config;
-  if (!Object.hasOwn(BERT_CLASSES, classNameOf(tokenizer_class, architecture))) return false;
   const json = parsedTokenizer(files);
+  const own = addedTokensOf(json);
+  const { config, named, extra, added } = readSettings(files, own);
+  if (!Object.hasOwn(BERT_CLASSES, classNameOf(config.tokenizer_class, architecture))) return false;
+  const tokens = [...named.values(), ...(extra ?? []), ...added.values(), ...own.map(({ token }) => token)];
+  if (tokens.some((token) => typeof token === "object" && token?.single_word === true)) return false;
   if (json === undefined) return files["vocab.txt"] !== undefined;
   const { model } = json;
   return typeof model === "object" && model !== null && "type" in model && model.type === "WordPiece";
