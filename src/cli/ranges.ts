@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import { compile } from "../compiler/compile.ts";
 import { ownRows } from "../parties/answer.ts";
+import { embedderOf } from "../parties/public-tables.ts";
 import { TextInput } from "../parties/text.ts";
 import { IntegerWeights } from "../parties/weights.ts";
 import { bucketFor } from "../program/lengths.ts";
@@ -62,7 +63,7 @@ export function fixedPointOf(
     const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), scoring: isDecoder(spec) });
     programs.set(length, program);
     const served = await integers.for(program, async () => weights);
-    const input = new TextInput(ring, program, spec, text, weights);
+    const input = new TextInput(ring, program, spec, text, embedderOf(spec, weights));
     const { logits, violations } = runClear(ring, program, served, input);
     const known = input.findings.any ? { label: "embeddings", name: "embeddings", excess: 1 } : violations[0];
     return { logits: ownRows(spec, text, [...logits]), outside: known ?? null };

@@ -1,14 +1,13 @@
 /** A client's material: what is ready for the next run, what waits in a store, and what is made now. */
-import type { Weights } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
 import { StoredMaterial } from "../stores/material.ts";
 import type { MaterialStore } from "../stores/store.ts";
 import type { Compile, CompiledProgram } from "./compiling.ts";
-import { fetchTables } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
 import { type OfflineParties, offlineSession, type Prepared } from "./offline-session.ts";
 import { Programs } from "./programs.ts";
+import type { Embedder } from "./text.ts";
 
 /** A client asks for what it compiles itself: it may be more than a service makes for others. */
 const BOUNDS = { steps: 2_000_000 };
@@ -26,7 +25,7 @@ export class ClientMaterial {
   private readonly options: MaterialOptions;
   private readonly parties: OfflineParties;
   private readonly programs: Programs<CompiledProgram>;
-  private known: Weights | null = null;
+  private known: Embedder | null = null;
   /** Material that both sides hold for this connection's next run. */
   private ready: Prepared | null = null;
 
@@ -41,8 +40,8 @@ export class ClientMaterial {
     });
   }
 
-  /** The public embedding's tables, once they were learnt; null where the embedding is private. */
-  get tables(): Weights | null {
+  /** The public embedding, once its tables were learnt; null where it is private. */
+  get embedder(): Embedder | null {
     return this.known;
   }
 
@@ -102,7 +101,9 @@ export class ClientMaterial {
   /** Once, where the embedding is public. */
   private async learnTables(): Promise<void> {
     const { channel, model } = this.options;
-    if (model.spec.embedding === "public") this.known ??= await fetchTables(channel, model);
+    if (model.spec.embedding !== "public" || this.known !== null) return;
+    const { fetchEmbedder } = await import("./public-tables.ts");
+    this.known = await fetchEmbedder(channel, model);
   }
 
   /** What is ready for exactly this, if anything is. */

@@ -2,11 +2,10 @@
 import type { Channel } from "../channels/channel.ts";
 import { loadedTokenizer } from "../models/loaded-tokenizer.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
-import { elementCount, publicTables, weightsOf } from "../models/weights.ts";
-import { answersTokens, isDecoder, type NamedTensor, type TokenizedText, type Weights } from "../program/spec.ts";
+import { answersTokens, isDecoder, type TokenizedText } from "../program/spec.ts";
 import * as messages from "./messages.ts";
 import { PartyError, type PublicModel, parse } from "./messages.ts";
-import { modelId, tablesDigest } from "./model-identity.ts";
+import { modelId } from "./model-identity.ts";
 
 export interface Greeted {
   readonly model: PublicModel;
@@ -62,26 +61,4 @@ function withPlace(tokenizer: TextTokenizer, text: TokenizedText): TokenizedText
       "this model fills a masked word: write its mask ([MASK] or <mask>) once where the word is missing",
     );
   return { ...text, place };
-}
-
-/** The embedding tables of a model whose they are public. @throws PartyError when they are not those of the model's id. */
-export async function fetchTables(channel: Channel, { spec, tables: digest }: PublicModel): Promise<Weights> {
-  await channel.sendJson(0, { request: "tables" });
-  const tables = new Map<string, NamedTensor>();
-  let step = 0;
-  for (const [name, shape] of publicTables(spec)) {
-    const bytes = await channel.receive("setup", step++, 4 * elementCount(shape));
-    const data = new Float32Array(bytes.slice().buffer);
-    // Before any text is looked up: what is wrong with a text must not show on the wire, what is wrong with a table may.
-    if (!data.every(Number.isFinite)) throw new PartyError(`the server's table ${name} has values that are no numbers`);
-    tables.set(name, { shape, data: data.map(withoutDenormals) });
-  }
-  if ((await tablesDigest([...tables.values()].map(({ data }) => data))) !== digest)
-    throw new PartyError("the server's tables are not those that its model's id names: do not send it a text");
-  return weightsOf(tables);
-}
-
-/** Denormal numbers take processors longer: a server could mark a token's row with them, and time who looks it up. */
-function withoutDenormals(x: number): number {
-  return Math.abs(x) < 2 ** -126 ? 0 : x;
 }

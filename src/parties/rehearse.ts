@@ -11,6 +11,7 @@ import { randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 import { ownRows } from "./answer.ts";
+import { embedderOf } from "./public-tables.ts";
 import { simulate } from "./simulate.ts";
 import { answerOf, TextInput } from "./text.ts";
 import { IntegerWeights, StoredWeights, WeightMasks } from "./weights.ts";
@@ -46,7 +47,8 @@ export async function simulateText(
   const served = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
   const maskedWeights = new StoredWeights(maskedOperands(ring, program, integers, weightMasks), program.weights);
-  const input = () => new TextInput(ring, program, spec, text, spec.embedding === "public" ? weights : null);
+  const input = () =>
+    new TextInput(ring, program, spec, text, spec.embedding === "public" ? embedderOf(spec, weights) : null);
   const { logits: all, violations } = runClear(ring, program, served, input());
   const clear = ownRows(spec, text, [...all]);
   const own = input();

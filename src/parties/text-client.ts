@@ -1,6 +1,6 @@
 /** What every client offers to whoever asks about texts, however it is computed. */
 import * as v from "valibot";
-import { entailmentIn, sentencesAbout, USUAL_SENTENCE, type ZeroShot, zeroShotOf } from "../answers/zero-shot.ts";
+import type { ZeroShot } from "../answers/zero-shot.ts";
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import { longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { Shape } from "../program/steps.ts";
@@ -128,6 +128,7 @@ export abstract class TextClient<R extends { readonly logits: readonly number[] 
    */
   async classifyAs(text: string, labels: readonly string[], asked: ClassifyAsOptions = {}): Promise<ZeroShot> {
     checkArguments(classifyAsSchema, asked, "classifyAs");
+    const { entailmentIn, sentencesAbout, USUAL_SENTENCE, zeroShotOf } = await import("../answers/zero-shot.ts");
     const { template = USUAL_SENTENCE, several = false, ...options } = asked;
     const { problem, answer, labelNames } = this.spec;
     const entailment = entailmentIn(labelNames);

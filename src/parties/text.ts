@@ -1,12 +1,10 @@
 /** A text as the client's secret input, and the answer as only the client can read it. */
 import { embeddingsOf } from "../models/model.ts";
 import { positionRows } from "../program/ops.ts";
-import { isDecoder, longestText, type ModelSpec, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, longestText, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { InputSource, Program, Value } from "../program/steps.ts";
 import { elements } from "../protocols/rule.ts";
 import type { ClientInput, InputStep, Party } from "../protocols/sides.ts";
-import { FloatOps } from "../reference/float.ts";
-import { centredRows } from "../reference/tensor.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Ring } from "../ring/ring.ts";
 import { clampInto, Findings } from "./findings.ts";
@@ -25,25 +23,28 @@ export function decodedAnswer(ring: Ring, value: Value, words: Words, findings: 
   return logits;
 }
 
+/** The rows of a text's tokens, the first at a position behind so many others, by tables that are public. */
+export type Embedder = (text: TokenizedText, before: number) => Float32Array;
+
 /** The client's secret integers for each input step. An encoder's text is padded behind, a decoder's before. */
 export class TextInput implements ClientInput {
   private readonly ring: Ring;
   private readonly program: Program;
   private readonly spec: ModelSpec;
   private readonly text: TokenizedText;
-  private readonly tables: Weights | null;
+  private readonly embedder: Embedder | null;
   /** What is wrong with the text, and with what comes of it. */
   readonly findings: Findings;
   /** Tokens of later turns. */
   private readonly taken: number[] = [];
 
-  /** `tables`: the public embedding's, where it is public. */
+  /** `embedder`: the public embedding, where it is public. */
   constructor(
     ring: Ring,
     program: Program,
     spec: ModelSpec,
     text: TokenizedText,
-    tables: Weights | null,
+    embedder: Embedder | null,
     findings = new Findings(),
   ) {
     this.findings = findings;
@@ -51,7 +52,7 @@ export class TextInput implements ClientInput {
     this.program = program;
     this.spec = spec;
     this.text = this.known(text);
-    this.tables = tables;
+    this.embedder = embedder;
   }
 
   isOwn(position: number): boolean {
@@ -110,7 +111,8 @@ export class TextInput implements ClientInput {
     const known = Math.min(rows, longestText(this.spec) - position);
     const padded = { ids: padTo(text.ids, known), types: padTo(text.types, known), patches: text.patches };
     if (step.source === "embedding") {
-      const data = this.embedded(padded, position);
+      if (this.embedder === null) throw new PartyError("the embedding tables have not been fetched");
+      const data = this.embedder(padded, position);
       for (let i = 0; i < data.length; i++) {
         out[(row * columns + i) % out.length] = i < own * columns ? data[i] : 0;
       }
@@ -145,14 +147,6 @@ export class TextInput implements ClientInput {
     if (source === "words") return ids;
     if (source === "types") return types;
     return positionRows(embeddingsOf(this.spec), ids, before);
-  }
-
-  /** The public embedding, computed here in floats; without each row's mean where the model takes no notice of it. */
-  private embedded(text: TokenizedText, before: number): Float32Array {
-    if (this.tables === null) throw new PartyError("the embedding tables have not been fetched");
-    const ref = embeddingsOf(this.spec);
-    const rows = new FloatOps(this.tables, text, text.ids.length, { before }).embed(ref);
-    return ref.readers === "centred stream" ? centredRows(rows) : rows.data;
   }
 }
 

@@ -6,7 +6,7 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { compile } from "../compiler/compile.ts";
-import { isDecoder, type TokenizedText, type Weights } from "../program/spec.ts";
+import { isDecoder, type TokenizedText } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
 import { bytesOf } from "../protocols/cost.ts";
 import { answerBlock, coveredBlock, coveredSteps, coverInput, uncoverAnswer } from "../protocols/cover.ts";
@@ -18,11 +18,11 @@ import type { Ring } from "../ring/ring.ts";
 import { ownRows, type Reading } from "./answer.ts";
 import { Connection } from "./connection.ts";
 import { Findings } from "./findings.ts";
-import { fetchTables, type Greeted, greet } from "./greeting.ts";
+import { type Greeted, greet } from "./greeting.ts";
 import * as messages from "./messages.ts";
 import { PartyError, parse } from "./messages.ts";
 import { boundTo } from "./session.ts";
-import { decodedAnswer, TextInput } from "./text.ts";
+import { decodedAnswer, type Embedder, TextInput } from "./text.ts";
 import { TextClient, type TextOptions } from "./text-client.ts";
 
 /** What an answer took, as the helper measured it; and bytes at this end. */
@@ -46,7 +46,7 @@ export class ThinClient extends TextClient<ThinRun> {
   private readonly verified: boolean;
   /** Sees what the helper gets, for those who want to look. */
   witness: ((covered: Uint8Array) => void) | null = null;
-  private tables: Weights | null = null;
+  private embedder: Embedder | null = null;
 
   private constructor(
     ring: Ring,
@@ -109,7 +109,7 @@ export class ThinClient extends TextClient<ThinRun> {
 
   private async asked(text: TokenizedText, shape: Shape, findings: Findings): Promise<ThinRun> {
     const before = this.traffic();
-    if (this.spec.embedding === "public") this.tables ??= await fetchTables(this.server, this.model);
+    if (this.spec.embedding === "public") this.embedder ??= await this.fetched();
     const program = compile(this.spec, this.model.plan, shape);
     const { length, anyLength } = shape;
     await this.helper.sendJson(0, {
@@ -125,7 +125,7 @@ export class ThinClient extends TextClient<ThinRun> {
     await this.server.sendJson(0, { request: "lend", session, seed: hex(seed) });
     parse(messages.accepted, await this.server.receiveJson(0), "server");
     const cover = new Prg(seed);
-    const input = new TextInput(this.ring, program, this.spec, text, this.tables, findings);
+    const input = new TextInput(this.ring, program, this.spec, text, this.embedder, findings);
     const answer = await boundTo(this.helper, session, async () => {
       const covered = this.covered(program, cover, input);
       this.witness?.(covered);
@@ -137,6 +137,11 @@ export class ThinClient extends TextClient<ThinRun> {
     const { sent, received } = this.traffic();
     const bytes = { sent: sent - before.sent, received: received - before.received };
     return { length, tokens: text.ids.length, logits, seconds, flights, bytes };
+  }
+
+  private async fetched(): Promise<Embedder> {
+    const { fetchEmbedder } = await import("./public-tables.ts");
+    return fetchEmbedder(this.server, this.model);
   }
 
   /** The text as the helper gets it. */

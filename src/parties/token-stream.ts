@@ -1,6 +1,6 @@
 /** New tokens and their text, between the run that chooses them and whoever listens. */
 import type { TextTokenizer } from "../models/tokenizer.ts";
-import { ContinuedText } from "./answer.ts";
+import { ContinuedText } from "./continued-text.ts";
 import type { Generated, GeneratedPiece, GenerateOptions, Sampler } from "./generation.ts";
 import { logprobsOf } from "./logprobs.ts";
 import { PartyError } from "./messages.ts";

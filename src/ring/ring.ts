@@ -4,7 +4,7 @@ import { distinct, packedSize, sized, whole, width } from "./checks.ts";
 import { type Kernels, loadKernels, wasmModule } from "./kernels.ts";
 import { Floats, Memory, Words } from "./memory.ts";
 import { Products } from "./products.ts";
-import { Threads } from "./threads.ts";
+import type { Threads } from "./threads.ts";
 
 /** The words of one party, and the operations on them; fourier.ts, polynomial.ts, comparison.ts and wide.ts have those of single protocols. */
 export class Ring {
@@ -27,6 +27,8 @@ export class Ring {
       const memory = new Memory();
       return new Ring(memory, await loadKernels(memory), null);
     }
+    // Of no use to browsers, which do not load it.
+    const { Threads } = await import("./threads.ts");
     const memory = new Memory(true);
     const kernels = await loadKernels(memory);
     // Before any kernel runs: a thread's instance writes the module's initial data once more.

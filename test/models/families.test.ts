@@ -12,6 +12,7 @@ import { loadModel, type Model, saveModel } from "../../src/models/checkpoint.ts
 import { withOverrides } from "../../src/models/config.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
+import { embedderOf } from "../../src/parties/public-tables.ts";
 import { maskedOperands, simulateText } from "../../src/parties/rehearse.ts";
 import { simulate } from "../../src/parties/simulate.ts";
 import { answerOf, TextInput } from "../../src/parties/text.ts";
@@ -74,7 +75,7 @@ async function continued({ spec, weights }: Model, text: TokenizedText) {
   const served = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(await ring, program, new Secret(randomKey()));
   const maskedWeights = new StoredWeights(maskedOperands(await ring, program, integers, weightMasks), program.weights);
-  const tables = spec.embedding === "public" ? weights : null;
+  const tables = spec.embedding === "public" ? embedderOf(spec, weights) : null;
   const input = (own: Ring) => new TextInput(own, program, spec, { ids: prompt, types: prompt.map(() => 0) }, tables);
   const seen: (readonly number[])[] = [];
   const choose = (logits: readonly number[]) => {

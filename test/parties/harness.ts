@@ -6,6 +6,7 @@ import { randomText, randomWeights } from "../../src/models/catalog.ts";
 import { baseOf } from "../../src/models/families/all.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import type { Witness } from "../../src/parties/engine.ts";
+import { embedderOf } from "../../src/parties/public-tables.ts";
 import { maskedOperands } from "../../src/parties/rehearse.ts";
 import { type Simulation, type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { answerOf, TextInput } from "../../src/parties/text.ts";
@@ -100,7 +101,7 @@ export async function harness(
   const server = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
   const masked = maskedOperands(ring, program, integers, weightMasks);
-  const tables = spec.embedding === "public" ? weights : null;
+  const tables = spec.embedding === "public" ? embedderOf(spec, weights) : null;
   const inputOf = (text: TokenizedText) => new TextInput(ring, program, spec, text, tables);
   return {
     ring,

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Channel } from "../../src/channels/channel.ts";
 import { randomText, randomWeights } from "../../src/models/catalog.ts";
-import * as greeting from "../../src/parties/greeting.ts";
 import type { PublicModel } from "../../src/parties/messages.ts";
 import { modelId, publicModel } from "../../src/parties/model-identity.ts";
+import { fetchTables } from "../../src/parties/public-tables.ts";
 import { TINY } from "./harness.ts";
 import { World } from "./world.ts";
 
@@ -87,7 +87,7 @@ describe("a model's id", () => {
     const { model } = client;
     const channel = await here.greeted(w.serverPort);
     await channel.receiveJson(0);
-    await expect(greeting.fetchTables(channel, { ...model, tables: "0".repeat(64) })).rejects.toThrow(/not those/);
+    await expect(fetchTables(channel, { ...model, tables: "0".repeat(64) })).rejects.toThrow(/not those/);
     channel.close();
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
 import { baseOf } from "../../src/models/families/all.ts";
 import { embeddingsOf } from "../../src/models/model.ts";
+import { embedderOf } from "../../src/parties/public-tables.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
@@ -40,7 +41,13 @@ function filled(h: Harness, text: TokenizedText): { reads: number; values: Map<s
       return { shape, data: counted(data) };
     },
   };
-  const input = new TextInput(h.ring, h.program, h.spec, text, h.spec.embedding === "public" ? watched : null);
+  const input = new TextInput(
+    h.ring,
+    h.program,
+    h.spec,
+    text,
+    h.spec.embedding === "public" ? embedderOf(h.spec, watched) : null,
+  );
   const values = new Map<string, number[]>();
   for (const step of inputSteps(h)) {
     const { rows, columns, scale } = h.program.values[step.out];

@@ -5,6 +5,7 @@ import { compile } from "../../src/compiler/compile.ts";
 import { calibrateShape } from "../../src/compiler/shape.ts";
 import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { logitsOf } from "../../src/models/model.ts";
+import { embedderOf } from "../../src/parties/public-tables.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights } from "../../src/parties/weights.ts";
 import type { ModelSpec } from "../../src/program/spec.ts";
@@ -43,7 +44,7 @@ describe("the plan of a shape", () => {
     const server = await new IntegerWeights(ring).for(program, async () => weights);
     for (const seed of [7, 8]) {
       const text = randomText(spec, length, seed);
-      const run = runClear(ring, program, server, new TextInput(ring, program, spec, text, weights));
+      const run = runClear(ring, program, server, new TextInput(ring, program, spec, text, embedderOf(spec, weights)));
       expect(run.violations).toEqual([]);
       const right = logitsOf(new FloatOps(weights, text, length), spec).data;
       right.forEach((x, i) => {
