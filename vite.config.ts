@@ -7,6 +7,9 @@ const web = resolve(import.meta.dirname ?? ".", "web");
 /** Notes for bundlers are of no use to browsers. Licences stay. */
 const output = { comments: { annotation: false } };
 
+/** What the worker needs at once is one file: in several it is larger, compressed. */
+const AT_ONCE = { groups: [{ name: "client", tags: ["$initial" as const] }] };
+
 export default defineConfig({
   root: web,
   // Pages may lie under any path.
@@ -14,7 +17,7 @@ export default defineConfig({
   // Where package.json's `imports` has the platform of all browsers.
   resolve: { alias: { "#platform": resolve(web, "page/platform.ts") } },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  worker: { format: "es", rolldownOptions: { output } },
+  worker: { format: "es", rolldownOptions: { output: { ...output, codeSplitting: AT_ONCE } } },
   build: {
     outDir: resolve(web, "../dist/web"),
     emptyOutDir: true,

@@ -1,10 +1,9 @@
 /** The page: a text is asked about or continued, and it is shown who saw what. */
+import type { FunctionComponent } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PinnedParties } from "../../src/parties/connect.ts";
-import { Chatting } from "./chatting.tsx";
-import { Continuing } from "./continuing.tsx";
 import { type Progress, useProgress } from "./hooks.ts";
-import { Judging, type Ready } from "./judging.tsx";
+import { type Given, Judging, type Ready } from "./judging.tsx";
 import { Keys } from "./keys.tsx";
 import { continues, type OpenedModel } from "./messages.ts";
 import { idOf } from "./question.tsx";
@@ -37,13 +36,20 @@ function NoParties() {
   );
 }
 
+/** A model, and what it is asked with. */
+interface Served {
+  readonly model: OpenedModel;
+  readonly View: FunctionComponent<Given>;
+}
+
 function Asking({ parties }: { parties: PinnedParties }) {
   const service = useMemo(() => new Service(parties), [parties]);
-  const [model, setModel] = useState<OpenedModel | null>(null);
+  const [served, setServed] = useState<Served | null>(null);
+  const { model, View } = served ?? { model: null, View: Judging };
   const [text, setText] = useState("");
   const [asked, setAsked] = useState<Asked | null>(null);
   const progress = useProgress(model?.layers ?? 1);
-  const ready = useReady(service, progress, setModel);
+  const ready = useReady(service, progress, setServed);
   const [own, setOwn] = useState<string | null>(null);
   useEffect(() => {
     // Where it cannot be told, opening says why.
@@ -54,17 +60,18 @@ function Asking({ parties }: { parties: PinnedParties }) {
   return (
     <>
       <p class="quiet model">{model === null ? "Model: not known yet" : describedBy(model)}</p>
-      {model?.kind === "chat" ? (
-        <Chatting {...given} />
-      ) : model?.kind === "text" ? (
-        <Continuing {...given} />
-      ) : (
-        <Judging {...given} />
-      )}
+      <View {...given} />
       <Seen asked={asked} own={own} />
       <Keys parties={parties} own={own} />
     </>
   );
+}
+
+/** Most models judge texts: what shows the others' answers is loaded for them alone. */
+async function viewOf({ kind }: OpenedModel): Promise<Served["View"]> {
+  if (kind === "chat") return (await import("./chatting.tsx")).Chatting;
+  if (kind === "text") return (await import("./continuing.tsx")).Continuing;
+  return Judging;
 }
 
 function describedBy({ described, kind, labels, limit }: OpenedModel): string {
@@ -79,7 +86,7 @@ function describedBy({ described, kind, labels, limit }: OpenedModel): string {
 }
 
 /** Opens, and makes material while nobody waits. */
-function useReady(service: Service, progress: Progress, setModel: (model: OpenedModel) => void): Ready {
+function useReady(service: Service, progress: Progress, setServed: (served: Served) => void): Ready {
   const [idle, setIdle] = useState("Connecting…");
   const [trouble, setTrouble] = useState<string | null>(null);
   const latest = useRef(progress);
@@ -87,8 +94,9 @@ function useReady(service: Service, progress: Progress, setModel: (model: Opened
   const [open, warm] = useMemo(() => {
     const opened = async () => {
       const model = await service.open();
+      const View = await viewOf(model);
       const typing = document.activeElement?.id === "text";
-      setModel(model);
+      setServed({ model, View });
       setTrouble(null);
       // The field for a beginning takes the place of the other, also under somebody's hands.
       if (typing && continues(model)) requestAnimationFrame(() => document.getElementById(idOf(model.kind))?.focus());

@@ -3,14 +3,15 @@
 import { ChannelError } from "../../src/channels/channel.ts";
 import type { SigningKey } from "../../src/channels/signing.ts";
 import { connectWeb } from "../../src/channels/websocket.ts";
-import { chatSource } from "../../src/models/chat-source.ts";
+import type { TextTokenizer } from "../../src/models/tokenizer.ts";
 import { type Answer, type Asked, reading } from "../../src/parties/answer.ts";
-import { Client } from "../../src/parties/client.ts";
+import type { Client } from "../../src/parties/client.ts";
 import type { PinnedAddress, PinnedParties } from "../../src/parties/connect.ts";
+import { type ClientOptions, connectedTo, JudgingClient } from "../../src/parties/judging-client.ts";
 import { PartyError } from "../../src/parties/messages.ts";
 import type { SessionParts } from "../../src/parties/session.ts";
-import { Talk } from "../../src/parties/talk.ts";
-import { ThinClient, type ThinRun } from "../../src/parties/thin.ts";
+import type { Talk } from "../../src/parties/talk.ts";
+import type { ThinClient, ThinRun } from "../../src/parties/thin.ts";
 import { bucketFor } from "../../src/program/lengths.ts";
 import { isDecoder, type ModelSpec, type TokenizedText } from "../../src/program/spec.ts";
 import { oneTurn, PlanError } from "../../src/program/steps.ts";
@@ -46,7 +47,7 @@ export class PageClient {
   private readonly ring: Ring;
   private readonly key: SigningKey;
   private readonly parties: PinnedParties;
-  private client: Client | null = null;
+  private client: JudgingClient | null = null;
   private thin: ThinClient | null = null;
   private tell: Tell = () => {};
   private flights: SeenFlight[] = [];
@@ -82,7 +83,7 @@ export class PageClient {
 
   async opened(): Promise<OpenedModel> {
     const { spec, limit, tokenizer } = await this.connected();
-    const kind = kindOf(spec, tokenizer !== null && chatSource(tokenizer).source !== undefined);
+    const kind = kindOf(spec, isDecoder(spec) && tokenizer !== null && (await chats(tokenizer)));
     const described = `${spec.architecture}, ${spec.layers} layers of ${spec.hidden}, ${spec.gelu} + ${spec.softmax}`;
     const { fingerprint } = this.key;
     const { labelNames: labels, layers } = spec;
@@ -152,7 +153,8 @@ export class PageClient {
   }
 
   generate({ prompt, maxTokens, temperature }: Calls["generate"]["asked"], tell: Tell): Promise<Continued> {
-    return this.using(tell, async (client) => {
+    return this.using(tell, async (any) => {
+      const client = await continuing(any);
       this.begin(false);
       const tokens = client.encode(prompt);
       const stream = client.generate(tokens, { maxTokens, temperature, stop: () => this.stopped });
@@ -202,8 +204,12 @@ export class PageClient {
 
   private async talkOf(begins: Beginning | null): Promise<Talk> {
     await this.talk?.leave();
-    const { conversationText: write } = await import("../../src/models/chat-template.ts");
-    this.talk = new Talk(() => this.connected(), { positions: POSITIONS, ...begins, write });
+    // For who has a conversation alone: what runs a template is large.
+    const [{ Talk }, { conversationText: write }] = await Promise.all([
+      import("../../src/parties/talk.ts"),
+      import("../../src/models/chat-template.ts"),
+    ]);
+    this.talk = new Talk(() => this.connected().then(continuing), { positions: POSITIONS, ...begins, write });
     return this.talk;
   }
 
@@ -216,7 +222,7 @@ export class PageClient {
     this.isReady = false;
   }
 
-  private seen(client: Client, ids: readonly number[]) {
+  private seen(client: JudgingClient, ids: readonly number[]) {
     return { tokens: this.piecesOf(client, ids), flights: this.flights, dealer: this.told, helper: null };
   }
 
@@ -225,7 +231,7 @@ export class PageClient {
   }
 
   /** With a client that is connected; a connection that broke is made anew for the next call. */
-  private async using<T>(tell: Tell, work: (client: Client) => Promise<T>): Promise<T> {
+  private async using<T>(tell: Tell, work: (client: JudgingClient) => Promise<T>): Promise<T> {
     const client = await this.connected();
     this.tell = tell;
     try {
@@ -241,11 +247,12 @@ export class PageClient {
     this.isReady = false;
   }
 
-  private async connected(): Promise<Client> {
+  private async connected(): Promise<JudgingClient> {
     if (this.client !== null && !this.client.closed) return this.client;
     this.lost();
     const { server } = this.parties;
-    this.client = await Client.connect(this.ring, await this.dial("server", server), {
+    const channel = await this.dial("server", server);
+    const options: ClientOptions = {
       model: server.model,
       connectDealer: () => this.dial("dealer", this.parties.dealer),
       progress: (phase, done, total, { label, group }) => {
@@ -258,6 +265,11 @@ export class PageClient {
           this.flights.push({ flight, from, bytes: message.length, head: message.slice(0, SHOWN_BYTES) });
       },
       toldDealer: (session) => this.told.push(session),
+    };
+    this.client = await connectedTo(channel, server.model, async (greeted) => {
+      // Most pages judge texts, and need not load what continues them.
+      const Kind = isDecoder(greeted.model.spec) ? (await clientModule()).Client : JudgingClient;
+      return new Kind(this.ring, channel, options, greeted);
     });
     return this.client;
   }
@@ -273,6 +285,7 @@ export class PageClient {
     if (this.thin !== null && !this.thin.closed) return this.thin;
     const { server, helper } = this.parties;
     if (helper === undefined) throw new PartyError("nobody offers to compute for this page");
+    const { ThinClient } = await import("../../src/parties/thin.ts");
     const channel = await this.dial("server", server);
     this.thin = await ThinClient.connect(this.ring, channel, () => this.dial("helper", helper), server.model);
     return this.thin;
@@ -286,8 +299,25 @@ export class PageClient {
   }
 }
 
+function clientModule() {
+  return import("../../src/parties/client.ts");
+}
+
+/** A client that can continue texts. @throws PartyError where the model judges them */
+async function continuing(client: JudgingClient): Promise<Client> {
+  const { Client } = await clientModule();
+  if (client instanceof Client) return client;
+  throw new PartyError("this model judges texts and does not continue them: load the page again");
+}
+
 function nothing() {
   return { flights: 0, sent: 0, received: 0 };
+}
+
+/** Whether a decoder's folder has a template for conversations. */
+async function chats(tokenizer: TextTokenizer): Promise<boolean> {
+  const { chatSource } = await import("../../src/models/chat-source.ts");
+  return chatSource(tokenizer).source !== undefined;
 }
 
 /** What the page shows of this model. @throws Error for one that it has no place for */
@@ -339,7 +369,7 @@ interface Line {
 }
 
 /** Lines of one padded length, `TOGETHER` at most; what is no text for the model is told at once. */
-function* groups(client: Client, texts: readonly string[], tell: Tell): Generator<Line[]> {
+function* groups(client: JudgingClient, texts: readonly string[], tell: Tell): Generator<Line[]> {
   const byLength = new Map<number, Line[]>();
   for (const [line, text] of texts.entries()) {
     let tokens: TokenizedText;
