@@ -154,7 +154,7 @@ describe("randomness", () => {
       "parties/offline-session.ts: new Prg(material.seed.expose())",
       // The challenge of a check, which the server draws: at the client, and where it is drawn.
       "parties/proving.ts: new Prg(fromHex(seed))",
-      "parties/proving.ts: new Prg(key)",
+      "parties/server-proving.ts: new Prg(key)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
       "parties/simulate.ts: new Prg(clientSeed)",
