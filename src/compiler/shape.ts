@@ -12,17 +12,22 @@ const LAYERS = 3;
 /** How many texts are looked at, of how many tokens. */
 const ENCODER_TEXTS = { count: 3, tokens: 64 };
 const DECODER_TEXTS = { count: 2, tokens: 16 };
+/** Of an encoder whose rows grow alike from layer to layer, through all layers. */
+const DEEP_TEXTS = { count: 1, tokens: 64 };
 /** The largest of all values in a long text, over that in a short one: that of n normal values grows as the root of 2·ln n. */
 const GROWTH = 1.3;
 const ROLL = 17;
 /** What is divided by, or counts: not the largest of many. */
-const NO_MAXIMUM = /\.(sum|total|variance|keys)$/;
+const NO_MAXIMUM = /\.(total|variance|keys)$/;
+/** A mean of values under weights of which both grow. */
+const OF_PRODUCTS = /\.mean$/;
 
 /**
  * Ranges of a shape with random weights, from a few short texts of at most `positions` tokens.
  *
  * Of layers that end in a norm, each begins with values of the same distribution: a model of three has the first, one for all those
- * between, and the last. A residual stream grows with each layer, so that all of them are run, over shorter texts; a decoder's ranges of
+ * between, and the last. Under exact softmax the rows of later layers are more alike, so that sums of weights grow: all layers are looked
+ * at too, over one text. A residual stream grows with each layer, so that all of them are run, over shorter texts; a decoder's ranges of
  * attention follow the number of keys by the compiler's own rule. There the later layers have the second one's weights: others
  * of the same distribution would take most of the time to be made.
  */
@@ -37,13 +42,26 @@ export function calibrateShape(
   if (spec.blocks.normPlace !== "after")
     return grown(calibrate(spec, likeSecond(weights), texts(DECODER_TEXTS), options));
   const some = { ...spec, layers: Math.min(LAYERS, spec.layers) };
-  return spread(grown(calibrate(some, weights, texts(ENCODER_TEXTS), options)), some, spec);
+  const plan = spread(grown(calibrate(some, weights, texts(ENCODER_TEXTS), options)), some, spec);
+  if (spec.softmax !== "exact") return plan;
+  const deep = grown(calibrate(spec, likeSecond(weights), texts(DEEP_TEXTS), options));
+  return { ...plan, ranges: union(plan.ranges, deep.ranges) };
+}
+
+/** Both plans' ranges, of the same operations. */
+function union(a: Plan["ranges"], b: Plan["ranges"]): Plan["ranges"] {
+  const entries = Object.entries(a).map(([key, [lo, hi]]): [string, Range] => {
+    const [low, high] = b[key] ?? [lo, hi];
+    return [key, [Math.min(lo, low), Math.max(hi, high)]];
+  });
+  return Object.fromEntries(entries);
 }
 
 function grown(plan: Plan): Plan {
   const ranges = Object.entries(plan.ranges).map(([key, range]): [string, Range] => {
     const [lo, hi] = range;
-    return [key, NO_MAXIMUM.test(key) ? range : [lo < 0 ? lo * GROWTH : lo, hi > 0 ? hi * GROWTH : hi]];
+    const growth = OF_PRODUCTS.test(key) ? GROWTH ** 2 : GROWTH;
+    return [key, NO_MAXIMUM.test(key) ? range : [lo < 0 ? lo * growth : lo, hi > 0 ? hi * growth : hi]];
   });
   return { ...plan, ranges: Object.fromEntries(ranges) };
 }

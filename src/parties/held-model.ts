@@ -104,13 +104,7 @@ export class HeldModel {
     for (const id of missing) {
       const slot = program.weights[id];
       if (slot === undefined) throw new PartyError("the dealer asks for a weight that the program has not");
-      const sent: Promise<void>[] = [];
-      this.integers.mask(slot, masks, (part) => {
-        const sending = dealer.send("setup", slot.id, [part]);
-        sending.catch(() => {}); // Awaited below, unless the masking itself fails first.
-        sent.push(sending);
-      });
-      await Promise.all(sent);
+      await this.integers.mask(slot, masks, (part) => dealer.send("setup", slot.id, [part]));
     }
   }
 

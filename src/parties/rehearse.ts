@@ -46,7 +46,7 @@ export async function simulateText(
   const integers = new IntegerWeights(ring);
   const served = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
-  const maskedWeights = new StoredWeights(maskedOperands(ring, program, integers, weightMasks), program.weights);
+  const maskedWeights = new StoredWeights(await maskedOperands(ring, program, integers, weightMasks), program.weights);
   const input = () =>
     new TextInput(ring, program, spec, text, spec.embedding === "public" ? embedderOf(spec, weights) : null);
   const { logits: all, violations } = runClear(ring, program, served, input());
@@ -63,14 +63,21 @@ export async function simulateText(
 }
 
 /** W - R of every operand: what a server tells the dealer once. */
-export function maskedOperands(ring: Ring, program: Program, integers: IntegerWeights, masks: WeightMasks): Words[] {
-  return program.weights.map((slot) => {
+export async function maskedOperands(
+  ring: Ring,
+  program: Program,
+  integers: IntegerWeights,
+  masks: WeightMasks,
+): Promise<Words[]> {
+  const operands: Words[] = [];
+  for (const slot of program.weights) {
     const words = ring.alloc(slot.rows * slot.columns);
+    operands.push(words);
     let at = 0;
-    integers.mask(slot, masks, (part) => {
+    await integers.mask(slot, masks, async (part) => {
       words.bytes().set(part, at);
       at += part.length;
     });
-    return words;
-  });
+  }
+  return operands;
 }

@@ -64,15 +64,17 @@ export class WeightMasks implements MaskedWeights {
   }
 
   chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void {
+    const { rows } = this.slots[weightId];
+    for (let first = 0; first < rows; first += CHUNK_ROWS) this.chunk(weightId, first, use);
+  }
+
+  /** The chunk that begins at a row. */
+  chunk(weightId: number, first: number, use: (words: Words, firstRow: number, rows: number) => void): void {
     const { rows, columns } = this.slots[weightId];
-    const words = this.ring.alloc(Math.min(rows, CHUNK_ROWS) * columns);
-    for (let first = 0; first < rows; first += CHUNK_ROWS) {
-      const count = Math.min(CHUNK_ROWS, rows - first);
-      const part = count * columns === words.length ? words : this.ring.alloc(count * columns);
-      this.streams[weightId].words(this.ring, part, 0, first / CHUNK_ROWS);
-      use(part, first, count);
-      if (part !== words) this.ring.free(part);
-    }
+    const count = Math.min(CHUNK_ROWS, rows - first);
+    const words = this.ring.alloc(count * columns);
+    this.streams[weightId].words(this.ring, words, 0, first / CHUNK_ROWS);
+    use(words, first, count);
     this.ring.free(words);
   }
 }
@@ -149,18 +151,22 @@ export class IntegerWeights {
     };
   }
 
-  /** W - R of one operand, part by part as `setupParts` has them; each part is the callee's. */
-  mask(slot: WeightSlot, masks: MaskedWeights, emit: (part: Uint8Array) => void): void {
+  /** W - R of one operand, part by part as `setupParts` has them; the next is made once a part has gone, which is the callee's. */
+  async mask(slot: WeightSlot, masks: WeightMasks, emit: (part: Uint8Array) => Promise<void>): Promise<void> {
     const operand = this.operands.get(operandKey(slot));
     if (operand === undefined) throw new PlanError("a weight is asked for before its program");
-    masks.chunks(slot.id, (r, first) => {
-      const w = this.ring.alloc(r.length);
-      if ("packed" in operand) this.ring.products.unpackWeights(w, operand.packed, first);
-      else this.ring.copy(w, operand.words);
-      this.ring.subtract(w, w, r);
-      emit(w.bytes().slice());
-      this.ring.free(w);
-    });
+    for (let first = 0; first < slot.rows; first += CHUNK_ROWS) {
+      let part = new Uint8Array();
+      masks.chunk(slot.id, first, (r) => {
+        const w = this.ring.alloc(r.length);
+        if ("packed" in operand) this.ring.products.unpackWeights(w, operand.packed, first);
+        else this.ring.copy(w, operand.words);
+        this.ring.subtract(w, w, r);
+        part = w.bytes().slice();
+        this.ring.free(w);
+      });
+      await emit(part);
+    }
   }
 }
 

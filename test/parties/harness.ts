@@ -100,7 +100,7 @@ export async function harness(
   const integers = new IntegerWeights(ring);
   const server = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(ring, program, new Secret(randomKey()));
-  const masked = maskedOperands(ring, program, integers, weightMasks);
+  const masked = await maskedOperands(ring, program, integers, weightMasks);
   const tables = spec.embedding === "public" ? embedderOf(spec, weights) : null;
   const inputOf = (text: TokenizedText) => new TextInput(ring, program, spec, text, tables);
   return {

@@ -18,6 +18,9 @@ import type { Source } from "../source.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { whole } from "../values.ts";
 
+/** How far a logit may be off: fixed point costs a hundredth; a value that leaves its range costs units. */
+const MOST_LOGIT_ERROR = 0.25;
+
 export function addBench(program: Command): void {
   const command = program
     .command("bench")
@@ -40,8 +43,9 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
   if (options.pairs === undefined) {
     const { result, cost } = await measure(name, options, source, matmul);
     if (options.svg !== undefined) await writeChart(options.svg, ({ benchSvg }) => benchSvg(result));
-    if (options.json) return printJson(result);
-    return printResult(result, cost);
+    if (options.json) printJson(result);
+    else printResult(result, cost);
+    return tellWrong([result]);
   }
   const results: BenchResult[] = [];
   for (const [gelu, softmax] of pairsOf(options.pairs)) {
@@ -57,8 +61,17 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
     }
   }
   if (options.svg !== undefined) await writeChart(options.svg, ({ pairsSvg }) => pairsSvg(results));
-  if (options.json) return printJson(results);
-  print(pairsTable(results));
+  if (options.json) printJson(results);
+  else print(pairsTable(results));
+  tellWrong(results);
+}
+
+/** Says which answers are not the model's: what they cost stands, as it depends on no value, and how exact they are does not. */
+function tellWrong(results: readonly BenchResult[]): void {
+  for (const r of results.filter((r) => !(r.max_abs_logit_error <= MOST_LOGIT_ERROR)))
+    note(
+      `${r.gelu} + ${r.softmax}: the answers are off by ${r.max_abs_logit_error.toFixed(2)}, as values left the plan's ranges: the bench's random texts are not like those of calibration`,
+    );
 }
 
 function pairsOf(pairs: string): (readonly [string, string])[] {
