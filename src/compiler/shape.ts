@@ -60,7 +60,7 @@ function union(a: Plan["ranges"], b: Plan["ranges"]): Plan["ranges"] {
 function grown(plan: Plan): Plan {
   const ranges = Object.entries(plan.ranges).map(([key, range]): [string, Range] => {
     const [lo, hi] = range;
-    const growth = OF_PRODUCTS.test(key) ? GROWTH ** 2 : GROWTH;
+    const growth = OF_PRODUCTS.test(key) ? GROWTH * GROWTH : GROWTH;
     return [key, NO_MAXIMUM.test(key) ? range : [lo < 0 ? lo * growth : lo, hi > 0 ? hi * growth : hi]];
   });
   return { ...plan, ranges: Object.fromEntries(ranges) };

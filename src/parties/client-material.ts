@@ -56,13 +56,14 @@ export class ClientMaterial {
     return this.programs.of({ account: "", key: JSON.stringify(shape), task });
   }
 
-  /** Of each of `texts` texts: what is ready, else what a store has, else what is made now. */
+  /** Of each of `texts` texts: what is ready, else what a store has, else what is made now, of which the run itself makes the later portions. */
   async take(shape: Shape, texts: number): Promise<readonly Prepared[]> {
     await this.learnTables();
     const taken = await this.takeReady(shape, texts);
     while (taken.length < texts)
       taken.push(
-        (await this.fromStore(shape)) ?? (await offlineSession(this.parties, await this.program(shape), false)),
+        (await this.fromStore(shape)) ??
+          (await offlineSession(this.parties, await this.program(shape), { prepare: false, whole: false })),
       );
     return taken;
   }
@@ -71,7 +72,7 @@ export class ClientMaterial {
   async makeReady(shape: Shape): Promise<void> {
     await this.learnTables();
     await this.drop();
-    this.ready = await offlineSession(this.parties, await this.program(shape), false);
+    this.ready = await offlineSession(this.parties, await this.program(shape), { prepare: false, whole: true });
   }
 
   /** Makes material that both sides are to keep in their stores; the result keeps it here. */
@@ -79,7 +80,7 @@ export class ClientMaterial {
     const store = this.options.store;
     if (store === undefined) throw new PartyError("there is no place to keep material: give --store DIR");
     const compiled = await this.program(shape);
-    const { material, session } = await offlineSession(this.parties, compiled, true);
+    const { material, session } = await offlineSession(this.parties, compiled, { prepare: true, whole: true });
     parse(messages.accepted, await this.options.channel.receiveJson(0), "server");
     return () => store.put(session, { key: this.storeKey(compiled), parts: material.parts() });
   }
@@ -136,7 +137,7 @@ export class ClientMaterial {
       const material = StoredMaterial.parse("client", program, await item.bytes());
       await channel.sendJson(0, { request: "use", session: item.id, shape: program.shape, program: fingerprint });
       parse(messages.accepted, await channel.receiveJson(0), "server");
-      return { material, program, report: null, session: item.id };
+      return { material, program, reports: [], making: null, session: item.id };
     } finally {
       await item.discard();
     }

@@ -2,31 +2,41 @@
 
 import type * as v from "valibot";
 import { Admission, type Limits, type Place } from "../admission/admission.ts";
+import { Quota } from "../admission/quota.ts";
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import type { Program, Step } from "../program/steps.ts";
-import { Dealer } from "../protocols/sides.ts";
-import { KeyDealer } from "../protocols/verify/sources.ts";
-import { fromHex } from "../ring/hex.ts";
-import { Prg } from "../ring/prg.ts";
+import { portionsOf } from "../program/order.ts";
+import type { Program } from "../program/steps.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { CompiledProgram } from "./compiling.ts";
-import { dealProgram } from "./engine.ts";
+import { Dealing } from "./dealing.ts";
 import { type Log, lineForPeer } from "./events.ts";
-import { ArrivingWeights, KeptWeights } from "./kept-weights.ts";
+import { KeptWeights } from "./kept-weights.ts";
 import type { Meeting } from "./meeting.ts";
 import { type accepted, PartyError, parse, toDealer } from "./messages.ts";
-import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
-import { SharedPace } from "./pace.ts";
+import type { Measured } from "./meter.ts";
 import { Patience } from "./patience.ts";
 import { Programs, type ProgramsOptions } from "./programs.ts";
 import { serving, WHOLE_MS, within } from "./serving.ts";
 import { boundTo, sessionId } from "./session.ts";
 import { checkShape, type ShapeBounds } from "./shapes.ts";
-import { digestOf, StoredWeights } from "./weights.ts";
+import { digestOf } from "./weights.ts";
 
 type Message = v.InferOutput<typeof toDealer>;
 type FromServer = Extract<Message, { role: "server" }>;
 type FromClient = Extract<Message, { role: "client" }>;
+
+/** A server's side, while its session is dealt. */
+type ServerSide = Pick<Waiting<FromServer>, "message" | "channel">;
+
+/** A session that is dealt, and what was. */
+interface Opened {
+  readonly program: Program;
+  readonly dealing: Dealing;
+  readonly leave: () => void;
+  portions: number;
+  bytes: number;
+  seconds: number;
+}
 
 /** One side of a session that waits for the other. */
 interface Waiting<M> {
@@ -43,6 +53,9 @@ const MOST_MESSAGE_BYTES = 1 << 20;
 const MEETING_MS = 60_000;
 /** Of one key: a server comes once for each of its clients, and waits here for those that do not. */
 const CONNECTIONS_EACH = 256;
+/** Sessions of several portions at once, in all and of one key: each keeps its masks while its run goes on. */
+const SESSIONS = 64;
+const SESSIONS_EACH = 32;
 /**
  * Sides of sessions remembered, so that their material is not made again. A name holds both parties' fresh nonces: who would repeat an
  * older one must himself repeat a seed, which harms him alone.
@@ -84,6 +97,14 @@ export class DealerService {
   private readonly weights: KeptWeights;
   private readonly programs: Programs<CompiledProgram>;
   private readonly seen = new Set<string>();
+  /** Whose runs go on between two portions. */
+  private readonly sessions = new Quota({
+    most: SESSIONS,
+    each: SESSIONS_EACH,
+    full: `${SESSIONS} continuations are dealt for already: try again in a moment`,
+    own: `${SESSIONS_EACH} continuations of yours are dealt for already: wait for one to end`,
+  });
+  private left: () => void = () => {};
   /** Sessions that are dealt now, those that wait, and who is refused. */
   readonly admission: Admission;
 
@@ -117,9 +138,13 @@ export class DealerService {
     });
   }
 
-  /** Nothing begins any more; resolves when what is dealt has been dealt. */
-  drain(): Promise<void> {
-    return this.admission.drain();
+  /** Nothing begins any more; resolves when what is dealt has been dealt, and no run needs more. */
+  async drain(): Promise<void> {
+    await this.admission.drain();
+    while (this.sessions.taken > 0)
+      await new Promise<void>((resolve) => {
+        this.left = resolve;
+      });
   }
 
   /** Resolves when both sides of the session have come and it is dealt. */
@@ -188,13 +213,35 @@ export class DealerService {
     }
   }
 
-  private async inTurn(server: Pick<Waiting<FromServer>, "message" | "channel">, client: ClientSide): Promise<void> {
-    const place = await this.admission.turn(server.channel.account);
+  /** All portions of a session, each in a turn of its own: between them its server's run uses the one before. */
+  private async inTurn(server: ServerSide, client: ClientSide): Promise<void> {
+    const { channel } = server;
+    const opened: Opened[] = [];
     try {
-      await within(server.channel, WHOLE_MS, () => this.session(server, client, place));
+      await within(channel, WHOLE_MS, async () => {
+        do {
+          const place = await this.admission.turn(channel.account, { goesOn: opened.length > 0 });
+          try {
+            if (opened.length === 0) opened.push(await this.open(server, client, place));
+            await this.portion(opened[0], channel, place);
+          } finally {
+            place.end();
+          }
+        } while (!opened[0].dealing.ended && (await opened[0].dealing.isWanted()));
+      });
+    } catch (error) {
+      // A run that ended with its text leaves in the midst of a portion that it has no use for.
+      const dealt = opened[0]?.portions ?? 0;
+      if (!(dealt > 0 && channel.closed && error instanceof ChannelError)) throw error;
     } finally {
-      place.end();
+      for (const { dealing, leave } of opened) {
+        dealing.close();
+        leave();
+        this.left();
+      }
     }
+    const [{ program, bytes, seconds }] = opened;
+    this.options.log?.({ event: "dealt", shape: program.shape, bytes, seconds });
   }
 
   private remember(name: string): void {
@@ -211,53 +258,39 @@ export class DealerService {
     return this.programs.of({ account, key, task: { spec, plan, shape }, fingerprint: session.program });
   }
 
-  /** What the server checks the client with, where it does. */
-  private keysOf(program: Program, { verify }: FromServer, withClient: Prg, withServer: Prg): KeyDealer | null {
-    if (program.shape.verified !== verify > 0)
-      throw new PartyError("the server checks another program than it asks for");
-    return verify === 0 ? null : new KeyDealer(this.ring, program, withClient, withServer, verify);
-  }
-
-  private async session(
-    server: Pick<Waiting<FromServer>, "message" | "channel">,
-    client: ClientSide,
-    place: Place,
-  ): Promise<void> {
-    const { message, channel } = server;
-    if (message.model.id !== message.session.model) throw new PartyError("the server names two models");
+  private async open({ message, channel }: ServerSide, client: ClientSide, place: Place): Promise<Opened> {
+    const { session, model, verify } = message;
+    if (model.id !== session.model) throw new PartyError("the server names two models");
     place.pause();
     const { program } = await this.compiled(message, channel);
-    const measured = stopwatch("offline");
-    await client.accept();
-    // By the server's key too: nobody plants weights under another's model.
-    const owner = `${message.session.server}:${message.model.id}`;
-    const arriving = await ArrivingWeights.create(this.weights, channel, owner, program);
-    const [withClient, withServer] = [client.message.seed, message.seed].map((seed) => new Prg(fromHex(seed)));
-    const weights = new StoredWeights(arriving.words, program.weights);
-    const dealer = new Dealer(this.ring, program, withClient, withServer, weights);
-    const keys = this.keysOf(program, message, withClient, withServer);
+    const leave = portionsOf(program).length > 1 ? this.sessions.take(channel.account) : () => {};
     try {
-      await channel.sendJson(0, { missing: arriving.missing });
-      const emit = (step: Step | null, packed: readonly Uint8Array[]) =>
-        channel.send("offline", step?.id ?? program.steps.length, packed);
-      const [{ processor }, { account }] = [this.admission, channel];
-      const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
-      await SharedPace.during(shared, (pace) => dealProgram(dealer, emit, (step) => arriving.until(step), pace, keys));
-    } finally {
-      dealer.close();
-      keys?.close();
-      arriving.release();
+      await client.accept();
+      const dealing = await Dealing.create({
+        ring: this.ring,
+        program,
+        channel,
+        weights: this.weights,
+        // By the server's key too: nobody plants weights under another's model.
+        owner: `${session.server}:${model.id}`,
+        seeds: [client.message.seed, message.seed],
+        verify,
+      });
+      return { program, dealing, leave, portions: 0, bytes: 0, seconds: 0 };
+    } catch (error) {
+      leave();
+      throw error;
     }
-    const phase = measured();
-    const { seconds } = phase;
-    const bytes = channel.sent.offline.bytes;
-    const dealt = { bytes, setupBytes: channel.received.setup.bytes, peakRssMb: peakRssMb() };
-    // The last word. A server that has it closes at once, at times before this side hears that it left; one that lacks it fails.
-    await channel.sendJson(0, { seconds, dealer: dealt }).catch((error: Error) => {
-      if (!(error instanceof ChannelError)) throw error;
-    });
-    this.options.measured?.(phase);
-    this.options.log?.({ event: "dealt", shape: program.shape, bytes, seconds });
+  }
+
+  private async portion(opened: Opened, channel: Channel, place: Place): Promise<void> {
+    const [{ processor }, { account }] = [this.admission, channel];
+    const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
+    const { measured, bytes } = await opened.dealing.portion(shared);
+    opened.portions++;
+    opened.bytes += bytes;
+    opened.seconds += measured.seconds;
+    this.options.measured?.(measured);
   }
 }
 

@@ -1,6 +1,6 @@
-/** The three runs of one program: dealing, the client's preparation, and the two parties online. */
+/** The three runs of one program: dealing and the client's preparation, a portion at a time, and the two parties online. */
 import type { Channel } from "../channels/channel.ts";
-import { offlineOrder } from "../program/order.ts";
+import { portionFrom, portionsOf } from "../program/order.ts";
 import type { Step } from "../program/steps.ts";
 import { localRuleOf, openingRuleOf, ruleOf, trafficOf } from "../protocols/all.ts";
 import { type Block, lengthOf } from "../protocols/blocks.ts";
@@ -19,12 +19,14 @@ export type Progress = (done: number, total: number, step: Pick<Step, "label" | 
 export interface Pace {
   /** Waits for what a peer sends or takes; others compute meanwhile. */
   readonly away: <T>(wait: Promise<T>) => Promise<T>;
+  /** The same for what is no peer's fault, or has a limit of its own. */
+  readonly aside: <T>(wait: Promise<T>) => Promise<T>;
   /** Between two steps: others compute, if it is their turn. */
   readonly between: () => Promise<void>;
 }
 
 /** Of a process that has nothing else to do. */
-const ALONE: Pace = { away: (wait) => wait, between: async () => {} };
+const ALONE: Pace = { away: (wait) => wait, aside: (wait) => wait, between: async () => {} };
 
 /** Gives the event loop a turn, so that sockets drain while a long computation goes on; a message does it where there is no setImmediate. */
 export const breathe: () => Promise<void> =
@@ -41,18 +43,23 @@ function messageTurn(): () => Promise<void> {
     });
 }
 
-/**
- * The dealer's run: for each step the server's shares of the correlated secrets, packed, and the keys of its words behind them; of no step, what
- * hides how many keys there were. `ready` is awaited before each step: weights may still be on their way.
- */
-export async function dealProgram(
+/** How the dealing of a portion goes on. */
+interface Dealing {
+  /** Of each step the server's shares of the correlated secrets, packed, and the keys of its words behind them; of no step, what hides how many keys there were. */
+  readonly emit: (step: Step | null, packed: readonly Uint8Array[]) => Promise<void>;
+  /** Awaited before each step: weights may still be on their way. */
+  readonly ready?: (step: Step) => Promise<void>;
+  readonly pace?: Pace;
+  readonly keys?: KeyDealer | null;
+}
+
+/** The dealer's run, of one portion of a program (order.ts); portions follow each other. */
+export async function dealPortion(
   d: Dealer,
-  emit: (step: Step | null, packed: readonly Uint8Array[]) => Promise<void>,
-  ready?: (step: Step) => Promise<void>,
-  pace = ALONE,
-  keys: KeyDealer | null = null,
+  index: number,
+  { emit, ready, pace = ALONE, keys = null }: Dealing,
 ): Promise<void> {
-  for (const steps of offlineOrder(d.program)) {
+  for (const steps of portionsOf(d.program)[index]) {
     const rule = ruleOf(steps[0]);
     if (ready !== undefined) await pace.away(ready(steps[0]));
     rule.together?.(d, steps);
@@ -70,18 +77,28 @@ export async function dealProgram(
     await breathe();
     await pace.between();
   }
-  if (keys !== null && keys.padding !== null) await pace.away(emit(null, [new Uint8Array(keys.padding)]));
+  const padding = keys?.padding(index) ?? null;
+  if (padding !== null) await pace.away(emit(null, [new Uint8Array(padding)]));
 }
 
-/** The client's run before the text: what it sends ahead, and its shares that it will read again. */
-export async function prepareProgram(
+/** What becomes of a client's messages and shares. */
+interface Preparing {
+  readonly emit: (step: Step, packed: Uint8Array) => Promise<void>;
+  readonly keep: (step: Step, packed: Uint8Array) => void;
+  /** Hears how much of the portion is done. */
+  readonly progress?: Progress;
+}
+
+/** The client's run before the text, of one portion: what it sends ahead, and its shares that it will read again. */
+export async function preparePortion(
   c: ClientOffline,
-  emit: (step: Step, packed: Uint8Array) => Promise<void>,
-  keep: (step: Step, packed: Uint8Array) => void,
-  progress?: Progress,
+  index: number,
+  { emit, keep, progress }: Preparing,
 ): Promise<void> {
+  const portion = portionsOf(c.program)[index];
+  const total = portion.reduce((sum, steps) => sum + steps.length, 0);
   let done = 0;
-  for (const steps of offlineOrder(c.program)) {
+  for (const steps of portion) {
     const rule = ruleOf(steps[0]);
     rule.together?.(c, steps);
     for (const step of steps) {
@@ -94,7 +111,7 @@ export async function prepareProgram(
       if (packed !== null) await emit(step, packed);
     }
     done += steps.length;
-    progress?.(done, c.program.steps.length, steps[0]);
+    progress?.(done, total, steps[0]);
     await breathe();
   }
 }
@@ -109,6 +126,8 @@ export interface RunOptions {
   readonly pace?: Pace;
   /** Called before the flight that begins a later turn (1, 2, ...); false ends the run there, on both sides alike. */
   readonly turn?: (index: number) => Promise<boolean>;
+  /** Called before the first turn that needs a portion of the material (order.ts), which may not be there yet. */
+  readonly portion?: (index: number) => Promise<void>;
   /** Called before the flight that opens an answer: what was opened until then is checked. */
   readonly proof?: (answer: Step) => Promise<void>;
 }
@@ -120,12 +139,16 @@ export interface RunOptions {
 export async function runProgram(
   texts: readonly Party[],
   channel: Channel,
-  { progress, turn, proof, ...options }: RunOptions = {},
+  { progress, turn, portion, proof, ...options }: RunOptions = {},
 ): Promise<void> {
   const { flights, steps, turns } = texts[0].program;
   const { witness, meter = new Meter(), pace = ALONE } = options;
   for (let flight = 0, turnIndex = 0; flight < flights.length; flight++) {
-    if (flight === turns[turnIndex + 1] && !(await (turn && pace.away(turn(++turnIndex))))) return;
+    if (flight === turns[turnIndex + 1]) {
+      if (!(await (turn && pace.away(turn(++turnIndex))))) return;
+      const needed = portionFrom(turnIndex);
+      if (needed !== null) await (portion && pace.aside(portion(needed)));
+    }
     for (const id of flights[flight].local) {
       const step = steps[id];
       meter.compute(step.group, () => {

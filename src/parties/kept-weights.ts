@@ -128,6 +128,11 @@ export class ArrivingWeights {
     while (this.lacking.length > 0 && this.lacking[0].id <= last) await this.take(this.lacking.shift()!);
   }
 
+  /** Resolves when everything that the program has is here. */
+  async all(): Promise<void> {
+    while (this.lacking.length > 0) await this.take(this.lacking.shift()!);
+  }
+
   /** Ends the session's use. */
   release(): void {
     this.kept.release(this.used.splice(0));

@@ -56,7 +56,7 @@ const plan = v.object({
   ),
 });
 
-/** New tokens of one run, at most: its whole program and material are made ahead. */
+/** New tokens of one run, at most: its whole program is made ahead. */
 export const MOST_TURNS = 1024;
 
 const shape = v.object({
@@ -102,7 +102,15 @@ export const MOST_TEXTS = 64;
  */
 export const request = v.variant("request", [
   v.object({ request: v.literal("tables") }),
-  v.object({ request: v.literal("session"), shape, program: id, prepare: v.boolean(), nonce: seed }),
+  v.object({
+    request: v.literal("session"),
+    shape,
+    program: id,
+    // Whether the server keeps its part, and whether all portions are made before the run: it makes the others as it needs them.
+    prepare: v.boolean(),
+    whole: v.boolean(),
+    nonce: seed,
+  }),
   v.object({ request: v.literal("use"), session: id, shape, program: id }),
   v.object({ request: v.literal("drop") }),
   // Of a thin client: the seed of the covers under which a helper brings its text to this session.
@@ -135,7 +143,7 @@ export const toDealer = v.variant("role", [
 /** Dealer to server: the masked weights it does not have yet, by slot. */
 export const missing = v.object({ missing: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))) });
 
-/** Dealer to server when all is dealt; server to client when the offline phase is complete. */
+/** Of one portion: dealer to server when it is dealt, server to client when both have it. */
 export const offlineReport = v.object({
   seconds: v.number(),
   dealer: v.object({ bytes: v.number(), setupBytes: v.number(), peakRssMb: v.number() }),
@@ -160,13 +168,13 @@ export const helped = v.object({
   flights: v.pipe(v.number(), v.integer(), v.minValue(0)),
 });
 
-/** Client to server, between two turns: whether it goes on; or that its user still thinks, again and again. */
+/** Client to server between two turns, server to dealer between two portions: whether it goes on; or that it is to wait, again and again. */
 const next = v.object({ next: v.union([v.boolean(), v.literal("wait")]) });
 
-/** The server's side of it. `waits` hears each time that the client lets it wait. */
+/** The side that hears it. `waits` hears each time that the peer lets it wait. */
 export async function goesOn(channel: Channel, waits: () => void = () => {}): Promise<boolean> {
   for (;;) {
-    const { next: word } = parse(next, await channel.receiveJson(0), "client");
+    const { next: word } = parse(next, await channel.receiveJson(0), channel.peer);
     if (word !== "wait") return word;
     waits();
   }

@@ -1,5 +1,6 @@
 /** One session of the offline phase, from the client's side: three parties agree on its name, and material is made for it. */
 import type { Channel } from "../channels/channel.ts";
+import { portionsOf } from "../program/order.ts";
 import type { Program } from "../program/steps.ts";
 import { ClientOffline } from "../protocols/sides.ts";
 import { fromHex, hex } from "../ring/hex.ts";
@@ -9,7 +10,7 @@ import { Secret } from "../ring/secret.ts";
 import { StoredMaterial } from "../stores/material.ts";
 import type { CompiledProgram } from "./compiling.ts";
 import type { Connection } from "./connection.ts";
-import { type Progress, prepareProgram } from "./engine.ts";
+import { type Progress, preparePortion } from "./engine.ts";
 import * as messages from "./messages.ts";
 import { type OfflineReport, parse } from "./messages.ts";
 import { boundTo, type SessionParts, sessionId } from "./session.ts";
@@ -21,8 +22,10 @@ export interface Prepared {
   readonly session: string;
   readonly material: StoredMaterial;
   readonly program: Program;
-  /** Null where it was made ahead of time. */
-  readonly report: OfflineReport | null;
+  /** What was told of each portion that was made now: more while the run goes on, none where all was made ahead of time. */
+  readonly reports: readonly OfflineReport[];
+  /** What makes the later portions; null where all are there. */
+  readonly making: ClientMaking | null;
 }
 
 /** With whom, and about which model. */
@@ -37,11 +40,19 @@ export interface OfflineParties {
   readonly progress?: Progress;
 }
 
-/** Makes material for one text. `prepare`: the server keeps its part in its store. @throws PartyError, ChannelError */
+/** When the portions of a session are made, and for whom. */
+export interface When {
+  /** The server keeps its part in its store. */
+  readonly prepare: boolean;
+  /** All before the run; else the first one, and each of the others once the run needs it. */
+  readonly whole: boolean;
+}
+
+/** Makes material for one text; what it makes is closed with `making`. @throws PartyError, ChannelError */
 export async function offlineSession(
   parties: OfflineParties,
   { program, fingerprint }: CompiledProgram,
-  prepare: boolean,
+  { prepare, whole }: When,
 ): Promise<Prepared> {
   const { ring, channel, connection } = parties;
   const material = new StoredMaterial("client", program, new Secret(randomKey()));
@@ -49,7 +60,14 @@ export async function offlineSession(
   const leave = connection.beside(dealer);
   try {
     const nonce = hex(randomKey());
-    await channel.sendJson(0, { request: "session", shape: program.shape, program: fingerprint, prepare, nonce });
+    await channel.sendJson(0, {
+      request: "session",
+      shape: program.shape,
+      program: fingerprint,
+      prepare,
+      whole,
+      nonce,
+    });
     const granted = parse(messages.granted, await channel.receiveJson(0), "server");
     const parts = sessionParts(parties, dealer, {
       program: fingerprint,
@@ -61,11 +79,65 @@ export async function offlineSession(
     await tellDealer(dealer, parts, session, material.seed);
     const modelKey = new Secret(fromHex(granted.modelKey));
     if (program.shape.verified) material.put("model", 0, modelKey.expose());
-    const masks = await WeightMasks.create(ring, program, modelKey);
-    const report = await boundTo(channel, session, () => sendAhead(parties, material, program, masks));
-    return { material, program, report, session };
+    const making = new ClientMaking(parties, material, program, await WeightMasks.create(ring, program, modelKey));
+    const first = whole ? portionsOf(program).length : 1;
+    await boundTo(channel, session, () => making.portions(0, first));
+    const { reports } = making;
+    return { material, program, session, reports, making: making.ended ? null : making };
   } finally {
     leave();
+  }
+}
+
+/** The client's share of the offline phase: portion by portion, what it sends to the server and what it keeps. */
+export class ClientMaking {
+  readonly reports: OfflineReport[] = [];
+  private readonly parties: OfflineParties;
+  private readonly material: StoredMaterial;
+  private readonly program: Program;
+  private readonly client: ClientOffline;
+  private closed = false;
+
+  constructor(parties: OfflineParties, material: StoredMaterial, program: Program, masks: WeightMasks) {
+    this.parties = parties;
+    this.material = material;
+    this.program = program;
+    this.client = new ClientOffline(parties.ring, program, new Prg(material.seed.expose()), masks);
+  }
+
+  /** Whether nothing is left to be made. */
+  get ended(): boolean {
+    return this.closed;
+  }
+
+  /** Makes some portions, one after the other. What fails closes it. @throws PartyError, ChannelError */
+  async portions(first: number, end: number): Promise<void> {
+    const { channel } = this.parties;
+    const all = portionsOf(this.program);
+    const sizes = all.map((portion) => portion.reduce((sum, steps) => sum + steps.length, 0));
+    const total = sizes.slice(first, end).reduce((sum, size) => sum + size, 0);
+    let before = 0;
+    try {
+      for (let index = first; index < end; index++) {
+        await preparePortion(this.client, index, {
+          emit: (step, packed) => channel.send("offline", step.id, [packed]),
+          keep: (step, packed) => this.material.put("share", step.id, packed),
+          progress: (done, _, step) => this.parties.progress?.(before + done, total, step),
+        });
+        before += sizes[index];
+        this.reports.push(parse(messages.offlineReport, await channel.receiveJson(0), "server"));
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    if (end === all.length) this.close();
+  }
+
+  /** Forgets its masks: nothing more is made. */
+  close(): void {
+    if (!this.closed) this.client.close();
+    this.closed = true;
   }
 }
 
@@ -82,25 +154,4 @@ function sessionParts(
 async function tellDealer(dealer: Channel, parts: SessionParts, session: string, seed: Secret): Promise<void> {
   await dealer.sendJson(0, { role: "client", session: parts, seed: hex(seed.expose()) });
   await boundTo(dealer, session, async () => parse(messages.accepted, await dealer.receiveJson(0), "dealer"));
-}
-
-/** The client's share of the offline phase: what it sends to the server, and what it keeps. */
-async function sendAhead(
-  { ring, channel, progress }: OfflineParties,
-  material: StoredMaterial,
-  program: Program,
-  masks: WeightMasks,
-): Promise<OfflineReport> {
-  const client = new ClientOffline(ring, program, new Prg(material.seed.expose()), masks);
-  try {
-    await prepareProgram(
-      client,
-      (step, packed) => channel.send("offline", step.id, [packed]),
-      (step, packed) => material.put("share", step.id, packed),
-      progress,
-    );
-  } finally {
-    client.close();
-  }
-  return parse(messages.offlineReport, await channel.receiveJson(0), "server");
 }

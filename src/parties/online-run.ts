@@ -30,7 +30,8 @@ export class OnlineRun {
   private readonly parties: RunParties;
   private readonly prepared: readonly Prepared[];
   private readonly before: Totals;
-  private readonly offlineSeconds: number;
+  private readonly offlineBefore: number;
+  private offlineSeconds: number;
   private readonly meter = new Meter();
 
   private constructor(
@@ -42,7 +43,8 @@ export class OnlineRun {
     this.prepared = prepared;
     this.before = from.before;
     this.started = performance.now();
-    this.offlineSeconds = (this.started - from.begun) / 1000;
+    this.offlineBefore = (this.started - from.begun) / 1000;
+    this.offlineSeconds = this.offlineBefore;
   }
 
   /** Begins with what `material` brings for each text: the offline phase, as far as it was not made ahead. */
@@ -76,15 +78,24 @@ export class OnlineRun {
     });
     const proof = verified ? await this.proof(parties) : undefined;
     const turn = later && ((index: number) => later(index, parties));
+    const portion = (index: number) => this.make(index);
     try {
       const id = await runId(this.prepared.map(({ session }) => session));
       await boundTo(channel, id, () =>
-        runProgram(parties, channel, { progress, witness, meter: this.meter, turn, proof }),
+        runProgram(parties, channel, { progress, witness, meter: this.meter, turn, portion, proof }),
       );
       return read(parties);
     } finally {
       for (const party of parties) party.close();
+      for (const { making } of this.prepared) making?.close();
     }
+  }
+
+  /** Makes a portion that is not there yet: offline work, whenever it is done. */
+  private async make(portion: number): Promise<void> {
+    const begun = performance.now();
+    for (const { making } of this.prepared) await making?.portions(portion, portion + 1);
+    this.offlineSeconds += (performance.now() - begun) / 1000;
   }
 
   /** What the server asks before each answer. */
@@ -97,10 +108,10 @@ export class OnlineRun {
 
   /** Hears the server's last word of the run. Returns what all of it took. */
   async end(): Promise<Run> {
-    const online = (performance.now() - this.started) / 1000;
+    const online = (performance.now() - this.started) / 1000 - (this.offlineSeconds - this.offlineBefore);
     const { channel } = this.parties;
     const { peakRssMb } = parse(messages.finished, await channel.receiveJson(0), "server");
-    const reports = this.prepared.flatMap(({ report }) => report ?? []);
+    const reports = this.prepared.flatMap(({ reports }) => reports);
     return {
       length: this.program.shape.length,
       seconds: { online, offline: this.offlineSeconds },

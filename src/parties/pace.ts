@@ -37,10 +37,14 @@ export class SharedPace implements Pace {
     }
   }
 
-  async away<T>(wait: Promise<T>): Promise<T> {
+  away<T>(wait: Promise<T>): Promise<T> {
+    return this.aside(this.patience.during(wait));
+  }
+
+  async aside<T>(wait: Promise<T>): Promise<T> {
     this.give();
     this.place.pause();
-    const result = await this.patience.during(wait).finally(() => this.place.resume());
+    const result = await wait.finally(() => this.place.resume());
     await this.take();
     return result;
   }

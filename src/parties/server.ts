@@ -226,14 +226,14 @@ export class ServerService {
       const { session } = request;
       const material = await this.stock.claim(session, compiled);
       await channel.sendJson(0, { accepted: true });
-      return { session, material };
+      return { session, material, making: null };
     }
     const { account } = channel;
     // Before any is made: it must not fill the disk.
     const free = request.prepare ? await this.stock.roomFor(account, compiled.materialBytes) : () => {};
     try {
       const measured = stopwatch("offline");
-      const made = await this.offline.make(channel, request.nonce, compiled);
+      const made = await this.offline.make(channel, request, compiled);
       this.options.measured?.(measured());
       if (!request.prepare) return made;
       await this.stock.put(made, compiled, account);
@@ -273,11 +273,14 @@ export class ServerService {
     try {
       const patience = new Patience(channel, this.options.graceMs, this.options.pausesMs);
       const turn = () => messages.goesOn(channel, () => patience.pause());
+      const portion = async () => {
+        for (const { making } of waiting) await making?.goOn();
+      };
       const id = await runId(waiting.map(({ session }) => session));
       const { processor } = this.admission;
       const shared = { processor, account, place, patience };
       await SharedPace.during(shared, (pace) => {
-        const run = { witness: this.options.witness, meter, turn, pace, proof };
+        const run = { witness: this.options.witness, meter, turn, portion, pace, proof };
         return boundTo(channel, id, () => runProgram(parties, channel, run));
       });
     } catch (error) {
@@ -303,5 +306,8 @@ export class ServerService {
 
 /** Lets go of material that waited. */
 function release(waiting: Waiting[]): void {
-  for (const { free } of waiting.splice(0)) free();
+  for (const { free, making } of waiting.splice(0)) {
+    making?.close();
+    free();
+  }
 }

@@ -2,6 +2,7 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { memoryPair } from "../channels/memory.ts";
+import { portionsOf } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
 import type { Choose } from "../protocols/clear.ts";
 import {
@@ -18,7 +19,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
 import { StoredMaterial } from "../stores/material.ts";
-import { dealProgram, prepareProgram, type RunOptions, runProgram, type Witness } from "./engine.ts";
+import { dealPortion, preparePortion, type RunOptions, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { goesOn } from "./messages.ts";
 import { checkedValues, clientProof } from "./proving.ts";
@@ -110,7 +111,7 @@ async function prepared(
     offlineWitness?.("dealer", step?.id ?? program.steps.length, packed);
     if (step !== null) putDealt(ofServer, program, step, packed);
   };
-  await dealProgram(dealer, take, undefined, undefined, keys);
+  for (const index of portionsOf(program).keys()) await dealPortion(dealer, index, { emit: take, keys });
   dealer.close();
   keys?.close();
   const preparing = new ClientOffline(ring, program, new Prg(clientSeed), weightMasks);
@@ -119,7 +120,8 @@ async function prepared(
     offlineWitness?.("client", step.id, packed);
     ofServer.put("ahead", step.id, packed);
   };
-  await prepareProgram(preparing, ahead, (step, packed) => ofClient.put("share", step.id, packed));
+  const keep = (step: Step, packed: Uint8Array) => ofClient.put("share", step.id, packed);
+  for (const index of portionsOf(program).keys()) await preparePortion(preparing, index, { emit: ahead, keep });
   preparing.close();
   return { ofClient, ofServer, chosen, bytes };
 }

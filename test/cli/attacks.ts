@@ -159,7 +159,7 @@ async function stranger(target: Target): Promise<{ channel: Channel; model: Publ
 }
 
 function sessionRequest(program: string, shape: object) {
-  return { request: "session", shape, program, prepare: false, nonce: hex(randomKey()) };
+  return { request: "session", shape, program, prepare: false, whole: true, nonce: hex(randomKey()) };
 }
 
 /** Both sides of one session to the dealer, for a model of the sender's making. */

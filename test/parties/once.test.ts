@@ -149,7 +149,7 @@ describe("randomness", () => {
       [...sources].flatMap(([file, text]) => [...text.matchAll(pattern)].map(([match]) => `${file}: ${match}`)).sort();
     // Where generators get their keys: fresh ones, a peer's message, what was stored, or the model key. No constant, no option.
     expect(found(/new Prg\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g)).toEqual([
-      "parties/dealer.ts: new Prg(fromHex(seed))",
+      "parties/dealing.ts: new Prg(fromHex(seed))",
       "parties/lent-covers.ts: new Prg(lent.seed.expose())",
       "parties/offline-session.ts: new Prg(material.seed.expose())",
       // The challenge of a check, which the server draws: at the client, and where it is drawn.

@@ -241,7 +241,14 @@ describe("a service under load", () => {
         const channel = await here.greeted(w.serverPort, "127.0.0.2");
         await channel.receiveJson(0, 2 ** 22);
         const nonce = hex(randomKey());
-        await channel.sendJson(0, { request: "session", shape: oneTurn(8), program, prepare: false, nonce });
+        await channel.sendJson(0, {
+          request: "session",
+          shape: oneTurn(8),
+          program,
+          prepare: false,
+          whole: true,
+          nonce,
+        });
         await channel.receiveJson(0);
         return channel;
       }),
@@ -352,6 +359,7 @@ describe("failures", () => {
       shape: oneTurn(8),
       program: "0".repeat(64),
       prepare: false,
+      whole: true,
       nonce: "0".repeat(32),
     });
     expect(await channel.receiveJson(0)).toEqual({
@@ -363,7 +371,14 @@ describe("failures", () => {
     const w = await here.services();
     for (const [message, expected] of [
       [
-        { request: "session", shape: oneTurn(4000), program: "0".repeat(64), prepare: false, nonce: "0".repeat(32) },
+        {
+          request: "session",
+          shape: oneTurn(4000),
+          program: "0".repeat(64),
+          prepare: false,
+          whole: true,
+          nonce: "0".repeat(32),
+        },
         /beyond the model's 64 positions/,
       ],
       [{ request: "dance" }, /cannot read/],

@@ -1,6 +1,7 @@
 /** The check of what a client opens: honest runs pass, and sums are what integers say. */
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
+import { portionOfSteps } from "../../src/program/order.ts";
 import { oneTurn, type Step } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
 import { costOf, FRAME_HEADER } from "../../src/protocols/cost.ts";
@@ -65,20 +66,26 @@ describe("a part", () => {
     const [verify, draws] = [4, 400];
     const counts = new Map<Step, number>(checkable(program).map((step) => [step, 0]));
     const together = new Map<string, number>();
+    let dealt: readonly number[] | undefined;
     for (let i = 0; i < draws; i++) {
       const chosen = sampled(ring, program, new Prg(randomKey()), verify);
       for (const step of chosen) counts.set(step, counts.get(step)! + 1);
       const of = checksOf(program).map(({ openings }) => openings.find((step) => chosen.includes(step))?.id);
       together.set(of.join(), (together.get(of.join()) ?? 0) + 1);
-      // What is dealt is the same, whatever was drawn.
+      // What is dealt of each portion is the same, whatever was drawn.
       const keyed = keyedWords(program, chosen);
-      const own = [...keyed.keys()].reduce((sum, id) => {
-        const step = program.steps[id];
-        return sum + keyBytes(step, program, keyed) + (trafficOf(step, program).dealt === undefined ? FRAME_HEADER : 0);
-      }, 0);
       const padding = paddingBytes(program, chosen, verify)!;
-      expect(padding).toBeGreaterThan(0);
-      expect(own + padding + FRAME_HEADER).toBe(sessionKeyBytes(program, verify));
+      const portions = portionOfSteps(program);
+      const whole = padding.map((bytes) => bytes + FRAME_HEADER);
+      for (const bytes of padding) expect(bytes).toBeGreaterThan(0);
+      for (const id of keyed.keys()) {
+        const step = program.steps[id];
+        const header = trafficOf(step, program).dealt === undefined ? FRAME_HEADER : 0;
+        whole[portions[id]] += keyBytes(step, program, keyed) + header;
+      }
+      dealt ??= whole;
+      expect(whole).toEqual(dealt);
+      expect(whole.reduce((sum, bytes) => sum + bytes, 0)).toBe(sessionKeyBytes(program, verify));
     }
     // Six standard deviations.
     const [mean, most] = [draws / verify, 6 * Math.sqrt((draws / verify) * (1 - 1 / verify))];

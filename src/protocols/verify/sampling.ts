@@ -5,6 +5,7 @@
  * same bytes; every check draws its class. So each opening is checked with probability 1/N, and what is dealt is padded to what the
  * largest classes take: neither its bytes nor its time tell which class it is.
  */
+import { portionOfSteps, portionsOf } from "../../program/order.ts";
 import type { Program, Step } from "../../program/steps.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
@@ -69,8 +70,8 @@ function classesOf(program: Program, { openings }: Check, verify: Verify): reado
 interface Parts {
   /** Of each check. */
   readonly classes: readonly (readonly (readonly Step[])[])[];
-  /** Bytes of the keys of any choice, padding included. */
-  readonly bytes: number;
+  /** By portion of the offline phase (order.ts): bytes of the keys of any choice, padding included. */
+  readonly bytes: readonly number[];
 }
 
 const parts = new WeakMap<Program, Map<Verify, Parts>>();
@@ -81,11 +82,13 @@ function partsOf(program: Program, verify: Verify): Parts {
   let known = all.get(verify);
   if (known === undefined) {
     const classes = checksOf(program).map((check) => classesOf(program, check, verify));
-    const most = classes.map((some) => Math.max(...some.map((steps) => keyBytesOf(program, steps))));
-    const whole = keyBytesOf(program, checkable(program));
-    const sum = most.reduce((total, bytes) => total + bytes, 0);
-    // One more, so that there is something to send.
-    known = { classes, bytes: verify === 1 ? whole : Math.min(whole, sum) + 1 };
+    const sizes = classes.map((some) => some.map((steps) => keyBytesOf(program, steps)));
+    const bytes = keyBytesOf(program, checkable(program)).map((whole, portion) => {
+      const most = sizes.reduce((sum, some) => sum + Math.max(...some.map((size) => size[portion])), 0);
+      // One more, so that there is something to send.
+      return verify === 1 ? whole : Math.min(whole, most) + 1;
+    });
+    known = { classes, bytes };
     all.set(verify, known);
   }
   return known;
@@ -124,23 +127,36 @@ export function keyedWords(program: Program, openings: readonly Step[]): WordSet
 
 /** Bytes that keys add to what a session's server is dealt, whatever was drawn: with headers and padding. */
 export function sessionKeyBytes(program: Program, verify: Verify): number {
-  return verify === 0 ? 0 : partsOf(program, verify).bytes + (verify === 1 ? 0 : FRAME_HEADER);
+  if (verify === 0) return 0;
+  const { bytes } = partsOf(program, verify);
+  return bytes.reduce((sum, portion) => sum + portion + (verify === 1 ? 0 : FRAME_HEADER), 0);
 }
 
-/** Bytes of the message that ends the dealing of a part, so that its size does not tell which part it is; null where all or nothing is checked. */
-export function paddingBytes(program: Program, openings: readonly Step[], verify: Verify): number | null {
-  return verify > 1 ? partsOf(program, verify).bytes - keyBytesOf(program, openings) : null;
+/**
+ * Bytes of the message that ends the dealing of each portion, so that its size does not tell which part of the openings is checked; null where all or
+ * nothing is.
+ */
+export function paddingBytes(program: Program, openings: readonly Step[], verify: Verify): readonly number[] | null {
+  if (verify <= 1) return null;
+  const own = keyBytesOf(program, openings);
+  return partsOf(program, verify).bytes.map((bytes, portion) => bytes - own[portion]);
 }
 
-/** Bytes of the keys of some openings, with the headers of the messages that they alone make. */
-function keyBytesOf(program: Program, openings: readonly Step[]): number {
-  return bytesOfKeys(program, keyedWords(program, openings));
+/** By portion: bytes of the keys of some openings, with the headers of the messages that they alone make. */
+function keyBytesOf(program: Program, openings: readonly Step[]): readonly number[] {
+  const words = keyedWords(program, openings);
+  const portions = portionOfSteps(program);
+  const bytes = portionsOf(program).map(() => 0);
+  for (const id of words.keys()) bytes[portions[id]] += bytesOfKey(program, words, id);
+  return bytes;
 }
 
 function bytesOfKeys(program: Program, words: WordSet): number {
-  return [...words.keys()].reduce((sum, id) => {
-    const step = program.steps[id];
-    const header = trafficOf(step, program).dealt === undefined ? FRAME_HEADER : 0;
-    return sum + keyBytes(step, program, words) + header;
-  }, 0);
+  return [...words.keys()].reduce((sum, id) => sum + bytesOfKey(program, words, id), 0);
+}
+
+function bytesOfKey(program: Program, words: WordSet, id: number): number {
+  const step = program.steps[id];
+  const header = trafficOf(step, program).dealt === undefined ? FRAME_HEADER : 0;
+  return keyBytes(step, program, words) + header;
 }

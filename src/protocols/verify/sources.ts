@@ -172,24 +172,28 @@ export class Alpha {
 
 /** The dealer's part: the keys of the words that a session checks. */
 export class KeyDealer {
-  /** Bytes of a last message that says nothing; null for none. */
-  readonly padding: number | null;
   private readonly ring: Ring;
   private readonly program: Program;
   private readonly set: WordSet;
   private readonly words: DrawnWords;
   private readonly tags: DrawnTags;
   private readonly alpha: Alpha;
+  private readonly paddings: readonly number[] | null;
 
   constructor(ring: Ring, program: Program, withClient: Prg, withServer: Prg, verify: Verify) {
     const chosen = sampled(ring, program, withServer, verify);
     this.ring = ring;
     this.program = program;
     this.set = keyedWords(program, chosen);
-    this.padding = paddingBytes(program, chosen, verify);
+    this.paddings = paddingBytes(program, chosen, verify);
     this.words = new DrawnWords(ring, program, withClient);
     this.tags = new DrawnTags(ring, withClient);
     this.alpha = new Alpha(ring, withServer);
+  }
+
+  /** Bytes of a portion's last message, which says nothing; null for none. */
+  padding(portion: number): number | null {
+    return this.paddings?.[portion] ?? null;
   }
 
   /** A step's keys, packed: of each address. */
