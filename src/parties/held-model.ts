@@ -6,7 +6,7 @@ import type { TokenizerFiles } from "../models/tokenizer.ts";
 import { publicTables } from "../models/weights.ts";
 import type { Weights } from "../program/spec.ts";
 import type { Program, Shape } from "../program/steps.ts";
-import { materialBytes } from "../protocols/cost.ts";
+import { heldBytes, materialBytes } from "../protocols/cost.ts";
 import type { ServerWeights } from "../protocols/sides.ts";
 import { sessionKeyBytes, type Verify } from "../protocols/verify/sampling.ts";
 import { hex } from "../ring/hex.ts";
@@ -30,8 +30,9 @@ export interface ServedModel {
 /** A program with all that a server needs to run it. */
 export interface Compiled extends CompiledProgram {
   readonly weights: ServerWeights;
-  /** Of the material of one text. */
+  /** Of the material of one text, all at once; and of what is held of it where portions are made as the run goes on. */
   readonly materialBytes: number;
+  readonly heldBytes: number;
 }
 
 export class HeldModel {
@@ -135,6 +136,8 @@ export class HeldModel {
   private async finished(compiled: CompiledProgram): Promise<Compiled> {
     const { program } = compiled;
     const weights = await this.integers.for(program, () => this.floats());
-    return { ...compiled, weights, materialBytes: materialBytes(program) + sessionKeyBytes(program, this.verify) };
+    const keys = sessionKeyBytes(program, this.verify);
+    const [all, held] = [materialBytes(program), heldBytes(program)];
+    return { ...compiled, weights, materialBytes: all + keys, heldBytes: held + keys };
   }
 }

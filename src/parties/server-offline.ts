@@ -1,6 +1,5 @@
 /** The server's offline phase: material for one text, from the dealer and the client at once. */
 
-import type * as v from "valibot";
 import type { Channel } from "../channels/channel.ts";
 import { portionsOf } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
@@ -36,9 +35,6 @@ export interface Made {
   readonly making: ServerMaking | null;
 }
 
-/** What a client asks for. */
-type Asked = Pick<Extract<v.InferOutput<typeof messages.request>, { request: "session" }>, "nonce" | "whole">;
-
 export class ServerOffline {
   private readonly model: HeldModel;
   private readonly options: OfflineOptions;
@@ -48,8 +44,8 @@ export class ServerOffline {
     this.options = options;
   }
 
-  /** Material of a whole run, or the first portion of it. What it makes is closed with `making`. */
-  async make(channel: Channel, { nonce, whole }: Asked, { program, fingerprint }: Compiled): Promise<Made> {
+  /** Material of a whole run, or the first portion of it. What makes the others is to be closed. */
+  async make(channel: Channel, clientNonce: string, { program, fingerprint }: Compiled, whole: boolean): Promise<Made> {
     const material = new StoredMaterial("server", program, new Secret(randomKey()));
     // First: a client is not granted what cannot be dealt.
     const dealer = await this.options.connectDealer();
@@ -60,7 +56,7 @@ export class ServerOffline {
       const [version, model] = [messages.PROTOCOL_VERSION, this.model.model.id];
       const { own: server, peer: client } = channel.identities;
       const identities = { client, server, dealer: dealer.identities.peer };
-      const parts = { version, model, program: fingerprint, clientNonce: nonce, serverNonce, ...identities };
+      const parts = { version, model, program: fingerprint, clientNonce, serverNonce, ...identities };
       const session = await sessionId(parts);
       await boundTo(channel, session, async () => {
         await making.first(parts, session);

@@ -201,7 +201,8 @@ export class ServerService {
       throw new PartyError("the server says whether openings are checked, and does not do it otherwise");
     const compiled = await this.model.compiled(request.shape, account, request.program);
     // Before any is made: peers must not fill this machine's memory.
-    const free = this.inMemory.take(account, compiled.materialBytes);
+    const bytes = request.request === "session" && !isWhole(request) ? compiled.heldBytes : compiled.materialBytes;
+    const free = this.inMemory.take(account, bytes);
     let made: Made | null = null;
     try {
       made = await this.made(request, channel, compiled);
@@ -233,7 +234,7 @@ export class ServerService {
     const free = request.prepare ? await this.stock.roomFor(account, compiled.materialBytes) : () => {};
     try {
       const measured = stopwatch("offline");
-      const made = await this.offline.make(channel, request, compiled);
+      const made = await this.offline.make(channel, request.nonce, compiled, isWhole(request));
       this.options.measured?.(measured());
       if (!request.prepare) return made;
       await this.stock.put(made, compiled, account);
@@ -302,6 +303,11 @@ export class ServerService {
     const [weights, { verify }] = [await this.model.weightMasks(program), this.model];
     return serverProof(this.ring, channel, texts, { weights, verify });
   }
+}
+
+/** What is kept is kept whole. */
+function isWhole({ whole, prepare }: Extract<Request, { request: "session" }>): boolean {
+  return whole || prepare;
 }
 
 /** Lets go of material that waited. */

@@ -1,5 +1,6 @@
 /** What a program costs, before it is run: the same declarations that the parties send and expect by. */
 import { fewestTokens } from "../program/lengths.ts";
+import { portionsOf } from "../program/order.ts";
 import type { Flight, Program, Shape, Step } from "../program/steps.ts";
 import { ruleOf, trafficOf } from "./all.ts";
 import type { Block } from "./blocks.ts";
@@ -133,12 +134,24 @@ export function secondsOver(program: Program, link: { readonly roundTrip: number
 
 /** What the server gets offline for one run, frame headers included: the material that it keeps until then. */
 export function materialBytes(program: Program): number {
-  let bytes = 0;
-  for (const step of program.steps) {
-    const { dealt, ahead } = trafficOf(step, program);
-    bytes += framed(bytesOf(dealt ?? [])) + framed(ahead ? blockBytes(ahead) : 0);
-  }
-  return bytes;
+  return program.steps.reduce((sum, step) => sum + bytesAhead(step, program), 0);
+}
+
+/**
+ * The same of a run that has its portions made as it goes on: each two that follow each other are here together, as the next one comes while one is
+ * used. What a check reads again stays.
+ */
+export function heldBytes(program: Program): number {
+  const sizes = portionsOf(program).map((portion) =>
+    portion.flat().reduce((sum, step) => sum + bytesAhead(step, program), 0),
+  );
+  const pairs = sizes.map((size, i) => size + (sizes[i + 1] ?? 0));
+  return program.shape.verified ? materialBytes(program) : Math.max(...pairs);
+}
+
+function bytesAhead(step: Step, program: Program): number {
+  const { dealt, ahead } = trafficOf(step, program);
+  return framed(bytesOf(dealt ?? [])) + framed(ahead ? blockBytes(ahead) : 0);
 }
 
 function framed(bytes: number): number {

@@ -14,7 +14,7 @@ const TABLES: readonly Table[] = ["dealt", "ahead", "share", "keys", "model"];
 /** table (1 byte), step (4), length (8): in front of each entry on disk. */
 const ENTRY_HEADER = 13;
 
-/** Packed blocks by table and step, and the seed shared with the dealer. Prints how many blocks there are. */
+/** Packed blocks by table and step, which go as they are read, and the seed shared with the dealer. Prints how many blocks there are. */
 export class StoredMaterial implements Material {
   /** For the dealer, and nobody else. */
   readonly seed: Secret;
@@ -40,15 +40,17 @@ export class StoredMaterial implements Material {
 
   dealt(ring: Ring, step: Step, blocks: readonly Block[], out: Words): void {
     if (this.role === "client") this.withDealer.words(ring, out, step.id, SHARE);
-    else unpackAll(ring, out, this.take("dealt", step), blocks);
+    else unpackAll(ring, out, this.used("dealt", step), blocks);
   }
 
   ahead(ring: Ring, step: Step, block: Block, out: Words): void {
-    ring.unpackBits(out, this.take("ahead", step), block.bits);
+    // A check reads it again.
+    const packed = this.program.shape.verified ? this.take("ahead", step) : this.used("ahead", step);
+    ring.unpackBits(out, packed, block.bits);
   }
 
   share(ring: Ring, step: Step, out: Words): void {
-    ring.unpackBits(out, this.take("share", step), this.program.values[step.out].ring);
+    ring.unpackBits(out, this.used("share", step), this.program.values[step.out].ring);
   }
 
   /** Client: the key of R, where a check will need it. */
@@ -97,10 +99,17 @@ export class StoredMaterial implements Material {
     return material;
   }
 
+  /** What is needed no more once it was read. */
+  private used(table: Table, step: Step): Uint8Array {
+    const packed = this.take(table, step);
+    this.#entries.delete(`${table}:${step.id}`);
+    return packed;
+  }
+
   private take(table: Table, step: Step): Uint8Array {
     const packed = this.#entries.get(`${table}:${step.id}`);
     if (packed === undefined)
-      throw new Error(`the material lacks step ${step.id}: it was prepared for another program`);
+      throw new Error(`the material lacks step ${step.id}: it was used, or prepared for another program`);
     return packed;
   }
 }
