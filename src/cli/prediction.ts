@@ -58,8 +58,8 @@ const OF_VECTORS: readonly (Precision | undefined)[] = [
 const LEAST_COSINE = 0.99995;
 /** Texts of an embedding that are run, from all of them evenly: short ones, and one may be further off than most. */
 const VECTORS = 24;
-/** What a decoder's fixed point should keep of its floats. */
-const SAME_TOKENS = 0.99;
+/** What a decoder's fixed point should keep of its floats: of so few tokens all, since a chat of a hundred parts at the first that differs. */
+const SAME_TOKENS = 0.998;
 /** A setting that keeps fewer of the first texts' tokens is not run on the others. */
 const HOPELESS = 0.95;
 const LONGEST = 512;
