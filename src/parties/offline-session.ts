@@ -90,7 +90,7 @@ export async function offlineSession(
 }
 
 /** The client's share of the offline phase: portion by portion, what it sends to the server and what it keeps. */
-export class ClientMaking {
+class ClientMaking {
   readonly reports: OfflineReport[] = [];
   private readonly parties: OfflineParties;
   private readonly material: StoredMaterial;

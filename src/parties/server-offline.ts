@@ -86,7 +86,7 @@ const WAIT_MS = 15_000;
  * The server's part of the offline phase of one session: portion by portion, the dealer's corrections and the client's messages at once. The
  * dealer deals the next portion while the run uses the one before.
  */
-export class ServerMaking {
+class ServerMaking {
   private readonly model: HeldModel;
   private readonly options: OfflineOptions;
   private readonly session: Session;

@@ -74,7 +74,10 @@ async function continued({ spec, weights }: Model, text: TokenizedText) {
   const integers = new IntegerWeights(await ring);
   const served = await integers.for(program, async () => weights);
   const weightMasks = await WeightMasks.create(await ring, program, new Secret(randomKey()));
-  const maskedWeights = new StoredWeights(await maskedOperands(await ring, program, integers, weightMasks), program.weights);
+  const maskedWeights = new StoredWeights(
+    await maskedOperands(await ring, program, integers, weightMasks),
+    program.weights,
+  );
   const tables = spec.embedding === "public" ? embedderOf(spec, weights) : null;
   const input = (own: Ring) => new TextInput(own, program, spec, { ids: prompt, types: prompt.map(() => 0) }, tables);
   const seen: (readonly number[])[] = [];
