@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const ALONE = [
   "test/{cli,deploy,distill,docs,examples,fuzz,gateway,package,web}/**/*.test.ts",
   "test/parties/once.test.ts",
+  "test/parties/portions-of-text.test.ts",
   "test/protocols/malicious.test.ts",
 ];
 /** The files that take longest, in this order before all others: no worker is left with one of them at the end. */

@@ -1,7 +1,7 @@
 /** What the commands that ask share: a connection to a server, the text, and an answer as people read it. */
 import type { Answer, Reading } from "../parties/answer.ts";
 import { Client } from "../parties/client.ts";
-import type { Witness } from "../parties/engine.ts";
+import type { ClientOptions } from "../parties/judging-client.ts";
 import type { BatchInference } from "../parties/run.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { Failure, toldOf } from "./failure.ts";
@@ -23,13 +23,17 @@ export const LENGTH =
   "pad to this length, whatever the text has: nobody sees how long it is (default: the next of 8, 16, 24, 32, 48, ...)";
 
 /** Connects to a server; progress is shown for both phases. */
-export async function openClient(options: PeerOptions, progress: Progress, witness?: Witness): Promise<Client> {
+export async function openClient(
+  options: PeerOptions,
+  progress: Progress,
+  more: Pick<ClientOptions, "witness" | "whole"> = {},
+): Promise<Client> {
   const bars = { offline: progress.of("preparing"), online: progress.of("computing") };
   return Client.connect(await ringOf(options), await connect("server", options.server, options), {
     connectDealer: () => connect("dealer", options.dealer, options),
     store: await openStore(options, "client"),
     progress: (phase, done, total) => bars[phase](done, total),
-    witness,
+    ...more,
     model: options.model,
     lengths: options.profileLengths,
   });

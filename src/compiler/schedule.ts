@@ -1,4 +1,3 @@
-import { isNext } from "../program/order.ts";
 import type { Flight, Step, Value, ValueId } from "../program/steps.ts";
 import { ruleOf } from "../protocols/all.ts";
 
@@ -46,4 +45,9 @@ export function schedule(
 export function turnsOf(flights: readonly Flight[], steps: readonly Step[]): number[] {
   const begins = flights.flatMap(({ opens }, flight) => (opens.some((id) => isNext(steps[id])) ? [flight] : []));
   return [0, ...begins];
+}
+
+/** Whether a step takes the token that a later turn begins with. */
+function isNext(step: Step): boolean {
+  return step.kind === "input" && step.after !== null;
 }

@@ -18,6 +18,7 @@ interface MaterialOptions extends Omit<OfflineParties, "modelId"> {
   readonly verified: boolean;
   readonly store?: MaterialStore;
   readonly compile?: Compile;
+  readonly whole?: boolean;
 }
 
 /** Not for concurrent calls: each method that speaks to the server is to be within one call of the connection. */
@@ -63,7 +64,10 @@ export class ClientMaterial {
     while (taken.length < texts)
       taken.push(
         (await this.fromStore(shape)) ??
-          (await offlineSession(this.parties, await this.program(shape), { prepare: false, whole: false })),
+          (await offlineSession(this.parties, await this.program(shape), {
+            prepare: false,
+            whole: this.options.whole === true,
+          })),
       );
     return taken;
   }

@@ -105,6 +105,7 @@ function optionsOf(schemes: readonly Scheme[]) {
     witness: callable,
     compile: callable,
     toldDealer: callable,
+    whole: v.optional(v.boolean(mustBe("true or false"))),
   });
 }
 

@@ -1,7 +1,7 @@
 /** One session as its dealer deals it: portion by portion, while the server's run uses the one before. */
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import { portionsOf } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
+import { portionsOf } from "../protocols/portions.ts";
 import { Dealer } from "../protocols/sides.ts";
 import { KeyDealer } from "../protocols/verify/sources.ts";
 import { fromHex } from "../ring/hex.ts";

@@ -1,11 +1,11 @@
 /** The three runs of one program: dealing and the client's preparation, a portion at a time, and the two parties online. */
 import type { Channel } from "../channels/channel.ts";
-import { portionFrom, portionsOf } from "../program/order.ts";
 import type { Step } from "../program/steps.ts";
 import { localRuleOf, openingRuleOf, ruleOf, trafficOf } from "../protocols/all.ts";
 import { type Block, lengthOf } from "../protocols/blocks.ts";
 import { blockBytes, flightTraffic } from "../protocols/cost.ts";
 import { packAll, partsOf, unpackOne } from "../protocols/packing.ts";
+import { portionsOf } from "../protocols/portions.ts";
 import type { ClientOffline, Dealer, Party } from "../protocols/sides.ts";
 import type { KeyDealer } from "../protocols/verify/sources.ts";
 import { isAnswer } from "../protocols/verify/words.ts";
@@ -53,13 +53,13 @@ interface Dealing {
   readonly keys?: KeyDealer | null;
 }
 
-/** The dealer's run, of one portion of a program (order.ts); portions follow each other. */
+/** The dealer's run, of one portion of a program (protocols/portions.ts); portions follow each other. */
 export async function dealPortion(
   d: Dealer,
   index: number,
   { emit, ready, pace = ALONE, keys = null }: Dealing,
 ): Promise<void> {
-  for (const steps of portionsOf(d.program)[index]) {
+  for (const steps of portionsOf(d.program)[index].steps) {
     const rule = ruleOf(steps[0]);
     if (ready !== undefined) await pace.away(ready(steps[0]));
     rule.together?.(d, steps);
@@ -95,10 +95,10 @@ export async function preparePortion(
   index: number,
   { emit, keep, progress }: Preparing,
 ): Promise<void> {
-  const portion = portionsOf(c.program)[index];
-  const total = portion.reduce((sum, steps) => sum + steps.length, 0);
+  const { steps: all } = portionsOf(c.program)[index];
+  const total = all.reduce((sum, steps) => sum + steps.length, 0);
   let done = 0;
-  for (const steps of portion) {
+  for (const steps of all) {
     const rule = ruleOf(steps[0]);
     rule.together?.(c, steps);
     for (const step of steps) {
@@ -126,7 +126,7 @@ export interface RunOptions {
   readonly pace?: Pace;
   /** Called before the flight that begins a later turn (1, 2, ...); false ends the run there, on both sides alike. */
   readonly turn?: (index: number) => Promise<boolean>;
-  /** Called before the first turn that needs a portion of the material (order.ts), which may not be there yet. */
+  /** Called before the first flight that needs a portion of the material (protocols/portions.ts), which may not be there yet. */
   readonly portion?: (index: number) => Promise<void>;
   /** Called before the flight that opens an answer: what was opened until then is checked. */
   readonly proof?: (answer: Step) => Promise<void>;
@@ -143,12 +143,10 @@ export async function runProgram(
 ): Promise<void> {
   const { flights, steps, turns } = texts[0].program;
   const { witness, meter = new Meter(), pace = ALONE } = options;
-  for (let flight = 0, turnIndex = 0; flight < flights.length; flight++) {
-    if (flight === turns[turnIndex + 1]) {
-      if (!(await (turn && pace.away(turn(++turnIndex))))) return;
-      const needed = portionFrom(turnIndex);
-      if (needed !== null) await (portion && pace.aside(portion(needed)));
-    }
+  const portions = portionsOf(texts[0].program);
+  for (let flight = 0, turnIndex = 0, portionIndex = 0; flight < flights.length; flight++) {
+    if (flight === turns[turnIndex + 1] && !(await (turn && pace.away(turn(++turnIndex))))) return;
+    if (flight === portions[portionIndex + 1]?.flight) await (portion && pace.aside(portion(++portionIndex)));
     for (const id of flights[flight].local) {
       const step = steps[id];
       meter.compute(step.group, () => {
@@ -160,7 +158,10 @@ export async function runProgram(
       await pace.between();
     }
     const opens = flights[flight].opens.map((id) => steps[id]);
-    const coming = [...opens, ...(flights[flight + 1]?.local ?? []).map((id) => steps[id])];
+    // What the next portion brings is not there yet.
+    const isLast = flight + 1 === portions[portionIndex + 1]?.flight;
+    const next = isLast ? [] : (flights[flight + 1]?.local ?? []);
+    const coming = [...opens, ...next.map((id) => steps[id])];
     const answer = opens.find(isAnswer);
     if (answer !== undefined) await proof?.(answer);
     if (opens.length > 0) await exchange(texts, channel, flight, { opens, coming }, { meter, pace, witness });

@@ -38,6 +38,11 @@ export interface ClientOptions {
   readonly compile?: Compile;
   /** What the dealer is told of a session, beside a seed, which is shown to nobody. */
   readonly toldDealer?: (session: SessionParts) => void;
+  /**
+   * All of a run's material is made before it, none while it goes on (protocols/portions.ts). Its first answer waits for all; the dealer does not see how far a
+   * continuation goes, and the online phase is measured alone.
+   */
+  readonly whole?: boolean;
 }
 
 /** What a helper tells its thin client before it carries. */

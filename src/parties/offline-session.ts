@@ -1,7 +1,7 @@
 /** One session of the offline phase, from the client's side: three parties agree on its name, and material is made for it. */
 import type { Channel } from "../channels/channel.ts";
-import { portionsOf } from "../program/order.ts";
 import type { Program } from "../program/steps.ts";
+import { portionsOf } from "../protocols/portions.ts";
 import { ClientOffline } from "../protocols/sides.ts";
 import { fromHex, hex } from "../ring/hex.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
@@ -114,7 +114,7 @@ class ClientMaking {
   async portions(first: number, end: number): Promise<void> {
     const { channel } = this.parties;
     const all = portionsOf(this.program);
-    const sizes = all.map((portion) => portion.reduce((sum, steps) => sum + steps.length, 0));
+    const sizes = all.map(({ steps }) => steps.flat().length);
     const total = sizes.slice(first, end).reduce((sum, size) => sum + size, 0);
     let before = 0;
     try {

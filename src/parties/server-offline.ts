@@ -1,10 +1,10 @@
 /** The server's offline phase: material for one text, from the dealer and the client at once. */
 
 import type { Channel } from "../channels/channel.ts";
-import { portionsOf } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
 import { trafficOf } from "../protocols/all.ts";
 import { blockBytes, bytesOf } from "../protocols/cost.ts";
+import { portionsOf } from "../protocols/portions.ts";
 import { keyedWords, paddingBytes, sampled } from "../protocols/verify/sampling.ts";
 import { keyBytes, type WordSet } from "../protocols/verify/words.ts";
 import { fromHex, hex } from "../ring/hex.ts";
@@ -194,7 +194,7 @@ class ServerMaking {
   private async takeDealt(): Promise<messages.OfflineReport> {
     const { dealer, program, material } = this.session;
     const { index, keyed } = this;
-    for (const step of portionsOf(program)[index].flat()) {
+    for (const step of portionsOf(program)[index].steps.flat()) {
       const size = bytesOf(trafficOf(step, program).dealt ?? []) + keyBytes(step, program, keyed);
       if (size > 0) putDealt(material, program, step, await dealer.receive("offline", step.id, size));
     }
@@ -204,7 +204,7 @@ class ServerMaking {
 
   private async fromClient(): Promise<void> {
     const { channel, program, material } = this.session;
-    for (const step of portionsOf(program)[this.index].flat()) {
+    for (const step of portionsOf(program)[this.index].steps.flat()) {
       const block = trafficOf(step, program).ahead;
       if (block) material.put("ahead", step.id, await channel.receive("offline", step.id, blockBytes(block)));
     }

@@ -2,9 +2,9 @@
 
 import type { Channel } from "../channels/channel.ts";
 import { memoryPair } from "../channels/memory.ts";
-import { portionsOf } from "../program/order.ts";
 import type { Program, Step } from "../program/steps.ts";
 import type { Choose } from "../protocols/clear.ts";
+import { portionsOf } from "../protocols/portions.ts";
 import {
   type ClientInput,
   ClientOffline,

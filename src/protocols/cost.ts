@@ -1,6 +1,5 @@
 /** What a program costs, before it is run: the same declarations that the parties send and expect by. */
 import { fewestTokens } from "../program/lengths.ts";
-import { portionsOf } from "../program/order.ts";
 import type { Flight, Program, Shape, Step } from "../program/steps.ts";
 import { ruleOf, trafficOf } from "./all.ts";
 import type { Block } from "./blocks.ts";
@@ -134,22 +133,11 @@ export function secondsOver(program: Program, link: { readonly roundTrip: number
 
 /** What the server gets offline for one run, frame headers included: the material that it keeps until then. */
 export function materialBytes(program: Program): number {
-  return program.steps.reduce((sum, step) => sum + bytesAhead(step, program), 0);
+  return program.steps.reduce((sum, step) => sum + materialOf(step, program), 0);
 }
 
-/**
- * The same of a run that has its portions made as it goes on: each two that follow each other are here together, as the next one comes while one is
- * used. What a check reads again stays.
- */
-export function heldBytes(program: Program): number {
-  const sizes = portionsOf(program).map((portion) =>
-    portion.flat().reduce((sum, step) => sum + bytesAhead(step, program), 0),
-  );
-  const pairs = sizes.map((size, i) => size + (sizes[i + 1] ?? 0));
-  return program.shape.verified ? materialBytes(program) : Math.max(...pairs);
-}
-
-function bytesAhead(step: Step, program: Program): number {
+/** The same of one step. */
+export function materialOf(step: Step, program: Program): number {
   const { dealt, ahead } = trafficOf(step, program);
   return framed(bytesOf(dealt ?? [])) + framed(ahead ? blockBytes(ahead) : 0);
 }

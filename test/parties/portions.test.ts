@@ -2,10 +2,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Channel } from "../../src/channels/channel.ts";
 import { compile } from "../../src/compiler/compile.ts";
-import { randomText } from "../../src/models/catalog.ts";
-import { portionFrom, portionOfSteps, portionsOf } from "../../src/program/order.ts";
+import { calibrateShape } from "../../src/compiler/shape.ts";
+import { catalogSpec, randomText, randomWeights } from "../../src/models/catalog.ts";
 import { oneTurn } from "../../src/program/steps.ts";
-import { costOf } from "../../src/protocols/cost.ts";
+import { costOf, materialBytes } from "../../src/protocols/cost.ts";
+import { heldBytes, portionOfSteps, portionsOf } from "../../src/protocols/portions.ts";
 import { sessionKeyBytes } from "../../src/protocols/verify/sampling.ts";
 import { harness, TINY_GPT2 } from "./harness.ts";
 import { World } from "./world.ts";
@@ -26,17 +27,15 @@ describe("a program's portions", () => {
     const { program } = await harness(SPEC, { ...oneTurn(8), turns: TOKENS });
     const portions = portionsOf(program);
     expect(portions.length).toBe(PORTIONS);
-    const ids = portions.flatMap((portion) => portion.flat().map(({ id }) => id));
+    const ids = portions.flatMap(({ steps }) => steps.flat().map(({ id }) => id));
     expect(ids.sort((a, b) => a - b)).toEqual(program.steps.map(({ id }) => id));
     const of = portionOfSteps(program);
     // What a turn computes is in its own portion or an earlier one.
-    let here = 0;
     for (const [flight, { local, opens }] of program.flights.entries()) {
-      const turn = program.turns.lastIndexOf(flight);
-      if (turn > 0) here = portionFrom(turn) ?? here;
+      const here = portions.findLastIndex((portion) => portion.flight <= flight);
       for (const id of [...local, ...opens]) expect(of[id]).toBe(here);
     }
-    expect(here).toBe(PORTIONS - 1);
+    expect(portions.map(({ flight }) => program.turns.indexOf(flight))).toEqual([0, 1, 9, 17]);
   });
 });
 
@@ -50,6 +49,20 @@ async function counted(verify = 0) {
   });
   return { w, dealt };
 }
+
+describe("a long text's portions", () => {
+  it("are of about the same size, and a server holds two", () => {
+    const spec = { ...catalogSpec("bert-base"), gelu: "exact", softmax: "exact", layers: 8 };
+    const plan = calibrateShape(spec, randomWeights({ ...spec, layers: 3 }, 1), 8);
+    const program = compile(spec, plan, oneTurn(128));
+    const all = materialBytes(program);
+    const portions = portionsOf(program);
+    expect(portions.length).toBe(Math.ceil(all / 5e8));
+    expect(portions.length).toBeGreaterThan(1);
+    expect(portions.flatMap(({ steps }) => steps.flat()).length).toBe(program.steps.length);
+    expect(heldBytes(program)).toBeLessThan(1.1e9);
+  });
+});
 
 describe("a continuation", () => {
   it.each([0, 4])(

@@ -1,10 +1,10 @@
 /** The check of what a client opens: honest runs pass, and sums are what integers say. */
 import { describe, expect, it } from "vitest";
 import { randomText } from "../../src/models/catalog.ts";
-import { portionOfSteps } from "../../src/program/order.ts";
 import { oneTurn, type Step } from "../../src/program/steps.ts";
 import { trafficOf } from "../../src/protocols/all.ts";
 import { costOf, FRAME_HEADER } from "../../src/protocols/cost.ts";
+import { portionOfSteps } from "../../src/protocols/portions.ts";
 import { checkCost } from "../../src/protocols/verify/price.ts";
 import {
   checkable,

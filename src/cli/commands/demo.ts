@@ -104,7 +104,7 @@ async function among(
   const glimpse = new Glimpse();
   let client: Client | null = null;
   try {
-    client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json }, progress, glimpse.witness);
+    client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json }, progress, { witness: glimpse.witness });
     await use(client, glimpse, progress);
   } finally {
     progress.stop();

@@ -51,7 +51,7 @@ async function generate(argument: string | undefined, options: GenerateCommandOp
 
 async function generateIds(path: string, options: GenerateCommandOptions): Promise<void> {
   const [text] = JSON.parse(await readFile(path, "utf8")) as TokenizedText[];
-  const client = await openClient(options, new Progress(true));
+  const client = await openClient(options, new Progress(true), { whole: true });
   try {
     const runs: MeasuredGeneration[] = [];
     for (let i = 0; i < (options.runs ?? 1); i++) {

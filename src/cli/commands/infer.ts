@@ -197,7 +197,7 @@ async function askThin(options: InferOptions, helper: string): Promise<Asking<Th
 
 async function inferIds(path: string, options: InferOptions, progress: Progress): Promise<void> {
   const texts = JSON.parse(await readFile(path, "utf8")) as TokenizedText[];
-  const client = await openClient(options, progress);
+  const client = await openClient(options, progress, { whole: true });
   try {
     const runs: MeasuredRun[] = [];
     for (let i = 0; i < (options.runs ?? 1); i++) {

@@ -5,13 +5,14 @@
  * same bytes; every check draws its class. So each opening is checked with probability 1/N, and what is dealt is padded to what the
  * largest classes take: neither its bytes nor its time tell which class it is.
  */
-import { portionOfSteps, portionsOf } from "../../program/order.ts";
+
 import type { Program, Step } from "../../program/steps.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { trafficOf } from "../all.ts";
 import { QUOTIENT, SAMPLE } from "../blocks.ts";
 import { FRAME_HEADER } from "../cost.ts";
+import { portionOfSteps, portionsOf } from "../portions.ts";
 import { coneOf, isAnswer, isChecked, keyBytes, type WordSet } from "./words.ts";
 
 /** Of how many openings one is checked: 1 for all of them, 0 for none. */
@@ -70,7 +71,7 @@ function classesOf(program: Program, { openings }: Check, verify: Verify): reado
 interface Parts {
   /** Of each check. */
   readonly classes: readonly (readonly (readonly Step[])[])[];
-  /** By portion of the offline phase (order.ts): bytes of the keys of any choice, padding included. */
+  /** By portion of the offline phase (portions.ts): bytes of the keys of any choice, padding included. */
   readonly bytes: readonly number[];
 }
 
