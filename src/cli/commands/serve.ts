@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
+import type { ServedModel } from "../../parties/held-model.ts";
 import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
 import { lengthsOf } from "../../parties/shapes.ts";
@@ -98,45 +99,24 @@ export function addServe(program: Command): void {
 async function serve(name: string, options: ServeOptions): Promise<void> {
   const ring = await ringOf(options);
   const studies = await readStudies(options);
-  const progress = new Progress(options.json ?? false);
-  const matmul = await floatMatmul();
-  // The hidden option is bench's, which measures shapes too.
-  const open = options.plan === undefined ? openModel : openSource;
-  const source = await open(name, {
-    overrides: overridesOf(options),
-    calibration: options.calibrate,
-    planPath: options.plan,
-    length: options.warm,
-    matmul,
-    progress: progress.of("calibrating"),
-  });
   const store = await openStore(options, "server");
-  const { spec, plan, tokenizerFiles: tokenizer, readWeights } = source;
-  const { id: commitment, key } = await identity(source, store);
-  const model = await publicModel({ spec, plan, tokenizer, commitment }, source.weights);
+  const served = await opened(name, options, store);
+  const { model } = served;
+  const { spec, plan } = model;
   const telemetry = new Telemetry(options);
   keepClean(store, telemetry);
-  const party = new ServerService(
-    ring,
-    {
-      model,
-      modelKey: key,
-      weights: onceThen(source.weights, readWeights),
-      tokenizer,
-    },
-    {
-      connectDealer: () => connect("dealer", options.dealer, options),
-      store,
-      log: telemetry.tell,
-      ...compilingOf(options),
-      verify: options.verify ?? DEFAULT_VERIFY,
-      strikes: options.strikes,
-      limits: limitsOf(options),
-      measured: measuredBy(options, telemetry),
-      mostStockBytes: options.maxStock === undefined ? partOfMemory(0.25) : 1e6 * options.maxStock,
-      mostWaitingBytes: options.maxMaterial === undefined ? partOfMemory(0.5) : 1e6 * options.maxMaterial,
-    },
-  );
+  const party = new ServerService(ring, served, {
+    connectDealer: () => connect("dealer", options.dealer, options),
+    store,
+    log: telemetry.tell,
+    ...compilingOf(options),
+    verify: options.verify ?? DEFAULT_VERIFY,
+    strikes: options.strikes,
+    limits: limitsOf(options),
+    measured: measuredBy(options, telemetry),
+    mostStockBytes: options.maxStock === undefined ? partOfMemory(0.25) : 1e6 * options.maxStock,
+    mostWaitingBytes: options.maxMaterial === undefined ? partOfMemory(0.5) : 1e6 * options.maxMaterial,
+  });
   telemetry.gauge(
     "mpcformer_material_bytes",
     "Material in memory, being made or waiting for its run.",
@@ -156,6 +136,25 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
         lengths: [...new Set(options.lengths ?? lengthsOf(spec))].sort((a, b) => a - b),
       }),
   });
+}
+
+/** The model as it is served. In a function of its own: what waits for the service's end would keep the floats otherwise. */
+async function opened(name: string, options: ServeOptions, store: MaterialStore | undefined): Promise<ServedModel> {
+  const progress = new Progress(options.json ?? false);
+  // The hidden option is bench's, which measures shapes too.
+  const open = options.plan === undefined ? openModel : openSource;
+  const source = await open(name, {
+    overrides: overridesOf(options),
+    calibration: options.calibrate,
+    planPath: options.plan,
+    length: options.warm,
+    matmul: await floatMatmul(),
+    progress: progress.of("calibrating"),
+  });
+  const { spec, plan, tokenizerFiles: tokenizer, weights, readWeights } = source;
+  const { id: commitment, key } = await identity(source, store);
+  const model = await publicModel({ spec, plan, tokenizer, commitment }, weights);
+  return { model, modelKey: key, weights: onceThen(weights, readWeights), tokenizer };
 }
 
 /** What the page is told, where it is served: an open page asks no other model than it was opened with. @throws UsageError */
