@@ -28,16 +28,6 @@ type FromClient = Extract<Message, { role: "client" }>;
 /** A server's side, while its session is dealt. */
 type ServerSide = Pick<Waiting<FromServer>, "message" | "channel">;
 
-/** A session that is dealt, and what was. */
-interface Opened {
-  readonly program: Program;
-  readonly dealing: Dealing;
-  readonly leave: () => void;
-  portions: number;
-  bytes: number;
-  seconds: number;
-}
-
 /** One side of a session that waits for the other. */
 interface Waiting<M> {
   readonly message: M;
@@ -85,7 +75,7 @@ export interface DealerOptions {
   readonly meetingMs?: number;
   /** Bytes of masked weights kept from one session to the next; 3 GiB unless given, of the 4 that WebAssembly has. */
   readonly mostWeightBytes?: number;
-  /** What each session took here. */
+  /** What each portion of a session took here. */
   readonly measured?: (phase: Measured) => void;
 }
 
@@ -216,7 +206,7 @@ export class DealerService {
   /** All portions of a session, each in a turn of its own: between them its server's run uses the one before. */
   private async inTurn(server: ServerSide, client: ClientSide): Promise<void> {
     const { channel } = server;
-    const opened: Opened[] = [];
+    const opened: Dealing[] = [];
     try {
       await within(channel, WHOLE_MS, async () => {
         do {
@@ -227,21 +217,16 @@ export class DealerService {
           } finally {
             place.end();
           }
-        } while (!opened[0].dealing.ended && (await opened[0].dealing.isWanted()));
+        } while (!opened[0].ended && (await opened[0].isWanted()));
       });
     } catch (error) {
       // A run that ended with its text leaves in the midst of a portion that it has no use for.
       const dealt = opened[0]?.portions ?? 0;
       if (!(dealt > 0 && channel.closed && error instanceof ChannelError)) throw error;
     } finally {
-      for (const { dealing, leave } of opened) {
-        dealing.close();
-        leave();
-        this.left();
-      }
+      opened[0]?.close();
     }
-    const [{ program, bytes, seconds }] = opened;
-    this.options.log?.({ event: "dealt", shape: program.shape, bytes, seconds });
+    this.options.log?.({ event: "dealt", ...opened[0].dealt });
   }
 
   private remember(name: string): void {
@@ -258,15 +243,15 @@ export class DealerService {
     return this.programs.of({ account, key, task: { spec, plan, shape }, fingerprint: session.program });
   }
 
-  private async open({ message, channel }: ServerSide, client: ClientSide, place: Place): Promise<Opened> {
+  private async open({ message, channel }: ServerSide, client: ClientSide, place: Place): Promise<Dealing> {
     const { session, model, verify } = message;
     if (model.id !== session.model) throw new PartyError("the server names two models");
     place.pause();
     const { program } = await this.compiled(message, channel);
-    const leave = portionsOf(program).length > 1 ? this.sessions.take(channel.account) : () => {};
+    const leave = this.enter(program, channel.account);
     try {
       await client.accept();
-      const dealing = await Dealing.create({
+      return await Dealing.create({
         ring: this.ring,
         program,
         channel,
@@ -275,21 +260,28 @@ export class DealerService {
         owner: `${session.server}:${model.id}`,
         seeds: [client.message.seed, message.seed],
         verify,
+        leave,
       });
-      return { program, dealing, leave, portions: 0, bytes: 0, seconds: 0 };
     } catch (error) {
       leave();
       throw error;
     }
   }
 
-  private async portion(opened: Opened, channel: Channel, place: Place): Promise<void> {
+  /** Counts a session of several portions; the result ends it. @throws Refused */
+  private enter(program: Program, account: string): () => void {
+    if (portionsOf(program).length === 1) return () => {};
+    const end = this.sessions.take(account);
+    return () => {
+      end();
+      this.left();
+    };
+  }
+
+  private async portion(dealing: Dealing, channel: Channel, place: Place): Promise<void> {
     const [{ processor }, { account }] = [this.admission, channel];
     const shared = { processor, account, place, patience: new Patience(channel, this.options.graceMs) };
-    const { measured, bytes } = await opened.dealing.portion(shared);
-    opened.portions++;
-    opened.bytes += bytes;
-    opened.seconds += measured.seconds;
+    const measured = await dealing.portion(shared);
     this.options.measured?.(measured);
   }
 }

@@ -1,6 +1,6 @@
 /** One session as its dealer deals it: portion by portion, while the server's run uses the one before. */
 import { type Channel, ChannelError } from "../channels/channel.ts";
-import type { Program, Step } from "../program/steps.ts";
+import type { Program, Shape, Step } from "../program/steps.ts";
 import { portionsOf } from "../protocols/portions.ts";
 import { Dealer } from "../protocols/sides.ts";
 import { KeyDealer } from "../protocols/verify/sources.ts";
@@ -27,6 +27,8 @@ export interface DealingOptions {
   readonly seeds: readonly [client: string, server: string];
   /** Of how many openings the server checks one; 0: none. */
   readonly verify: number;
+  /** Called when it is closed. */
+  readonly leave: () => void;
 }
 
 export class Dealing {
@@ -35,13 +37,16 @@ export class Dealing {
   private readonly arriving: ArrivingWeights;
   private readonly dealer: Dealer;
   private readonly keys: KeyDealer | null;
+  private readonly leave: () => void;
   /** The portion that is next. */
   private index = 0;
+  private all = { bytes: 0, seconds: 0 };
 
-  private constructor({ ring, program, channel, seeds, verify }: DealingOptions, arriving: ArrivingWeights) {
+  private constructor({ ring, program, channel, seeds, verify, leave }: DealingOptions, arriving: ArrivingWeights) {
     const [withClient, withServer] = seeds.map((seed) => new Prg(fromHex(seed)));
     this.program = program;
     this.channel = channel;
+    this.leave = leave;
     this.arriving = arriving;
     this.dealer = new Dealer(ring, program, withClient, withServer, new StoredWeights(arriving.words, program.weights));
     this.keys = verify === 0 ? null : new KeyDealer(ring, program, withClient, withServer, verify);
@@ -55,12 +60,22 @@ export class Dealing {
     return new Dealing(options, await ArrivingWeights.create(weights, channel, owner, program));
   }
 
+  /** Portions that were dealt. */
+  get portions(): number {
+    return this.index;
+  }
+
+  /** What they took in all, and of which shape they are. */
+  get dealt(): { readonly shape: Shape; readonly bytes: number; readonly seconds: number } {
+    return { shape: this.program.shape, ...this.all };
+  }
+
   get ended(): boolean {
     return this.index === portionsOf(this.program).length;
   }
 
-  /** Deals the next portion; the server's masked weights come with the first. Returns what it took. */
-  async portion(shared: Shared): Promise<{ readonly measured: Measured; readonly bytes: number }> {
+  /** Deals the next portion; the server's masked weights come with the first. Returns what it took here. */
+  async portion(shared: Shared): Promise<Measured> {
     const { channel, dealer, arriving, keys, index } = this;
     const measured = stopwatch("offline");
     const before = { bytes: channel.sent.offline.bytes, setupBytes: channel.received.setup.bytes };
@@ -76,7 +91,8 @@ export class Dealing {
     const bytes = channel.sent.offline.bytes - before.bytes;
     const setupBytes = channel.received.setup.bytes - before.setupBytes;
     await this.report({ seconds: phase.seconds, dealer: { bytes, setupBytes, peakRssMb: peakRssMb() } });
-    return { measured: phase, bytes };
+    this.all = { bytes: this.all.bytes + bytes, seconds: this.all.seconds + phase.seconds };
+    return phase;
   }
 
   /** Whether the server wants the next portion. A run that ended with its text does not, and its server leaves. */
@@ -93,6 +109,7 @@ export class Dealing {
     this.dealer.close();
     this.keys?.close();
     this.arriving.release();
+    this.leave();
   }
 
   /** At the end it is the last word. A server that has it closes at once, at times before this side hears that it left; one that lacks it fails. */
