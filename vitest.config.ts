@@ -30,9 +30,9 @@ export default defineConfig({
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     // Tests wait for events; these end one that would wait for ever, on a machine that is busy with other work, too.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
-    expect: { poll: { timeout: 120_000 } },
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    expect: { poll: { timeout: 300_000 } },
     restoreMocks: true,
     unstubEnvs: true,
     projects: [

@@ -124,6 +124,13 @@ export async function securityOfListener(options: KeyOptions): Promise<Security 
   return { identity: await ownIdentity(options), trusts, listed };
 }
 
+/** Who is in a file of fingerprints, given with an option. @throws UsageError without a key of one's own, or for what is no such file */
+export async function inFile(path: string, option: string, options: KeyOptions): Promise<(one: string) => boolean> {
+  if (options.key === undefined) throw new UsageError(`${option} tells peers by their keys: give --key DIR`);
+  const list = await fingerprintsOf(path, option);
+  return (one) => list.has(one);
+}
+
 /** The same for browsers, which are never served without keys. @throws UsageError */
 export async function pinnedForBrowsers(options: KeyOptions): Promise<PinnedKeys> {
   const security = await securityOfListener(options);

@@ -57,6 +57,8 @@ export interface ServerOptions {
   readonly verify?: Verify;
   /** Failed checks until a key is shut out; 3 unless given. */
   readonly strikes?: number;
+  /** Whether the holder of a key (its fingerprint) may make runs; everybody unless given. Others bring their texts through helpers who may. */
+  readonly runs?: (fingerprint: string) => boolean;
 }
 
 /** The same while it waits for its run. */
@@ -183,6 +185,8 @@ export class ServerService {
     this.strikes.check(channel.account);
     if (request.request === "tables") return this.model.sendTables(channel);
     if (request.request === "lend") return this.lend(request, channel);
+    if (this.options.runs?.(channel.identities.peer) === false)
+      throw new PartyError("this server takes runs from its helpers alone: ask through one of them (--helper)");
     if (request.request === "drop") {
       release(waiting);
       return channel.sendJson(0, { accepted: true });

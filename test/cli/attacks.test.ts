@@ -10,7 +10,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => services?.close());
 
-it.each(ATTACKS)("$name: the honest are answered, nothing ends", { timeout: 300_000 }, async ({ server, begin }) => {
+it.each(ATTACKS)("$name: the honest are answered, nothing ends", async ({ server, begin }) => {
   const parties = [services.dealer, services.open, services.listed];
   const client = await honestClient(services, services[server]);
   // Whatever a first answer needs is there before memory is compared.

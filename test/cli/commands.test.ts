@@ -215,6 +215,11 @@ describe("mistakes end in one line that says what to do, and a code that is not 
     ["an unknown command", ["dance"], /unknown command 'dance'/],
     ["an empty text", ["demo", ""], /empty/],
     ["a length that is no number", ["demo", "--generate", "--max-tokens", "x"], /--max-tokens/],
+    [
+      "helpers without keys",
+      ["serve", "demo", "--sessions-for", "helpers.txt"],
+      /tells peers by their keys: give --key DIR/,
+    ],
     ["no such file", ["evaluate", "demo", "--data", "/no/such/file"], /cannot read/],
     ["nobody listening", ["infer", "SECRET", "--server", "127.0.0.1:1"], /no server listens at 127.0.0.1:1/],
     ["no address", ["infer", "SECRET", "--server", "here"], /is no address: write host:port/],

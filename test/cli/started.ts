@@ -58,7 +58,7 @@ export interface Ended {
 }
 
 /** A command with pipes, to its end. */
-export async function piped(args: readonly string[], limitMs = 300_000): Promise<Ended> {
+export async function piped(args: readonly string[], limitMs = 900_000): Promise<Ended> {
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: limitMs });
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {

@@ -6,8 +6,10 @@ import { memoryPair } from "../../src/channels/memory.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { Client } from "../../src/parties/client.ts";
 import { DealerService } from "../../src/parties/dealer.ts";
+import { HelperService } from "../../src/parties/helper.ts";
 import { publicModel } from "../../src/parties/model-identity.ts";
 import { type ServerOptions, ServerService } from "../../src/parties/server.ts";
+import { ThinClient } from "../../src/parties/thin.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
 import { hex } from "../../src/ring/hex.ts";
@@ -252,4 +254,30 @@ it("a key that sends a dealer long messages is refused before they are read, and
   expect(await answer("greedy", 250_000)).toMatch(/^you send many long messages/);
   expect(await answer("greedy", 100)).toMatch(/^the peer sent a message/);
   expect(await answer("other", 250_000)).toMatch(/^the peer sent a message/);
+});
+
+describe("a server that takes runs from its helpers alone", () => {
+  it("answers texts that they carry, and makes nothing for others", async () => {
+    const dealer = new DealerService(await Ring.create());
+    const { server } = await serverAt(dealer, "server", { runs: (one) => one === fingerprint("helper") });
+    const helper = new HelperService(await Ring.create(), {
+      connectServer: async () => dial(server, "helper", "server"),
+      connectDealer: async () => dial(dealer, "helper", "dealer"),
+    });
+    const toHelper = async () => {
+      const [mine, theirs] = pair("owner", "helper");
+      helper.serve(theirs).catch(() => {});
+      return mine;
+    };
+    const owner = await ThinClient.connect(h.ring, dial(server, "owner", "server"), toHelper);
+    const text = randomText(h.spec, 7, 1);
+    const { logits } = await owner.infer(text);
+    for (const [i, x] of h.float(text).entries()) expect(Math.abs(logits[i] - x)).toBeLessThan(0.05);
+    await owner.close();
+    const itself = await Client.connect(h.ring, dial(server, "owner", "server"), {
+      connectDealer: async () => dial(dealer, "owner", "dealer"),
+    });
+    await expect(itself.infer(text)).rejects.toThrow(/takes runs from its helpers alone/);
+    expect(server.materialBytes).toBe(0);
+  });
 });

@@ -22,7 +22,7 @@ const CANARY = "xylophone quetzal zeppelin";
 const STUDY = "docs/study/results.json";
 const PREPARED = 2;
 /** Processes start slowly where others keep the cores. */
-const START_MS = 120_000;
+const START_MS = 300_000;
 const version = (createRequire(import.meta.url)("../../package.json") as { version: string }).version;
 
 /** Every key that a status may have. A new one is a decision: what it tells must be public. */

@@ -55,7 +55,7 @@ export function inBrowser(name: string, tests: (place: () => Place) => void): vo
 }
 
 /** What an action of a page may wait for, on a machine that is busy with other work. */
-export const ACTION_MS = 120_000;
+export const ACTION_MS = 300_000;
 
 /** Written into traces by every page that is watched. */
 const MARK = "watched";

@@ -11,7 +11,7 @@ import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
 import { UsageError } from "../failure.ts";
 import { floatMatmul } from "../float.ts";
-import { pinnedForBrowsers } from "../keys.ts";
+import { inFile, pinnedForBrowsers } from "../keys.ts";
 import { connect, ringOf } from "../network.ts";
 import {
   approximate,
@@ -44,6 +44,8 @@ interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, Shape
   /** Of how many openings one is checked. */
   readonly verify?: Verify;
   readonly strikes?: number;
+  /** File of the keys that may make runs. */
+  readonly sessionsFor?: string;
   /** Megabytes. */
   readonly maxMaterial?: number;
   /** Megabytes. */
@@ -69,6 +71,10 @@ export function addServe(program: Command): void {
     .option("--helper-web <url>", "where browsers reach a helper, which the page offers to phones then")
     .option("--helper-key <fingerprint>", "the helper's key, as its operator tells it")
     .option("--peers <file>", "fingerprints of the clients who may ask, one a line (default: whoever has a key)")
+    .option(
+      "--sessions-for <file>",
+      "fingerprints of the helpers who alone may make runs, one a line; other clients ask through them (default: everybody)",
+    )
     .addOption(verified("check before each answer what a client opened", DEFAULT_VERIFY))
     .addOption(whole("--strikes <n>", "failed checks until a client's key is shut out (default: 3)"))
     .option(
@@ -112,6 +118,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
     ...compilingOf(options),
     verify: options.verify ?? DEFAULT_VERIFY,
     strikes: options.strikes,
+    runs: await runsOf(options),
     limits: limitsOf(options),
     measured: measuredBy(options, telemetry),
     mostStockBytes: options.maxStock === undefined ? partOfMemory(0.25) : 1e6 * options.maxStock,
@@ -136,6 +143,12 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
         lengths: [...new Set(options.lengths ?? lengthsOf(spec))].sort((a, b) => a - b),
       }),
   });
+}
+
+/** Who may make runs; undefined: everybody. @throws UsageError */
+async function runsOf(options: ServeOptions): Promise<((fingerprint: string) => boolean) | undefined> {
+  const { sessionsFor } = options;
+  return sessionsFor === undefined ? undefined : inFile(sessionsFor, "--sessions-for", options);
 }
 
 /** The model as it is served. In a function of its own: what waits for the service's end would keep the floats otherwise. */
