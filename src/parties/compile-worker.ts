@@ -1,13 +1,17 @@
 /** The thread of compile-thread.ts: takes one task after the other, and answers in pieces, each when it is asked for. */
-import { constants, setPriority } from "node:os";
+import { setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { TooLarge } from "../compiler/budget.ts";
 import { PlanError } from "../program/steps.ts";
 import type { FromThread, ToThread } from "./compile-thread.ts";
 import { type CompileTask, compileHere } from "./compiling.ts";
 
-// Runs come first: what strangers ask to have compiled waits for the processor. (On Linux a thread has a priority of its own.)
-if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
+/**
+ * Runs come first: a third of their share of a processor is for what strangers ask to have compiled. Not less: with the lowest priority a program of two seconds
+ * took minutes beside other programs of the machine. (On Linux a thread has a priority of its own.)
+ */
+const NICE = 5;
+if (process.platform === "linux") setPriority(NICE);
 
 /** Items of a list in one piece: some milliseconds of the receiver. */
 const PIECE = 2000;
