@@ -57,12 +57,12 @@ export class DrawLedger {
       ),
       around(
         WeightMasks.prototype,
-        "chunks",
+        "chunk",
         (original) =>
-          function (this: WeightMasks, weightId, use) {
+          function (this: WeightMasks, weightId, first, use) {
             ledger.operand = weightId;
             try {
-              original.call(this, weightId, use);
+              original.call(this, weightId, first, use);
             } finally {
               ledger.operand = null;
             }
