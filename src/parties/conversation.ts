@@ -5,7 +5,7 @@
  */
 import type { TextTokenizer } from "../models/tokenizer.ts";
 import type { Generated, GeneratedPiece, GenerateOptions, Sampler } from "./generation.ts";
-import { PartyError } from "./messages.ts";
+import { PartyError, WAIT_MS } from "./messages.ts";
 import type { Run } from "./run.ts";
 import { TokenStream } from "./token-stream.ts";
 
@@ -19,9 +19,6 @@ export interface ConverseOptions extends Omit<GenerateOptions, "turns" | "stop">
   /** New tokens of one reply, at most; as many as there are positions unless given. */
   readonly maxTokens?: number;
 }
-
-/** How often a server is told that the user still thinks. */
-const WAIT_MS = 15_000;
 
 /** What the run between two turns needs of a client. */
 interface Line {

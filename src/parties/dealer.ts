@@ -3,7 +3,7 @@
 import type * as v from "valibot";
 import { Admission, type Limits, type Place } from "../admission/admission.ts";
 import { Quota } from "../admission/quota.ts";
-import { type Channel, ChannelError } from "../channels/channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { Program } from "../program/steps.ts";
 import { portionsOf } from "../protocols/portions.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -180,7 +180,7 @@ export class DealerService {
     this.clients.delete(session);
     for (const side of [server, client]) side.begun();
     const accept = () => client.channel.sendJson(0, ACCEPTED);
-    this.inTurn(server, { message: client.message, accept }).then(
+    this.inTime(server, { message: client.message, accept }).then(
       () => [server, client].map((s) => s.finish()),
       (error: Error) => [server, client].map((s) => s.finish(error)),
     );
@@ -196,37 +196,38 @@ export class DealerService {
     if (found.role !== "client")
       throw new PartyError("another dealer process speaks otherwise: install the same release");
     try {
-      await this.inTurn({ message, channel }, { message: found, accept: () => meeting.answer(session) });
+      await this.inTime({ message, channel }, { message: found, accept: () => meeting.answer(session) });
     } catch (error) {
       await meeting.answer(session, lineForPeer(error));
       throw error;
     }
   }
 
+  private inTime(server: ServerSide, client: ClientSide): Promise<void> {
+    return within(server.channel, WHOLE_MS, () => this.inTurns(server, client));
+  }
+
   /** All portions of a session, each in a turn of its own: between them its server's run uses the one before. */
-  private async inTurn(server: ServerSide, client: ClientSide): Promise<void> {
+  private async inTurns(server: ServerSide, client: ClientSide): Promise<void> {
     const { channel } = server;
-    const opened: Dealing[] = [];
+    let dealing: Dealing | null = null;
     try {
-      await within(channel, WHOLE_MS, async () => {
-        do {
-          const place = await this.admission.turn(channel.account, { goesOn: opened.length > 0 });
-          try {
-            if (opened.length === 0) opened.push(await this.open(server, client, place));
-            await this.portion(opened[0], channel, place);
-          } finally {
-            place.end();
-          }
-        } while (!opened[0].ended && (await opened[0].isWanted()));
-      });
+      do {
+        const place = await this.admission.turn(channel.account, { goesOn: dealing !== null });
+        try {
+          dealing ??= await this.open(server, client, place);
+          await this.portion(dealing, channel, place);
+        } finally {
+          place.end();
+        }
+      } while (!dealing.ended && (await dealing.isWanted()));
     } catch (error) {
       // A run that ended with its text leaves in the midst of a portion that it has no use for.
-      const dealt = opened[0]?.portions ?? 0;
-      if (!(dealt > 0 && channel.closed && error instanceof ChannelError)) throw error;
+      if (dealing === null || dealing.portions === 0 || !(await dealing.isLeft())) throw error;
     } finally {
-      opened[0]?.close();
+      dealing?.close();
     }
-    this.options.log?.({ event: "dealt", ...opened[0].dealt });
+    this.options.log?.({ event: "dealt", ...dealing.dealt });
   }
 
   private remember(name: string): void {

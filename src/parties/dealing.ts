@@ -7,7 +7,7 @@ import { KeyDealer } from "../protocols/verify/sources.ts";
 import { fromHex } from "../ring/hex.ts";
 import { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
-import { dealPortion } from "./engine.ts";
+import { breathe, dealPortion } from "./engine.ts";
 import { ArrivingWeights, type KeptWeights } from "./kept-weights.ts";
 import { goesOn, type OfflineReport, PartyError } from "./messages.ts";
 import { type Measured, peakRssMb, stopwatch } from "./meter.ts";
@@ -103,6 +103,12 @@ export class Dealing {
       if (this.channel.left) return false;
       throw error;
     }
+  }
+
+  /** Whether the server has gone. A message that could not be sent tells of it before the wire does. */
+  async isLeft(): Promise<boolean> {
+    await breathe();
+    return this.channel.left;
   }
 
   close(): void {

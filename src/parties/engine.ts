@@ -85,20 +85,13 @@ export async function dealPortion(
 interface Preparing {
   readonly emit: (step: Step, packed: Uint8Array) => Promise<void>;
   readonly keep: (step: Step, packed: Uint8Array) => void;
-  /** Hears how much of the portion is done. */
-  readonly progress?: Progress;
+  /** Hears of all that is done side by side. */
+  readonly done?: (steps: readonly Step[]) => void;
 }
 
 /** The client's run before the text, of one portion: what it sends ahead, and its shares that it will read again. */
-export async function preparePortion(
-  c: ClientOffline,
-  index: number,
-  { emit, keep, progress }: Preparing,
-): Promise<void> {
-  const { steps: all } = portionsOf(c.program)[index];
-  const total = all.reduce((sum, steps) => sum + steps.length, 0);
-  let done = 0;
-  for (const steps of all) {
+export async function preparePortion(c: ClientOffline, index: number, { emit, keep, done }: Preparing): Promise<void> {
+  for (const steps of portionsOf(c.program)[index].steps) {
     const rule = ruleOf(steps[0]);
     rule.together?.(c, steps);
     for (const step of steps) {
@@ -110,8 +103,7 @@ export async function preparePortion(
       c.done(step);
       if (packed !== null) await emit(step, packed);
     }
-    done += steps.length;
-    progress?.(done, total, steps[0]);
+    done?.(steps);
     await breathe();
   }
 }

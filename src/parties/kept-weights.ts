@@ -123,19 +123,22 @@ export class ArrivingWeights {
   }
 
   /** Resolves when everything that a step needs is here. */
-  async until(step: Step): Promise<void> {
-    const last = Math.max(-1, ...(ruleOf(step).weights?.(step) ?? []));
-    while (this.lacking.length > 0 && this.lacking[0].id <= last) await this.take(this.lacking.shift()!);
+  until(step: Step): Promise<void> {
+    return this.upTo(Math.max(-1, ...(ruleOf(step).weights?.(step) ?? [])));
   }
 
   /** Resolves when everything that the program has is here. */
-  async all(): Promise<void> {
-    while (this.lacking.length > 0) await this.take(this.lacking.shift()!);
+  all(): Promise<void> {
+    return this.upTo(Number.POSITIVE_INFINITY);
   }
 
   /** Ends the session's use. */
   release(): void {
     this.kept.release(this.used.splice(0));
+  }
+
+  private async upTo(last: number): Promise<void> {
+    while (this.lacking.length > 0 && this.lacking[0].id <= last) await this.take(this.lacking.shift()!);
   }
 
   private async take(slot: WeightSlot): Promise<void> {

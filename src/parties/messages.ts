@@ -171,6 +171,9 @@ export const helped = v.object({
 /** Client to server between two turns, server to dealer between two portions: whether it goes on; or that it is to wait, again and again. */
 const next = v.object({ next: v.union([v.boolean(), v.literal("wait")]) });
 
+/** How often a peer is told to wait. */
+export const WAIT_MS = 15_000;
+
 /** The side that hears it. `waits` hears each time that the peer lets it wait. */
 export async function goesOn(channel: Channel, waits: () => void = () => {}): Promise<boolean> {
   for (;;) {

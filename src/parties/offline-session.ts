@@ -114,17 +114,19 @@ class ClientMaking {
   async portions(first: number, end: number): Promise<void> {
     const { channel } = this.parties;
     const all = portionsOf(this.program);
-    const sizes = all.map(({ steps }) => steps.flat().length);
-    const total = sizes.slice(first, end).reduce((sum, size) => sum + size, 0);
-    let before = 0;
+    const some = all.slice(first, end).flatMap(({ steps }) => steps);
+    const total = some.reduce((sum, steps) => sum + steps.length, 0);
+    let done = 0;
     try {
       for (let index = first; index < end; index++) {
         await preparePortion(this.client, index, {
           emit: (step, packed) => channel.send("offline", step.id, [packed]),
           keep: (step, packed) => this.material.put("share", step.id, packed),
-          progress: (done, _, step) => this.parties.progress?.(before + done, total, step),
+          done: (steps) => {
+            done += steps.length;
+            this.parties.progress?.(done, total, steps[0]);
+          },
         });
-        before += sizes[index];
         this.reports.push(parse(messages.offlineReport, await channel.receiveJson(0), "server"));
       }
     } catch (error) {

@@ -79,9 +79,6 @@ interface Session {
   readonly material: StoredMaterial;
 }
 
-/** How often a dealer is told that its next portion is still wanted. */
-const WAIT_MS = 15_000;
-
 /**
  * The server's part of the offline phase of one session: portion by portion, the dealer's corrections and the client's messages at once. The
  * dealer deals the next portion while the run uses the one before.
@@ -152,7 +149,7 @@ class ServerMaking {
     const last = this.index + 1 === portionsOf(this.session.program).length;
     this.coming = this.asked().then((report) => {
       const wait = () => void dealer.sendJson(0, { next: "wait" }).catch(() => {});
-      if (!last && !dealer.closed) this.waiting = setInterval(wait, WAIT_MS);
+      if (!last && !dealer.closed) this.waiting = setInterval(wait, messages.WAIT_MS);
       return report;
     });
     // Told to whoever waits for it; a run that ends before has no use for it.

@@ -16,6 +16,7 @@ export interface Portion {
 }
 
 const all = new WeakMap<Program, readonly Portion[]>();
+const ofSteps = new WeakMap<Program, Uint32Array>();
 
 /**
  * A program's portions: the text with its first token, in several where it takes much material, then the later turns of a decoder, some at a
@@ -33,8 +34,12 @@ export function portionsOf(program: Program): readonly Portion[] {
 
 /** By step: which portion it is in. */
 export function portionOfSteps(program: Program): Uint32Array {
-  const of = new Uint32Array(program.steps.length);
-  for (const [index, { steps }] of portionsOf(program).entries()) for (const { id } of steps.flat()) of[id] = index;
+  let of = ofSteps.get(program);
+  if (of === undefined) {
+    of = new Uint32Array(program.steps.length);
+    for (const [index, { steps }] of portionsOf(program).entries()) for (const { id } of steps.flat()) of[id] = index;
+    ofSteps.set(program, of);
+  }
   return of;
 }
 
@@ -43,7 +48,7 @@ export function portionOfSteps(program: Program): Uint32Array {
  * comes while one is used. What a check reads again stays.
  */
 export function heldBytes(program: Program): number {
-  const sizes = portionsOf(program).map(({ steps }) => bytesOf(program, steps.flat()));
+  const sizes = portionsOf(program).map(({ steps }) => materialIn(program, steps.flat()));
   const pairs = sizes.map((size, i) => size + (sizes[i + 1] ?? 0));
   return program.shape.verified ? sizes.reduce((sum, size) => sum + size, 0) : Math.max(...pairs);
 }
@@ -52,7 +57,7 @@ export function heldBytes(program: Program): number {
 function portionsOfText(program: Program): Portion[] {
   const { flights, turns } = program;
   const end = turns[1] ?? flights.length;
-  const sizes = flights.slice(0, end).map((_, flight) => bytesOf(program, stepsOf(program, flight, flight + 1)));
+  const sizes = flights.slice(0, end).map((_, flight) => materialIn(program, stepsOf(program, flight, flight + 1)));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const count = Math.max(1, Math.ceil(total / PORTION_BYTES));
   const starts = [0];
@@ -93,6 +98,6 @@ function stepsOf({ flights, steps }: Program, first: number, end: number): Step[
   return ids.sort((a, b) => a - b).map((id) => steps[id]);
 }
 
-function bytesOf(program: Program, steps: readonly Step[]): number {
+function materialIn(program: Program, steps: readonly Step[]): number {
   return steps.reduce((sum, step) => sum + materialOf(step, program), 0);
 }

@@ -5,7 +5,6 @@
  * same bytes; every check draws its class. So each opening is checked with probability 1/N, and what is dealt is padded to what the
  * largest classes take: neither its bytes nor its time tell which class it is.
  */
-
 import type { Program, Step } from "../../program/steps.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
