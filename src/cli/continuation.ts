@@ -108,7 +108,7 @@ function summary(result: Generated, { fixed, maxTokens }: ChoiceOptions): void {
   const each =
     later.length === 0 ? "" : `, then ${((result.secondsToToken.at(-1)! - first) / later.length).toFixed(3)} s each`;
   note(
-    `${result.tokens} tokens; the first after ${first.toFixed(2)} s online${each}; ${result.seconds.offline.toFixed(2)} s offline before`,
+    `${result.tokens} tokens; the first after ${first.toFixed(2)} s${each}; ${result.seconds.offline.toFixed(2)} s offline, before the first and between them`,
   );
   note(
     `online: ${result.flights} flights, ${formatBytes(online.client_to_server)} to the server, ${formatBytes(online.server_to_client)} back; offline: ${formatBytes(offline.dealer_to_server)} dealer to server`,

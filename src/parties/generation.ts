@@ -51,7 +51,7 @@ export interface Generated extends Run {
   readonly tokens: number;
   /** What ended it: a token or a text that stops it (or the listener left), or that there are `maxTokens`. */
   readonly ended: "stop" | "length";
-  /** From the beginning of the online phase to each token. */
+  /** From the beginning of the online phase to each token, with the material that was made between. */
   readonly secondsToToken: readonly number[];
 }
 
