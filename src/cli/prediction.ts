@@ -8,6 +8,7 @@ import { longestText, type ModelSpec, type TokenizedText } from "../program/spec
 import { oneTurn, PlanError } from "../program/steps.ts";
 import { FloatOps } from "../reference/float.ts";
 import type { Matmul } from "../reference/matmul.ts";
+import { KEY_BYTES, Prg } from "../ring/prg.ts";
 import { Ring } from "../ring/ring.ts";
 import { cosine } from "../tasks/metrics.ts";
 import { behindPadding, Comparison } from "./comparison.ts";
@@ -120,7 +121,10 @@ function chosen({ problem, isDecoder }: ModelSpec, all: readonly TokenizedText[]
   return all.slice(0, TEXTS).map((text) => (isDecoder ? cut(text) : text));
 }
 
-/** Runs some texts in floats and in fixed point in the clear, which gives what three parties would. */
+/** What draws the roundings: no secret. The same texts foretell the same. */
+const ROUNDING_KEY = new Uint8Array(KEY_BYTES);
+
+/** Runs some texts in floats and in fixed point in the clear, rounded as three parties would round. */
 async function predict(
   { spec, plan, weights }: Pick<Source, "spec" | "plan" | "weights">,
   given: readonly TokenizedText[],
@@ -130,7 +134,7 @@ async function predict(
   const texts = chosen(spec, given);
   // A model that tells labels alone has the same logits inside.
   const scores = { ...spec, answer: "scores" } as const;
-  const run = fixedPointOf({ spec: scores, plan, weights }, await Ring.create());
+  const run = fixedPointOf({ spec: scores, plan, weights }, await Ring.create(), new Prg(ROUNDING_KEY));
   const fixed = new Comparison(spec.labels);
   const exact = new Comparison(spec.labels);
   let least = 1;

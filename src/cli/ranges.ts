@@ -10,6 +10,7 @@ import { isDecoder, longestText, type TokenizedText } from "../program/spec.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { runClear } from "../protocols/clear.ts";
 import type { Violation } from "../protocols/sides.ts";
+import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Source } from "./source.ts";
 
@@ -51,20 +52,25 @@ export async function inFixedPoint(
   return { outside: found, logits: answers };
 }
 
-/** Runs texts in fixed point in the clear, one at a time: a decoder's logits of many are not in memory together. */
+/**
+ * Runs texts in fixed point in the clear, one at a time: a decoder's logits of many are not in memory together. With `rounding` values are
+ * rounded as in a private run whose openings are checked; without it, down.
+ */
 export function fixedPointOf(
   { spec, plan, weights }: Pick<Source, "spec" | "plan" | "weights">,
   ring: Ring,
+  rounding?: Prg,
 ): (text: TokenizedText) => Promise<FixedAnswer> {
   const integers = new IntegerWeights(ring);
   const programs = new Map<number, Program>();
+  const like = { scoring: isDecoder(spec), verified: rounding !== undefined };
   return async (text) => {
     const length = bucketFor(text.ids.length, longestText(spec));
-    const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), scoring: isDecoder(spec) });
+    const program = programs.get(length) ?? compile(spec, plan, { ...oneTurn(length), ...like });
     programs.set(length, program);
     const served = await integers.for(program, async () => weights);
     const input = new TextInput(ring, program, spec, text, embedderOf(spec, weights));
-    const { logits, violations } = runClear(ring, program, served, input);
+    const { logits, violations } = runClear(ring, program, served, input, { rounding });
     const known = input.findings.any ? { label: "embeddings", name: "embeddings", excess: 1 } : violations[0];
     return { logits: ownRows(spec, text, [...logits]), outside: known ?? null };
   };

@@ -35,8 +35,10 @@ const WEIGHT_BITS = 8;
 const CAUSAL_WEIGHT_BITS = 11;
 /** The least row of a weighted mean keeps this many bits of the result's range. */
 const LEAST_MEAN_BITS = 11;
-/** How far below the smallest calibrated score a padded key is put, where it must vanish from exact softmax. */
+/** How far below the smallest calibrated score the range of scores begins where padded keys must vanish from exact softmax. */
 const PADDED_BELOW = 12;
+/** How far above that a padded key is put: rounding makes keys that are zero a little more or less, and below its range one would count as the row's largest. */
+const PADDED_ROOM = 1;
 
 /** How far from a row's maximum what is subtracted may be: its power of e, as a power of the plan's margin. */
 const NEAR_MAX = 0.75;
@@ -98,9 +100,10 @@ export function addOnKeys(c: Context, s: Handle, kept: number, padded: number): 
   // Calibration has not seen what slopes take in a longer text; of keys beyond the text they take nothing.
   const lowest = x.slopes === null ? known[0] : x.range[0] + kept;
   const reach = x.slopes === null ? known[0] : Math.min(known[0], lowest - farthest(c, x));
-  const low = padded === Number.NEGATIVE_INFINITY ? lowest - PADDED_BELOW - most : padded;
-  const range: Range = [Math.min(reach, low + least), Math.max(known[1], low)];
-  return { ...onKeys(c, x, kept, low, range), beyond: null };
+  const vanishes = padded === Number.NEGATIVE_INFINITY;
+  const begin = vanishes ? lowest - PADDED_BELOW - most : padded;
+  const range: Range = [Math.min(reach, begin + least), Math.max(known[1], begin)];
+  return { ...onKeys(c, x, kept, vanishes ? begin + PADDED_ROOM : padded, range), beyond: null };
 }
 
 /** Scores less about the largest of their row. */

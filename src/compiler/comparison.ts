@@ -19,8 +19,6 @@ export function notNegative(b: Builder, x: Value): Value {
   return b.openBits(tree);
 }
 
-/** Units by which an opening may round a value out of its range, where the client's part is cut whole (protocols/open.ts). */
-const ROUNDED = 1;
 /** Places that a near maximum may have, and lanes that the dealer may send for one. */
 const MOST_PLACES = 2 ** 12;
 const MOST_LANES = 2 ** 27;
@@ -37,20 +35,18 @@ export interface NearMax {
  */
 export function nearMax(b: Builder, x: Value, range: Range, unit: number): NearMax | null {
   const unitBits = Math.floor(log2(unit * x.scale));
-  // A padded key lies at the lower end itself, and below it would count as the largest of all.
-  const least = Math.floor(range[0] * x.scale) - ROUNDED;
-  const most = Math.ceil(range[1] * x.scale) + ROUNDED;
+  const least = Math.floor(range[0] * x.scale);
   // One place more for what carries.
-  const placeBits = Math.ceil(log2((most - least + 1) / 2 ** unitBits + 1));
+  const placeBits = Math.ceil(log2((Math.ceil(range[1] * x.scale) - least + 1) / 2 ** unitBits + 1));
   const bits = Math.max(placeBits, 3) + unitBits;
   const places = 2 ** (bits - unitBits);
   if (unitBits < 1 || places > MOST_PLACES || x.rows * x.columns * places > MOST_LANES) return null;
-  const values = x.columns;
-  const share = b.value("counts", x.rows, places - 1, 1, values, "share");
+  const most = x.columns;
+  const share = b.value("counts", x.rows, places - 1, 1, most, "share");
   b.add({ kind: "counts", x: x.id, bits, unitBits, least }, share);
-  const opened = b.open(share, "exchange", 1, values);
+  const opened = b.open(share, "exchange", 1, most);
   const some = b.bits("some", x.rows, places - 1, 1);
-  const bit = b.openBits(b.add({ kind: "nonzero", x: opened.id, bits: countBits(values) }, some));
+  const bit = b.openBits(b.add({ kind: "nonzero", x: opened.id, bits: countBits(most) }, some));
   const above = b.value("maximum", x.rows, 1, x.scale / 2 ** unitBits, (places * 2 ** unitBits) / x.scale, "share");
   const variable = { x: bit.id, kind: "bit", repeat: 1, room: 0 } as const;
   polynomial(b, [variable], [{ coefficient: 1, degrees: [1] }], 0, above, true);

@@ -4,6 +4,7 @@
  * cannot see.
  */
 import type { Program, ValueId } from "../program/steps.ts";
+import type { Prg } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { ruleOf } from "./all.ts";
 import { elements } from "./rule.ts";
@@ -18,15 +19,21 @@ export interface ClearRun {
 /** The client's choice after a turn's logits; null ends the run. */
 export type Choose = (logits: readonly number[]) => number | null;
 
+export interface ClearOptions {
+  readonly choose?: Choose;
+  /** Values are rounded as two parties round their shares of them, which this draws; without it they are rounded down. */
+  readonly rounding?: Prg;
+}
+
 /** Runs the program on one text. Every opened value is checked against its range. */
 export function runClear(
   ring: Ring,
   program: Program,
   weights: ServerWeights,
   input: ClientInput,
-  choose: Choose = () => null,
+  { choose = () => null, rounding }: ClearOptions = {},
 ): ClearRun {
-  const run = new ClearScope(ring, program, weights, input);
+  const run = new ClearScope(ring, program, weights, input, rounding ?? null);
   let logits: number[] = [];
   let turn = 0;
   try {

@@ -113,6 +113,8 @@ export const counts: LocalRule<"counts"> = {
   clear(c, step, out) {
     const { columns } = c.value(step.x);
     const size = places(step);
+    // Beyond the first and the last place, less what carries, a value comes back at the other end.
+    c.checkRange(step, c.value(step.x), c.x(step.x), [step.least, step.least + (size - 1) * 2 ** step.unitBits]);
     const perPlace = new Float64Array((out.length / (size - 1)) * size);
     const top = topBits(c, step, c.x(step.x), step.least);
     c.ring.decode(top, 64, 1).forEach((t, e) => {

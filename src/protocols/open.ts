@@ -23,10 +23,10 @@ import { liftBits } from "../program/lift.ts";
 import type { Program, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
 import type { Prg } from "../ring/prg.ts";
-import { type Block, CLIENT_MASK, SERVER_MASK } from "./blocks.ts";
+import { type Block, CLIENT_MASK, SERVER_MASK, SHARE } from "./blocks.ts";
 import { elements, expectSameShape, NO_PARTS, type OpeningRule, outOf } from "./rule.ts";
 import type { Scope } from "./scope.ts";
-import type { Party } from "./sides.ts";
+import type { ClearScope, Party } from "./sides.ts";
 
 type Open = StepOf<"open">;
 
@@ -60,10 +60,14 @@ function addShare(s: Scope, step: Open, out: Words, up: boolean): void {
   const { ring: m } = s.value(step.out);
   if (step.shift === 0) return s.ring.add(out, out, share);
   const part = s.temp(share.length);
-  // Beside a part that is cut whole, which is wrong by less than one either way, half a unit is nearest.
-  if (up) s.ring.addConstant(part, share, ...(isWhole(step, s.program) ? half(step.shift) : ones(step.shift)));
+  if (up) s.ring.addConstant(part, share, ...serverUnit(step, s.program));
   s.ring.truncate(part, up ? part : share, m + step.shift, step.shift, m);
   s.ring.add(out, out, part);
+}
+
+/** What the server adds to its share before it drops bits: beside a part that is cut whole, which is wrong by less than one either way, half a unit is nearest. */
+function serverUnit(step: Open, program: Program): [number, number] {
+  return isWhole(step, program) ? half(step.shift) : ones(step.shift);
 }
 
 /** 2^bits - 1, as 32-bit halves. */
@@ -232,11 +236,33 @@ export const open: OpeningRule<"open"> = {
   },
 
   clear(c, step, out) {
-    c.ring.arithmeticShift(out, c.x(step.x), step.shift);
+    if (c.rounding === null || step.shift === 0) c.ring.arithmeticShift(out, c.x(step.x), step.shift);
+    else ofShares(c, step, out, c.rounding);
     const { bound } = c.value(step.out);
     c.checkRange(step, c.value(step.out), out, [-bound, bound]);
   },
 };
+
+/** out = what two parties make of x / 2^t, on shares of x and a mask that are drawn for it. */
+function ofShares(c: ClearScope, step: Open, out: Words, prg: Prg): void {
+  const { ring } = c;
+  const drop = (words: Words) => ring.truncate(words, words, 64, step.shift, 64 - step.shift);
+  const client = c.temp(out.length);
+  prg.words(ring, client, step.id, SHARE);
+  ring.subtract(out, c.x(step.x), client);
+  ring.addConstant(out, out, ...serverUnit(step, c.program));
+  drop(out);
+  if (isWhole(step, c.program)) {
+    const mask = c.temp(out.length);
+    prg.words(ring, mask, step.id, CLIENT_MASK);
+    ring.add(client, client, mask);
+    drop(mask);
+    ring.subtract(out, out, mask);
+  }
+  drop(client);
+  ring.add(out, out, client);
+  ring.signExtend(out, out, 64 - step.shift);
+}
 
 /** What leaves for the client alone, mod 2^bits. */
 function underCover(p: Party, step: Open, words: Words, bits: number): Words {

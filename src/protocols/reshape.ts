@@ -2,6 +2,7 @@
 import { liftBits } from "../program/lift.ts";
 import type { Program, Step, StepOf } from "../program/steps.ts";
 import type { Words } from "../ring/memory.ts";
+import { CLIENT_MASK } from "./blocks.ts";
 import {
   type Expect,
   elements,
@@ -127,7 +128,15 @@ export const shift: LocalRule<"shift"> = {
   traffic: noTraffic,
   deal: (d, step) => shiftEach(d, step, ["full"]),
   run: (p, step) => shiftEach(p, step, ["public"]),
-  clear: (c, step, out) => c.ring.arithmeticShift(out, c.x(step.x), step.shift),
+  clear(c, step, out) {
+    if (c.rounding === null) return c.ring.arithmeticShift(out, c.x(step.x), step.shift);
+    const mask = c.temp(out.length);
+    c.rounding.words(c.ring, mask, step.id, CLIENT_MASK);
+    c.ring.add(out, c.x(step.x), mask);
+    for (const words of [out, mask]) c.ring.truncate(words, words, 64, step.shift, 64 - step.shift);
+    c.ring.subtract(out, out, mask);
+    c.ring.signExtend(out, out, 64 - step.shift);
+  },
 };
 
 function shiftEach(s: Scope, step: StepOf<"shift">, slots: readonly Slot[]): void {

@@ -247,12 +247,15 @@ export interface Violation {
 export class ClearScope extends Scope {
   readonly weights: ServerWeights;
   readonly input: ClientInput;
+  /** Draws shares and masks where values are rounded as two parties round them; null: values are rounded down. */
+  readonly rounding: Prg | null;
   readonly violations: Violation[] = [];
 
-  constructor(ring: Ring, program: Program, weights: ServerWeights, input: ClientInput) {
+  constructor(ring: Ring, program: Program, weights: ServerWeights, input: ClientInput, rounding: Prg | null) {
     super(ring, program);
     this.weights = weights;
     this.input = input;
+    this.rounding = rounding;
   }
 
   /** The whole value. */

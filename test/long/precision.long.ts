@@ -1,5 +1,5 @@
 /**
- * Real models in fixed point in the clear beside their floats, at the bits that `calibrate` gives them: an embedding's vectors, a chat model's
+ * Real models in fixed point in the clear, rounded as three parties round, beside their floats, at the bits that `calibrate` gives them: an embedding's vectors, a chat model's
  * tokens. Each is skipped without its model and texts, which are not shipped:
  *
  *   EMBEDDER=DIR SENTENCES=texts.txt STSB=sts-dev.csv npm run long -- precision
@@ -20,6 +20,7 @@ import { greedyTokens, largest } from "../../src/models/greedy.ts";
 import { logitsOf } from "../../src/models/model.ts";
 import type { TokenizedText } from "../../src/program/spec.ts";
 import { FloatOps } from "../../src/reference/float.ts";
+import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { cosine } from "../../src/tasks/metrics.ts";
 import { readTexts } from "../../src/tasks/tables.ts";
@@ -60,7 +61,7 @@ function floats({ spec, weights }: ModelSource, text: TokenizedText): Float32Arr
 it.skipIf([EMBEDDER, SENTENCES, STSB].includes(""))("vectors keep their direction, and their likeness", async () => {
   const model = await calibrated(EMBEDDER, SENTENCES);
   const judged = await judgedOf(model, { data: STSB, task: "stsb", limit: PAIRS });
-  const run = fixedPointOf(model, await Ring.create());
+  const run = fixedPointOf(model, await Ring.create(), new Prg(randomKey()));
   const [clear, fixed]: number[][][] = [[], []];
   let beyond = 0;
   for (const text of judged.texts) {
@@ -83,7 +84,7 @@ it.skipIf([EMBEDDER, SENTENCES, STSB].includes(""))("vectors keep their directio
 
 it.skipIf([CHAT, TEXTS].includes(""))("a chat model says what it says in floats", async () => {
   const model = await calibrated(CHAT, TEXTS);
-  const run = fixedPointOf(model, await Ring.create());
+  const run = fixedPointOf(model, await Ring.create(), new Prg(randomKey()));
   const columns = model.spec.vocabulary;
   let equal = 0;
   for (const content of PROMPTS) {
@@ -105,7 +106,7 @@ it.skipIf([CHAT, TEXTS].includes(""))("a chat model says what it says in floats"
 
 it.skipIf([CHAT, TEXTS, PASSAGES].includes(""))("a chat model foretells passages as in floats", async () => {
   const model = await calibrated(CHAT, TEXTS);
-  const run = fixedPointOf(model, await Ring.create());
+  const run = fixedPointOf(model, await Ring.create(), new Prg(randomKey()));
   const [fixed, exact] = [new Comparison(model.spec.vocabulary), new Comparison(model.spec.vocabulary)];
   let tokens = 0;
   for (const passage of await readTexts(PASSAGES)) {

@@ -85,7 +85,7 @@ async function continued({ spec, weights }: Model, text: TokenizedText) {
     seen.push(logits);
     return next[seen.length - 1];
   };
-  const { logits, violations } = runClear(await ring, program, served, input(await ring), choose);
+  const { logits, violations } = runClear(await ring, program, served, input(await ring), { choose });
   const clear = [...seen.splice(0), logits];
   const own = input(await ring);
   const run = await simulate(await ring, program, { input: own, weights: served, maskedWeights, weightMasks, choose });

@@ -70,7 +70,7 @@ describe("a decoder under MPC", () => {
           seen.push([...logits]);
           return float.tokens[seen.length - 1];
         };
-        const clear = h.clear(text, choose);
+        const clear = h.clear(text, { choose });
         expect(clear.violations).toEqual([]);
         near([...seen.splice(0), [...clear.logits]], float.logits, 0.05);
         const { logits, run } = await h.secure(text, undefined, undefined, choose);

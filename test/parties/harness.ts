@@ -14,7 +14,7 @@ import { IntegerWeights, StoredWeights, WeightMasks } from "../../src/parties/we
 import type { Plan, Range } from "../../src/program/plan.ts";
 import { isDecoder, type ModelSpec, type TokenizedText, type Weights } from "../../src/program/spec.ts";
 import { oneTurn, type Program, type Shape } from "../../src/program/steps.ts";
-import { type Choose, runClear } from "../../src/protocols/clear.ts";
+import { type Choose, type ClearOptions, runClear } from "../../src/protocols/clear.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { randomKey } from "../../src/ring/prg.ts";
 import { Ring } from "../../src/ring/ring.ts";
@@ -70,7 +70,7 @@ export interface Harness {
   readonly plan: Plan;
   readonly program: Program;
   float(text: TokenizedText): number[];
-  clear(text: TokenizedText, choose?: Choose): { logits: readonly number[]; violations: readonly unknown[] };
+  clear(text: TokenizedText, options?: ClearOptions): { logits: readonly number[]; violations: readonly unknown[] };
   secure(
     text: TokenizedText,
     witness?: Witness,
@@ -114,7 +114,7 @@ export async function harness(
       const padded = isDecoder(spec) ? text.ids.length : length;
       return [...logitsOf(new FloatOps(weights, text, padded, { scoring }), spec).data];
     },
-    clear: (text, choose) => runClear(ring, program, server, inputOf(text), choose),
+    clear: (text, options) => runClear(ring, program, server, inputOf(text), options),
     async secure(text, witness, offlineWitness, choose, verify) {
       const maskedWeights = new StoredWeights(masked, program.weights);
       const input = inputOf(text);

@@ -5,8 +5,10 @@ import type { Witness } from "../../src/parties/engine.ts";
 import { type SimulationInputs, simulate } from "../../src/parties/simulate.ts";
 import { oneTurn, type Program, type StepOf, type Value } from "../../src/program/steps.ts";
 import { CLIENT_MASK } from "../../src/protocols/blocks.ts";
-import type { Party } from "../../src/protocols/sides.ts";
+import { runClear } from "../../src/protocols/clear.ts";
+import type { ClientInput, Party } from "../../src/protocols/sides.ts";
 import type { Words } from "../../src/ring/memory.ts";
+import type { Prg } from "../../src/ring/prg.ts";
 import type { Ring } from "../../src/ring/ring.ts";
 
 /** Signed integers of one input, by the input's value id. */
@@ -54,6 +56,28 @@ export function signed(x: bigint, bits: number): bigint {
   return BigInt.asIntN(bits, x);
 }
 
+const WITHOUT_WEIGHTS = {
+  apply() {},
+  applyHead() {},
+  distances: () => {
+    throw new Error("no distances");
+  },
+  bias: () => null,
+};
+
+function inputOf(program: Program, inputs: Inputs): ClientInput {
+  const rows = program.shape.length;
+  const fill = (out: Words, step: StepOf<"input">) => put(out, inputs.get(step.out) ?? []);
+  return { fill, take: () => {}, isOwn: (row) => row < rows };
+}
+
+/** The answer's integers in the clear. */
+export function inClear(ring: Ring, program: Program, inputs: Inputs, rounding?: Prg): number[] {
+  const { scale } = program.values[program.answers[0]];
+  const { logits } = runClear(ring, program, WITHOUT_WEIGHTS, inputOf(program, inputs), { rounding });
+  return logits.map((x) => x * scale);
+}
+
 export async function run(
   ring: Ring,
   program: Program,
@@ -61,19 +85,9 @@ export async function run(
   witness?: Witness,
   offlineWitness?: SimulationInputs["offlineWitness"],
 ): Promise<{ client: Party; server: Party; close(): void }> {
-  const fill = (out: Words, step: StepOf<"input">) => put(out, inputs.get(step.out) ?? []);
-  const weights = {
-    apply() {},
-    applyHead() {},
-    distances: () => {
-      throw new Error("no distances");
-    },
-    bias: () => null,
-  };
-  const rows = program.shape.length;
   return simulate(ring, program, {
-    input: { fill, take: () => {}, isOwn: (row) => row < rows },
-    weights,
+    input: inputOf(program, inputs),
+    weights: WITHOUT_WEIGHTS,
     maskedWeights: noWeights,
     weightMasks: noWeights,
     witness,
