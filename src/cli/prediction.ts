@@ -76,14 +76,27 @@ export async function measured(
   matmul: Matmul,
   progress: (done: number, total: number) => void,
 ): Promise<{ plan: Plan; foretold: Prediction }> {
-  let best: { plan: Plan; foretold: Prediction } | null = null;
+  return firstThatKeeps(source.spec.problem === "vector" ? OF_VECTORS : PRECISIONS, async (precision) => {
+    const plan = planOf(source, precision);
+    return { plan, foretold: await predict({ ...source, plan }, texts, matmul, progress) };
+  });
+}
+
+/**
+ * What is made of the first setting whose answers are kept, or of the one that keeps most of them; a PlanError of a setting is none.
+ * @throws the first PlanError when all settings end in one.
+ */
+export async function firstThatKeeps<Setting, Made extends { readonly foretold: Prediction }>(
+  settings: readonly Setting[],
+  make: (setting: Setting) => Promise<Made>,
+): Promise<Made> {
+  let best: Made | null = null;
   let refused: unknown;
-  for (const precision of source.spec.problem === "vector" ? OF_VECTORS : PRECISIONS) {
+  for (const setting of settings) {
     try {
-      const plan = planOf(source, precision);
-      const foretold = await predict({ ...source, plan }, texts, matmul, progress);
-      if (best === null || kept(foretold) > kept(best.foretold)) best = { plan, foretold };
-      if (keeps(foretold)) break;
+      const made = await make(setting);
+      if (keeps(made.foretold)) return made;
+      if (best === null || kept(made.foretold) > kept(best.foretold)) best = made;
     } catch (error) {
       if (!(error instanceof PlanError)) throw error;
       refused ??= error;

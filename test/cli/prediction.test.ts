@@ -1,10 +1,10 @@
 /** What `calibrate` foretells, and the bits that it gives: to an embedding whose direction would be lost, and to no other. */
 import { describe, expect, it } from "vitest";
-import { measured, predictionLine } from "../../src/cli/prediction.ts";
+import { firstThatKeeps, measured, predictionLine } from "../../src/cli/prediction.ts";
 import { compile } from "../../src/compiler/compile.ts";
 import { randomText } from "../../src/models/catalog.ts";
 import { longestText } from "../../src/program/spec.ts";
-import { oneTurn } from "../../src/program/steps.ts";
+import { oneTurn, PlanError } from "../../src/program/steps.ts";
 import { costOf } from "../../src/protocols/cost.ts";
 import { plainMatmul } from "../../src/reference/matmul.ts";
 import { harness, TINY, TINY_VECTOR } from "../parties/harness.ts";
@@ -50,5 +50,27 @@ describe("embeddings", () => {
       const of = (one: typeof plan) => bytes(costOf(compile(spec, one, oneTurn(length))));
       expect(of(plan) / of(model.plan)).toBeLessThan(1.25);
     }
+  });
+});
+
+describe("of several settings", () => {
+  const told = (agreement: number, perplexity: number) => ({
+    foretold: { texts: 4, max_abs_logit_error: 0.1, agreement, perplexity, clear_perplexity: 10 },
+  });
+  const refused = new PlanError("too wide");
+  it.each([
+    ["the first that keeps tokens and perplexity", [told(1, 10.2), told(1, 10.01), told(1, 10)], 1],
+    ["the one that keeps most tokens", [told(0.9, 10), told(0.95, 10), told(0.93, 10)], 1],
+    ["the one that fits", [refused, told(0.9, 10), refused], 1],
+  ])("takes %s", async (_, made, at) => {
+    const make = async (one: (typeof made)[number]) => {
+      if (one instanceof PlanError) throw one;
+      return one;
+    };
+    expect(await firstThatKeeps(made, make)).toBe(made[at]);
+  });
+
+  it("refuses where none fits", async () => {
+    await expect(firstThatKeeps([1, 2], () => Promise.reject(refused))).rejects.toBe(refused);
   });
 });
