@@ -2,14 +2,14 @@
 import type { Channel } from "../channels/channel.ts";
 import type { Program } from "../program/steps.ts";
 import { Party, type SharedInput } from "../protocols/sides.ts";
-import { checkable } from "../protocols/verify/sampling.ts";
+import { allChecks } from "../protocols/verify/sampling.ts";
 import type { Ring } from "../ring/ring.ts";
 import { type Progress, runProgram, type Witness } from "./engine.ts";
 import * as messages from "./messages.ts";
 import { parse } from "./messages.ts";
 import { Meter } from "./meter.ts";
 import type { Prepared } from "./offline-session.ts";
-import { checkedValues, clientProof, type Proof } from "./proving.ts";
+import { clientProof, type Proof } from "./proving.ts";
 import { costsOf, peaksOf, type Run, type Totals, totals } from "./run.ts";
 import { boundTo, runId } from "./session.ts";
 import { WeightMasks } from "./weights.ts";
@@ -71,10 +71,10 @@ export class OnlineRun {
     const { ring, channel, progress, witness } = this.parties;
     await channel.sendJson(0, { request: "run", texts: inputs.length });
     const { verified } = this.program.shape;
-    const checked = verified ? checkedValues(this.program, checkable(this.program)) : undefined;
+    const checks = verified ? allChecks(this.program) : undefined;
     const parties = this.prepared.map(({ material }, i) => {
       const { withDealer } = material;
-      return new Party(ring, this.program, { role: "client", withDealer, material, input: inputs[i], checked });
+      return new Party(ring, this.program, { role: "client", withDealer, material, input: inputs[i], checks });
     });
     const proof = verified ? await this.proof(parties) : undefined;
     const turn = later && ((index: number) => later(index, parties));

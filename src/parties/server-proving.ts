@@ -14,7 +14,7 @@ import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
 import { breathe } from "./engine.ts";
 import { Deviation, PartyError } from "./messages.ts";
-import { common, dueSteps, type Proof, type Proven, settle } from "./proving.ts";
+import { common, type Proof, type Proven } from "./proving.ts";
 
 /** The server's side of a run. The proof throws `Deviation` when an answer is wrong or, of a sample, does not come. */
 export function serverProof(
@@ -24,10 +24,9 @@ export function serverProof(
   { weights, verify }: { readonly weights: MaskedWeights; readonly verify: Verify },
 ): Proof {
   const { program } = texts[0].party;
-  const done = new Set<number>();
-  const chosen = texts.map(({ material }) => sampled(ring, program, material.withDealer, verify));
+  const keyed = texts.map(({ material }) => keyedWords(program, sampled(ring, program, material.withDealer, verify)));
   return async (answer) => {
-    const due = chosen.map((steps) => dueSteps(program, new Set(steps), answer));
+    const due = texts.map(({ party }) => party.due(answer).openings);
     const key = randomKey();
     const openings = due.map((steps) => (verify === 1 ? null : steps.map(({ id }) => id)));
     await channel.sendJson(0, { seed: hex(key), openings });
@@ -38,7 +37,7 @@ export function serverProof(
     const alphas = texts.map(({ material }) => new Alpha(ring, material.withDealer));
     const judges = texts.map(({ party, material }, i) => {
       const checked: Checked = { ...common(ring, party, answer, challenge, weights), openings: due[i] };
-      const keys = new DealtKeys(ring, program, keyedWords(program, chosen[i]), (step) => material.keys(step));
+      const keys = new DealtKeys(ring, program, keyed[i], (step) => material.keys(step));
       const came = (step: Step) => messageOf(ring, party, step);
       return judging(checked, { alpha: alphas[i], keys, came });
     });
@@ -49,8 +48,7 @@ export function serverProof(
     } finally {
       for (const one of [...judges, ...alphas]) one.close();
     }
-    for (const { id } of due.flat()) done.add(id);
-    for (const [i, { party }] of texts.entries()) settle(party, chosen[i], done);
+    for (const { party } of texts) party.checked(answer);
   };
 }
 
@@ -73,8 +71,8 @@ function messageOf(ring: Ring, party: Party, step: Step): Words {
   const words = ring.alloc(length);
   if (ahead !== undefined) party.material.ahead(ring, step, ahead, words);
   else {
-    const came = party.came(step);
-    if (came === undefined) throw new PartyError(`step ${step.id} is checked before it was opened`);
+    const came = party.cameOf(step);
+    if (came === null) throw new PartyError(`step ${step.id} is checked before it was opened`);
     unpackOne(ring, words, came.message, came.blocks, came.index);
   }
   return words;

@@ -6,7 +6,7 @@ import { Quota } from "../admission/quota.ts";
 import type { Channel } from "../channels/channel.ts";
 import { oneTurn, type Program } from "../program/steps.ts";
 import { Party } from "../protocols/sides.ts";
-import { sampled, type Verify } from "../protocols/verify/sampling.ts";
+import { dueChecks, sampled, type Verify } from "../protocols/verify/sampling.ts";
 import { fromHex } from "../ring/hex.ts";
 import type { Ring } from "../ring/ring.ts";
 import { Secret } from "../ring/secret.ts";
@@ -21,7 +21,7 @@ import { type Measured, Meter, peakRssMb, stopwatch } from "./meter.ts";
 import { SharedPace } from "./pace.ts";
 import { Patience } from "./patience.ts";
 import type { ProgramsOptions } from "./programs.ts";
-import { checkedValues, type Proof } from "./proving.ts";
+import type { Proof } from "./proving.ts";
 import { type Made, ServerOffline } from "./server-offline.ts";
 import { serverProof } from "./server-proving.ts";
 import { ServerStock } from "./server-stock.ts";
@@ -268,9 +268,8 @@ export class ServerService {
     const parties = waiting.map(({ material }, i) => {
       const { withDealer } = material;
       const cover = covers[i];
-      const checked =
-        verify === 0 ? undefined : checkedValues(program, sampled(this.ring, program, withDealer, verify));
-      return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover, checked });
+      const checks = verify === 0 ? undefined : dueChecks(program, sampled(this.ring, program, withDealer, verify));
+      return new Party(this.ring, program, { role: "server", withDealer, material, weights, cover, checks });
     });
     const proof = verify === 0 ? undefined : await this.proof(channel, parties, waiting);
     const [meter, measured] = [new Meter(), stopwatch("online")];

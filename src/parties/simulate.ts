@@ -13,7 +13,7 @@ import {
   Party,
   type ServerWeights,
 } from "../protocols/sides.ts";
-import { checkable, sampled, type Verify } from "../protocols/verify/sampling.ts";
+import { allChecks, dueChecks, sampled, type Verify } from "../protocols/verify/sampling.ts";
 import { KeyDealer } from "../protocols/verify/sources.ts";
 import { Prg, randomKey } from "../ring/prg.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -22,7 +22,7 @@ import { StoredMaterial } from "../stores/material.ts";
 import { dealPortion, preparePortion, type RunOptions, runProgram, type Witness } from "./engine.ts";
 import { Findings } from "./findings.ts";
 import { goesOn } from "./messages.ts";
-import { checkedValues, clientProof } from "./proving.ts";
+import { clientProof } from "./proving.ts";
 import { putDealt } from "./server-offline.ts";
 import { serverProof } from "./server-proving.ts";
 import { answerOf } from "./text.ts";
@@ -63,14 +63,14 @@ export async function simulate(ring: Ring, program: Program, inputs: SimulationI
     withDealer: ofClient.withDealer,
     material: ofClient,
     input,
-    checked: verify === 0 ? undefined : checkedValues(program, checkable(program)),
+    checks: verify === 0 ? undefined : allChecks(program),
   });
   const server = new Party(ring, program, {
     role: "server",
     withDealer: ofServer.withDealer,
     material: ofServer,
     weights,
-    checked: verify === 0 ? undefined : checkedValues(program, chosen),
+    checks: verify === 0 ? undefined : dueChecks(program, chosen),
   });
   const [ofClients, ofServers] =
     verify === 0

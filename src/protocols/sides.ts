@@ -131,6 +131,15 @@ export interface Came {
   readonly index: number;
 }
 
+/** One check before an answer: the openings that it is about, and the opened values that no later check reads. */
+export interface DueCheck {
+  readonly openings: readonly Step[];
+  readonly lastRead: readonly ValueId[];
+}
+
+/** A run's checks, by the answer that each stands before. */
+export type DueChecks = ReadonlyMap<Step, DueCheck>;
+
 /** Client or server online: "share", "public" (x̂) and "mask" (this party's part of r). */
 export class Party extends Scope {
   readonly role: "client" | "server";
@@ -140,8 +149,12 @@ export class Party extends Scope {
   readonly input: SharedInput | null;
   /** The server's, of a text that a helper carries for its owner (cover.ts). */
   private readonly cover: Prg | null;
-  /** Opened values that a check will read, and what came of each opening: null where nothing is checked. */
-  private readonly record: { readonly opened: Set<ValueId>; readonly came: Map<number, Came> } | null;
+  /** The run's checks: null where nothing is checked. */
+  private readonly checks: DueChecks | null;
+  /** Opened values that a check will read. */
+  private readonly awaited: Set<ValueId>;
+  /** What came of each opening that will be checked; null of one that has not been made. The server's. */
+  private readonly came = new Map<Step, Came | null>();
   private readonly sent = new Map<number, Words>();
   private readonly fetched = new Map<number, Words>();
 
@@ -151,7 +164,7 @@ export class Party extends Scope {
     side: (
       | { role: "client"; withDealer: Prg; material: Material; input: SharedInput }
       | { role: "server"; withDealer: Prg; material: Material; weights: ServerWeights; cover?: Prg }
-    ) & { readonly checked?: ReadonlySet<ValueId> },
+    ) & { readonly checks?: DueChecks },
   ) {
     super(ring, program);
     this.role = side.role;
@@ -159,30 +172,42 @@ export class Party extends Scope {
     this.material = side.material;
     this.weights = side.role === "server" ? side.weights : null;
     this.input = side.role === "client" ? side.input : null;
-    this.record = side.checked === undefined ? null : { opened: new Set(side.checked), came: new Map() };
+    this.checks = side.checks ?? null;
+    const due = [...(side.checks?.values() ?? [])];
+    this.awaited = new Set(due.flatMap(({ lastRead }) => lastRead));
+    if (this.isServer) for (const { openings } of due) for (const step of openings) this.came.set(step, null);
     this.cover = (side.role === "server" ? side.cover : undefined) ?? null;
   }
 
-  /** Keeps what came of an opening, packed as it is, for a check. */
+  /** Keeps what came of an opening, packed as it is, where it will be checked. */
   keepCame(step: Step, came: Came): void {
-    if (this.isServer) this.record?.came.set(step.id, came);
+    if (this.came.has(step)) this.came.set(step, came);
   }
 
-  /** What `keepCame` kept. */
-  came(step: Step): Came | undefined {
-    return this.record?.came.get(step.id);
+  /** What `keepCame` kept; null before the opening. */
+  cameOf(step: Step): Came | null {
+    return this.came.get(step) ?? null;
   }
 
-  /** A check has read some opened values: those without readers go. */
-  checked(ids: Iterable<ValueId>): void {
-    for (const id of ids) {
-      this.record?.opened.delete(id);
+  /** The check before an answer. @throws Error when this run has none there. */
+  due(answer: Step): DueCheck {
+    const check = this.checks?.get(answer);
+    if (check === undefined) throw new InternalError(`step ${answer.id}: no check stands before it`);
+    return check;
+  }
+
+  /** The check before an answer is done: what it read goes, unless it has other readers. */
+  checked(answer: Step): void {
+    const { openings, lastRead } = this.due(answer);
+    for (const step of openings) this.came.delete(step);
+    for (const id of lastRead) {
+      this.awaited.delete(id);
       if (!this.isRead(id)) this.release(id);
     }
   }
 
   protected override keeps(slot: Slot, id: ValueId): boolean {
-    return slot === "public" && this.record?.opened.has(id) === true;
+    return slot === "public" && this.awaited.has(id);
   }
 
   /** Keeps what was sent in an opening until the other's message comes; it is scratch of that step. */

@@ -9,12 +9,13 @@ import { checkCost } from "../../src/protocols/verify/price.ts";
 import {
   checkable,
   checksOf,
+  dueChecks,
   keyedWords,
   paddingBytes,
   sampled,
   sessionKeyBytes,
 } from "../../src/protocols/verify/sampling.ts";
-import { isChecked, keyBytes } from "../../src/protocols/verify/words.ts";
+import { coneOf, isChecked, keyBytes } from "../../src/protocols/verify/words.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
 import { harness, TINY_GPT2 } from "../parties/harness.ts";
 import { tapped } from "../parties/tapped.ts";
@@ -55,6 +56,20 @@ it.each([1, 4])("costs what plan says, one opening in %i checked", async (verify
   expect(proof).toBe(online.bytes.client_to_server);
   expect(challenge).toBeLessThanOrEqual(online.bytes.server_to_client);
   if (verify === 1) expect(challenge).toBe(online.bytes.server_to_client);
+});
+
+it("keeps what checks read until the last of them, and nothing else", async () => {
+  const { program } = await harness({ ...TINY_GPT2, layers: 1 }, { ...oneTurn(8), turns: 3, verified: true });
+  const openings = checkable(program).filter((_, i) => i % 3 > 0);
+  const due = dueChecks(program, openings);
+  expect([...due.keys()]).toEqual(checksOf(program).map(({ answer }) => answer));
+  const left = new Set([...due.values()].flatMap(({ lastRead }) => lastRead));
+  expect(left).toEqual(coneOf(program, openings).publics);
+  for (const check of due.values()) {
+    for (const id of coneOf(program, check.openings).publics) expect(left.has(id)).toBe(true);
+    for (const id of check.lastRead) expect(left.delete(id)).toBe(true);
+  }
+  expect([...due.values()].flatMap((check) => check.openings)).toEqual(openings);
 });
 
 describe("a part", () => {

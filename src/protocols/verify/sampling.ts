@@ -5,13 +5,14 @@
  * same bytes; every check draws its class. So each opening is checked with probability 1/N, and what is dealt is padded to what the
  * largest classes take: neither its bytes nor its time tell which class it is.
  */
-import type { Program, Step } from "../../program/steps.ts";
+import type { Program, Step, ValueId } from "../../program/steps.ts";
 import type { Prg } from "../../ring/prg.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { trafficOf } from "../all.ts";
 import { QUOTIENT, SAMPLE } from "../blocks.ts";
 import { FRAME_HEADER } from "../cost.ts";
 import { portionOfSteps, portionsOf } from "../portions.ts";
+import type { DueChecks } from "../sides.ts";
 import { coneOf, isAnswer, isChecked, keyBytes, type WordSet } from "./words.ts";
 
 /** Of how many openings one is checked: 1 for all of them, 0 for none. */
@@ -52,6 +53,29 @@ export function checksOf(program: Program): readonly Check[] {
 /** The openings that are checked where all are. */
 export function checkable(program: Program): readonly Step[] {
   return checksOf(program).flatMap(({ openings }) => openings);
+}
+
+/** The checks of some openings. */
+export function dueChecks(program: Program, openings: readonly Step[]): DueChecks {
+  const own = new Set(openings);
+  const due = checksOf(program).map((check) => ({
+    answer: check.answer,
+    openings: check.openings.filter((step) => own.has(step)),
+  }));
+  const lastOf = new Map<ValueId, number>();
+  for (const [i, { openings }] of due.entries()) for (const id of coneOf(program, openings).publics) lastOf.set(id, i);
+  const lastRead = due.map((): ValueId[] => []);
+  for (const [id, i] of lastOf) lastRead[i].push(id);
+  return new Map(due.map(({ answer, openings }, i) => [answer, { openings, lastRead: lastRead[i] }]));
+}
+
+const wholes = new WeakMap<Program, DueChecks>();
+
+/** The checks of all openings: what a client makes ready for. */
+export function allChecks(program: Program): DueChecks {
+  const found = wholes.get(program) ?? dueChecks(program, checkable(program));
+  wholes.set(program, found);
+  return found;
 }
 
 /** The classes of a check's openings: the largest first, each to the class that has least. */
