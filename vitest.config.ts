@@ -10,7 +10,12 @@ const ALONE = [
   "test/protocols/malicious.test.ts",
 ];
 /** The files that take longest, in this order before all others: no worker is left with one of them at the end. */
-const FIRST = ["cli/commands", "web/page", "cli/training", "cli/lost", "cli/attacks", "web/care", "models/tokenizers"];
+const FIRST = [
+  ...["docs/guides", "cli/training", "cli/commands", "web/talk", "cli/screen", "cli/attacks", "web/page"],
+  ...["models/families", "stores/store", "package/package", "parties/once", "cli/chat", "cli/killed", "cli/lost"],
+  ...["protocols/views", "distill/training", "web/refusals", "parties/faults", "parties/services", "web/care"],
+  ...["program/precision", "models/tokenizers", "protocols/leaks", "parties/machines", "examples/examples"],
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -27,7 +32,8 @@ export default defineConfig({
   resolve: { alias: { "#platform": resolve("src/platform/node.ts") } },
   test: {
     pool: "forks",
-    maxWorkers: 2,
+    // One more than the processors of a small machine: much of a test is waiting for other processes.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // Tests wait for events; these end one that would wait for ever, on a machine that is busy with other work, too.
     testTimeout: 900_000,

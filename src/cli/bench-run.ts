@@ -66,8 +66,10 @@ export async function run<R>(
     });
     step(0, runs);
     try {
-      const peers = ["--server", parties.server, "--dealer", parties.dealer, ...link, "--threads", String(threads)];
-      const all = (await runJson([...command, "--ids", idsFile, "--runs", String(runs), ...peers])) as R[];
+      const { server, dealer, deadline } = parties;
+      const peers = ["--server", server, "--dealer", dealer, "--deadline", String(deadline)];
+      const asked = ["--ids", idsFile, "--runs", String(runs), ...peers, ...link, "--threads", String(threads)];
+      const all = (await runJson([...command, ...asked])) as R[];
       return { all, measured: parties.measured };
     } finally {
       parties.stop();

@@ -135,7 +135,7 @@ export interface NetworkOptions extends KeyOptions {
 }
 
 /** Seconds after which a silent peer is given up, unless told. */
-export const DEADLINE_SECONDS = 120;
+const DEADLINE_SECONDS = 120;
 
 /** When a silent peer is given up: on a busy machine a large model makes its peers wait. */
 export function deadline(): Option {

@@ -11,7 +11,7 @@ import { eachRow, readNumberedTexts } from "../tasks/tables.ts";
 import { openClient } from "./client.ts";
 import { behindPadding, Comparison } from "./comparison.ts";
 import { UsageError } from "./failure.ts";
-import { DEADLINE_SECONDS, type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
+import { type ModelOptions, modelFlags, type OutputOptions } from "./options.ts";
 import { startParties } from "./processes.ts";
 import { Progress } from "./progress.ts";
 import { fixedPointOf } from "./ranges.ts";
@@ -114,7 +114,7 @@ async function textsOf({ tokenizer, spec }: ModelSource, options: EvaluateOption
 async function startHidden(name: string, options: EvaluateOptions): Promise<{ client: Client; stop: () => void }> {
   const parties = await startParties([name, ...modelFlags(options)]);
   try {
-    const client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json: true }, new Progress(true));
+    const client = await openClient({ ...parties, json: true }, new Progress(true));
     return { client, stop: () => parties.stop() };
   } catch (error) {
     parties.stop();

@@ -78,9 +78,14 @@ function listening(child: ChildProcess, take: Told): Promise<Pick<Running, "addr
   });
 }
 
+/** A command's own parties wait for each other however busy the machine is: none of them is a stranger. */
+const OWN_DEADLINE_SECONDS = 3600;
+
 export interface Parties {
   readonly server: string;
   readonly dealer: string;
+  /** What their client waits as well. */
+  readonly deadline: number;
   readonly measured: { readonly server: readonly Measured[]; readonly dealer: readonly Measured[] };
   stop(): void;
 }
@@ -99,7 +104,8 @@ export async function startParties(
   serveArgs: readonly string[],
   { threads = 1, both = [], told }: PartiesOptions = {},
 ): Promise<Parties> {
-  const own = ["--listen", "127.0.0.1:0", "--threads", String(threads), ...both];
+  const deadline = OWN_DEADLINE_SECONDS;
+  const own = ["--listen", "127.0.0.1:0", "--threads", String(threads), "--deadline", String(deadline), ...both];
   const dealer = await start(["deal", ...own]);
   try {
     // Their client is this process, or one that it starts.
@@ -108,6 +114,7 @@ export async function startParties(
     return {
       server: server.address,
       dealer: dealer.address,
+      deadline,
       measured: { server: server.measured, dealer: dealer.measured },
       stop: () => {
         server.stop();

@@ -13,7 +13,7 @@ import { continued } from "../continuation.ts";
 import { Failure } from "../failure.ts";
 import { formatBytes } from "../format.ts";
 import { asset } from "../named.ts";
-import { DEADLINE_SECONDS, type OutputOptions, output } from "../options.ts";
+import { type OutputOptions, output } from "../options.ts";
 import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
 import { inFixedPoint } from "../ranges.ts";
@@ -104,7 +104,7 @@ async function among(
   const glimpse = new Glimpse();
   let client: Client | null = null;
   try {
-    client = await openClient({ ...parties, deadline: DEADLINE_SECONDS, json }, progress, { witness: glimpse.witness });
+    client = await openClient({ ...parties, json }, progress, { witness: glimpse.witness });
     await use(client, glimpse, progress);
   } finally {
     progress.stop();

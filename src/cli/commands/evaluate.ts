@@ -11,16 +11,7 @@ import { Ring } from "../../ring/ring.ts";
 import { openClient } from "../client.ts";
 import { floatMatmul } from "../float.ts";
 import { judgedOf, type Logits } from "../judged.ts";
-import {
-  approximate,
-  DEADLINE_SECONDS,
-  isQuiet,
-  MODEL,
-  modelFlags,
-  outputWithProgress,
-  overridesOf,
-  task,
-} from "../options.ts";
+import { approximate, isQuiet, MODEL, modelFlags, outputWithProgress, overridesOf, task } from "../options.ts";
 import { type EvaluateOptions, evaluateDecoder } from "../perplexity.ts";
 import { startParties } from "../processes.ts";
 import { Progress } from "../progress.ts";
@@ -143,7 +134,7 @@ async function underMpc(
   const parties = await startParties([name, ...modelFlags(options)]);
   const clients: Client[] = [];
   try {
-    const connection = { ...parties, deadline: DEADLINE_SECONDS, json: true };
+    const connection = { ...parties, json: true };
     for (let i = 0; i < CLIENTS; i++) clients.push(await openClient(connection, new Progress(true)));
     const step = progress.of("under MPC");
     const logits: Logits[] = [];
