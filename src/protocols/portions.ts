@@ -2,10 +2,10 @@
 import type { Program, Step } from "../program/steps.ts";
 import { materialOf } from "./cost.ts";
 
-/** Later turns that are made ready together: enough that going through all weights is shared, few enough that nobody waits long for them. */
+/** Later turns that are made ready together at most: enough that going through all weights is shared, few enough that nobody waits long for them. */
 const PORTION_TURNS = 8;
-/** Bytes of a text's material from which on it is made in several portions: a server holds two of them. */
-const PORTION_BYTES = 5e8;
+/** About the bytes of a portion at most: a server holds two. */
+const PORTION_BYTES = 2.5e8;
 
 /** A part of a program, and of its material. */
 export interface Portion {
@@ -74,10 +74,13 @@ function portionsOfText(program: Program): Portion[] {
 
 function portionsOfTurns(program: Program): Portion[] {
   const { flights, turns } = program;
+  if (turns.length === 1) return [];
+  const size = materialIn(program, stepsOf(program, turns[1], turns[2] ?? flights.length));
+  const together = Math.max(1, Math.min(PORTION_TURNS, Math.floor(PORTION_BYTES / size)));
   const portions: Portion[] = [];
-  for (let turn = 1; turn < turns.length; turn += PORTION_TURNS) {
+  for (let turn = 1; turn < turns.length; turn += together) {
     const some = turns
-      .slice(turn, turn + PORTION_TURNS)
+      .slice(turn, turn + together)
       .map((flight, i) => stepsOf(program, flight, turns[turn + i + 1] ?? flights.length));
     portions.push({ flight: turns[turn], steps: sideBySide(some) });
   }
