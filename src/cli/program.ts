@@ -34,6 +34,7 @@ const GROUPS: readonly (readonly [string, Readonly<Record<string, () => Promise<
     {
       serve: async () => (await import("./commands/serve.ts")).addServe,
       deal: async () => (await import("./commands/deal.ts")).addDeal,
+      audit: async () => (await import("./commands/audit.ts")).addAudit,
       helper: async () => (await import("./commands/helper.ts")).addHelper,
       keys: async () => (await import("./commands/keys.ts")).addKeys,
     },

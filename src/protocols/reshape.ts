@@ -14,6 +14,7 @@ import {
   sameScale,
 } from "./rule.ts";
 import type { Scope, Slot } from "./scope.ts";
+import type { ClearScope } from "./sides.ts";
 
 /** Applies one function to every tensor that this party has of a masked value. */
 function each(s: Scope, from: number, to: number, slots: readonly Slot[], f: (out: Words, a: Words) => void): void {
@@ -128,16 +129,20 @@ export const shift: LocalRule<"shift"> = {
   traffic: noTraffic,
   deal: (d, step) => shiftEach(d, step, ["full"]),
   run: (p, step) => shiftEach(p, step, ["public"]),
-  clear(c, step, out) {
-    if (c.rounding === null) return c.ring.arithmeticShift(out, c.x(step.x), step.shift);
-    const mask = c.temp(out.length);
-    c.rounding.words(c.ring, mask, step.id, CLIENT_MASK);
-    c.ring.add(out, c.x(step.x), mask);
-    for (const words of [out, mask]) c.ring.truncate(words, words, 64, step.shift, 64 - step.shift);
-    c.ring.subtract(out, out, mask);
-    c.ring.signExtend(out, out, 64 - step.shift);
-  },
+  clear: shiftWhole,
 };
+
+/** In the clear; as shares are rounded, the mask is drawn and shifted as x̂ is. */
+function shiftWhole(c: ClearScope, step: StepOf<"shift">, out: Words): void {
+  const { ring, rounding } = c;
+  if (rounding === null) return ring.arithmeticShift(out, c.x(step.x), step.shift);
+  const mask = c.temp(out.length);
+  rounding.words(ring, mask, step.id, CLIENT_MASK);
+  ring.add(out, c.x(step.x), mask);
+  for (const words of [out, mask]) ring.truncate(words, words, 64, step.shift, 64 - step.shift);
+  ring.subtract(out, out, mask);
+  ring.signExtend(out, out, 64 - step.shift);
+}
 
 function shiftEach(s: Scope, step: StepOf<"shift">, slots: readonly Slot[]): void {
   const [from, to] = [s.value(step.x).ring, s.value(step.out).ring];

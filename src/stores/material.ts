@@ -65,6 +65,11 @@ export class StoredMaterial implements Material {
     return this.take("keys", step);
   }
 
+  /** Server: what the dealer sent of a step. */
+  ofDealer({ id }: Step): readonly Uint8Array[] {
+    return (["dealt", "keys"] as const).flatMap((table) => this.#entries.get(`${table}:${id}`) ?? []);
+  }
+
   /** The bytes to keep on disk: the seed, then every entry behind its header. */
   *parts(): Iterable<Uint8Array> {
     yield this.seed.expose();

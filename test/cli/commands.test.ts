@@ -140,6 +140,8 @@ describe("results", () => {
     const asked = ["infer", "a dull film", "--key", folder("c"), "--server-key", server, "--dealer-key", dealer];
     const labels = ["--server", serving.address, "--dealer", dealing.address, "--labels", "films, ships"];
     expect((await mpcformer(...asked, ...labels)).err).toMatch(/does not tell whether a text entails another/);
+    const audit = ["audit", "--dealer", dealing.address, "--dealer-key", dealer, "--key", folder("c"), "--json"];
+    expect(JSON.parse((await mpcformer(...audit, "--sessions", "1")).out)).toMatchObject({ sessions: 1 });
     expect((await ask("x")).err).toMatch(new RegExp(`key ${stranger} is not on the list here`));
     expect((await ask("c", dealer)).err).toMatch(/is not the one expected: check with its owner/);
     const plain = await mpcformer("infer", "x", "--server", serving.address, "--dealer", dealing.address);

@@ -59,6 +59,7 @@ const trains = ["--data", missing, "--out", "/no/such/folder"];
 const wrong: Readonly<Record<string, { readonly usage: readonly string[]; readonly failed: () => readonly string[] }>> =
   {
     approximations: { usage: ["--no-such"], failed: () => [] },
+    audit: { usage: ["demo", "--sessions", "0"], failed: () => ["--dealer", "127.0.0.1:1"] },
     bench: { usage: ["bert-tiny", "--length", "x"], failed: () => [missing, "--length", "8"] },
     "build-native": { usage: ["--no-such"], failed: () => ["--cc", "/no/such/cc"] },
     calibrate: { usage: ["demo"], failed: () => [missing, "--data", missing] },

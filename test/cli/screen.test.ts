@@ -55,6 +55,10 @@ const commands: Readonly<Record<string, { readonly args: () => string[]; readonl
     args: () => ["generate", PROMPT, ...withStoryteller(), "--max-tokens", "12"],
     says: [/^12 tokens; the first after/, /^the server learns: /],
   },
+  audit: {
+    args: () => ["audit", "--dealer", peers[3], "--sessions", "2"],
+    says: [/^2 sessions, \d+ messages, [\d.]+ MB: all are what the seeds say$/],
+  },
   prepare: {
     args: () => ["prepare", ...withDemo(), "--store", at("store"), "--count", "2"],
     says: [/^prepared: \d times a text of up to 32 tokens$/],

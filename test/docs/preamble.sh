@@ -58,6 +58,7 @@ mpcformer() {
       ;;
     gateway) own=(--listen "127.0.0.1:$PORT_7790" --server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
     up) own=(--listen "127.0.0.1:$PORT_7790") ;;
+    audit) own=(--dealer "127.0.0.1:$PORT_7701") ;;
     infer | generate | prepare | chat) has_profile "$@" || own=(--server "127.0.0.1:$PORT_7700" --dealer "127.0.0.1:$PORT_7701") ;;
   esac
   local scaled="SCALED_${command//-/_}"

@@ -2,15 +2,12 @@
 import { type Command, Option } from "commander";
 import { CHANNEL_PATH } from "../../channels/web-listener.ts";
 import type { PinnedParties } from "../../parties/connect.ts";
-import type { ServedModel } from "../../parties/held-model.ts";
-import { publicModel } from "../../parties/model-identity.ts";
 import { ServerService } from "../../parties/server.ts";
 import { lengthsOf } from "../../parties/shapes.ts";
 import type { Verify } from "../../protocols/verify/sampling.ts";
 import type { MaterialStore } from "../../stores/store.ts";
 import { helperOf, partyOf } from "../browsers.ts";
 import { UsageError } from "../failure.ts";
-import { floatMatmul } from "../float.ts";
 import { inFile, pinnedForBrowsers } from "../keys.ts";
 import { connect, ringOf } from "../network.ts";
 import {
@@ -20,7 +17,6 @@ import {
   MODEL,
   type ModelOptions,
   output,
-  overridesOf,
   type ServiceOptions,
   type ShapeOptions,
   type StoreOptions,
@@ -30,8 +26,8 @@ import {
 import { serverStatus } from "../overview.ts";
 import { dealerAddress, profileOf, takesProfile } from "../profile.ts";
 import { Progress } from "../progress.ts";
+import { servedModel } from "../served.ts";
 import { compilingOf, limitsOf, measuredBy, partOfMemory, run } from "../service.ts";
-import { identity, openModel, openSource } from "../source.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
 import { Telemetry } from "../telemetry.ts";
@@ -106,7 +102,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
   const ring = await ringOf(options);
   const studies = await readStudies(options);
   const store = await openStore(options, "server");
-  const served = await opened(name, options, store);
+  const served = await servedModel(name, options, new Progress(options.json ?? false), store);
   const { model } = served;
   const { spec, plan } = model;
   const telemetry = new Telemetry(options);
@@ -151,25 +147,6 @@ async function runsOf(options: ServeOptions): Promise<((fingerprint: string) => 
   return sessionsFor === undefined ? undefined : inFile(sessionsFor, "--sessions-for", options);
 }
 
-/** The model as it is served. In a function of its own: what waits for the service's end would keep the floats otherwise. */
-async function opened(name: string, options: ServeOptions, store: MaterialStore | undefined): Promise<ServedModel> {
-  const progress = new Progress(options.json ?? false);
-  // The hidden option is bench's, which measures shapes too.
-  const open = options.plan === undefined ? openModel : openSource;
-  const source = await open(name, {
-    overrides: overridesOf(options),
-    calibration: options.calibrate,
-    planPath: options.plan,
-    length: options.warm,
-    matmul: await floatMatmul(),
-    progress: progress.of("calibrating"),
-  });
-  const { spec, plan, tokenizerFiles: tokenizer, weights, readWeights } = source;
-  const { id: commitment, key } = await identity(source, store);
-  const model = await publicModel({ spec, plan, tokenizer, commitment }, weights);
-  return { model, modelKey: key, weights: onceThen(weights, readWeights), tokenizer };
-}
-
 /** What the page is told, where it is served: an open page asks no other model than it was opened with. @throws UsageError */
 async function pageParties(options: ServeOptions, model: string): Promise<PinnedParties | null> {
   if (options.dealerWeb === undefined) return null;
@@ -183,14 +160,4 @@ async function pageParties(options: ServeOptions, model: string): Promise<Pinned
 /** What another process had claimed or half written when it ended is burnt once it is old enough to tell. */
 function keepClean(store: MaterialStore | undefined, telemetry: Telemetry): void {
   if (store !== undefined) setInterval(() => void store.burnLeftovers().catch(telemetry.explain), 60_000).unref();
-}
-
-/** Hands `first` out once and lets it go; after that it is read again. */
-function onceThen<T>(first: T, again: () => Promise<T>): () => Promise<T> {
-  let held: T | null = first;
-  return async () => {
-    const one = held ?? (await again());
-    held = null;
-    return one;
-  };
 }
