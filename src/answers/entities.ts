@@ -1,7 +1,8 @@
 /** Labels of tokens as entities: what transformers' token-classification pipeline makes of them. */
 
 import type { SpannedText, TextTokenizer } from "../models/tokenizer.ts";
-import { largestOf, softmaxOf } from "./probabilities.ts";
+import { indexOfLargest } from "../program/largest.ts";
+import { softmaxOf } from "./probabilities.ts";
 
 /** One token's label. */
 export interface TokenLabel {
@@ -43,7 +44,7 @@ export function tokenLabels(
     const span = spans[index];
     if (span === null) return [];
     const scores = softmaxOf(logits.slice(index * labels.length, (index + 1) * labels.length));
-    const best = largestOf(scores);
+    const best = indexOfLargest(scores);
     const word = tokenizer.pieceOf(id);
     return [{ entity: labels[best], score: scores[best], index, word, start: span.from, end: span.to }];
   });

@@ -12,8 +12,3 @@ export function softmaxOf(logits: readonly number[]): number[] {
 export function sigmoidOf(logits: readonly number[]): number[] {
   return logits.map((x) => 1 / (1 + Math.exp(-x)));
 }
-
-/** The place of the largest; the first of equals. */
-export function largestOf(values: readonly number[]): number {
-  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
-}

@@ -1,6 +1,6 @@
 /** How far the answers of two runs of a model are apart, text by text. */
 import { logLikelihood, type Perplexity, perplexityOf } from "../distill/perplexity.ts";
-import { largest } from "../models/greedy.ts";
+import { indexOfLargest } from "../program/largest.ts";
 
 /** The logits of every token of a text, one row behind the other. */
 export type Rows = Float32Array;
@@ -27,7 +27,8 @@ export class Comparison {
   add(found: Rows, right: Rows, ids: readonly number[] = []): void {
     const { columns } = this;
     for (let at = 0; at < right.length; at += columns, this.rows++)
-      if (largest(found.subarray(at, at + columns)) === largest(right.subarray(at, at + columns))) this.same++;
+      if (indexOfLargest(found.subarray(at, at + columns)) === indexOfLargest(right.subarray(at, at + columns)))
+        this.same++;
     this.error = right.reduce((most, x, i) => Math.max(most, Math.abs(x - found[i])), this.error);
     this.texts++;
     this.likelihoods.push(

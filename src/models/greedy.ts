@@ -1,5 +1,6 @@
 /** What a decoder says in the clear: the reference for a private continuation. */
 
+import { indexOfLargest } from "../program/largest.ts";
 import type { ModelSpec, TokenizedText, Weights } from "../program/spec.ts";
 import { FloatOps } from "../reference/float.ts";
 import type { Matmul } from "../reference/matmul.ts";
@@ -15,7 +16,7 @@ export function greedyTokens(
 ): number[] {
   const tokens: number[] = [];
   const choose = (logits: Float32Array) => {
-    tokens.push(largest(logits));
+    tokens.push(indexOfLargest(logits));
     return tokens[tokens.length - 1];
   };
   const ops = new FloatOps(weights, text, text.ids.length, { matmul, choose });
@@ -26,11 +27,4 @@ export function greedyTokens(
     }
   }
   return tokens;
-}
-
-/** The index of the largest value. */
-export function largest(values: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
 }

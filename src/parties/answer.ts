@@ -1,8 +1,9 @@
 /** An answer as people and machines read it: a label with probabilities, a value, or what was found in a text. */
 import { type Entity, entitiesOf, labelled, type TokenLabel, tokenLabels } from "../answers/entities.ts";
-import { largestOf, sigmoidOf, softmaxOf } from "../answers/probabilities.ts";
+import { sigmoidOf, softmaxOf } from "../answers/probabilities.ts";
 import { type AnswerSpan, answerSpans } from "../answers/question.ts";
 import type { SpannedText, TextTokenizer } from "../models/tokenizer.ts";
+import { indexOfLargest } from "../program/largest.ts";
 import { answersTokens, type ModelSpec, type TokenizedText } from "../program/spec.ts";
 import type { Inference } from "./run.ts";
 
@@ -62,7 +63,7 @@ export function reading(spec: ModelSpec, logits: readonly number[], asked?: Aske
   if (problem === "regression") return spec.labels === 1 ? { value: logits[0] } : { values: logits };
   if (answersTokens(spec)) return asked === undefined ? {} : tokensReading(spec, logits, asked);
   if (answer === "label") return { label: labelNames[logits[0]] ?? String(logits[0]), index: logits[0] };
-  const index = largestOf(logits);
+  const index = indexOfLargest(logits);
   const scores = problem === "labels" ? sigmoidOf(logits) : softmaxOf(logits);
   return { label: labelNames[index] ?? String(index), index, scores };
 }

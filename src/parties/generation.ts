@@ -1,7 +1,7 @@
 /** The client's side of generation: choosing tokens from logits, and handing them out as they come. */
 import * as v from "valibot";
-import { largestOf } from "../answers/probabilities.ts";
 import { generator, uniforms } from "../models/random.ts";
+import { indexOfLargest } from "../program/largest.ts";
 import type { ModelSpec } from "../program/spec.ts";
 import { abortSignal, checkArguments, mustBe } from "./arguments.ts";
 import type { Logprobs } from "./logprobs.ts";
@@ -115,7 +115,8 @@ export function sampler(spec: ModelSpec, options: GenerateOptions): Sampler {
     return ([token]) => Math.min(Math.max(Math.round(token), 0), spec.vocabulary - 1);
   }
   const uniform = seed === undefined ? systemUniform : uniforms(generator("sampling", seed));
-  return (logits) => (temperature === 0 ? largestOf(logits) : sample(logits, { temperature, topK, topP }, uniform()));
+  return (logits) =>
+    temperature === 0 ? indexOfLargest(logits) : sample(logits, { temperature, topK, topP }, uniform());
 }
 
 function sample(

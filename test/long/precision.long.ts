@@ -16,8 +16,9 @@ import { measured } from "../../src/cli/prediction.ts";
 import { fixedPointOf } from "../../src/cli/ranges.ts";
 import { type ModelSource, openModel } from "../../src/cli/source.ts";
 import { conversationText } from "../../src/models/chat-template.ts";
-import { greedyTokens, largest } from "../../src/models/greedy.ts";
+import { greedyTokens } from "../../src/models/greedy.ts";
 import { logitsOf } from "../../src/models/model.ts";
+import { indexOfLargest } from "../../src/program/largest.ts";
 import type { TokenizedText } from "../../src/program/spec.ts";
 import { FloatOps } from "../../src/reference/float.ts";
 import { Prg, randomKey } from "../../src/ring/prg.ts";
@@ -95,7 +96,7 @@ it.skipIf([CHAT, TEXTS].includes(""))("a chat model says what it says in floats"
     const ids = [...prompt.ids, ...said.slice(0, -1)];
     const { logits, outside } = await run({ ids, types: ids.map(() => 0) });
     const rows = Float32Array.from(logits.slice(-NEW_TOKENS * columns));
-    const parted = said.findIndex((id, i) => largest(rows.subarray(i * columns, (i + 1) * columns)) !== id);
+    const parted = said.findIndex((id, i) => indexOfLargest(rows.subarray(i * columns, (i + 1) * columns)) !== id);
     console.warn(
       `${JSON.stringify(content)}: ${parted < 0 ? "all equal" : `parted at ${parted}`}, beyond: ${outside?.name ?? "none"}`,
     );

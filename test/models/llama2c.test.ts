@@ -7,11 +7,12 @@ import { compile } from "../../src/compiler/compile.ts";
 import { anyTokenizer } from "../../src/models/any-tokenizer.ts";
 import { randomModel } from "../../src/models/catalog.ts";
 import { loadModel, saveModel } from "../../src/models/checkpoint.ts";
-import { greedyTokens, largest } from "../../src/models/greedy.ts";
+import { greedyTokens } from "../../src/models/greedy.ts";
 import { llama2cModel, llama2cTokenizer, loadLlama2c } from "../../src/models/llama2c.ts";
 import { requiredWeights } from "../../src/models/weights.ts";
 import { TextInput } from "../../src/parties/text.ts";
 import { IntegerWeights } from "../../src/parties/weights.ts";
+import { indexOfLargest } from "../../src/program/largest.ts";
 import type { ModelSpec, Weights } from "../../src/program/spec.ts";
 import { oneTurn } from "../../src/program/steps.ts";
 import { runClear } from "../../src/protocols/clear.ts";
@@ -219,7 +220,7 @@ describe.skipIf(!existsSync(MODEL))("stories260K (needs ../shared/data)", () => 
     const integers = await new IntegerWeights(ring).for(program, async () => weights);
     const said: number[] = [];
     const choose = (logits: readonly number[]) => {
-      said.push(largest(Float32Array.from(logits)));
+      said.push(indexOfLargest(Float32Array.from(logits)));
       return said[said.length - 1];
     };
     runClear(ring, program, integers, new TextInput(ring, program, spec, prompt, null), { choose });
