@@ -4,8 +4,10 @@ import { materialOf } from "./cost.ts";
 
 /** Later turns that are made ready together at most: enough that going through all weights is shared, few enough that nobody waits long for them. */
 const PORTION_TURNS = 8;
-/** About the bytes of a portion at most: a server holds two. */
-const PORTION_BYTES = 2.5e8;
+/** About the bytes of a portion of later turns at most: a server holds two. */
+const TURNS_BYTES = 2.5e8;
+/** The same of the text, of which each opening takes more: fewer portions need less padding where some openings are checked (verify/sampling.ts). */
+const TEXT_BYTES = 5e8;
 
 /** A part of a program, and of its material. */
 export interface Portion {
@@ -59,7 +61,7 @@ function portionsOfText(program: Program): Portion[] {
   const end = turns[1] ?? flights.length;
   const sizes = flights.slice(0, end).map((_, flight) => materialIn(program, stepsOf(program, flight, flight + 1)));
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  const count = Math.max(1, Math.ceil(total / PORTION_BYTES));
+  const count = Math.max(1, Math.ceil(total / TEXT_BYTES));
   const starts = [0];
   let before = 0;
   for (const [flight, size] of sizes.entries()) {
@@ -76,7 +78,7 @@ function portionsOfTurns(program: Program): Portion[] {
   const { flights, turns } = program;
   if (turns.length === 1) return [];
   const size = materialIn(program, stepsOf(program, turns[1], turns[2] ?? flights.length));
-  const together = Math.max(1, Math.min(PORTION_TURNS, Math.floor(PORTION_BYTES / size)));
+  const together = Math.max(1, Math.min(PORTION_TURNS, Math.floor(TURNS_BYTES / size)));
   const portions: Portion[] = [];
   for (let turn = 1; turn < turns.length; turn += together) {
     const some = turns

@@ -57,10 +57,10 @@ describe("a long text's portions", () => {
     const program = compile(spec, plan, oneTurn(128));
     const all = materialBytes(program);
     const portions = portionsOf(program);
-    expect(portions.length).toBe(Math.ceil(all / 2.5e8));
+    expect(portions.length).toBe(Math.ceil(all / 5e8));
     expect(portions.length).toBeGreaterThan(1);
     expect(portions.flatMap(({ steps }) => steps.flat()).length).toBe(program.steps.length);
-    expect(heldBytes(program)).toBeLessThan(5.5e8);
+    expect(heldBytes(program)).toBeLessThan(1.1e9);
   });
 });
 

@@ -78,13 +78,24 @@ export function allChecks(program: Program): DueChecks {
   return found;
 }
 
-/** The classes of a check's openings: the largest first, each to the class that has least. */
+/**
+ * The classes of a check's openings: the largest first, each to the class that has least in the portion where its own keys are most. Padding is by
+ * portion, so that classes have to be alike in each.
+ */
 function classesOf(program: Program, { openings }: Check, verify: Verify): readonly (readonly Step[])[] {
-  const classes = Array.from({ length: verify }, () => ({ bytes: 0, steps: [] as Step[] }));
-  const sized = openings.map((step) => ({ step, bytes: bytesOfKeys(program, coneOf(program, [step]).words) }));
-  for (const { step, bytes } of sized.sort((a, b) => b.bytes - a.bytes || a.step.id - b.step.id)) {
-    const least = classes.reduce((a, b) => (b.bytes < a.bytes ? b : a));
-    least.bytes += bytes;
+  const classes = Array.from({ length: verify }, () => ({
+    bytes: portionsOf(program).map(() => 0),
+    steps: [] as Step[],
+  }));
+  const sized = openings.map((step) => {
+    const bytes = portionsOf(program).map(() => 0);
+    addKeys(program, coneOf(program, [step]).words, bytes);
+    return { step, bytes, main: bytes.indexOf(Math.max(...bytes)) };
+  });
+  const size = ({ bytes }: { readonly bytes: readonly number[] }) => bytes.reduce((sum, portion) => sum + portion, 0);
+  for (const { step, bytes, main } of sized.sort((a, b) => size(b) - size(a) || a.step.id - b.step.id)) {
+    const least = classes.reduce((a, b) => (b.bytes[main] < a.bytes[main] ? b : a));
+    for (const [portion, own] of bytes.entries()) least.bytes[portion] += own;
     least.steps.push(step);
   }
   return classes.map(({ steps }) => steps.sort((a, b) => a.id - b.id));
@@ -168,15 +179,15 @@ export function paddingBytes(program: Program, openings: readonly Step[], verify
 
 /** By portion: bytes of the keys of some openings, with the headers of the messages that they alone make. */
 function keyBytesOf(program: Program, openings: readonly Step[]): readonly number[] {
-  const words = keyedWords(program, openings);
-  const portions = portionOfSteps(program);
   const bytes = portionsOf(program).map(() => 0);
-  for (const id of words.keys()) bytes[portions[id]] += bytesOfKey(program, words, id);
+  addKeys(program, keyedWords(program, openings), bytes);
   return bytes;
 }
 
-function bytesOfKeys(program: Program, words: WordSet): number {
-  return [...words.keys()].reduce((sum, id) => sum + bytesOfKey(program, words, id), 0);
+/** Adds the bytes of words' keys to those of their portions. */
+function addKeys(program: Program, words: WordSet, bytes: number[]): void {
+  const portions = portionOfSteps(program);
+  for (const id of words.keys()) bytes[portions[id]] += bytesOfKey(program, words, id);
 }
 
 function bytesOfKey(program: Program, words: WordSet, id: number): number {
