@@ -149,6 +149,8 @@ describe("randomness", () => {
       [...sources].flatMap(([file, text]) => [...text.matchAll(pattern)].map(([match]) => `${file}: ${match}`)).sort();
     // Where generators get their keys: fresh ones, a peer's message, what was stored, or the model key. No constant, no option.
     expect(found(/new Prg\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g)).toEqual([
+      // Of a session that was dealt, to deal it again; no run follows.
+      "parties/audit.ts: new Prg(seed.expose())",
       "parties/dealing.ts: new Prg(fromHex(seed))",
       "parties/lent-covers.ts: new Prg(lent.seed.expose())",
       "parties/offline-session.ts: new Prg(material.seed.expose())",
@@ -165,6 +167,7 @@ describe("randomness", () => {
       "stores/material.ts: new Prg(seed.expose())",
     ]);
     expect(found(/new StoredMaterial\([^;]*\)/g)).toEqual([
+      'parties/audit.ts: new StoredMaterial("server", program, seeds[1])',
       'parties/offline-session.ts: new StoredMaterial("client", program, new Secret(randomKey()))',
       'parties/server-offline.ts: new StoredMaterial("server", program, new Secret(randomKey()))',
       'parties/simulate.ts: new StoredMaterial("client", program, new Secret(clientSeed))',
