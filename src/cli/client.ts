@@ -3,7 +3,8 @@ import type { Answer, Reading } from "../parties/answer.ts";
 import { Client } from "../parties/client.ts";
 import type { ClientOptions } from "../parties/judging-client.ts";
 import type { BatchInference } from "../parties/run.ts";
-import type { ModelSpec } from "../program/spec.ts";
+import { isDecoder, type ModelSpec } from "../program/spec.ts";
+import type { Shape } from "../program/steps.ts";
 import { Failure, toldOf } from "./failure.ts";
 import { formatBytes } from "./format.ts";
 import type { Given, GivenLine } from "./input.ts";
@@ -21,6 +22,22 @@ export interface MeasuredRun extends BatchInference {
 /** What `--length` says. */
 export const LENGTH =
   "pad to this length, whatever the text has: nobody sees how long it is (default: the next of 8, 16, 24, 32, 48, ...)";
+
+/** What is asked of material that is made before any text. */
+export interface Prepared {
+  readonly tokens: number;
+  readonly length?: number;
+  /** Of a decoder: new tokens, at most. */
+  readonly maxTokens: number;
+  readonly temperature?: number;
+}
+
+/** Its shape. */
+export function preparedShape(client: Client, { tokens, length, maxTokens, temperature }: Prepared): Shape {
+  const most = length === undefined ? tokens : Math.min(tokens, length);
+  if (!isDecoder(client.spec)) return client.shapeFor([most], length);
+  return client.generationShape(most, { maxTokens, temperature, length });
+}
 
 /** Connects to a server; progress is shown for both phases. */
 export async function openClient(

@@ -7,6 +7,9 @@ import { type ModelOptions, overridesOf } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { identity, openModel, openSource } from "./source.ts";
 
+/** One opening in so many is checked unless told: docs/verification.md, "The default". */
+export const DEFAULT_VERIFY = 16;
+
 interface Served extends ModelOptions {
   readonly plan?: string;
   readonly warm?: number;

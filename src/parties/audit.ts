@@ -32,11 +32,16 @@ export interface AuditOptions {
   readonly owner: string;
   /** Of how many openings one is checked: the dealer deals keys for it. */
   readonly verify: Verify;
-  /** What the session is for. */
+  /** What the sessions are for. */
   readonly shapeOf: (client: Client) => Shape;
+  readonly sessions: number;
+  /** Called after each session. */
+  readonly progress?: (done: number, sessions: number) => void;
 }
 
 export interface Audit {
+  /** Up to the first that was wrong, or all. */
+  readonly sessions: number;
   /** What the dealer sent the server: messages, and their bytes. */
   readonly messages: number;
   readonly bytes: number;
@@ -44,64 +49,72 @@ export interface Audit {
   readonly different: Pick<Step, "id" | "kind" | "label"> | null;
 }
 
-/**
- * Has a dealer deal one session of a model, and deals it again.
- * @throws PartyError what a session throws, and DisconnectedError when the dealer is lost
- */
-export async function auditDealer(ring: Ring, served: ServedModel, options: AuditOptions): Promise<Audit> {
-  const { shape, program, client, server } = await dealtSession(ring, served, options);
-  const again = await dealtAgain(ring, served, { program, seeds: [client.seed, server.seed], verify: options.verify });
-  let [messages, bytes] = [0, 0];
-  let different: Step | null = null;
-  for (const step of portionsOf(program).flatMap(({ steps }) => steps.flat())) {
-    const [came, right] = [server, again].map((material) => Buffer.concat(material.ofDealer(step)));
-    if (came.length > 0) messages++;
-    bytes += came.length;
-    if (different === null && !came.equals(right)) different = step;
-  }
-  if (messages === 0) throw new Error(`${shape.length} tokens: the dealer has nothing to deal`);
-  return { messages, bytes, different };
-}
-
 /** For what this process computes on both sides. */
 const AUDIT_MS = 3_600_000;
 
-/** Both sides' material of one session. */
-async function dealtSession(ring: Ring, served: ServedModel, options: AuditOptions) {
-  const { connectDealer, owner, verify, shapeOf } = options;
+/**
+ * Has a dealer deal sessions of a model, and deals them again, up to the first that differs.
+ * @throws PartyError what a session throws, and DisconnectedError when the dealer is lost
+ */
+export async function auditDealer(ring: Ring, served: ServedModel, options: AuditOptions): Promise<Audit> {
+  const { connectDealer, owner, verify, shapeOf, sessions, progress } = options;
   const kept = { client: new Kept(), server: new Kept() };
   const [toServer, toClient] = memoryPair(AUDIT_MS, owner);
   const service = new ServerService(ring, served, { connectDealer, verify, store: kept.server });
-  const serving = service.serve(toClient);
   // What ends it, the client is told.
-  serving.catch(() => {});
+  service.serve(toClient).catch(() => {});
   const client = await Client.connect(ring, toServer, { connectDealer, store: kept.client });
   try {
     // As the server's welcome has it.
     const shape = { ...shapeOf(client), verified: verify > 0 };
-    await client.prepare(shape);
     const program = compile(served.model.spec, served.model.plan, shape);
-    const material = (role: "client" | "server") => StoredMaterial.parse(role, program, kept[role].bytes());
-    return { shape, program, client: material("client"), server: material("server") };
+    const weights = await maskedWeights(ring, program, served);
+    let found: Audit = { sessions: 0, messages: 0, bytes: 0, different: null };
+    while (found.different === null && found.sessions < sessions) {
+      await client.prepare(shape);
+      const material = (role: "client" | "server") => StoredMaterial.parse(role, program, kept[role].bytes());
+      const [ofClient, ofServer] = [material("client"), material("server")];
+      const again = await dealtAgain(ring, program, weights, { seeds: [ofClient.seed, ofServer.seed], verify });
+      found = compared(found, ofServer, again, program);
+      progress?.(found.sessions, sessions);
+    }
+    return found;
   } finally {
     await client.close();
   }
 }
 
-/** What an honest dealer sends of a session. */
-async function dealtAgain(
-  ring: Ring,
-  { model, modelKey, weights }: ServedModel,
-  session: { readonly program: Program; readonly seeds: readonly [Secret, Secret]; readonly verify: Verify },
-): Promise<StoredMaterial> {
-  const { program, seeds, verify } = session;
+/** With one session more: what came of the dealer, and what is right. */
+function compared(before: Audit, came: StoredMaterial, right: StoredMaterial, program: Program): Audit {
+  let { messages, bytes } = before;
+  let different: Step | null = null;
+  for (const step of portionsOf(program).flatMap(({ steps }) => steps.flat())) {
+    const [one, other] = [came, right].map((material) => Buffer.concat(material.ofDealer(step)));
+    if (one.length > 0) messages++;
+    bytes += one.length;
+    if (different === null && !one.equals(other)) different = step;
+  }
+  return { sessions: before.sessions + 1, messages, bytes, different };
+}
+
+/** W - R, as the server tells the dealer. */
+async function maskedWeights(ring: Ring, program: Program, { model, modelKey, weights }: ServedModel) {
   const floats = await weights();
   const integers = new IntegerWeights(ring);
   await integers.for(program, async () => floats);
-  const key = keyOfVersion(modelKey, versionOf(model.spec, floats));
-  const operands = await maskedOperands(ring, program, integers, await WeightMasks.create(ring, program, key));
+  const masks = await WeightMasks.create(ring, program, keyOfVersion(modelKey, versionOf(model.spec, floats)));
+  return new StoredWeights(await maskedOperands(ring, program, integers, masks), program.weights);
+}
+
+/** What an honest dealer sends of a session. */
+async function dealtAgain(
+  ring: Ring,
+  program: Program,
+  weights: StoredWeights,
+  { seeds, verify }: { readonly seeds: readonly [client: Secret, server: Secret]; readonly verify: Verify },
+): Promise<StoredMaterial> {
   const [withClient, withServer] = seeds.map((seed) => new Prg(seed.expose()));
-  const dealer = new Dealer(ring, program, withClient, withServer, new StoredWeights(operands, program.weights));
+  const dealer = new Dealer(ring, program, withClient, withServer, weights);
   const keys = verify === 0 ? null : new KeyDealer(ring, program, withClient, withServer, verify);
   const dealt = new StoredMaterial("server", program, seeds[1]);
   const emit = async (step: Step | null, parts: readonly Uint8Array[]) => {
@@ -112,12 +125,11 @@ async function dealtAgain(
   } finally {
     dealer.close();
     keys?.close();
-    for (const words of operands) ring.free(words);
   }
   return dealt;
 }
 
-/** Keeps the one item that is put into it. */
+/** Keeps the last item that was put into it. */
 class Kept implements MaterialStore {
   #item: Uint8Array | null = null;
 

@@ -43,6 +43,7 @@ async function audited(spec: Parameters<typeof harness>[0], verify: number, nth 
   const model = await publicModel({ spec: h.spec, plan: h.plan, tokenizer: {}, commitment }, h.weights);
   const served = { model, modelKey: new Secret(randomKey()), weights: async () => h.weights, tokenizer: {} };
   const options = {
+    sessions: 1,
     connectDealer: await dealing(nth),
     owner: OWNER,
     verify,

@@ -1,9 +1,9 @@
 /** `audit`: whether a dealer deals what it should. */
 import type { Command } from "commander";
-import { type Audit, auditDealer } from "../../parties/audit.ts";
+import { auditDealer } from "../../parties/audit.ts";
 import type { Client } from "../../parties/client.ts";
-import { isDecoder } from "../../program/spec.ts";
 import type { Verify } from "../../protocols/verify/sampling.ts";
+import { type Prepared, preparedShape } from "../client.ts";
 import { Failure } from "../failure.ts";
 import { formatBytes } from "../format.ts";
 import { securityTo } from "../keys.ts";
@@ -19,20 +19,15 @@ import {
 } from "../options.ts";
 import { takesProfile } from "../profile.ts";
 import { Progress } from "../progress.ts";
-import { servedModel } from "../served.ts";
+import { DEFAULT_VERIFY, servedModel } from "../served.ts";
 import { print, printJson } from "../terminal.ts";
 import { address, verified, whole } from "../values.ts";
 
-interface AuditOptions extends NetworkOptions, ModelOptions, OutputOptions {
+interface AuditOptions extends NetworkOptions, ModelOptions, OutputOptions, Prepared {
   readonly dealer: string;
-  readonly tokens: number;
-  readonly maxTokens: number;
   readonly sessions: number;
   readonly verify?: Verify;
 }
-
-/** What a server checks unless told. */
-const DEFAULT_VERIFY = 16;
 
 export function addAudit(program: Command): void {
   const described = program
@@ -53,31 +48,22 @@ export function addAudit(program: Command): void {
 
 /** Audits a dealer, session by session. @throws Failure at the first that is wrong */
 async function audit(name: string, options: AuditOptions): Promise<void> {
-  const { tokens, maxTokens, sessions, verify = DEFAULT_VERIFY } = options;
+  const { sessions, verify = DEFAULT_VERIFY } = options;
   const progress = new Progress(options.json ?? false);
   const served = await servedModel(name, options, progress);
   const owner = (await securityTo("dealer", options))?.identity.fingerprint ?? "";
-  const shapeOf = (client: Client) =>
-    isDecoder(client.spec) ? client.generationShape(tokens, { maxTokens }) : client.shapeFor([tokens]);
-  const step = progress.of("sessions");
-  const audited: Audit[] = [];
-  for (let i = 0; i < sessions; i++) {
-    const connectDealer = () => connect("dealer", options.dealer, options);
-    const found = await auditDealer(await ringOf(options), served, { connectDealer, owner, verify, shapeOf });
-    audited.push(found);
-    if (found.different !== null) break;
-    step(i + 1, sessions);
-  }
+  const shapeOf = (client: Client) => preparedShape(client, options);
+  const connectDealer = () => connect("dealer", options.dealer, options);
+  const found = await auditDealer(await ringOf(options), served, {
+    ...{ connectDealer, owner, verify, shapeOf, sessions },
+    progress: progress.of("sessions"),
+  });
   progress.stop();
-  const [messages, bytes] = [
-    audited.reduce((sum, a) => sum + a.messages, 0),
-    audited.reduce((sum, a) => sum + a.bytes, 0),
-  ];
-  const { different } = audited[audited.length - 1];
+  const { messages, bytes, different } = found;
   if (different !== null) {
     const { label, kind } = different;
     throw new Failure(
-      `session ${audited.length}: what the dealer sent for ${label} (${kind}) is not what the seeds say: do not use it`,
+      `session ${found.sessions}: what the dealer sent for ${label} (${kind}) is not what the seeds say: do not use it`,
     );
   }
   if (options.json) return printJson({ sessions, messages, bytes });

@@ -1,22 +1,14 @@
 /** `prepare`: material ahead of time, so that a text needs the online phase only. */
 import type { Command } from "commander";
-import type { Client } from "../../parties/client.ts";
 import { described } from "../../parties/messages.ts";
-import { isDecoder } from "../../program/spec.ts";
-import type { Shape } from "../../program/steps.ts";
-import { openClient } from "../client.ts";
+import { openClient, type Prepared, preparedShape } from "../client.ts";
 import { keepDays, network, output, type PeerOptions, peers } from "../options.ts";
 import { Progress } from "../progress.ts";
 import { print, printJson } from "../terminal.ts";
 import { decimal, whole } from "../values.ts";
 
-interface PrepareOptions extends PeerOptions {
+interface PrepareOptions extends PeerOptions, Prepared {
   readonly store: string;
-  readonly tokens: number;
-  readonly length?: number;
-  /** Of a decoder: new tokens, at most. */
-  readonly maxTokens: number;
-  readonly temperature?: number;
   readonly count: number;
 }
 
@@ -52,10 +44,4 @@ async function prepare(options: PrepareOptions): Promise<void> {
     progress.stop();
     await client.close();
   }
-}
-
-function preparedShape(client: Client, { tokens, length, maxTokens, temperature }: PrepareOptions): Shape {
-  const most = length === undefined ? tokens : Math.min(tokens, length);
-  if (!isDecoder(client.spec)) return client.shapeFor([most], length);
-  return client.generationShape(most, { maxTokens, temperature, length });
 }

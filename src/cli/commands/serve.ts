@@ -26,7 +26,7 @@ import {
 import { serverStatus } from "../overview.ts";
 import { dealerAddress, profileOf, takesProfile } from "../profile.ts";
 import { Progress } from "../progress.ts";
-import { servedModel } from "../served.ts";
+import { DEFAULT_VERIFY, servedModel } from "../served.ts";
 import { compilingOf, limitsOf, measuredBy, partOfMemory, run } from "../service.ts";
 import { openStore } from "../store.ts";
 import { readStudies } from "../studies.ts";
@@ -53,9 +53,6 @@ interface ServeOptions extends ServiceOptions, ModelOptions, StoreOptions, Shape
   /** Results of a study, which the console shows. */
   readonly studies?: string;
 }
-
-/** One opening in so many is checked unless told: docs/verification.md, "The default". */
-const DEFAULT_VERIFY = 16;
 
 export function addServe(program: Command): void {
   const serving = program.command("serve").description("serve a model to clients").argument("<model>", MODEL);
