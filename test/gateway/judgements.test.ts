@@ -36,7 +36,8 @@ it("/predict gives every label with its score, the likeliest first: of a text, o
   const close = (told: Label[], wanted: readonly number[]) => {
     expect(told.map(({ label }) => label).sort()).toEqual([...g.spec.labelNames].sort());
     // Two private runs are rounded apart: a model so small has errors of a hundredth.
-    for (const { label, score } of told) expect(score).toBeCloseTo(wanted[g.spec.labelNames.indexOf(label)], 1);
+    for (const { label, score } of told)
+      expect(Math.abs(score - wanted[g.spec.labelNames.indexOf(label)])).toBeLessThan(0.02);
     const scores = told.map(({ score }) => score);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
   };
@@ -62,11 +63,11 @@ it("/rerank sorts texts by their scores with a query", async () => {
   const scores = raw.body.map(({ score }) => score);
   expect(scores).toEqual([...scores].sort((a, b) => b - a));
   for (const { index, score, text } of raw.body) {
-    expect(score).toBeCloseTo(values[index], 1);
+    expect(Math.abs(score - values[index])).toBeLessThan(0.02);
     expect(text).toBe(texts[index]);
   }
   const { body } = await g.ask<{ score: number }[]>("/rerank", { query: "w20", texts });
-  expect(body[0].score).toBeCloseTo(1 / (1 + Math.exp(-raw.body[0].score)), 1);
+  expect(body[0].score).toBeCloseTo(1 / (1 + Math.exp(-raw.body[0].score)), 2);
   expect(body[0]).not.toHaveProperty("text");
   expect(await g.ask("/predict", { inputs: "w7" })).toMatchObject({
     status: 501,
