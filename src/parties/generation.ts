@@ -23,7 +23,7 @@ export interface GenerateOptions extends TextOptions {
   readonly topK?: number;
   /** Only the likeliest tokens whose probabilities sum up to this. */
   readonly topP?: number;
-  /** Draws the same random numbers again (logits differ in their last bits); the operating system's generator without. */
+  /** Draws with the same random numbers again: the same text, unless two tokens nearly tie (logits differ in their last bits). The operating system's generator without. */
   readonly seed?: number;
   /** Tells of each token how likely it was, and so many of the likeliest; the server must tell scores. */
   readonly logprobs?: number;
@@ -114,29 +114,44 @@ export function sampler(spec: ModelSpec, options: GenerateOptions): Sampler {
     // A void answer may be no index at all; the run goes on all the same (findings.ts).
     return ([token]) => Math.min(Math.max(Math.round(token), 0), spec.vocabulary - 1);
   }
-  const uniform = seed === undefined ? systemUniform : uniforms(generator("sampling", seed));
+  const uniform = seed === undefined ? systemUniforms() : uniforms(generator("sampling", seed));
   return (logits) =>
-    temperature === 0 ? indexOfLargest(logits) : sample(logits, { temperature, topK, topP }, uniform());
+    temperature === 0 ? indexOfLargest(logits) : sample(logits, { temperature, topK, topP }, uniform);
 }
 
+/**
+ * Draws as the largest of logits / temperature with Gumbel noise of each token's own: the same probabilities as softmax's. Two private
+ * runs differ in their logits' last bits, and with the same noise they part only where the two largest sums nearly tie. A draw along
+ * cumulated probabilities would part with every pair of neighbours that change places.
+ */
 function sample(
   logits: readonly number[],
   { temperature, topK, topP }: { temperature: number; topK: number; topP: number },
-  at: number,
+  uniform: () => number,
 ): number {
   const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a]).slice(0, topK);
   const powers = order.map((i) => Math.exp((logits[i] - logits[order[0]]) / temperature));
   const all = powers.reduce((sum, p) => sum + p, 0);
   let kept = 0;
   for (let sum = 0; kept < powers.length && (kept === 0 || sum < topP * all); kept++) sum += powers[kept];
-  let rest = at * powers.slice(0, kept).reduce((sum, p) => sum + p, 0);
-  for (let i = 0; i < kept; i++) {
-    rest -= powers[i];
-    if (rest < 0) return order[i];
-  }
-  return order[kept - 1];
+  const candidates = new Set(order.slice(0, kept));
+  // Every token takes its number, kept or not, so that what is kept moves no other's.
+  const noisy = logits.map((logit, i) => {
+    const u = uniform() + 2 ** -33;
+    return candidates.has(i) ? logit / temperature - Math.log(-Math.log(u)) : Number.NEGATIVE_INFINITY;
+  });
+  return indexOfLargest(noisy);
 }
 
-function systemUniform(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32;
+/** Uniform numbers in [0, 1) from the operating system's generator. */
+function systemUniforms(): () => number {
+  const words = new Uint32Array(1024);
+  let at = words.length;
+  return () => {
+    if (at === words.length) {
+      crypto.getRandomValues(words);
+      at = 0;
+    }
+    return words[at++] / 2 ** 32;
+  };
 }
