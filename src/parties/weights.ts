@@ -1,5 +1,6 @@
 /** A model's weights as the integers of its program: the server's operands, and their copies masked by R. */
 import { InternalError } from "../errors.ts";
+import { log2 } from "../program/maths.ts";
 import { outputMeans } from "../program/means.ts";
 import { relativeRows } from "../program/relative-rows.ts";
 import type { Weights } from "../program/spec.ts";
@@ -21,15 +22,20 @@ import type { PackedWeights } from "../ring/products.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Secret } from "../ring/secret.ts";
 
-/** Rows of R drawn at once: bounds the memory of large tables. */
-const CHUNK_ROWS = 1024;
+/** Rows of R drawn at once, and words of them: the memory of a large table, long or wide, is bounded. */
+const CHUNK_ROWS = 2 ** 10;
+const CHUNK_WORDS = 2 ** 20;
+
+function chunkRows({ columns }: WeightSlot): number {
+  return Math.min(CHUNK_ROWS, 2 ** Math.max(0, Math.floor(log2(CHUNK_WORDS / columns))));
+}
 
 /** Byte sizes of the parts in which one masked operand travels from the server to the dealer. */
 export function setupParts(slot: WeightSlot): number[] {
   const parts: number[] = [];
-  for (let first = 0; first < slot.rows; first += CHUNK_ROWS) {
-    parts.push(Math.min(CHUNK_ROWS, slot.rows - first) * slot.columns * 8);
-  }
+  const most = chunkRows(slot);
+  for (let first = 0; first < slot.rows; first += most)
+    parts.push(Math.min(most, slot.rows - first) * slot.columns * 8);
   return parts;
 }
 
@@ -64,16 +70,18 @@ export class WeightMasks implements MaskedWeights {
   }
 
   chunks(weightId: number, use: (words: Words, firstRow: number, rows: number) => void): void {
-    const { rows } = this.slots[weightId];
-    for (let first = 0; first < rows; first += CHUNK_ROWS) this.chunk(weightId, first, use);
+    const slot = this.slots[weightId];
+    for (let first = 0; first < slot.rows; first += chunkRows(slot)) this.chunk(weightId, first, use);
   }
 
   /** The chunk that begins at a row. */
   chunk(weightId: number, first: number, use: (words: Words, firstRow: number, rows: number) => void): void {
-    const { rows, columns } = this.slots[weightId];
-    const count = Math.min(CHUNK_ROWS, rows - first);
+    const slot = this.slots[weightId];
+    const { rows, columns } = slot;
+    const most = chunkRows(slot);
+    const count = Math.min(most, rows - first);
     const words = this.ring.alloc(count * columns);
-    this.streams[weightId].words(this.ring, words, 0, first / CHUNK_ROWS);
+    this.streams[weightId].words(this.ring, words, 0, first / most);
     use(words, first, count);
     this.ring.free(words);
   }
@@ -155,7 +163,7 @@ export class IntegerWeights {
   async mask(slot: WeightSlot, masks: WeightMasks, emit: (part: Uint8Array) => Promise<void>): Promise<void> {
     const operand = this.operands.get(operandKey(slot));
     if (operand === undefined) throw new PlanError("a weight is asked for before its program");
-    for (let first = 0; first < slot.rows; first += CHUNK_ROWS) {
+    for (let first = 0; first < slot.rows; first += chunkRows(slot)) {
       let part = new Uint8Array();
       masks.chunk(slot.id, first, (r) => {
         const w = this.ring.alloc(r.length);
