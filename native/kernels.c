@@ -544,25 +544,115 @@ static void keystream(u8 *out, size_t bytes, const u8 *key, uint32_t stream, uin
   __asm__ volatile("" : : "r"(k), "r"(last) : "memory");
 }
 
+/* ---- wide words: two planes, low and high; a high plane of NULL is one of zeros ---- */
+
+typedef unsigned __int128 u128;
+
+INLINE u128 wide_of(u64 lo, u64 hi) { return (u128)hi << 64 | lo; }
+INLINE u64 high_at(const u64 *hi, size_t i) { return hi ? hi[i] : 0; }
+INLINE void wide_store(u64 *lo, u64 *hi, size_t i, u128 x) {
+  lo[i] = (u64)x;
+  if (hi) hi[i] = (u64)(x >> 64);
+}
+
+static void wide_add(u64 *lo, u64 *hi, const u64 *x_lo, const u64 *x_hi, int n, int minus) {
+  for (int i = 0; i < n; i++) {
+    u128 a = wide_of(lo[i], hi[i]), x = wide_of(x_lo[i], high_at(x_hi, i));
+    wide_store(lo, hi, i, minus ? a - x : a + x);
+  }
+}
+static void wide_multiply_add(u64 *lo, u64 *hi, const u64 *c, const u64 *x_lo, const u64 *x_hi, int n) {
+  for (int i = 0; i < n; i++)
+    wide_store(lo, hi, i, wide_of(lo[i], hi[i]) + c[i] * wide_of(x_lo[i], high_at(x_hi, i)));
+}
+static void wide_subtract_scaled(u64 *lo, u64 *hi, const u64 *x, const u64 *factor, int n) {
+  u128 f = wide_of(factor[0], factor[1]);
+  for (int i = 0; i < n; i++) wide_store(lo, hi, i, wide_of(lo[i], high_at(hi, i)) - x[i] * f);
+}
+static void wide_row_sum(u64 *lo, u64 *hi, const u64 *x_lo, const u64 *x_hi, int rows, int columns) {
+  for (int i = 0; i < rows; i++) {
+    u128 sum = 0;
+    for (int j = 0; j < columns; j++) {
+      size_t at = (size_t)i * columns + j;
+      sum += wide_of(x_lo[at], high_at(x_hi, at));
+    }
+    wide_store(lo, hi, i, sum);
+  }
+}
+
+/* Columns of a product at once: as many chains of carries side by side. */
+#define WIDE_COLUMNS 4
+
+typedef struct {
+  const u64 *lo, *hi;
+  size_t inner, column;
+} WideOperand;
+
+/* sums[c] = sum over l of p[l·inner] · x[l, first + c] */
+INLINE void wide_dots(u128 *sums, const u64 *p, size_t inner, WideOperand x, size_t first, int k, int columns, int planes) {
+  for (int c = 0; c < columns; c++) sums[c] = 0;
+  for (int l = 0; l < k; l++) {
+    u64 factor = p[l * inner];
+    for (int c = 0; c < columns; c++) {
+      size_t at = l * x.inner + (first + c) * x.column;
+      sums[c] += (u128)factor * x.lo[at];
+      if (planes) sums[c] += (u128)(factor * x.hi[at]) << 64;
+    }
+  }
+}
+static void wide_matmul(u64 *lo, u64 *hi, size_t out_row, size_t out_column, const u64 *p, size_t p_row, size_t p_inner,
+                        WideOperand x, int m, int k, int n) {
+  for (int i = 0; i < m; i++)
+    for (int j = 0; j < n; j += WIDE_COLUMNS) {
+      u128 sums[WIDE_COLUMNS];
+      int columns = n - j < WIDE_COLUMNS ? n - j : WIDE_COLUMNS;
+      const u64 *row = p + i * p_row;
+      if (columns == WIDE_COLUMNS && x.hi) wide_dots(sums, row, p_inner, x, j, k, WIDE_COLUMNS, 1);
+      else if (columns == WIDE_COLUMNS) wide_dots(sums, row, p_inner, x, j, k, WIDE_COLUMNS, 0);
+      else wide_dots(sums, row, p_inner, x, j, k, columns, x.hi != NULL);
+      for (int c = 0; c < columns; c++) {
+        size_t to = i * out_row + (j + c) * out_column;
+        wide_store(lo, hi, to, wide_of(lo[to], high_at(hi, to)) + sums[c]);
+      }
+    }
+}
+
+/* Four tables of 256 sums, one for each byte of an element's 32 bits of choice. */
+static void wide_tally(u64 *tables, const u64 *lo, const u64 *hi, const uint32_t *chi, int shift, int n) {
+  for (int i = 0; i < n; i++) {
+    u128 x = shift >= 128 ? 0 : wide_of(lo[i], high_at(hi, i)) << shift;
+    for (int g = 0; g < 4; g++) {
+      u64 *entry = tables + 2 * (g * 256 + (chi[i] >> (8 * g) & 255));
+      wide_store(entry, entry + 1, 0, wide_of(entry[0], entry[1]) + x);
+    }
+  }
+}
+static void xor_tally(u64 *tables, const u64 *x, const uint32_t *chi, int n) {
+  for (int i = 0; i < n; i++)
+    for (int g = 0; g < 4; g++) tables[2 * (g * 256 + (chi[i] >> (8 * g) & 255))] ^= x[i];
+}
+
 /* ---- the door to JavaScript ---- */
 
 /* Each thread has its own JavaScript, and may have its own memory. */
 static _Thread_local u8 *memory;
 
 
-/* Up to 10 numbers, as pointers and counts. */
+#define MOST_ARGUMENTS 14
+/* Numbers, as pointers and counts. */
 static int arguments(napi_env env, napi_callback_info info, int64_t *n) {
-  napi_value args[10];
-  size_t count = 10;
+  napi_value args[MOST_ARGUMENTS];
+  size_t count = MOST_ARGUMENTS;
   napi_get_cb_info(env, info, &count, args, NULL, NULL);
   for (size_t i = 0; i < count; i++) napi_get_value_int64(env, args[i], &n[i]);
   return (int)count;
 }
 #define WORDS(i) ((u64 *)(memory + n[i]))
+#define PLANE(i) (n[i] ? WORDS(i) : NULL)
 #define INT(i) ((int)n[i])
 #define DOOR(name, call)                                               \
   static napi_value js_##name(napi_env env, napi_callback_info info) { \
-    int64_t n[10];                                                     \
+    int64_t n[MOST_ARGUMENTS];                                         \
     arguments(env, info, n);                                           \
     call;                                                              \
     return NULL;                                                       \
@@ -598,6 +688,14 @@ DOOR(fourierSecrets, fourier_secrets((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), 
 DOOR(fourierEvaluate,
      fourier((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5), (double *)WORDS(6), (i64 *)WORDS(7)))
 DOOR(keystream, keystream((u8 *)WORDS(0), (size_t)n[1], (u8 *)WORDS(2), (uint32_t)n[3], (uint32_t)n[4]))
+DOOR(wideAdd, wide_add(WORDS(0), WORDS(1), WORDS(2), PLANE(3), INT(4), INT(5)))
+DOOR(wideMultiplyAdd, wide_multiply_add(WORDS(0), WORDS(1), WORDS(2), WORDS(3), PLANE(4), INT(5)))
+DOOR(wideSubtractScaled, wide_subtract_scaled(WORDS(0), PLANE(1), WORDS(2), WORDS(3), INT(4)))
+DOOR(wideRowSum, wide_row_sum(WORDS(0), WORDS(1), WORDS(2), PLANE(3), INT(4), INT(5)))
+DOOR(wideMatmul, wide_matmul(WORDS(0), PLANE(1), n[2], n[3], WORDS(4), n[5], n[6],
+                             (WideOperand){WORDS(7), PLANE(8), n[9], n[10]}, INT(11), INT(12), INT(13)))
+DOOR(wideTally, wide_tally(WORDS(0), WORDS(1), PLANE(2), (uint32_t *)WORDS(3), INT(4), INT(5)))
+DOOR(xorTally, xor_tally(WORDS(0), WORDS(1), (uint32_t *)WORDS(2), INT(3)))
 BYTES_OF(matmulScratch, PANEL)
 BYTES_OF(narrowScratch, PANEL)
 
@@ -644,5 +742,7 @@ NAPI_MODULE_INIT() {
   EXPORT(rowSum) EXPORT(centre) EXPORT(reduce) EXPORT(truncate) EXPORT(msb) EXPORT(xorWords)
   EXPORT(packBits) EXPORT(unpackBits) EXPORT(matmul) EXPORT(matmulNarrow) EXPORT(matmulScratch) EXPORT(narrowScratch)
   EXPORT(polynomialEvaluate) EXPORT(fourierSecrets) EXPORT(fourierEvaluate) EXPORT(keystream)
+  EXPORT(wideAdd) EXPORT(wideMultiplyAdd) EXPORT(wideSubtractScaled) EXPORT(wideRowSum) EXPORT(wideMatmul)
+  EXPORT(wideTally) EXPORT(xorTally)
   return exports;
 }

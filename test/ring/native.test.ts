@@ -191,4 +191,46 @@ describe.each(here)("%s", (level) => {
     same(16 * harmonics * n, (k, out) => k.fourierSecrets(out, x, n, bits, harmonics, stride, 14));
     same(8 * n, (k, out) => k.fourierEvaluate(out, x, n, bits, harmonics, stride, coefficients, shares));
   });
+
+  it.each([1, 3, 64, 500])("wide words, %i of them", (n) => {
+    const [a, lo, hi] = [words(n, 1), words(n, 2), words(n, 3)];
+    const choices = words(Math.ceil(n / 2), 4);
+    for (const above of [0, hi]) {
+      for (const minus of [0, 1]) same(16 * n, (k, out) => k.wideAdd(out, out + 8 * n, lo, above, n, minus));
+      same(16 * n, (k, out) => k.wideMultiplyAdd(out, out + 8 * n, a, lo, above, n));
+      same(16, (k, out) => k.wideRowSum(out, out + 8, lo, above, 1, n));
+      for (const shift of [0, 1, 40, 63, 64, 100])
+        same(wasm.wideTallyBytes(), (k, out) => k.wideTally(out, lo, above, choices, shift, n));
+    }
+    same(8 * n, (k, out) => k.wideSubtractScaled(out, 0, a, lo, n));
+    same(16 * n, (k, out) => k.wideSubtractScaled(out, out + 8 * n, a, words(2, 5), n));
+    same(wasm.wideTallyBytes(), (k, out) => k.xorTally(out, a, choices, n));
+  });
+
+  it.each([
+    [1, 1, 1],
+    [2, 5, 3],
+    [5, 9, 7],
+    [16, 33, 8],
+  ])("wide products %i × %i × %i, as they are and turned", (m, k, n) => {
+    const [p, lo, hi] = [words(m * k, 1), words(k * n, 2), words(k * n, 3)];
+    for (const [row, inner] of [
+      [k, 1],
+      [1, m],
+    ])
+      for (const [xInner, xColumn] of [
+        [n, 1],
+        [1, k],
+      ])
+        for (const [outRow, outColumn] of [
+          [n, 1],
+          [1, m],
+        ])
+          for (const above of [0, hi])
+            for (const planes of [1, 2])
+              same(8 * planes * m * n, (kernels, out) => {
+                const outHi = planes === 2 ? out + 8 * m * n : 0;
+                kernels.wideMatmul(out, outHi, outRow, outColumn, p, row, inner, lo, above, xInner, xColumn, m, k, n);
+              });
+  });
 });
