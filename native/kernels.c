@@ -305,10 +305,102 @@ static void matmul_narrow(u64 *out, const u64 *a, const int32_t *packed, u64 *pa
   }
 }
 
+/* ---- wide words: two planes, low and high; a high plane of NULL is one of zeros ---- */
+
+typedef unsigned __int128 u128;
+
+INLINE u128 wide_of(u64 lo, u64 hi) { return (u128)hi << 64 | lo; }
+INLINE u64 high_at(const u64 *hi, size_t i) { return hi ? hi[i] : 0; }
+INLINE void wide_store(u64 *lo, u64 *hi, size_t i, u128 x) {
+  lo[i] = (u64)x;
+  if (hi) hi[i] = (u64)(x >> 64);
+}
+
+static void wide_add(u64 *lo, u64 *hi, const u64 *x_lo, const u64 *x_hi, int n, int minus) {
+  for (int i = 0; i < n; i++) {
+    u128 a = wide_of(lo[i], hi[i]), x = wide_of(x_lo[i], high_at(x_hi, i));
+    wide_store(lo, hi, i, minus ? a - x : a + x);
+  }
+}
+static void wide_multiply_add(u64 *lo, u64 *hi, const u64 *c, const u64 *x_lo, const u64 *x_hi, int n) {
+  for (int i = 0; i < n; i++)
+    wide_store(lo, hi, i, wide_of(lo[i], hi[i]) + c[i] * wide_of(x_lo[i], high_at(x_hi, i)));
+}
+static void wide_subtract_scaled(u64 *lo, u64 *hi, const u64 *x, const u64 *factor, int n) {
+  u128 f = wide_of(factor[0], factor[1]);
+  for (int i = 0; i < n; i++) wide_store(lo, hi, i, wide_of(lo[i], high_at(hi, i)) - x[i] * f);
+}
+static void wide_row_sum(u64 *lo, u64 *hi, const u64 *x_lo, const u64 *x_hi, int rows, int columns) {
+  for (int i = 0; i < rows; i++) {
+    u128 sum = 0;
+    for (int j = 0; j < columns; j++) {
+      size_t at = (size_t)i * columns + j;
+      sum += wide_of(x_lo[at], high_at(x_hi, at));
+    }
+    wide_store(lo, hi, i, sum);
+  }
+}
+
+/* Columns of a product at once: as many chains of carries side by side. */
+#define WIDE_COLUMNS 4
+
+typedef struct {
+  const u64 *lo, *hi;
+  size_t inner, column;
+} WideOperand;
+
+/* sums[c] = sum over l of p[l·inner] · x[l, first + c] */
+INLINE void wide_dots(u128 *sums, const u64 *p, size_t inner, WideOperand x, size_t first, int k, int columns, int planes) {
+  for (int c = 0; c < columns; c++) sums[c] = 0;
+  for (int l = 0; l < k; l++) {
+    u64 factor = p[l * inner];
+    for (int c = 0; c < columns; c++) {
+      size_t at = l * x.inner + (first + c) * x.column;
+      sums[c] += (u128)factor * x.lo[at];
+      if (planes) sums[c] += (u128)(factor * x.hi[at]) << 64;
+    }
+  }
+}
+static void wide_matmul(u64 *lo, u64 *hi, size_t out_row, size_t out_column, const u64 *p, size_t p_row, size_t p_inner,
+                        WideOperand x, int m, int k, int n) {
+  for (int i = 0; i < m; i++)
+    for (int j = 0; j < n; j += WIDE_COLUMNS) {
+      u128 sums[WIDE_COLUMNS];
+      int columns = n - j < WIDE_COLUMNS ? n - j : WIDE_COLUMNS;
+      const u64 *row = p + i * p_row;
+      if (columns == WIDE_COLUMNS && x.hi) wide_dots(sums, row, p_inner, x, j, k, WIDE_COLUMNS, 1);
+      else if (columns == WIDE_COLUMNS) wide_dots(sums, row, p_inner, x, j, k, WIDE_COLUMNS, 0);
+      else wide_dots(sums, row, p_inner, x, j, k, columns, x.hi != NULL);
+      for (int c = 0; c < columns; c++) {
+        size_t to = i * out_row + (j + c) * out_column;
+        wide_store(lo, hi, to, wide_of(lo[to], high_at(hi, to)) + sums[c]);
+      }
+    }
+}
+
+/* Four tables of 256 sums, one for each byte of an element's 32 bits of choice. */
+static void wide_tally(u64 *tables, const u64 *lo, const u64 *hi, const uint32_t *chi, int shift, int n) {
+  for (int i = 0; i < n; i++) {
+    u128 x = shift >= 128 ? 0 : wide_of(lo[i], high_at(hi, i)) << shift;
+    for (int g = 0; g < 4; g++) {
+      u64 *entry = tables + 2 * (g * 256 + (chi[i] >> (8 * g) & 255));
+      wide_store(entry, entry + 1, 0, wide_of(entry[0], entry[1]) + x);
+    }
+  }
+}
+static void xor_tally(u64 *tables, const u64 *x, const uint32_t *chi, int n) {
+  for (int i = 0; i < n; i++)
+    for (int g = 0; g < 4; g++) tables[2 * (g * 256 + (chi[i] >> (8 * g) & 255))] ^= x[i];
+}
+
 /* ---- polynomials of masked values: assembly/polynomial.ts ---- */
 
 #define BLOCK 64
 #define POWERS 4
+/* Rows of scratch behind the vectors of four variables. */
+#define COEFFICIENT (4 * 3 * POWERS)
+#define REPEATED (COEFFICIENT + 1)
+#define REPEATED_HIGH (COEFFICIENT + 2)
 
 typedef struct {
   uint32_t x;
@@ -318,6 +410,10 @@ typedef struct {
   uint32_t share;
   int32_t repeat, first, count;
 } Term;
+typedef struct {
+  Term low;
+  uint32_t high;
+} WideTerm;
 typedef struct {
   uint32_t lo, hi;
   int32_t count, vectors[4];
@@ -374,15 +470,20 @@ static void add_product(u64 *out, u64 (*rows)[BLOCK], const Pair *p, int n) {
   }
 }
 
+/* The vectors of all variables, for `count` elements from `first` on. */
+static void public_vectors(u8 *base, u64 (*rows)[BLOCK], const Variable *variables, int variable_count, int first, int count) {
+  for (int v = 0; v < variable_count; v++) {
+    const u64 *x = expand(rows[REPEATED], (const u64 *)(base + variables[v].x), variables[v].repeat, first, count);
+    public_parts(rows + v * 3 * POWERS, x, &variables[v], count);
+  }
+}
+
 static void polynomial(u8 *base, u64 *out, int n, const Variable *variables, int variable_count, const Term *terms,
                        int term_count, const Pair *pairs, u64 (*rows)[BLOCK]) {
-  u64 *coefficient = rows[4 * 3 * POWERS], *repeated = rows[4 * 3 * POWERS + 1];
+  u64 *coefficient = rows[COEFFICIENT];
   for (int first = 0; first < n; first += BLOCK) {
     int count = n - first < BLOCK ? n - first : BLOCK;
-    for (int v = 0; v < variable_count; v++) {
-      const u64 *x = expand(repeated, (const u64 *)(base + variables[v].x), variables[v].repeat, first, count);
-      public_parts(rows + v * 3 * POWERS, x, &variables[v], count);
-    }
+    public_vectors(base, rows, variables, variable_count, first, count);
     u64 *to = out + first;
     memset(to, 0, (size_t)count * 8);
     for (int t = 0; t < term_count; t++) {
@@ -391,8 +492,29 @@ static void polynomial(u8 *base, u64 *out, int n, const Variable *variables, int
       if (sum != to) memset(sum, 0, (size_t)count * 8);
       for (int p = 0; p < term->count; p++) add_product(sum, rows, &pairs[term->first + p], count);
       if (sum == to) continue;
-      const u64 *share = expand(repeated, (const u64 *)(base + term->share), term->repeat, first, count);
+      const u64 *share = expand(rows[REPEATED], (const u64 *)(base + term->share), term->repeat, first, count);
       for (int i = 0; i < count; i++) to[i] += coefficient[i] * share[i];
+    }
+  }
+}
+
+static void wide_polynomial(u8 *base, u64 *out, u64 *out_hi, int n, const Variable *variables, int variable_count,
+                            const WideTerm *terms, int term_count, const Pair *pairs, u64 (*rows)[BLOCK]) {
+  u64 *coefficient = rows[COEFFICIENT];
+  for (int first = 0; first < n; first += BLOCK) {
+    int count = n - first < BLOCK ? n - first : BLOCK;
+    public_vectors(base, rows, variables, variable_count, first, count);
+    memset(out + first, 0, (size_t)count * 8);
+    memset(out_hi + first, 0, (size_t)count * 8);
+    for (int t = 0; t < term_count; t++) {
+      const Term *term = &terms[t].low;
+      memset(coefficient, 0, (size_t)count * 8);
+      for (int p = 0; p < term->count; p++) add_product(coefficient, rows, &pairs[term->first + p], count);
+      const u64 *share = expand(rows[REPEATED], (const u64 *)(base + term->share), term->repeat, first, count);
+      const u64 *above = NULL;
+      if (terms[t].high != 0)
+        above = expand(rows[REPEATED_HIGH], (const u64 *)(base + terms[t].high), term->repeat, first, count);
+      wide_multiply_add(out + first, out_hi + first, coefficient, share, above, count);
     }
   }
 }
@@ -544,94 +666,6 @@ static void keystream(u8 *out, size_t bytes, const u8 *key, uint32_t stream, uin
   __asm__ volatile("" : : "r"(k), "r"(last) : "memory");
 }
 
-/* ---- wide words: two planes, low and high; a high plane of NULL is one of zeros ---- */
-
-typedef unsigned __int128 u128;
-
-INLINE u128 wide_of(u64 lo, u64 hi) { return (u128)hi << 64 | lo; }
-INLINE u64 high_at(const u64 *hi, size_t i) { return hi ? hi[i] : 0; }
-INLINE void wide_store(u64 *lo, u64 *hi, size_t i, u128 x) {
-  lo[i] = (u64)x;
-  if (hi) hi[i] = (u64)(x >> 64);
-}
-
-static void wide_add(u64 *lo, u64 *hi, const u64 *x_lo, const u64 *x_hi, int n, int minus) {
-  for (int i = 0; i < n; i++) {
-    u128 a = wide_of(lo[i], hi[i]), x = wide_of(x_lo[i], high_at(x_hi, i));
-    wide_store(lo, hi, i, minus ? a - x : a + x);
-  }
-}
-static void wide_multiply_add(u64 *lo, u64 *hi, const u64 *c, const u64 *x_lo, const u64 *x_hi, int n) {
-  for (int i = 0; i < n; i++)
-    wide_store(lo, hi, i, wide_of(lo[i], hi[i]) + c[i] * wide_of(x_lo[i], high_at(x_hi, i)));
-}
-static void wide_subtract_scaled(u64 *lo, u64 *hi, const u64 *x, const u64 *factor, int n) {
-  u128 f = wide_of(factor[0], factor[1]);
-  for (int i = 0; i < n; i++) wide_store(lo, hi, i, wide_of(lo[i], high_at(hi, i)) - x[i] * f);
-}
-static void wide_row_sum(u64 *lo, u64 *hi, const u64 *x_lo, const u64 *x_hi, int rows, int columns) {
-  for (int i = 0; i < rows; i++) {
-    u128 sum = 0;
-    for (int j = 0; j < columns; j++) {
-      size_t at = (size_t)i * columns + j;
-      sum += wide_of(x_lo[at], high_at(x_hi, at));
-    }
-    wide_store(lo, hi, i, sum);
-  }
-}
-
-/* Columns of a product at once: as many chains of carries side by side. */
-#define WIDE_COLUMNS 4
-
-typedef struct {
-  const u64 *lo, *hi;
-  size_t inner, column;
-} WideOperand;
-
-/* sums[c] = sum over l of p[l·inner] · x[l, first + c] */
-INLINE void wide_dots(u128 *sums, const u64 *p, size_t inner, WideOperand x, size_t first, int k, int columns, int planes) {
-  for (int c = 0; c < columns; c++) sums[c] = 0;
-  for (int l = 0; l < k; l++) {
-    u64 factor = p[l * inner];
-    for (int c = 0; c < columns; c++) {
-      size_t at = l * x.inner + (first + c) * x.column;
-      sums[c] += (u128)factor * x.lo[at];
-      if (planes) sums[c] += (u128)(factor * x.hi[at]) << 64;
-    }
-  }
-}
-static void wide_matmul(u64 *lo, u64 *hi, size_t out_row, size_t out_column, const u64 *p, size_t p_row, size_t p_inner,
-                        WideOperand x, int m, int k, int n) {
-  for (int i = 0; i < m; i++)
-    for (int j = 0; j < n; j += WIDE_COLUMNS) {
-      u128 sums[WIDE_COLUMNS];
-      int columns = n - j < WIDE_COLUMNS ? n - j : WIDE_COLUMNS;
-      const u64 *row = p + i * p_row;
-      if (columns == WIDE_COLUMNS && x.hi) wide_dots(sums, row, p_inner, x, j, k, WIDE_COLUMNS, 1);
-      else if (columns == WIDE_COLUMNS) wide_dots(sums, row, p_inner, x, j, k, WIDE_COLUMNS, 0);
-      else wide_dots(sums, row, p_inner, x, j, k, columns, x.hi != NULL);
-      for (int c = 0; c < columns; c++) {
-        size_t to = i * out_row + (j + c) * out_column;
-        wide_store(lo, hi, to, wide_of(lo[to], high_at(hi, to)) + sums[c]);
-      }
-    }
-}
-
-/* Four tables of 256 sums, one for each byte of an element's 32 bits of choice. */
-static void wide_tally(u64 *tables, const u64 *lo, const u64 *hi, const uint32_t *chi, int shift, int n) {
-  for (int i = 0; i < n; i++) {
-    u128 x = shift >= 128 ? 0 : wide_of(lo[i], high_at(hi, i)) << shift;
-    for (int g = 0; g < 4; g++) {
-      u64 *entry = tables + 2 * (g * 256 + (chi[i] >> (8 * g) & 255));
-      wide_store(entry, entry + 1, 0, wide_of(entry[0], entry[1]) + x);
-    }
-  }
-}
-static void xor_tally(u64 *tables, const u64 *x, const uint32_t *chi, int n) {
-  for (int i = 0; i < n; i++)
-    for (int g = 0; g < 4; g++) tables[2 * (g * 256 + (chi[i] >> (8 * g) & 255))] ^= x[i];
-}
-
 /* ---- the door to JavaScript ---- */
 
 /* Each thread has its own JavaScript, and may have its own memory. */
@@ -684,6 +718,8 @@ DOOR(matmulNarrow,
      matmul_narrow(WORDS(0), WORDS(1), (int32_t *)WORDS(2), WORDS(3), INT(4), INT(5), INT(6), INT(8), INT(9)))
 DOOR(polynomialEvaluate, polynomial(memory, WORDS(0), INT(1), (Variable *)WORDS(2), INT(3), (Term *)WORDS(4), INT(5),
                                     (Pair *)WORDS(6), (u64(*)[BLOCK])WORDS(7)))
+DOOR(widePolynomial, wide_polynomial(memory, WORDS(0), WORDS(1), INT(2), (Variable *)WORDS(3), INT(4), (WideTerm *)WORDS(5),
+                                     INT(6), (Pair *)WORDS(7), (u64(*)[BLOCK])WORDS(8)))
 DOOR(fourierSecrets, fourier_secrets((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5), INT(6)))
 DOOR(fourierEvaluate,
      fourier((i64 *)WORDS(0), WORDS(1), INT(2), INT(3), INT(4), INT(5), (double *)WORDS(6), (i64 *)WORDS(7)))
@@ -743,6 +779,6 @@ NAPI_MODULE_INIT() {
   EXPORT(packBits) EXPORT(unpackBits) EXPORT(matmul) EXPORT(matmulNarrow) EXPORT(matmulScratch) EXPORT(narrowScratch)
   EXPORT(polynomialEvaluate) EXPORT(fourierSecrets) EXPORT(fourierEvaluate) EXPORT(keystream)
   EXPORT(wideAdd) EXPORT(wideMultiplyAdd) EXPORT(wideSubtractScaled) EXPORT(wideRowSum) EXPORT(wideMatmul)
-  EXPORT(wideTally) EXPORT(xorTally)
+  EXPORT(wideTally) EXPORT(xorTally) EXPORT(widePolynomial)
   return exports;
 }

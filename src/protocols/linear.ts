@@ -353,7 +353,9 @@ function fillFactors(t: Combination, step: Linear, { weight, weightId }: LinearT
   }
   const { products } = t.ring;
   // A matrix without its columns' means has numbers below the columns' count.
-  const numbers = Int16Array.from(matrix.i32().filter((_, i) => i % 2 === 0));
+  const halfWords = matrix.i32();
+  const numbers = new Int16Array(matrix.length);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = halfWords[2 * i];
   const packed = columns < 2 ** 15 ? products.packWeights(numbers, columns, width) : null;
   t.weights.chunks(weightId, (r, first, count) => {
     const part = out.part(first * width, count * width);

@@ -172,6 +172,14 @@ describe.each(here)("%s", (level) => {
             k.polynomialEvaluate(out, n, v, 3, terms, t.termCount, pairs, scratch);
           });
         }
+        const t = polynomialTables(false, variables, monomials, secrets);
+        const highs = secrets.map((_, i) => (i % 2 === 0 ? words(n, 20 + i) : 0));
+        const wideTerms = highs.flatMap((high, i) => [...t.terms.slice(4 * i, 4 * i + 4), high]);
+        const [v, terms, pairs] = [t.variables, wideTerms, t.pairs].map(table);
+        same(16 * n, (k, out) => {
+          const scratch = memory.allocate(k.polynomialScratch());
+          k.widePolynomial(out, out + 8 * n, n, v, 3, terms, t.termCount, pairs, scratch);
+        });
       }
     }
   });
