@@ -72,9 +72,17 @@ inBrowser("the page with a model that chats", (place) => {
     const { page } = seen;
     await page.locator("#max-tokens").fill("60");
     await page.locator("#message").fill(FIRST);
+    // In the moment of the first word, when the next words' material is being made.
+    await page.evaluate(() => {
+      const seen = new MutationObserver(() => {
+        if (!/\w/.test(document.querySelector('.turns li:last-child[aria-busy="true"] p')?.textContent ?? "")) return;
+        seen.disconnect();
+        document.querySelector<HTMLElement>("#stop")?.click();
+      });
+      seen.observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
     await page.locator("#ask").click();
     await page.locator(".turns li:last-child p", { hasText: /\w/ }).waitFor();
-    await page.locator("#stop").click();
     await page.locator('.turns li:last-child[aria-busy="false"]').waitFor();
     expect(await page.locator("#seen").textContent()).toMatch(/ said, ([1-9]|[1-5]\d) answered/);
     await page.locator("#message").fill(SECOND);

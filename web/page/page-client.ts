@@ -34,7 +34,7 @@ const DEADLINE_MS = 60_000;
 const READY_TOKENS = 32;
 /** Texts of one run. */
 const TOGETHER = 8;
-/** Tokens behind a conversation's first message, said and answered together: material is made for all of them before it. */
+/** Tokens behind a conversation's first message, said and answered together. */
 const POSITIONS = 96;
 /** What is shown of the wire: flights, and bytes of each. */
 const SHOWN_FLIGHTS = 12;
@@ -59,8 +59,9 @@ export class PageClient {
   private told: SessionParts[] = [];
   private isReady = false;
   private stopped = false;
-  /** Whether a continuation waits for its material. */
+  /** Whether a continuation waits for its first material, and whether it has given a word: later ones' is made as it goes on. */
   private isPreparing = false;
+  private hasWord = false;
   private talk: Talk | null = null;
 
   constructor(ring: Ring, key: SigningKey, parties: PinnedParties) {
@@ -71,7 +72,7 @@ export class PageClient {
 
   stop(): void {
     this.stopped = true;
-    // All of a continuation's material comes before its first word: nobody who stops waits for that.
+    // Before the first word nobody who stops waits for material; behind it what was said stays said.
     if (this.isPreparing) this.client?.abort(stoppedEarly());
     else this.talk?.stop();
   }
@@ -165,6 +166,7 @@ export class PageClient {
           this.isPreparing = false;
         });
         if (step.done === true) return { text: step.value.text, run: step.value, seen: this.seen(client, tokens.ids) };
+        this.hasWord = true;
         text += step.value.text;
         tell({ what: "text", text });
       }
@@ -181,6 +183,7 @@ export class PageClient {
       let read: readonly number[] = [];
       const times: number[] = [];
       const show = (piece: string) => {
+        this.hasWord = true;
         times.push(performance.now());
         text += piece;
         tell({ what: "text", text });
@@ -218,6 +221,7 @@ export class PageClient {
     this.flights = [];
     this.crossed = nothing();
     this.flight = -1;
+    this.hasWord = false;
     if (!ahead) this.told = [];
     this.isReady = false;
   }
@@ -256,7 +260,7 @@ export class PageClient {
       model: server.model,
       connectDealer: () => this.dial("dealer", this.parties.dealer),
       progress: (phase, done, total, { label, group }) => {
-        this.isPreparing = phase === "offline" && (this.isPreparing || this.talk !== null);
+        this.isPreparing = phase === "offline" && !this.hasWord && (this.isPreparing || this.talk !== null);
         this.tell({ what: "progress", phase, done, total, layer: layerOf(label), group });
       },
       witness: (flight, from, message) => {
@@ -310,9 +314,7 @@ async function continuing(client: JudgingClient): Promise<Client> {
   throw new PartyError("this model judges texts and does not continue them: load the page again");
 }
 
-function nothing() {
-  return { flights: 0, sent: 0, received: 0 };
-}
+const nothing = () => ({ flights: 0, sent: 0, received: 0 });
 
 /** Whether a decoder's folder has a template for conversations. */
 async function chats(tokenizer: TextTokenizer): Promise<boolean> {
